@@ -1,0 +1,60 @@
+package otp
+
+import (
+	"crypto/rand"
+	"encoding/base32"
+	"errors"
+	"strings"
+	"unicode"
+)
+
+// secretBytes is the 160 bits that RFC 4226, section 4 (R6) recommends.
+const secretBytes = 20
+
+// ErrSecret means that a text is no secret in base32. It does not repeat the text.
+var ErrSecret = errors.New("otp: the key is not base32 (letters A to Z, digits 2 to 7)")
+
+var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
+
+// NewSecret returns 160 random bits.
+func NewSecret() []byte {
+	secret := make([]byte, secretBytes)
+	rand.Read(secret) // never fails: crypto/rand ends the program first
+	return secret
+}
+
+// EncodeSecret returns the secret as apps take it: base32, upper case, without padding.
+func EncodeSecret(secret []byte) string { return encoding.EncodeToString(secret) }
+
+// DecodeSecret reads a secret in base32 in upper or lower case, with or without padding, spaces and dashes. It
+// returns [ErrSecret] for anything else, and for nothing.
+func DecodeSecret(key string) ([]byte, error) {
+	key = strings.Map(func(r rune) rune {
+		if r == '-' || unicode.IsSpace(r) {
+			return -1
+		}
+		if r >= 'a' && r <= 'z' {
+			return r - 'a' + 'A'
+		}
+		return r
+	}, key)
+	key = strings.TrimRight(key, "=")
+	secret, err := encoding.DecodeString(key)
+	// No number of bytes has an encoding of some lengths: a character was lost. The decoder would let it pass.
+	if err != nil || len(secret) == 0 || len(key) != encoding.EncodedLen(len(secret)) {
+		return nil, ErrSecret
+	}
+	return secret, nil
+}
+
+// Group returns an encoded secret in groups of four with spaces between, to be read and typed. [DecodeSecret] takes it.
+func Group(key string) string {
+	var b strings.Builder
+	for i := 0; i < len(key); i += 4 {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(key[i:min(i+4, len(key))])
+	}
+	return b.String()
+}

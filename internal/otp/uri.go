@@ -1,0 +1,115 @@
+package otp
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+// Key is what an authenticator app needs to make a person's codes.
+type Key struct {
+	Issuer  string // the brand
+	Account string // the e-mail address
+	Secret  []byte
+	Params  Params
+}
+
+// Errors of [ParseURI]. None repeats the address, because the secret is in it.
+var (
+	ErrURI    = errors.New("otp: not an otpauth address of a time-based code")
+	ErrParams = errors.New("otp: algorithm, digits or period not supported")
+)
+
+// URI returns the key as an otpauth address:
+//
+//	otpauth://totp/Acme:ann%40acme.example?secret=JBSWY3DPEHPK3PXP&issuer=Acme&algorithm=SHA1&digits=6&period=30
+//
+// The issuer stands before the colon of the label and, the same, in the parameter. Everything but letters, digits and
+// "-._~" is percent-encoded, a space as %20 and a plus as %2B, because some apps read "+" as a space.
+//
+// Apps cut the label at its first colon, encoded or not, so a colon in the issuer would move a part of the brand
+// into the account: each, with the spaces around it, becomes one space ("Acme: Payroll" is "Acme Payroll"). A colon in the
+// account comes after the first one and is kept. Spaces around either name are dropped.
+func (k Key) URI() string {
+	issuer := strings.TrimSpace(colons.ReplaceAllLiteralString(k.Issuer, " "))
+	account := strings.TrimSpace(k.Account)
+	label, param := escape(account), ""
+	if issuer != "" {
+		label, param = escape(issuer)+":"+label, "&issuer="+escape(issuer)
+	} else if strings.Contains(account, ":") {
+		label = ":" + label // or its first part would be taken for the issuer
+	}
+	return fmt.Sprintf("otpauth://totp/%s?secret=%s%s&algorithm=%s&digits=%d&period=%d", label,
+		EncodeSecret(k.Secret), param, escape(string(k.Params.Algorithm)), k.Params.Digits, k.Params.Period)
+}
+
+var colons = regexp.MustCompile(`\s*:[\s:]*`)
+
+func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
+
+// ParseURI reads an otpauth address of a time-based code, ours or another product's. Parameters left out have their
+// value of [Default]; the issuer is the parameter, else the label up to its first colon. It returns [ErrURI],
+// [ErrSecret] or [ErrParams]; a parameter given twice is ErrURI.
+func ParseURI(uri string) (Key, error) {
+	u, err := url.Parse(uri)
+	if err != nil || u.Scheme != "otpauth" || !strings.EqualFold(u.Host, "totp") || u.User != nil {
+		return Key{}, ErrURI
+	}
+	query, err := url.ParseQuery(u.RawQuery)
+	if err != nil {
+		return Key{}, ErrURI
+	}
+	for _, values := range query {
+		if len(values) > 1 {
+			return Key{}, ErrURI
+		}
+	}
+	k := Key{Params: Default}
+	if k.Secret, err = DecodeSecret(query.Get("secret")); err != nil {
+		return Key{}, err
+	}
+	if k.Params, err = parseParams(query); err != nil {
+		return Key{}, err
+	}
+	k.Issuer, k.Account = parseLabel(strings.TrimPrefix(u.Path, "/"), query.Get("issuer"))
+	return k, nil
+}
+
+func parseParams(query url.Values) (Params, error) {
+	p := Default
+	if a := query.Get("algorithm"); a != "" {
+		p.Algorithm = Algorithm(strings.ToUpper(a))
+	}
+	for name, field := range map[string]*int{"digits": &p.Digits, "period": &p.Period} {
+		if v := query.Get(name); v != "" {
+			n, err := strconv.Atoi(v)
+			if err != nil {
+				return Params{}, ErrParams
+			}
+			*field = n
+		}
+	}
+	if !p.valid() {
+		return Params{}, ErrParams
+	}
+	return p, nil
+}
+
+// parseLabel cuts off the issuer where the label begins with it, which helps with other products' issuers that
+// contain a colon, and at the first colon otherwise.
+func parseLabel(label, param string) (issuer, account string) {
+	account, found := strings.CutPrefix(label, param+":")
+	if !found {
+		var prefix string
+		if prefix, account, found = strings.Cut(label, ":"); !found {
+			prefix, account = "", label
+		}
+		if param == "" {
+			param = prefix
+		}
+	}
+	return strings.TrimSpace(param), strings.TrimSpace(account)
+}
