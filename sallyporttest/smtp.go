@@ -1,0 +1,381 @@
+package sallyporttest
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/url"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/emersion/go-sasl"
+	"github.com/emersion/go-smtp"
+)
+
+// MailStage is a point in the receipt of a mail at which a MailServer can be told to make trouble.
+type MailStage int
+
+// The stages in the order in which they are reached.
+const (
+	AtConnect   MailStage = iota + 1 // before the first word
+	AtHandshake                      // of TLS
+	AtHello                          // EHLO
+	AtAuth
+	AtSender    // MAIL FROM
+	AtRecipient // RCPT TO
+	AtContent   // while the content comes in; the mail is not kept
+	AtAnswer    // the whole content is there; the mail is kept by Drop and Hang, not by Refuse
+)
+
+// MailTLS is how a MailServer is to be spoken to.
+type MailTLS int
+
+// The three ways; NoTLS is the zero value.
+const (
+	NoTLS MailTLS = iota
+	StartTLS
+	ImplicitTLS
+)
+
+// MailServerOptions of NewMailServer; the zero value takes mail from anybody without TLS.
+type MailServerOptions struct {
+	TLS            MailTLS
+	User, Password string   // when set, mail is taken after AUTH only
+	Mechanisms     []string // of AUTH; PLAIN when nil
+	UTF8           bool     // take addresses beyond ASCII (SMTPUTF8)
+}
+
+// MailServer is a real SMTP server on loopback that keeps what it takes. It makes trouble when told so, for every
+// connection until Behave. All methods may be called from any goroutine.
+type MailServer struct {
+	t    testing.TB
+	o    MailServerOptions
+	cert tls.Certificate
+	pool *x509.CertPool
+	addr string
+
+	hung    chan struct{} // one token for each connection that began to hang
+	arrived chan struct{} // a token after each mail kept
+
+	mu      sync.Mutex
+	server  *smtp.Server
+	door    net.Listener
+	closed  chan struct{} // Serve has returned
+	trouble trouble
+	mails   []ReceivedMail
+	next    int
+}
+
+type trouble struct {
+	at      MailStage
+	refusal *smtp.SMTPError
+	hang    bool
+	release chan struct{} // closed when the hanging is over
+}
+
+var errDropped = errors.New("connection dropped")
+
+// NewMailServer starts a MailServer that lives as long as the test.
+func NewMailServer(t testing.TB, o MailServerOptions) *MailServer {
+	t.Helper()
+	if o.Mechanisms == nil {
+		o.Mechanisms = []string{sasl.Plain}
+	}
+	s := &MailServer{t: t, o: o, hung: make(chan struct{}, 1000), arrived: make(chan struct{}, 1),
+		addr: "127.0.0.1:0", trouble: trouble{release: make(chan struct{})}}
+	if o.TLS != NoTLS {
+		s.cert, s.pool = loopbackCertificate(t)
+	}
+	s.ComeBack()
+	t.Cleanup(func() { s.Behave(); s.GoAway() })
+	return s
+}
+
+// URL is the server's address with user and password, as internal/mail takes it.
+func (s *MailServer) URL() string {
+	u := url.URL{Scheme: "smtp", Host: s.addr}
+	if s.o.User != "" {
+		u.User = url.UserPassword(s.o.User, s.o.Password)
+	}
+	switch s.o.TLS {
+	case ImplicitTLS:
+		u.Scheme = "smtps"
+	case StartTLS:
+		// 0.0.0.0 leads to this machine and yet is no loopback address, on which mail goes without TLS.
+		_, port, _ := net.SplitHostPort(s.addr)
+		u.Host = net.JoinHostPort("0.0.0.0", port)
+	}
+	return u.String()
+}
+
+// Pool has the server's certificate, made for 127.0.0.1 and 0.0.0.0; nil without TLS.
+func (s *MailServer) Pool() *x509.CertPool { return s.pool }
+
+// Refuse answers at a stage with an SMTP code and text. At AtHandshake, and at AtConnect under ImplicitTLS, where no
+// answer can be given, the connection is dropped.
+func (s *MailServer) Refuse(at MailStage, code int, text string) {
+	class := smtp.EnhancedCode{code / 100, 0, 0}
+	s.make(trouble{at: at, refusal: &smtp.SMTPError{Code: code, EnhancedCode: class, Message: text}})
+}
+
+// Hang goes silent at a stage, connection open, until Behave, GoAway or the end of the test; then drops it.
+func (s *MailServer) Hang(at MailStage) { s.make(trouble{at: at, hang: true}) }
+
+// Drop closes the connection at a stage.
+func (s *MailServer) Drop(at MailStage) { s.make(trouble{at: at}) }
+
+// Behave ends Refuse, Hang and Drop.
+func (s *MailServer) Behave() { s.make(trouble{}) }
+
+func (s *MailServer) make(t trouble) {
+	t.release = make(chan struct{})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.trouble.release)
+	s.trouble = t
+}
+
+// WaitHung returns when a connection began to hang that no earlier WaitHung returned for.
+func (s *MailServer) WaitHung() {
+	s.t.Helper()
+	select {
+	case <-s.hung:
+	case <-time.After(10 * time.Second):
+		s.t.Fatal("mail server: no connection came to hang")
+	}
+}
+
+// GoAway stops listening and drops every connection: to connect is refused.
+func (s *MailServer) GoAway() {
+	s.mu.Lock()
+	server, door, closed := s.server, s.door, s.closed
+	s.server = nil
+	close(s.trouble.release)
+	s.trouble.release = make(chan struct{})
+	s.mu.Unlock()
+	if server != nil {
+		_ = server.Close()
+		_ = door.Close() // Close does not know it yet when Serve has only just been called
+		<-closed
+	}
+}
+
+// ComeBack listens again, at the same address, after GoAway.
+func (s *MailServer) ComeBack() {
+	s.t.Helper()
+	listener, err := net.Listen("tcp", s.addr)
+	if err != nil {
+		s.t.Fatalf("mail server: %v", err)
+	}
+	s.addr = listener.Addr().String()
+	listener = door{listener, s}
+	server := smtp.NewServer(smtp.BackendFunc(func(c *smtp.Conn) (smtp.Session, error) {
+		return &mailSession{s: s, c: c}, s.meet(AtHello, c.Conn())
+	}))
+	server.Domain = "mail.test"
+	server.AllowInsecureAuth = true
+	server.EnableSMTPUTF8 = s.o.UTF8
+	server.ErrorLog = log.New(io.Discard, "", 0)
+	config := &tls.Config{Certificates: []tls.Certificate{s.cert}}
+	config.GetConfigForClient = func(h *tls.ClientHelloInfo) (*tls.Config, error) {
+		return nil, s.meet(AtHandshake, h.Conn)
+	}
+	switch s.o.TLS {
+	case StartTLS:
+		server.TLSConfig = config
+	case ImplicitTLS:
+		listener = tls.NewListener(listener, config)
+	}
+	closed := make(chan struct{})
+	s.mu.Lock()
+	s.server, s.door, s.closed = server, listener, closed
+	s.mu.Unlock()
+	go func() {
+		defer close(closed)
+		_ = server.Serve(listener)
+	}()
+}
+
+// Mails returns everything taken so far, newest last.
+func (s *MailServer) Mails() []ReceivedMail {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]ReceivedMail(nil), s.mails...)
+}
+
+// Next returns the oldest mail that Next has not returned before. It waits for it and fails the test after 10 seconds.
+func (s *MailServer) Next() ReceivedMail {
+	s.t.Helper()
+	timeout := time.After(10 * time.Second)
+	for {
+		s.mu.Lock()
+		if s.next < len(s.mails) {
+			m := s.mails[s.next]
+			s.next++
+			s.mu.Unlock()
+			return m
+		}
+		s.mu.Unlock()
+		select {
+		case <-s.arrived:
+		case <-timeout:
+			s.t.Fatal("mail server: no mail came")
+		}
+	}
+}
+
+// meet makes the trouble asked for at a stage. An error ends the step; unless it is a refusal, conn is closed.
+func (s *MailServer) meet(at MailStage, conn net.Conn) error {
+	s.mu.Lock()
+	t := s.trouble
+	s.mu.Unlock()
+	if t.at != at {
+		return nil
+	}
+	if t.refusal != nil {
+		return t.refusal
+	}
+	if t.hang {
+		s.hung <- struct{}{}
+		<-t.release
+	}
+	_ = conn.Close()
+	return errDropped
+}
+
+func (s *MailServer) keep(m ReceivedMail) {
+	s.mu.Lock()
+	s.mails = append(s.mails, m)
+	s.mu.Unlock()
+	select {
+	case s.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// door is where trouble at AtConnect is made, before the SMTP server sees the connection.
+type door struct {
+	net.Listener
+	s *MailServer
+}
+
+func (d door) Accept() (net.Conn, error) {
+	for {
+		conn, err := d.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		d.s.mu.Lock()
+		t := d.s.trouble
+		d.s.mu.Unlock()
+		if t.at != AtConnect {
+			return conn, nil
+		}
+		if t.refusal != nil && d.s.o.TLS != ImplicitTLS {
+			_, _ = fmt.Fprintf(conn, "%d %s\r\n", t.refusal.Code, t.refusal.Message)
+		}
+		go func() {
+			_ = d.s.meet(AtConnect, conn)
+			_ = conn.Close()
+		}()
+	}
+}
+
+// mailSession is one connection, from EHLO on.
+type mailSession struct {
+	s              *MailServer
+	c              *smtp.Conn
+	user, from, to string
+}
+
+func (m *mailSession) Reset()        { m.from, m.to = "", "" }
+func (m *mailSession) Logout() error { return nil }
+
+func (m *mailSession) AuthMechanisms() []string {
+	if m.s.o.User == "" {
+		return nil
+	}
+	return m.s.o.Mechanisms
+}
+
+func (m *mailSession) Auth(mechanism string) (sasl.Server, error) {
+	if err := m.s.meet(AtAuth, m.c.Conn()); err != nil {
+		return nil, err
+	}
+	check := func(user, password string) error {
+		if user != m.s.o.User || password != m.s.o.Password {
+			return smtp.ErrAuthFailed
+		}
+		m.user = user
+		return nil
+	}
+	if mechanism == sasl.Login {
+		return &loginServer{check: check}, nil
+	}
+	return sasl.NewPlainServer(func(_, user, password string) error { return check(user, password) }), nil
+}
+
+func (m *mailSession) Mail(from string, _ *smtp.MailOptions) error {
+	if m.s.o.User != "" && m.user == "" {
+		return smtp.ErrAuthRequired
+	}
+	m.from = from
+	return m.s.meet(AtSender, m.c.Conn())
+}
+
+func (m *mailSession) Rcpt(to string, _ *smtp.RcptOptions) error {
+	m.to = to
+	return m.s.meet(AtRecipient, m.c.Conn())
+}
+
+func (m *mailSession) Data(r io.Reader) error {
+	first := make([]byte, 1)
+	if _, err := io.ReadFull(r, first); err != nil {
+		return err
+	}
+	if err := m.s.meet(AtContent, m.c.Conn()); err != nil {
+		return err
+	}
+	rest, err := io.ReadAll(r)
+	if err != nil {
+		return err // broken off before its end: not a mail
+	}
+	_, secure := m.c.TLSConnectionState()
+	mail := ReceivedMail{From: m.from, To: m.to, User: m.user, TLS: secure, Raw: bytes.Join([][]byte{first, rest}, nil)}
+	if err := mail.parse(); err != nil {
+		m.s.t.Errorf("mail server: not a mail: %v\n%s", err, mail.Raw)
+	}
+	m.s.mu.Lock()
+	t := m.s.trouble
+	m.s.mu.Unlock()
+	if t.at == AtAnswer && t.refusal != nil {
+		return t.refusal
+	}
+	m.s.keep(mail)
+	return m.s.meet(AtAnswer, m.c.Conn())
+}
+
+// loginServer is the server's side of AUTH LOGIN, as Exchange speaks it.
+type loginServer struct {
+	check func(user, password string) error
+	step  int
+	user  string
+}
+
+func (l *loginServer) Next(response []byte) (challenge []byte, done bool, err error) {
+	l.step++
+	switch l.step {
+	case 1:
+		return []byte("Username:"), false, nil
+	case 2:
+		l.user = string(response)
+		return []byte("Password:"), false, nil
+	}
+	return nil, true, l.check(l.user, string(response))
+}
