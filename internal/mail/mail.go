@@ -1,0 +1,210 @@
+// Package mail delivers a ready message to a mail server by SMTP (RFC 5321).
+//
+// It knows nothing of queues: one call of [SMTP.Send] is one attempt on a connection of its own. What the caller has
+// to know to queue well is in the error: [IsPermanent] says that trying again is useless, [IsUnknown] that the server
+// may already have the message.
+package mail
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/wneessen/go-mail/smtp"
+)
+
+// SMTP delivers through one mail server. It is made by New and may be used by many goroutines at once; its fields are
+// set before the first Send.
+type SMTP struct {
+	// Timeout bounds one Send from dialling to the server's last answer. New sets 30 seconds.
+	Timeout time.Duration
+	// RootCAs are the authorities the server's certificate is checked against; nil means those of the system, which
+	// the environment variable SSL_CERT_FILE can name.
+	RootCAs *x509.CertPool
+
+	host, port  string
+	implicitTLS bool
+	plain       bool // no TLS: the server is on this machine
+	from        string
+	credentials func() (user, password string) // a function, so that printing an SMTP does not show them; nil: no AUTH
+}
+
+// New makes an SMTP from the address of a mail server and the address mail is sent from:
+//
+//	smtp://user:password@host:587    STARTTLS, required
+//	smtps://user:password@host:465   TLS from the start
+//	smtp://127.0.0.1:2525            no TLS, on loopback only
+//
+// User and password may be left out, and so may the ports 587 and 465. The certificate is always verified. Errors are
+// one line and never contain the password.
+func New(rawURL, from string) (*SMTP, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		// url.Parse repeats the URL in its error, and the password is in it.
+		return nil, errors.New("mail server: not a URL (special characters in user and password are percent-encoded)")
+	}
+	s := &SMTP{Timeout: 30 * time.Second, host: u.Hostname(), port: u.Port(), from: from}
+	switch u.Scheme {
+	case "smtp":
+		s.plain = isLoopback(s.host)
+		s.port = cmp.Or(s.port, "587")
+	case "smtps":
+		s.implicitTLS = true
+		s.port = cmp.Or(s.port, "465")
+	default:
+		return nil, errors.New("mail server: the URL must begin with smtp:// or smtps://")
+	}
+	if s.host == "" {
+		return nil, errors.New("mail server: the URL names no host")
+	}
+	if n, err := strconv.Atoi(s.port); err != nil || n < 1 || n > 65535 {
+		return nil, errors.New("mail server: the port must be between 1 and 65535")
+	}
+	if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "" {
+		return nil, errors.New("mail server: nothing may follow host and port in the URL")
+	}
+	if u.User != nil {
+		user := u.User.Username()
+		password, _ := u.User.Password()
+		if user == "" || password == "" {
+			return nil, errors.New("mail server: the URL needs both user and password, or neither")
+		}
+		s.credentials = func() (string, string) { return user, password }
+	}
+	if err := checkAddress(from); err != nil {
+		return nil, errors.New("mail sender: " + err.Error())
+	}
+	if !isASCII(from) {
+		return nil, errors.New("mail sender: the address must be ASCII")
+	}
+	return s, nil
+}
+
+// Send hands m to the mail server once and returns nil when the server has taken it. It gives up after Timeout, or at
+// once when ctx ends. The error's text has the server's answer, fit to be shown to an administrator: no credentials,
+// nothing of the body. See IsPermanent and IsUnknown.
+func (s *SMTP) Send(ctx context.Context, m Message) error {
+	raw, err := s.render(m)
+	if err != nil {
+		return &sendError{text: err.Error(), permanent: true}
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
+	defer cancel()
+	if at, err := s.deliver(ctx, m, raw); err != nil {
+		return s.explain(ctx, at, err, m)
+	}
+	return nil
+}
+
+// deliver says how far it came, beside the error.
+func (s *SMTP) deliver(ctx context.Context, m Message, raw []byte) (stage, error) {
+	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(s.host, s.port))
+	if err != nil {
+		return connecting, err
+	}
+	defer conn.Close()
+	if s.plain && !conn.RemoteAddr().(*net.TCPAddr).IP.IsLoopback() {
+		return connecting, errors.New("without TLS the mail server must be on loopback")
+	}
+	// A deadline in the past breaks off whatever read or write is going on.
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	defer stop()
+
+	client, at, err := s.open(ctx, conn)
+	if err != nil {
+		return at, err
+	}
+	at, err = s.transfer(client, m, raw)
+	if at != sending {
+		// The server's goodbye is not waited for: it changes nothing. While the content is being sent there is no
+		// QUIT, because it would end the content first, and so deliver a piece of a message.
+		_ = client.Text.PrintfLine("QUIT")
+	}
+	return at, err
+}
+
+// open greets the server and brings the connection to the point where mail may be sent.
+func (s *SMTP) open(ctx context.Context, conn net.Conn) (*smtp.Client, stage, error) {
+	config := &tls.Config{ServerName: s.host, RootCAs: s.RootCAs, MinVersion: tls.VersionTLS12}
+	if s.implicitTLS {
+		secure := tls.Client(conn, config)
+		if err := secure.HandshakeContext(ctx); err != nil {
+			return nil, startingTLS, err
+		}
+		conn = secure
+	}
+	client, err := smtp.NewClient(conn, s.host)
+	if err != nil {
+		return nil, connecting, err
+	}
+	name, err := os.Hostname()
+	if err != nil {
+		name = "localhost"
+	}
+	if err := client.Hello(name); err != nil {
+		return nil, greeting, err
+	}
+	if !s.plain && !s.implicitTLS {
+		if ok, _ := client.Extension("STARTTLS"); !ok {
+			return nil, startingTLS, errors.New("the server does not offer STARTTLS")
+		}
+		if err := client.StartTLS(config); err != nil {
+			return nil, startingTLS, err
+		}
+	}
+	if s.credentials != nil {
+		if err := s.authenticate(client); err != nil {
+			return nil, authenticating, err
+		}
+	}
+	return client, authenticating, nil
+}
+
+func (s *SMTP) authenticate(client *smtp.Client) error {
+	user, password := s.credentials()
+	_, offered := client.Extension("AUTH")
+	for _, mechanism := range strings.Fields(offered) {
+		switch strings.ToUpper(mechanism) {
+		case "PLAIN":
+			return client.Auth(smtp.PlainAuth("", user, password, s.host, s.plain))
+		case "LOGIN":
+			return client.Auth(smtp.LoginAuth(user, password, s.host, s.plain))
+		}
+	}
+	return errors.New("the server offers neither AUTH PLAIN nor AUTH LOGIN")
+}
+
+func (s *SMTP) transfer(client *smtp.Client, m Message, raw []byte) (stage, error) {
+	beyondASCII := !isASCII(m.To) || !isASCII(m.From)
+	if ok, _ := client.Extension("SMTPUTF8"); beyondASCII && !ok {
+		return addressing, errors.New("the server takes ASCII addresses only (no SMTPUTF8)")
+	}
+	// Asked for without need, the next server on the way may have to bounce a message it could have taken.
+	client.SkipSMTPUTF8(!beyondASCII)
+	if err := client.Mail("<" + s.from + ">"); err != nil {
+		return namingSender, err
+	}
+	if err := client.Rcpt("<" + m.To + ">"); err != nil {
+		return addressing, err
+	}
+	content, err := client.Data()
+	if err != nil {
+		return announcing, err
+	}
+	if _, err := content.Write(raw); err != nil {
+		return sending, err
+	}
+	return answering, content.Close()
+}
+
+func isLoopback(host string) bool {
+	return host == "localhost" || net.ParseIP(host).IsLoopback()
+}
