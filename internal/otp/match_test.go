@@ -125,6 +125,8 @@ func TestMatchDenies(t *testing.T) {
 		{"space before", otp.Default, secret, " " + right[1:]},
 		{"sign", otp.Default, secret, "+" + right[1:]},
 		{"letter", otp.Default, secret, right[:5] + "a"},
+		{"a sign twelve above zero", otp.Default, secret, "28707<"},
+		{"a control character, 212 above zero in a byte", otp.Default, secret, "28687\x04"},
 		{"full-width digit", otp.Default, secret, "２８７"},
 		{"eight digits where six are due", otp.Default, secret, "94287082"},
 		{"another secret", otp.Default, seed(19), right},

@@ -1,23 +1,20 @@
 package otp
 
-import (
-	"unicode"
-	"unicode/utf8"
-)
+import "unicode"
 
 // maxInput bounds, in bytes, what Normalise looks at. Six digits of four bytes with an invisible mark around each
-// need 60.
+// need 52.
 const maxInput = 256
 
 // Normalise returns the six ASCII digits that a person meant by input. It leaves out spaces, line ends, dashes and
 // invisible characters of every kind, and reads the decimal digits of every script. Anything else in the input, more
 // or fewer digits than six, invalid UTF-8, or more than 256 bytes: not ok.
 func Normalise(input string) (code string, ok bool) {
-	if len(input) > maxInput || !utf8.ValidString(input) {
+	if len(input) > maxInput {
 		return "", false
 	}
 	digits := make([]byte, 0, 6)
-	for _, r := range input {
+	for _, r := range input { // invalid UTF-8 arrives as U+FFFD, which is neither digit nor ignored
 		switch {
 		case unicode.IsDigit(r):
 			if len(digits) == 6 {
@@ -44,11 +41,11 @@ func digitValue(r rune) byte {
 	return byte(n % 10)
 }
 
-// ignored tells the characters that carry nothing: spaces and line ends, dashes and hyphens, and those that are not
-// drawn (zero width, bidirectional marks, byte order mark, variation selectors, soft hyphen). Control characters such
-// as NUL are not among them.
+// ignored tells the characters that carry nothing: spaces and line ends, dashes, and those that are not drawn (zero
+// width, bidirectional marks, byte order mark, variation selectors, soft hyphen). Control characters such as NUL are
+// not among them.
 func ignored(r rune) bool {
-	return unicode.In(r, unicode.White_Space, unicode.Dash, unicode.Hyphen,
-		unicode.Cf, unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) &&
+	return unicode.In(r, unicode.White_Space, unicode.Dash, unicode.Cf,
+		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) &&
 		!unicode.Is(unicode.Prepended_Concatenation_Mark, r) // Arabic number signs and their like are Cf, but drawn
 }
