@@ -1,0 +1,392 @@
+package sallyporttest
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+// Look is how a page is shown. The zero Look is a window 1280 pixels wide,
+// light, with scripts.
+type Look struct {
+	Width    int // of the window, in CSS pixels; 0 is 1280
+	Dark     bool
+	NoScript bool // holds from the next page on
+}
+
+// Browser is a person's browser on one page: its verbs name what is to be
+// seen (the text of a button, the label of a field) and wait for it. Each
+// verb fails the test when what it needs is not there within ten seconds,
+// and tells what the page shows instead. Cookies are apart from those of
+// every other Browser. It may be used by one goroutine at a time; several
+// Browsers may be used at once.
+type Browser struct {
+	t      testing.TB
+	ctx    context.Context
+	base   *url.URL
+	look   Look
+	events *pageEvents
+
+	patience time.Duration // how long a verb may take
+}
+
+// NewBrowser opens an empty browser for the site at base, such as
+// http://localhost:8080. It is closed at the end of the test.
+func NewBrowser(t testing.TB, base string, look Look) *Browser {
+	t.Helper()
+	site, err := url.Parse(base)
+	if err != nil {
+		t.Fatalf("the address of the site: %v", err)
+	}
+	parent, err := chromium()
+	if err != nil {
+		t.Fatalf("%v", err)
+	}
+	events := newPageEvents(site.Host)
+	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(events.add))
+	t.Cleanup(cancel)
+	b := &Browser{t: t, ctx: ctx, base: site, events: events, patience: 10 * time.Second}
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("opening a browser: %v", err)
+	}
+	events.watch(cdp.FrameID(chromedp.FromContext(ctx).Target.TargetID))
+	b.Look(look)
+	return b
+}
+
+// Look changes how pages are shown, this one and those to come.
+func (b *Browser) Look(look Look) {
+	b.t.Helper()
+	if look.Width == 0 {
+		look.Width = 1280
+	}
+	b.look = look
+	scheme := "light"
+	if look.Dark {
+		scheme = "dark"
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, b.patience)
+	defer cancel()
+	_, err := chromedp.Call(ctx, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+		Width: int64(look.Width), Height: 800, DeviceScaleFactor: 1,
+	})
+	if err == nil {
+		_, err = chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme},
+			{Name: "prefers-reduced-motion", Value: "reduce"},
+		}})
+	}
+	if err == nil {
+		err = b.allowScripts(ctx, !look.NoScript)
+	}
+	if err != nil {
+		b.fail("changing the look of the page: %v", err)
+	}
+}
+
+func (b *Browser) allowScripts(ctx context.Context, allow bool) error {
+	_, err := chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !allow})
+	return err
+}
+
+// Open goes to the address given, a path of the site or a whole URL, and
+// waits until the page is loaded. An answer of 4xx is a page like others.
+// The host of a whole URL is from then on one that pages may ask (see Clean).
+func (b *Browser) Open(address string) {
+	b.t.Helper()
+	to, err := b.base.Parse(address)
+	if err != nil {
+		b.t.Fatalf("Open(%q): %v", address, err)
+	}
+	b.events.allow(to.Host)
+	ctx, cancel := context.WithTimeout(b.ctx, b.patience)
+	defer cancel()
+	before := b.events.started()
+	result, err := chromedp.Call(ctx, page.Navigate, page.NavigateParams{URL: to.String()})
+	if err == nil && result.ErrorText != "" {
+		err = fmt.Errorf("%s", result.ErrorText)
+	}
+	if err == nil {
+		err = b.events.settle(ctx, before, result.LoaderID != "")
+	}
+	if err != nil {
+		b.fail("Open(%q): %v", address, err)
+	}
+}
+
+// Click clicks the button, link or other control of that accessible name
+// (its text, as a rule). When the click leads to another page, it waits for
+// that page. A name that several controls share fails, unless they are links
+// to the same place: see ClickWithin.
+func (b *Browser) Click(name string) {
+	b.t.Helper()
+	b.click("", name)
+}
+
+// ClickWithin is Click for a name that stands more than once on the page:
+// it looks only inside the first element that the CSS selector finds.
+func (b *Browser) ClickWithin(selector, name string) {
+	b.t.Helper()
+	b.click(selector, name)
+}
+
+func (b *Browser) click(within, name string) {
+	b.t.Helper()
+	what := fmt.Sprintf("Click(%q)", name)
+	el := b.find(what, within, clickable, name)
+	b.act(what, el, "click", func(ctx context.Context) error { return press(ctx, el) })
+}
+
+// Press presses a key where the focus is: "Enter", "Tab", "Escape", "Space",
+// "ArrowUp", "ArrowDown". When Enter leads to another page, it waits for
+// that page.
+func (b *Browser) Press(key string) {
+	b.t.Helper()
+	what := fmt.Sprintf("Press(%q)", key)
+	typed, ok := keys[key]
+	if !ok {
+		b.t.Fatalf("%s: no such key", what)
+	}
+	var el element
+	b.until(what, func(ctx context.Context) error {
+		focused, err := chromedp.Run(ctx, chromedp.Evaluate[*runtime.RemoteObject](`document.activeElement`))
+		if err == nil {
+			el = focused.ObjectID
+		}
+		return err
+	})
+	b.act(what, el, key, func(ctx context.Context) error { return chromedp.Do(ctx, chromedp.KeyEvent(typed)) })
+}
+
+// Fill types the text into the field of that label, in place of what stood
+// there. A date is given as 2006-01-02.
+func (b *Browser) Fill(label, text string) {
+	b.t.Helper()
+	what := fmt.Sprintf("Fill(%q)", label)
+	el := b.find(what, "", fillable, label)
+	b.act(what, el, "fill", func(ctx context.Context) error {
+		if err := press(ctx, el); err != nil {
+			return err
+		}
+		typed, err := call[bool](ctx, el, "fill", text)
+		if err != nil || !typed {
+			return err
+		}
+		if text == "" {
+			return chromedp.Do(ctx, chromedp.KeyEvent(kb.Delete))
+		}
+		_, err = chromedp.Call(ctx, input.InsertText, input.InsertTextParams{Text: text})
+		return err
+	})
+}
+
+// Value returns what stands in the field of that label.
+func (b *Browser) Value(label string) string {
+	b.t.Helper()
+	what := fmt.Sprintf("Value(%q)", label)
+	el := b.find(what, "", fillable, label)
+	value, err := within(b, func(ctx context.Context) (string, error) {
+		return call[string](ctx, el, "value")
+	})
+	if err != nil {
+		b.fail("%s: %v", what, err)
+	}
+	return value
+}
+
+// Select chooses the option of that text in the list of that label.
+func (b *Browser) Select(label, option string) {
+	b.t.Helper()
+	what := fmt.Sprintf("Select(%q, %q)", label, option)
+	el := b.find(what, "", []string{"combobox", "listbox"}, label)
+	b.act(what, el, "select", func(ctx context.Context) error {
+		chosen, err := call[bool](ctx, el, "select", option)
+		if err == nil && !chosen {
+			err = fmt.Errorf("the list has no such option")
+		}
+		return err
+	})
+}
+
+// Check ticks the box, or chooses the radio button, of that label, unless it
+// is ticked already.
+func (b *Browser) Check(label string) {
+	b.t.Helper()
+	b.tick(fmt.Sprintf("Check(%q)", label), label, true)
+}
+
+// Uncheck clears the box of that label, unless it is clear already.
+func (b *Browser) Uncheck(label string) {
+	b.t.Helper()
+	b.tick(fmt.Sprintf("Uncheck(%q)", label), label, false)
+}
+
+func (b *Browser) tick(what, label string, want bool) {
+	b.t.Helper()
+	el := b.find(what, "", tickable, label)
+	b.act(what, el, "tick", func(ctx context.Context) error {
+		is, err := call[bool](ctx, el, "checked")
+		if err != nil || is == want {
+			return err
+		}
+		if err := press(ctx, el); err != nil {
+			return err
+		}
+		if is, err = call[bool](ctx, el, "checked"); err == nil && is != want {
+			err = fmt.Errorf("it did not change")
+		}
+		return err
+	})
+}
+
+// Sees waits until the text is to be seen on the page. Runs of white space
+// count as one space.
+func (b *Browser) Sees(text string) {
+	b.t.Helper()
+	want := squeeze(text)
+	b.until(fmt.Sprintf("Sees(%q)", text), func(ctx context.Context) error {
+		if seen, err := visibleText(ctx); err != nil || strings.Contains(seen, want) {
+			return err
+		}
+		return fmt.Errorf("the text is not to be seen")
+	})
+}
+
+// DoesNotSee waits until the text is not to be seen on the page.
+func (b *Browser) DoesNotSee(text string) {
+	b.t.Helper()
+	unwanted := squeeze(text)
+	b.until(fmt.Sprintf("DoesNotSee(%q)", text), func(ctx context.Context) error {
+		if seen, err := visibleText(ctx); err != nil || !strings.Contains(seen, unwanted) {
+			return err
+		}
+		return fmt.Errorf("the text is to be seen")
+	})
+}
+
+// Title returns the title of the page.
+func (b *Browser) Title() string {
+	b.t.Helper()
+	return b.read("Title()", `document.title`)
+}
+
+// URL returns the address of the page, whole.
+func (b *Browser) URL() string {
+	b.t.Helper()
+	return b.read("URL()", `location.href`)
+}
+
+func (b *Browser) read(what, expression string) string {
+	b.t.Helper()
+	value, err := within(b, func(ctx context.Context) (string, error) {
+		return chromedp.Run(ctx, chromedp.Evaluate[string](expression))
+	})
+	if err != nil {
+		b.fail("%s: %v", what, err)
+	}
+	return value
+}
+
+// Text returns the visible text of the first element that the CSS selector
+// finds, and waits for one.
+func (b *Browser) Text(selector string) string {
+	b.t.Helper()
+	return b.Texts(selector)[0]
+}
+
+// Texts returns the visible text of each element that the CSS selector
+// finds, in the order of the page, and waits until there is one.
+func (b *Browser) Texts(selector string) []string {
+	b.t.Helper()
+	return b.query(fmt.Sprintf("Texts(%q)", selector), selector, `el => el.innerText.trim()`)
+}
+
+// Attr returns an attribute of the first element that the CSS selector finds,
+// and waits until there is an element that has it.
+func (b *Browser) Attr(selector, name string) string {
+	b.t.Helper()
+	return b.query(fmt.Sprintf("Attr(%q, %q)", selector, name), selector, fmt.Sprintf(`el => el.getAttribute(%q)`, name))[0]
+}
+
+// query returns what the script makes of each element, and waits until the
+// first is not null.
+func (b *Browser) query(what, selector, script string) []string {
+	b.t.Helper()
+	var found []string
+	b.until(what, func(ctx context.Context) (err error) {
+		list := fmt.Sprintf(`[...document.querySelectorAll(%q)].map(%s).filter(value => value !== null)`, selector, script)
+		found, err = chromedp.Run(ctx, chromedp.Evaluate[[]string](list))
+		if err == nil && len(found) == 0 {
+			err = fmt.Errorf("nothing on the page is that")
+		}
+		return err
+	})
+	return found
+}
+
+// Fits fails the test when the page is wider than the window, so that one
+// would have to scroll sideways to read it.
+func (b *Browser) Fits() {
+	b.t.Helper()
+	wide, err := within(b, func(ctx context.Context) (string, error) { return evaluate[string](ctx, "tooWide") })
+	if err != nil {
+		b.fail("Fits(): %v", err)
+	}
+	if wide != "" {
+		b.fail("the page is wider than its window of %d pixels: %s", b.look.Width, wide)
+	}
+}
+
+// Clean fails the test when a page has so far logged an error or thrown an
+// exception, when a request has failed (for a page that is an answer of 5xx,
+// for what belongs to it of 4xx too), or when one went to another host than
+// those of the site and of Open.
+func (b *Browser) Clean() {
+	b.t.Helper()
+	b.URL() // what happened before this answer has been told before it
+	if complaints := b.events.complaints(); len(complaints) > 0 {
+		b.t.Errorf("the browser complains:\n  %s", strings.Join(complaints, "\n  "))
+	}
+}
+
+// Screenshot takes a picture of the whole page as PNG, returns it, and
+// writes it to name.png in the directory of the test's artifacts (which go
+// test -artifacts keeps).
+func (b *Browser) Screenshot(name string) []byte {
+	b.t.Helper()
+	picture, _, err := b.screenshot(name)
+	if err != nil {
+		b.t.Fatalf("Screenshot(%q): %v", name, err)
+	}
+	return picture
+}
+
+func (b *Browser) screenshot(name string) (picture []byte, file string, err error) {
+	picture, err = within(b, func(ctx context.Context) ([]byte, error) {
+		return chromedp.Run(ctx, chromedp.FullScreenshot(100))
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	file = filepath.Join(b.t.ArtifactDir(), name+".png")
+	return picture, file, os.WriteFile(file, picture, 0o644)
+}
+
+// fail ends the test, telling what the page shows.
+func (b *Browser) fail(format string, args ...any) {
+	b.t.Helper()
+	b.t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), b.describe())
+}
