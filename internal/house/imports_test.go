@@ -1,0 +1,223 @@
+// Package house_test holds the code to the plan of the house: who may import
+// whom, and how large a thing may grow. It has tests only.
+package house_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module is the path that our own packages begin with. In the rules below a
+// dot stands for it.
+const module = "github.com/sallyport-2fa/sallyport"
+
+var (
+	leaves   = []string{"./internal/otp", "./internal/passwd", "./internal/seal", "./internal/text"}
+	surfaces = []string{"./internal/web", "./internal/api", "./internal/oidc", "./internal/forwardauth", "./internal/radius"}
+)
+
+// rule forbids packages to import others, themselves or through other
+// packages of ours. Patterns are as matches takes them.
+type rule struct {
+	who    []string // to whom it applies
+	except []string // of those, to whom not
+	never  []string // what they do not import
+	only   []string // if there are any: all they import, beside the standard library
+	why    string
+}
+
+func rules() []rule {
+	list := []rule{{
+		who:  []string{"."},
+		only: append([]string{"github.com/google/uuid", "golang.org/x/text/..."}, leaves...),
+		why:  "the rules stand on the standard library and the leaves, so that anyone may import them",
+	}, {
+		who:   []string{"."},
+		never: []string{"database/sql", "net/http"},
+		why:   "the rules know neither the database nor the web",
+	}, {
+		who:   leaves,
+		never: []string{".", "./..."},
+		why:   "a leaf has no state and is understood alone",
+	}, {
+		who:    []string{".", "./..."},
+		except: []string{"./cmd/...", "./sqlstore", "./sallyporttest", "./bench", "./bench/..."},
+		never:  []string{"./sqlstore"},
+		why:    "the rest of the house knows the database as sallyport.Store; cmd chooses it",
+	}, {
+		who:   surfaces,
+		never: []string{"database/sql"},
+		why:   "a surface asks the Service, never the database",
+	}, {
+		who:    []string{".", "./..."},
+		except: []string{"./sallyporttest", "./sallyporttest/..."},
+		never:  []string{"./sallyporttest", "./sallyporttest/..."},
+		why:    "it is for tests",
+	}}
+	for _, surface := range surfaces {
+		others := slices.DeleteFunc(slices.Clone(surfaces), func(s string) bool { return s == surface })
+		list = append(list, rule{who: []string{surface}, never: others, why: "surfaces share nothing but the Service"})
+	}
+	return list
+}
+
+func TestImports(t *testing.T) {
+	imports := ourImports(t)
+	if len(imports) == 0 {
+		t.Fatal("go list finds no package of ours")
+	}
+	for _, violation := range violations(imports, rules()) {
+		t.Error(violation)
+	}
+}
+
+// ourImports asks the go command what each package of ours imports, tests
+// left out.
+func ourImports(t *testing.T) map[string][]string {
+	t.Helper()
+	list := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", "./...")
+	list.Dir = root
+	var errors bytes.Buffer
+	list.Stderr = &errors
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("go list: %v\n%s", err, &errors)
+	}
+	imports := map[string][]string{}
+	for packages := json.NewDecoder(bytes.NewReader(out)); packages.More(); {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		if err := packages.Decode(&p); err != nil {
+			t.Fatal(err)
+		}
+		if !ours(p.ImportPath) {
+			continue
+		}
+		for i, path := range p.Imports {
+			p.Imports[i] = short(path)
+		}
+		imports[short(p.ImportPath)] = p.Imports
+	}
+	return imports
+}
+
+func ours(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
+
+// short is a path as the rules write it.
+func short(path string) string {
+	if ours(path) {
+		return "." + strings.TrimPrefix(path, module)
+	}
+	return path
+}
+
+// violations tells who breaks a rule, and by which way of imports.
+func violations(imports map[string][]string, rules []rule) []string {
+	var found []string
+	for _, rule := range rules {
+		for who := range imports {
+			if !matches(who, rule.who) || matches(who, rule.except) {
+				continue
+			}
+			if way := forbidden(imports, rule, who, []string{who}); way != nil {
+				found = append(found, fmt.Sprintf("%s\n    %s", strings.Join(way, " imports "), rule.why))
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// forbidden returns the way, if there is one, from the last of way to what
+// the rule forbids. It looks through our own packages; those that the rule
+// excepts may import what they like, and are not looked through.
+func forbidden(imports map[string][]string, rule rule, at string, way []string) []string {
+	for _, path := range imports[at] {
+		further := append(slices.Clone(way), path)
+		if matches(path, rule.never) {
+			return further
+		}
+		if rule.only != nil {
+			if !standard(path) && !matches(path, rule.only) {
+				return further
+			}
+			continue
+		}
+		if _, own := imports[path]; !own || slices.Contains(way, path) || matches(path, rule.except) {
+			continue
+		}
+		if found := forbidden(imports, rule, path, further); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// standard tells packages of Go itself by the dot that their first part lacks.
+func standard(path string) bool {
+	first, _, _ := strings.Cut(path, "/")
+	return !strings.Contains(first, ".")
+}
+
+// matches tells whether a path is one of the patterns, or below one that ends
+// in /... (which does not mean the path before it).
+func matches(path string, patterns []string) bool {
+	for _, pattern := range patterns {
+		below, isTree := strings.CutSuffix(pattern, "/...")
+		if path == pattern || isTree && strings.HasPrefix(path, below+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func TestImportsFindsViolations(t *testing.T) {
+	for name, test := range map[string]struct {
+		imports map[string][]string
+		want    string // empty: nothing to object
+	}{
+		"the plan": {map[string][]string{
+			".":               {"time", "./internal/otp", "./internal/seal", "github.com/google/uuid", "golang.org/x/text/unicode/norm"},
+			"./internal/otp":  {"crypto/hmac"},
+			"./internal/seal": {"github.com/tink-crypto/tink-go/v2/aead"},
+			"./internal/web":  {".", "net/http"},
+			"./internal/api":  {".", "net/http"},
+			"./sqlstore":      {".", "database/sql"},
+			"./cmd/sallyport": {".", "./sqlstore", "./internal/web", "./internal/api"},
+			"./sallyporttest": {"./sqlstore", "./internal/web"},
+			"./bench":         {"./sqlstore"},
+		}, ""},
+		"a library in the root":      {map[string][]string{".": {"github.com/jackc/pgx/v5"}}, ". imports github.com/jackc/pgx/v5"},
+		"a package that is no leaf":  {map[string][]string{".": {"./internal/mail"}}, ". imports ./internal/mail"},
+		"SQL in the root":            {map[string][]string{".": {"database/sql"}}, ". imports database/sql"},
+		"HTTP below the root":        {map[string][]string{".": {"./internal/otp"}, "./internal/otp": {"net/http"}}, ". imports ./internal/otp imports net/http"},
+		"a leaf on a leaf":           {map[string][]string{"./internal/otp": {"./internal/text"}}, "./internal/otp imports ./internal/text"},
+		"a leaf on the root":         {map[string][]string{"./internal/seal": {"."}}, "./internal/seal imports ."},
+		"a surface in another":       {map[string][]string{"./internal/api": {"./internal/web"}}, "./internal/api imports ./internal/web"},
+		"a surface behind another":   {map[string][]string{"./internal/oidc": {"./internal/edge"}, "./internal/edge": {"./internal/api"}}, "./internal/oidc imports ./internal/edge imports ./internal/api"},
+		"SQL behind a surface":       {map[string][]string{"./internal/web": {"./internal/edge"}, "./internal/edge": {"database/sql"}}, "./internal/web imports ./internal/edge imports database/sql"},
+		"the database in a surface":  {map[string][]string{"./internal/web": {"./sqlstore"}}, "./internal/web imports ./sqlstore"},
+		"the database in the client": {map[string][]string{"./client": {"./sqlstore"}}, "./client imports ./sqlstore"},
+		"the tests' tools":           {map[string][]string{"./cmd/sallyport": {"./sallyporttest"}}, "./cmd/sallyport imports ./sallyporttest"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := violations(test.imports, rules())
+			if test.want == "" {
+				if len(found) > 0 {
+					t.Errorf("it objects: %s", found)
+				}
+				return
+			}
+			if !slices.ContainsFunc(found, func(s string) bool { return strings.HasPrefix(s, test.want+"\n") }) {
+				t.Errorf("it finds %q, and not that %s", found, test.want)
+			}
+		})
+	}
+}
