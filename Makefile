@@ -1,0 +1,44 @@
+# make test is all that CI does. On a Debian with Go and make it installs the
+# rest itself (scripts/prepare).
+
+SHELL := bash
+.NOTPARALLEL:
+
+# The race detector needs cgo. The checkers read what the tests compile, with
+# -race too, so that nothing (SQLite above all) is compiled twice.
+export CGO_ENABLED = 1
+
+stage = @scripts/stage $@
+
+.PHONY: test
+test: prepare format modules vet staticcheck race fuzz
+
+.PHONY: prepare
+prepare:
+	$(stage) scripts/prepare
+
+.PHONY: format
+format:
+	$(stage) bash -c 'files=$$(gofmt -l .) && echo -n "$$files" && [ -z "$$files" ]'
+
+.PHONY: modules
+modules:
+	$(stage) bash -c 'go mod tidy -diff && go mod verify'
+
+.PHONY: vet
+vet:
+	$(stage) go vet -race ./...
+
+.PHONY: staticcheck
+staticcheck:
+	$(stage) bash -c 'checker=$$(go tool -n staticcheck) && GOFLAGS=-race "$$checker" ./...'
+
+# Pictures of what failed are left in build/artifacts.
+.PHONY: race
+race:
+	@mkdir -p build/artifacts
+	$(stage) go test -race -vet=off -count=1 -timeout 10m -artifacts -outputdir "$(CURDIR)/build/artifacts" ./...
+
+.PHONY: fuzz
+fuzz:
+	$(stage) scripts/fuzz 3s
