@@ -1,0 +1,198 @@
+package sallyporttest
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// Postgres makes an empty PostgreSQL database for this test and returns its postgres:// address. It is dropped when
+// the test ends.
+//
+// The first call starts a server of this test binary's own, on loopback, that writes nothing to disk before it must
+// (fsync=off) and ends with the process however that ends. It needs PostgreSQL's programs under /usr/lib/postgresql
+// or in PATH; without them the test fails.
+func Postgres(t testing.TB) (url string) {
+	t.Helper()
+	postgres.once.Do(func() { postgres.port, postgres.err = startPostgres() })
+	if postgres.err != nil {
+		t.Fatalf("PostgreSQL for tests: %v", postgres.err)
+	}
+	name := fmt.Sprintf("test_%d", postgres.databases.Add(1))
+	administer(t, "CREATE DATABASE "+name)
+	t.Cleanup(func() { administer(t, "DROP DATABASE "+name+" WITH (FORCE)") })
+	return postgresURL(postgres.port, name)
+}
+
+var postgres struct {
+	once      sync.Once
+	port      int
+	err       error
+	databases atomic.Int64
+}
+
+func postgresURL(port int, database string) string {
+	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/%s?sslmode=disable", port, database)
+}
+
+func administer(t testing.TB, sql string) {
+	t.Helper()
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, postgresURL(postgres.port, "postgres"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := conn.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}()
+	if _, err := conn.Exec(ctx, sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// startPostgres initialises a database cluster in a folder of its own and starts a server on it. The shell is there to
+// wait for the server's end, which comes with this process's (Pdeathsig), and then to remove the folder.
+func startPostgres() (port int, err error) {
+	initdb, err := postgresProgram("initdb")
+	if err != nil {
+		return 0, err
+	}
+	server, err := postgresProgram("postgres")
+	if err != nil {
+		return 0, err
+	}
+	dir, err := os.MkdirTemp("", "sallyport-postgres-")
+	if err != nil {
+		return 0, err
+	}
+	attr, err := asPostgres(dir)
+	if err != nil {
+		return 0, err
+	}
+	data := filepath.Join(dir, "data")
+	init := exec.Command(initdb, "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
+		"--locale=C", "--pgdata="+data)
+	init.SysProcAttr, init.Dir = attr, dir
+	if out, err := init.CombinedOutput(); err != nil {
+		return 0, fmt.Errorf("%w\n%s", err, out)
+	}
+	if port, err = freePort(); err != nil {
+		return 0, err
+	}
+	log, err := os.Create(filepath.Join(dir, "log"))
+	if err != nil {
+		return 0, err
+	}
+	defer log.Close()
+	run := exec.Command("/bin/sh", "-c", `trap 'kill -INT $child' TERM; "$@" & child=$!; wait $child; wait $child; rm -rf "$0"`,
+		dir, server, "-D", data, "-p", strconv.Itoa(port),
+		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
+		"-c", "max_connections=200", "-c", "shared_buffers=16MB", "-c", "log_min_messages=fatal")
+	run.SysProcAttr, run.Dir, run.Stdout, run.Stderr = attr, dir, log, log
+	if err := startTiedToProcess(run); err != nil {
+		return 0, err
+	}
+	if err := untilItAnswers(port); err != nil {
+		said, _ := os.ReadFile(log.Name()) // best effort: err is what failed
+		return 0, fmt.Errorf("%w\n%s", err, said)
+	}
+	return port, nil
+}
+
+// startTiedToProcess starts cmd from an operating system thread that lives as long as this process: Pdeathsig means
+// the thread's death.
+func startTiedToProcess(cmd *exec.Cmd) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			_ = cmd.Wait() // keeps the thread
+		}
+	}()
+	return <-started
+}
+
+func untilItAnswers(port int) (err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for ctx.Err() == nil {
+		var conn *pgx.Conn
+		if conn, err = pgx.Connect(ctx, postgresURL(port, "postgres")); err == nil {
+			return conn.Close(ctx)
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+		}
+	}
+	return err
+}
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	return l.Addr().(*net.TCPAddr).Port, l.Close()
+}
+
+// asPostgres makes dir belong to whom PostgreSQL will run as: the user postgres when we are root, which it refuses to
+// run as, else ourselves.
+func asPostgres(dir string) (*syscall.SysProcAttr, error) {
+	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
+	if os.Geteuid() != 0 {
+		return attr, nil
+	}
+	account, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, err
+	}
+	uid, err := strconv.Atoi(account.Uid)
+	if err != nil {
+		return nil, err
+	}
+	gid, err := strconv.Atoi(account.Gid)
+	if err != nil {
+		return nil, err
+	}
+	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
+	return attr, os.Chown(dir, uid, gid)
+}
+
+// postgresProgram finds a program of the newest PostgreSQL installed.
+func postgresProgram(name string) (string, error) {
+	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
+	if err != nil {
+		return "", err
+	}
+	if len(found) > 0 {
+		version := func(path string) int {
+			n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // no number: the oldest
+			return n
+		}
+		return slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }), nil
+	}
+	path, err := exec.LookPath(name)
+	if err != nil {
+		return "", fmt.Errorf("%w; install it, on Debian with: apt-get install postgresql", err)
+	}
+	return path, nil
+}

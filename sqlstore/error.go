@@ -1,0 +1,56 @@
+package sqlstore
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/jackc/pgx/v5/pgconn"
+)
+
+var (
+	// ErrUnknownOutcome: the connection was lost after COMMIT had been sent and before it was answered. The write may
+	// be there or not, and trying again may do it twice.
+	ErrUnknownOutcome = errors.New("sqlstore: the connection was lost while committing, the outcome is unknown")
+
+	// ErrNested: a write was begun inside a write. It would have waited for itself.
+	ErrNested = errors.New("sqlstore: Write inside Write")
+
+	// ErrClosed: the store has been closed.
+	ErrClosed = errors.New("sqlstore: closed")
+)
+
+// DuplicateError says that a row with the same key is there already. To see whether an error is one, and which key it
+// was, use duplicate.
+type DuplicateError struct {
+	// Key is the name of the unique index, or the table's name and "_pkey" for its primary key, on both databases.
+	// (A UNIQUE inside CREATE TABLE has two names: migrations say CREATE UNIQUE INDEX.)
+	Key string
+}
+
+func (e *DuplicateError) Error() string { return fmt.Sprintf("sqlstore: duplicate key %s", e.Key) }
+
+// duplicate tells whether err means that the key is taken: the name of a unique index, or table_pkey.
+func duplicate(err error, key string) bool {
+	d, ok := errors.AsType[*DuplicateError](err)
+	return ok && d.Key == key
+}
+
+// https://www.postgresql.org/docs/current/errcodes-appendix.html
+const (
+	pgUniqueViolation      = "23505"
+	pgSerializationFailure = "40001"
+	pgDeadlockDetected     = "40P01"
+	pgPlanChanged          = "0A000" // "cached plan must not change result type", after another node's migration
+)
+
+// postgresError gives errors of PostgreSQL the names they have here.
+func postgresError(err error) error {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	if !ok {
+		return err
+	}
+	if pg.Code == pgUniqueViolation {
+		return &DuplicateError{Key: pg.ConstraintName}
+	}
+	return err
+}

@@ -1,0 +1,29 @@
+package sqlstore
+
+import (
+	"context"
+	"io/fs"
+)
+
+// What the tests of the engine need of it: they speak SQL of their own on tables of their own.
+
+type Tx = tx
+
+var Duplicate = duplicate
+
+func OpenWith(ctx context.Context, url string, migrations fs.FS) (*Store, error) {
+	return open(ctx, url, migrations)
+}
+
+func (s *Store) ReadSQL(ctx context.Context, fn func(*Tx) error) error  { return s.read(ctx, fn) }
+func (s *Store) WriteSQL(ctx context.Context, fn func(*Tx) error) error { return s.write(ctx, fn) }
+
+func (t *tx) Exec(sql string, args ...any) error              { return t.exec(sql, args...) }
+func (t *tx) Affected(sql string, args ...any) (int64, error) { return t.affected(sql, args...) }
+func (t *tx) Version() (uint64, bool, error)                  { return t.version() }
+func (t *tx) Row(sql string, args []any, dest ...any) (bool, error) {
+	return t.row(sql, args, dest...)
+}
+func (t *tx) Rows(sql string, args []any, each func(func(...any) error) error) error {
+	return t.rows(sql, args, func(scan scanner) error { return each(scan) })
+}

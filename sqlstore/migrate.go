@@ -1,0 +1,59 @@
+package sqlstore
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"regexp"
+	"strconv"
+)
+
+// readMigrations reads 0001.sql, 0002.sql, ..., without a gap: step i brings schema i to schema i+1. They are run
+// in one transaction at opening, under a lock, and never changed once released. How they are written so that
+// both databases understand them is in migrations/README.md.
+func readMigrations(files fs.FS) ([]string, error) {
+	names, err := fs.Glob(files, "*.sql") // in order
+	if err != nil {
+		return nil, err
+	}
+	var steps []string
+	for i, name := range names {
+		if n, err := strconv.Atoi(path.Base(name)[:len(path.Base(name))-len(".sql")]); err != nil || n != i+1 {
+			return nil, fmt.Errorf("migration %s is not number %d", name, i+1)
+		}
+		sql, err := fs.ReadFile(files, name)
+		if err != nil {
+			return nil, err
+		}
+		steps = append(steps, string(sql))
+	}
+	return steps, nil
+}
+
+const (
+	createSchema = `CREATE TABLE schema_version (version INTEGER NOT NULL)`
+	insertSchema = `INSERT INTO schema_version (version) VALUES (0)`
+	readSchema   = `SELECT version FROM schema_version`
+	updateSchema = `UPDATE schema_version SET version = %d`
+)
+
+func checkNotNewer(version, known int) error {
+	if version > known {
+		return fmt.Errorf("its schema is number %d, this program knows up to %d: it was used by a newer Sallyport, "+
+			"install that or restore a backup", version, known)
+	}
+	return nil
+}
+
+var (
+	columnType   = regexp.MustCompile(`\b(TEXT|INTEGER|BLOB)\b`)
+	tableOptions = regexp.MustCompile(`\)\s*(STRICT|WITHOUT ROWID)(\s*,\s*(STRICT|WITHOUT ROWID))*\s*;`)
+)
+
+// forPostgres turns a migration, written for SQLite, into what PostgreSQL calls the same.
+func forPostgres(sql string) string {
+	sql = tableOptions.ReplaceAllString(sql, ");")
+	return columnType.ReplaceAllStringFunc(sql, func(word string) string {
+		return map[string]string{"TEXT": `TEXT COLLATE "C"`, "INTEGER": "BIGINT", "BLOB": "BYTEA"}[word]
+	})
+}

@@ -1,0 +1,240 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"sync/atomic"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// postgres is the engine on PostgreSQL. Reads have connections of their own, so that nothing that reads waits for
+// those that write; they cannot write.
+type postgres struct {
+	reads, writes *pgxpool.Pool
+	closed        atomic.Bool
+}
+
+// postgresAttempts is how often a transaction is tried that met another or lost its connection before COMMIT.
+const postgresAttempts = 5
+
+func openPostgres(ctx context.Context, url string, steps []string) (_ *postgres, err error) {
+	d := &postgres{}
+	if d.writes, err = newPool(url, "off"); err != nil {
+		return nil, err
+	}
+	if d.reads, err = newPool(url, "on"); err == nil {
+		err = d.migrate(ctx, steps)
+	}
+	if err != nil {
+		d.close()
+		return nil, err
+	}
+	return d, nil
+}
+
+func newPool(url, readOnly string) (*pgxpool.Pool, error) {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return nil, err // pgx leaves the password out
+	}
+	if !strings.Contains(url, "pool_max_conns=") {
+		config.MaxConns = int32(max(8, 4*runtime.GOMAXPROCS(0)))
+	}
+	settings := config.ConnConfig.RuntimeParams
+	settings["default_transaction_isolation"] = "read committed"
+	settings["default_transaction_read_only"] = readOnly
+	settings["synchronous_commit"] = "on"
+	settings["statement_timeout"] = "30s"
+	settings["idle_in_transaction_session_timeout"] = "60s"
+	return pgxpool.NewWithConfig(context.Background(), config)
+}
+
+func (d *postgres) close() error {
+	d.closed.Store(true)
+	for _, pool := range []*pgxpool.Pool{d.reads, d.writes} {
+		if pool != nil {
+			pool.Close()
+		}
+	}
+	return nil
+}
+
+// version: to ask would be a round trip, and so is the question itself.
+func (d *postgres) version() (uint64, bool, error) { return 0, false, nil }
+
+func (d *postgres) read(ctx context.Context, fn func(*tx) error) error {
+	return fn(&tx{on: postgresReads{d, ctx}, store: d})
+}
+
+// postgresReads runs each statement on whichever connection is free, and again on another when the connection was
+// lost before the first row came.
+type postgresReads struct {
+	d   *postgres
+	ctx context.Context
+}
+
+func (r postgresReads) exec(string, []any) error              { return errReadOnly }
+func (r postgresReads) affected(string, []any) (int64, error) { return 0, errReadOnly }
+
+func (r postgresReads) query(sql string, args []any, each func([]cell) error) error {
+	for attempt := 1; ; attempt++ {
+		again, err := r.attempt(sql, args, each)
+		if !again || attempt == postgresAttempts {
+			return err
+		}
+		r.d.reads.Reset() // what the server ended for one it has most likely ended for all
+	}
+}
+
+func (r postgresReads) attempt(sql string, args []any, each func([]cell) error) (again bool, err error) {
+	c, err := r.d.take(r.ctx, r.d.reads)
+	if err != nil {
+		return false, err
+	}
+	defer c.release()
+	begun := false
+	err = c.query(sql, args, func(row []cell) error {
+		begun = true
+		return each(row)
+	})
+	return c.lost && !begun, err
+}
+
+func (d *postgres) take(ctx context.Context, pool *pgxpool.Pool) (*postgresConn, error) {
+	c, err := takePostgresConn(ctx, pool)
+	if err != nil && d.closed.Load() {
+		return nil, ErrClosed
+	}
+	return c, err
+}
+
+func (d *postgres) write(ctx context.Context, fn func(*tx) error) error {
+	for attempt := 1; ; attempt++ {
+		again, err := d.attempt(ctx, fn)
+		if !again || attempt == postgresAttempts {
+			return err
+		}
+	}
+}
+
+// attempt runs fn in a transaction; again tells that it is worth another.
+func (d *postgres) attempt(ctx context.Context, fn func(*tx) error) (again bool, err error) {
+	c, err := d.take(ctx, d.writes)
+	if err != nil {
+		return false, err
+	}
+	defer c.release()
+	defer c.rollback() // after COMMIT there is nothing to do
+	if err := c.exec("BEGIN", nil); err != nil {
+		return false, err
+	}
+	t := &tx{on: c, store: d, writes: true}
+	if err = fn(t); err == nil {
+		err = t.failed
+	}
+	if err == nil {
+		err = c.commit()
+	}
+	if c.lost {
+		d.writes.Reset()
+	}
+	return err != nil && !errors.Is(err, ErrUnknownOutcome) && (c.lost || conflict(c.failure)), err
+}
+
+func (c *postgresConn) commit() error {
+	if len(c.queue) == 1 && c.TxStatus() == 'I' {
+		return nil // nothing but BEGIN is there, and has not been sent
+	}
+	if err := c.exec("COMMIT", nil); err != nil {
+		return err
+	}
+	_, err := c.send(nil)
+	if c.lost {
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+	}
+	return err
+}
+
+// rollback ends a transaction that is still open.
+func (c *postgresConn) rollback() {
+	c.queue = nil
+	if c.lost || c.TxStatus() == 'I' {
+		return
+	}
+	if _, err := c.affected("ROLLBACK", nil); err != nil {
+		c.lost = true
+	}
+}
+
+// conflict tells whether a transaction failed only because it met another.
+func conflict(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && (pg.Code == pgSerializationFailure || pg.Code == pgDeadlockDetected)
+}
+
+// migrationLock is the key of the advisory lock under which a node migrates.
+const migrationLock = 0x5a11_9047
+
+// migrate brings the schema up to date. It looks first, since most often there is nothing to do.
+func (d *postgres) migrate(ctx context.Context, steps []string) error {
+	c, err := takePostgresConn(ctx, d.writes)
+	if err != nil {
+		return err
+	}
+	defer c.release()
+	version, err := c.schema()
+	if err != nil || version == len(steps) {
+		return err
+	}
+	script := func(sql string) error { return c.Exec(ctx, sql).Close() }
+	err = script(fmt.Sprintf("BEGIN; SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock(%d)", migrationLock))
+	if err != nil {
+		return err
+	}
+	if err := c.migrateLocked(script, steps); err != nil {
+		return errors.Join(err, script("ROLLBACK"))
+	}
+	return script("COMMIT")
+}
+
+func (c *postgresConn) migrateLocked(script func(string) error, steps []string) error {
+	version, err := c.schema() // again: another node may have done it
+	if err == nil {
+		err = checkNotNewer(version, len(steps))
+	}
+	if err == nil && version < 0 {
+		version = 0
+		err = script(forPostgres(createSchema) + ";" + insertSchema)
+	}
+	for i := version; i < len(steps) && err == nil; i++ {
+		if err = script(forPostgres(steps[i])); err != nil {
+			err = fmt.Errorf("migration %d: %w", i+1, err)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return script(fmt.Sprintf(updateSchema, len(steps)))
+}
+
+// schema is the number of the schema in the database, -1 when there is none yet.
+func (c *postgresConn) schema() (version int, err error) {
+	there := false
+	err = c.query("SELECT to_regclass('schema_version') IS NOT NULL", nil, func(row []cell) error {
+		there = row[0].int == 1
+		return nil
+	})
+	if err != nil || !there {
+		return -1, err
+	}
+	err = c.query(readSchema, nil, func(row []cell) error {
+		version = int(row[0].int)
+		return nil
+	})
+	return version, err
+}

@@ -1,0 +1,225 @@
+package sqlstore
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+	"github.com/jackc/pgx/v5/pgxpool"
+)
+
+// postgresConn is one connection, taken from its pool, on which statements travel in a pipeline: what is queued leaves
+// together with the next statement that has an answer.
+type postgresConn struct {
+	*pgconn.PgConn
+	pooled   *pgxpool.Conn
+	prepared *postgresPrepared
+	queue    []postgresStatement
+	row      []cell
+	failure  error // the first error of a statement
+	lost     bool  // the connection cannot be used any more
+}
+
+type postgresStatement struct {
+	sql     string
+	params  [][]byte
+	formats []int16
+}
+
+// postgresPrepared are the statements that a connection has prepared. They live as long as it does.
+type postgresPrepared struct {
+	statements map[string]*pgconn.StatementDescription
+	named      int // names given so far
+}
+
+// postgresTimeout bounds how long an answer may take, so that a server that went away silently is noticed. The server
+// itself gives a statement up earlier (statement_timeout).
+const postgresTimeout = 40 * time.Second
+
+func takePostgresConn(ctx context.Context, pool *pgxpool.Pool) (*postgresConn, error) {
+	pooled, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &postgresConn{pooled: pooled, PgConn: pooled.Conn().PgConn()}
+	const key = "sallyport prepared"
+	var known bool
+	if c.prepared, known = c.CustomData()[key].(*postgresPrepared); !known {
+		c.prepared = &postgresPrepared{statements: make(map[string]*pgconn.StatementDescription)}
+		c.CustomData()[key] = c.prepared
+	}
+	return c, nil
+}
+
+// release gives the connection back. The pool closes one that is inside a transaction or was closed here.
+func (c *postgresConn) release() {
+	if err := c.Conn().SetDeadline(time.Time{}); err != nil {
+		c.lost = true
+	}
+	if c.lost || len(c.prepared.statements) > maxStatements {
+		c.hangUp()
+	}
+	c.pooled.Release()
+}
+
+// hangUp closes the connection without waiting for the server.
+func (c *postgresConn) hangUp() {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_ = c.Close(ctx) // it was of no use any more
+}
+
+// exec queues a statement.
+func (c *postgresConn) exec(sql string, args []any) error {
+	s := postgresStatement{sql: sql, params: make([][]byte, len(args)), formats: make([]int16, len(args))}
+	for i, arg := range args {
+		v, err := toCell(arg)
+		if err != nil {
+			return err
+		}
+		switch v.kind {
+		case integer:
+			s.params[i] = strconv.AppendInt(nil, v.int, 10)
+		case text:
+			s.params[i] = v.bytes
+		case blob:
+			s.params[i] = append([]byte{}, v.bytes...)
+			s.formats[i] = pgtype.BinaryFormatCode
+		}
+	}
+	c.queue = append(c.queue, s)
+	return nil
+}
+
+func (c *postgresConn) affected(sql string, args []any) (int64, error) {
+	if err := c.exec(sql, args); err != nil {
+		return 0, err
+	}
+	return c.send(nil)
+}
+
+func (c *postgresConn) query(sql string, args []any, each func([]cell) error) error {
+	if err := c.exec(sql, args); err != nil {
+		return err
+	}
+	_, err := c.send(each)
+	return err
+}
+
+// send sends what is queued and reads all answers. The last statement's rows go to each, its number of rows is
+// returned. The first error ends it: the server skips the statements after it.
+func (c *postgresConn) send(each func([]cell) error) (affected int64, err error) {
+	queue := c.queue
+	c.queue = nil
+	var ofRow error
+	read := func(rows *pgconn.ResultReader) {
+		if ofRow == nil {
+			ofRow = c.cells(rows)
+		}
+		if ofRow == nil && each != nil {
+			ofRow = each(c.row)
+		}
+	}
+	if err = c.Conn().SetDeadline(time.Now().Add(postgresTimeout)); err == nil {
+		pipe := c.StartPipeline(context.Background())
+		preparing := c.sendAll(pipe, queue)
+		err = pipe.Sync()
+		for i := 0; i < len(queue) && err == nil; i++ {
+			last := i == len(queue)-1
+			affected, err = c.receive(pipe, preparing[i], func(rows *pgconn.ResultReader) {
+				if last {
+					read(rows)
+				}
+			})
+		}
+		if closed := pipe.Close(); err == nil {
+			err = closed
+		}
+	}
+	if err != nil {
+		c.failure = err
+		c.lost = c.IsClosed() || lostConnection(err)
+		return 0, postgresError(err)
+	}
+	return affected, ofRow
+}
+
+// sendAll tells for each statement what is being prepared for it, nil when it has been.
+func (c *postgresConn) sendAll(pipe *pgconn.Pipeline, queue []postgresStatement) []*pgconn.StatementDescription {
+	preparing := make([]*pgconn.StatementDescription, len(queue))
+	for i, s := range queue {
+		known := c.prepared.statements[s.sql]
+		if known != nil {
+			pipe.SendQueryStatement(known, s.params, s.formats, binaryResults)
+			continue
+		}
+		c.prepared.named++
+		preparing[i] = &pgconn.StatementDescription{Name: "s" + strconv.Itoa(c.prepared.named), SQL: s.sql}
+		pipe.SendPrepare(preparing[i].Name, s.sql, nil)
+		pipe.SendQueryPrepared(preparing[i].Name, s.params, s.formats, binaryResults)
+	}
+	return preparing
+}
+
+var binaryResults = []int16{pgtype.BinaryFormatCode}
+
+// receive reads the answers to one statement.
+func (c *postgresConn) receive(pipe *pgconn.Pipeline, preparing *pgconn.StatementDescription,
+	each func(*pgconn.ResultReader)) (affected int64, err error) {
+	result, err := pipe.GetResults()
+	if description, ok := result.(*pgconn.StatementDescription); ok && err == nil {
+		preparing.ParamOIDs, preparing.Fields = description.ParamOIDs, description.Fields
+		c.prepared.statements[preparing.SQL] = preparing
+		result, err = pipe.GetResults()
+	}
+	if err != nil {
+		return 0, err
+	}
+	rows, ok := result.(*pgconn.ResultReader)
+	if !ok {
+		return 0, fmt.Errorf("sqlstore: unexpected answer %T", result)
+	}
+	for rows.NextRow() {
+		each(rows)
+	}
+	tag, err := rows.Close()
+	return tag.RowsAffected(), err
+}
+
+// cells decodes the row at hand into c.row.
+func (c *postgresConn) cells(rows *pgconn.ResultReader) error {
+	c.row = c.row[:0]
+	fields := rows.FieldDescriptions()
+	for i, b := range rows.Values() {
+		v := cell{}
+		switch oid := fields[i].DataTypeOID; {
+		case b == nil:
+		case oid == pgtype.Int8OID:
+			v = cell{kind: integer, int: int64(binary.BigEndian.Uint64(b))}
+		case oid == pgtype.Int4OID:
+			v = cell{kind: integer, int: int64(int32(binary.BigEndian.Uint32(b)))}
+		case oid == pgtype.BoolOID:
+			v = cell{kind: integer, int: int64(b[0])}
+		case oid == pgtype.TextOID || oid == pgtype.VarcharOID || oid == pgtype.NameOID:
+			v = cell{kind: text, bytes: b}
+		case oid == pgtype.ByteaOID:
+			v = cell{kind: blob, bytes: b}
+		default:
+			return fmt.Errorf("sqlstore: column %s has a type (%d) that is not ours: CAST it", fields[i].Name, oid)
+		}
+		c.row = append(c.row, v)
+	}
+	return nil
+}
+
+// lostConnection tells errors of the connection, also those that the server ends it with, from errors of a statement.
+// A prepared statement whose plan has changed, by another node's migration, is mended by a new connection too.
+func lostConnection(err error) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return !ok || pg.Severity == "FATAL" || pg.Severity == "PANIC" || pg.Code == pgPlanChanged
+}

@@ -1,0 +1,102 @@
+package sqlstore
+
+import "errors"
+
+// tx is what the files of the concepts speak SQL with. It is for one goroutine and ends with the function it was
+// given to.
+//
+// In write, the first statement that fails decides: those after it get the same error, and nothing is committed, as
+// PostgreSQL has it. To go on after a duplicate key say ON CONFLICT DO NOTHING.
+type tx struct {
+	on      statements
+	store   engine
+	writes  bool
+	failed  error
+	reading bool // inside the callback of rows
+}
+
+// statements runs one statement after the other on a database. Errors come out as error.go names them.
+type statements interface {
+	// exec may put the statement off until the next affected or query, or the commit, and report its error there.
+	exec(sql string, args []any) error
+	affected(sql string, args []any) (int64, error)
+	// query hands out each row, whose cells are valid until each returns. An error of each ends it.
+	query(sql string, args []any, each func([]cell) error) error
+}
+
+var (
+	errReadOnly    = errors.New("sqlstore: a statement that writes, inside Read")
+	errInsideRows  = errors.New("sqlstore: a statement inside the callback of rows")
+	errSeveralRows = errors.New("sqlstore: several rows where one was expected")
+)
+
+// exec runs a statement whose outcome nobody needs to know before the transaction ends. On PostgreSQL it travels with
+// the next statement that has an answer, or with the commit, and an error of it comes up there: prefer it, it costs
+// no round trip.
+func (t *tx) exec(sql string, args ...any) error {
+	return t.run(true, func() error { return t.on.exec(sql, args) })
+}
+
+// affected runs a conditional statement and tells how many rows met the condition.
+func (t *tx) affected(sql string, args ...any) (n int64, err error) {
+	err = t.run(true, func() error {
+		n, err = t.on.affected(sql, args)
+		return err
+	})
+	return n, err
+}
+
+// row reads one row, by SELECT or by ... RETURNING, into dest, in the order of the columns; found is false when there
+// is none. More than one is an error. See scan for what dest may point to.
+func (t *tx) row(sql string, args []any, dest ...any) (found bool, err error) {
+	err = t.rows(sql, args, func(scan scanner) error {
+		if found {
+			return errSeveralRows
+		}
+		found = true
+		return scan(dest...)
+	})
+	return found && err == nil, err
+}
+
+// scanner reads the columns of the row at hand, in their order.
+type scanner func(dest ...any) error
+
+// rows calls each for every row. Inside each no other statement can run.
+func (t *tx) rows(sql string, args []any, each func(scan scanner) error) error {
+	return t.run(false, func() error {
+		t.reading = true
+		defer func() { t.reading = false }()
+		return t.on.query(sql, args, func(row []cell) error {
+			return each(func(dest ...any) error { return scan(row, dest) })
+		})
+	})
+}
+
+// version names a state of the database: what was read after version gave v is still true while version gives v. A
+// look that tells of it begins after the call. It is not known on PostgreSQL and inside write.
+func (t *tx) version() (v uint64, known bool, err error) {
+	if t.writes {
+		return 0, false, nil
+	}
+	return t.store.version()
+}
+
+func (t *tx) run(writes bool, do func() error) error {
+	if t.failed != nil {
+		return t.failed
+	}
+	var err error
+	switch {
+	case t.reading:
+		err = errInsideRows
+	case writes && !t.writes:
+		err = errReadOnly
+	default:
+		err = do()
+	}
+	if err != nil && t.writes {
+		t.failed = err
+	}
+	return err
+}
