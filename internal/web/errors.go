@@ -1,0 +1,152 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// handler answers a request, or returns why it did not. An error that is no outcome is a fault: logged, and nothing of
+// it shown.
+type handler func(w http.ResponseWriter, r *http.Request) error
+
+// problem is an outcome that ends a request with a page of its own.
+type problem struct {
+	status     int
+	say        text.Message
+	retryAfter time.Duration
+}
+
+func (p *problem) Error() string { return text.English.Text(p.say) }
+
+// Problems that only pages have; all others are the Service's.
+var (
+	errNoSuchPage   = &problem{status: http.StatusNotFound, say: text.Say("There is no page at this address, or it is not for you. Check the address, or go to the start page.")}
+	errMethod       = &problem{status: http.StatusMethodNotAllowed, say: text.Say("This address cannot be used in this way. Go to the start page.")}
+	errCrossSite    = &problem{status: http.StatusForbidden, say: text.Say("This form was not sent from a page of this site, so it was not accepted. Open the page again here and send it from there.")}
+	errFormType     = &problem{status: http.StatusUnsupportedMediaType, say: text.Say("This page takes forms as browsers send them, and nothing else.")}
+	errFormTooLarge = &problem{status: http.StatusRequestEntityTooLarge, say: text.Say("This is too much to send at once. Go back and shorten it.")}
+	errFormBroken   = &problem{status: http.StatusBadRequest, say: text.Say("The form arrived damaged, so nothing was changed. Go back, load the page again and send it once more.")}
+)
+
+// serve makes an http.Handler of a handler.
+func (p *pages) serve(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			p.answer(w, r, err)
+		}
+	})
+}
+
+// answer is the one place where an outcome becomes a status.
+func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
+	var known *problem
+	switch {
+	case errors.As(err, &known):
+		if known.retryAfter > 0 {
+			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(known.retryAfter.Seconds()))))
+		}
+		p.showProblem(w, r, known.status, known.say)
+	default:
+		p.fault(w, r, err)
+	}
+}
+
+// fault answers what should not have happened. No cookie that was set on the way gets out.
+func (p *pages) fault(w http.ResponseWriter, r *http.Request, err error) {
+	visit := edge.From(r.Context())
+	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
+		p.log.Debug("browser went away", "id", visit.ID, "route", visit.Route)
+	} else {
+		p.log.Error("fault", "id", visit.ID, "route", visit.Route, "err", err)
+	}
+	w.Header().Del("Set-Cookie")
+	w.Header().Del("Location")
+	p.showProblem(w, r, http.StatusInternalServerError,
+		text.Say("Something went wrong on this server. Try again in a moment."))
+}
+
+// problemPage is the data of problem.html.
+type problemPage struct {
+	page
+	Say       text.Message
+	RequestID string // shown for faults, so that the log can be searched for it
+}
+
+// showProblem is also what the edge answers with (edge.Refuse).
+func (p *pages) showProblem(w http.ResponseWriter, r *http.Request, status int, say text.Message) {
+	data := &problemPage{page: page{Title: problemTitle(status)}, Say: say}
+	if status >= http.StatusInternalServerError {
+		data.RequestID = edge.From(r.Context()).ID
+	}
+	if err := p.render(w, r, status, "problem", data); err != nil {
+		p.log.Error("fault on the page about a fault", "id", data.RequestID, "err", err)
+		http.Error(w, p.lang.Text(say), status)
+	}
+}
+
+func problemTitle(status int) text.Message {
+	switch status {
+	case http.StatusForbidden:
+		return text.Say("Not allowed")
+	case http.StatusNotFound:
+		return text.Say("Page not found")
+	case http.StatusConflict:
+		return text.Say("Not possible now")
+	case http.StatusGone:
+		return text.Say("No longer valid")
+	case http.StatusMisdirectedRequest:
+		return text.Say("Nothing answers here")
+	case http.StatusTooManyRequests:
+		return text.Say("Too many tries")
+	case http.StatusServiceUnavailable:
+		return text.Say("Too busy")
+	}
+	if status >= http.StatusInternalServerError {
+		return text.Say("Something went wrong")
+	}
+	return text.Say("This did not work")
+}
+
+// guard stands before all pages: it refuses posts from other sites, and answers unknown addresses with a page.
+func (p *pages) guard(mux *http.ServeMux) http.Handler {
+	return p.serve(func(w http.ResponseWriter, r *http.Request) error {
+		visit := edge.From(r.Context())
+		_, visit.Route = mux.Handler(r)
+		if visit.Route == "" {
+			return p.unrouted(w, r, mux)
+		}
+		if err := sameOrigin(r, p.edge.Origin(visit.Host)); err != nil {
+			return err
+		}
+		mux.ServeHTTP(w, r)
+		return nil
+	})
+}
+
+// unrouted tells an address that is nowhere from a method that is not for it.
+func (p *pages) unrouted(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) error {
+	trial := headerOnly{header: http.Header{}}
+	mux.ServeHTTP(&trial, r)
+	if trial.status != http.StatusMethodNotAllowed {
+		return errNoSuchPage
+	}
+	w.Header()["Allow"] = trial.header["Allow"]
+	return errMethod
+}
+
+// headerOnly is an http.ResponseWriter that keeps status and headers and drops the rest.
+type headerOnly struct {
+	header http.Header
+	status int
+}
+
+func (h *headerOnly) Header() http.Header         { return h.header }
+func (h *headerOnly) WriteHeader(status int)      { h.status = status }
+func (h *headerOnly) Write(b []byte) (int, error) { return len(b), nil }

@@ -1,0 +1,139 @@
+package web
+
+import (
+	"html/template"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"os"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// Kit is the kit with pages of its own for tests to call.
+type Kit struct {
+	Edge  *edge.Edge
+	Lang  *text.Lang
+	Log   io.Writer
+	Calls int // posts that got through
+	pages *pages
+}
+
+type kitPage struct {
+	page
+	Value   string
+	Codes   []string
+	Options []option
+	QR      template.HTML
+	At      time.Time
+	Tabs    []link
+	Pager   pager
+}
+
+// NewKit takes the address it answers under, so that a server may run elsewhere.
+func NewKit(address string, proxies []netip.Prefix, lang *text.Lang, log io.Writer) (*Kit, error) {
+	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	e, err := edge.New(address, proxies, logger)
+	if err != nil {
+		return nil, err
+	}
+	k := &Kit{Edge: e, Lang: lang}
+	k.pages, err = newPages(e, logger, lang, func(r *http.Request) frame {
+		f := frame{Brand: "Globex <Corp>"}
+		if r.URL.Query().Has("wide") {
+			f.Person = &person{Name: "Ada Lovelace", Email: "ada@example.com"}
+			f.Nav = []link{{"/admin", text.Say("Overview"), false}, {"/admin/users", text.Say("Users"), true}, {"/admin/audit", text.Say("Audit log"), false}}
+			f.Banners = []banner{{"warn", text.Say("Two-factor authentication is required from {date}.", "date", "1 December 2026"), "/account/2fa/set-up", text.Say("Enable")}}
+		}
+		return f
+	})
+	if err != nil {
+		return nil, err
+	}
+	_, err = k.pages.templates.ParseFS(os.DirFS("testdata"), "*.html")
+	return k, err
+}
+
+// Handler is the kit behind its edge.
+func (k *Kit) Handler() http.Handler {
+	p, mux := k.pages, http.NewServeMux()
+	mux.Handle("GET /static/{file}", p.serve(serveStatic))
+	mux.Handle("GET /page/{name}", p.serve(k.show))
+	mux.Handle("POST /page/{name}", p.serve(func(w http.ResponseWriter, r *http.Request) error {
+		k.Calls++
+		f, err := readForm(w, r, "scope")
+		if err != nil {
+			return err
+		}
+		if f.get("email") == "" {
+			return k.show(w, r)
+		}
+		return p.done(w, r, "/page/sign_in", "saved")
+	}))
+	mux.Handle("GET /confirm", p.serve(func(w http.ResponseWriter, r *http.Request) error {
+		return p.render(w, r, http.StatusOK, "confirm", &confirmPage{page: page{Title: text.Say("Disable two-factor authentication?")},
+			Question: text.Say("Your account will be protected by your password alone."), AskReason: true, Danger: true,
+			Points: []text.Message{text.Say("Your recovery codes stop working."), text.Say("Trusted devices are forgotten.")},
+			Button: text.Say("Disable"), Back: "/page/fields"})
+	}))
+	mux.Handle("GET /query", p.serve(func(w http.ResponseWriter, r *http.Request) error {
+		f, err := readQuery(r)
+		if err == nil {
+			_, err = io.WriteString(w, f.get("q"))
+		}
+		return err
+	}))
+	mux.Handle("GET /fault", p.serve(func(w http.ResponseWriter, r *http.Request) error {
+		p.edge.SetCookie(w, edge.SessionCookie, "half-made", 0)
+		return os.ErrPermission
+	}))
+	mux.Handle("GET /bad-template", p.serve(func(w http.ResponseWriter, r *http.Request) error {
+		return p.render(w, r, http.StatusOK, "table", &problemPage{}) // its data has no Tabs
+	}))
+	mux.Handle("GET /slow-down", p.serve(func(w http.ResponseWriter, r *http.Request) error {
+		return &problem{status: http.StatusTooManyRequests, say: text.Say("Wait."), retryAfter: 1500 * time.Millisecond}
+	}))
+	mux.Handle("GET /panic/{id}", p.serve(func(w http.ResponseWriter, r *http.Request) error {
+		p.edge.SetCookie(w, edge.SessionCookie, "half-made", 0)
+		panic("secret-in-panic")
+	}))
+	health := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
+	return k.Edge.Handler(p.guard(mux), health, p.showProblem)
+}
+
+func (k *Kit) show(w http.ResponseWriter, r *http.Request) error {
+	qr, err := k.pages.qrSVG("otpauth://totp/Globex:ada@example.com?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Globex")
+	if err != nil {
+		return err
+	}
+	data := &kitPage{
+		page:    page{Title: text.Say("Sign in"), Wide: r.URL.Query().Has("wide")},
+		Value:   `"><script>alert(1)</script>`,
+		Codes:   []string{"7KQ2-M4XN-9PWT-3HVD", "C8RJ-5TZB-2YLF-6GQA", "X3MN-8VKD-4HWP-7JTC", "B9FL-2QYR-6ZGA-5XNE"},
+		Options: []option{{"member", "Member", "Signs in."}, {"admin", "Administrator", ""}},
+		QR:      qr,
+		At:      time.Date(2026, 11, 22, 1, 42, 0, 0, time.UTC),
+	}
+	if data.Wide {
+		data.Tabs = []link{{"/a", text.Say("Details"), false}, {"/b", text.Say("Security"), true}}
+		data.Pager.Older = "/older"
+	}
+	status := http.StatusOK
+	if r.Method == http.MethodPost || r.URL.Query().Has("error") {
+		status = http.StatusUnprocessableEntity
+		data.Errors = []fieldError{{"email", text.Say("Enter your e-mail address.")}, {"code", text.Say("This code is wrong. Enter the code that is shown now.")}}
+	}
+	if r.URL.Query().Has("leads") {
+		data.LeadsTo = []string{"https://app.example.com"}
+	}
+	return k.pages.render(w, r, status, r.PathValue("name"), data)
+}
+
+// QR draws a code.
+func (k *Kit) QR(content string) (template.HTML, error) { return k.pages.qrSVG(content) }
+
+// Initials are those of a person.
+func Initials(name, email string) string { return person{name, email}.Initials() }

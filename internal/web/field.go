@@ -1,0 +1,84 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+)
+
+// field is the data of a field partial: {{template "field" (field . "email" (t "E-mail address") "type" "email")}}.
+// The error is found by the name, among the page's errors.
+type field struct {
+	Name, ID           string
+	Label, Hint, Error template.HTML
+	Type               string // of an input; text unless said
+	Value              string
+	Autocomplete       string
+	Autofocus          bool // ignored when the page has errors: then the summary has the focus
+	Required           bool
+	Checked            bool
+	Min                int      // of a new password: its least length, which also asks for the meter
+	Options            []option // of a select or of radios
+}
+
+// option is one choice; Value is compared with the field's.
+type option struct {
+	Value string
+	Label template.HTML
+	Hint  template.HTML
+}
+
+func (p *pages) newField(v view, name string, label template.HTML, settings ...any) (field, error) {
+	f := field{Name: name, ID: "field-" + name, Label: label, Type: "text"}
+	for i := 0; i+1 < len(settings); i += 2 {
+		ok := true
+		switch set := settings[i+1]; settings[i] {
+		case "id":
+			f.ID, ok = set.(string)
+		case "hint":
+			f.Hint, ok = set.(template.HTML)
+		case "type":
+			f.Type, ok = set.(string)
+		case "value":
+			f.Value, ok = set.(string)
+		case "autocomplete":
+			f.Autocomplete, ok = set.(string)
+		case "autofocus":
+			f.Autofocus, ok = set.(bool)
+		case "required":
+			f.Required, ok = set.(bool)
+		case "checked":
+			f.Checked, ok = set.(bool)
+		case "min":
+			f.Min, ok = set.(int)
+		case "options":
+			f.Options, ok = set.([]option)
+		default:
+			ok = false
+		}
+		if !ok {
+			return f, fmt.Errorf("field %s: setting %v with a %T", name, settings[i], settings[i+1])
+		}
+	}
+	errors := v.base().Errors
+	f.Autofocus = f.Autofocus && len(errors) == 0
+	for _, e := range errors {
+		if e.Field == name {
+			f.Error = p.lang.HTML(e.Text)
+			break
+		}
+	}
+	return f, nil
+}
+
+// DescribedBy is the value of aria-describedby.
+func (f field) DescribedBy() string {
+	switch {
+	case f.Hint != "" && f.Error != "":
+		return f.ID + "-hint " + f.ID + "-error"
+	case f.Hint != "":
+		return f.ID + "-hint"
+	case f.Error != "":
+		return f.ID + "-error"
+	}
+	return ""
+}

@@ -1,0 +1,34 @@
+package web
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// noticeCookie carries the code of a notice over a redirect. In an address anybody could put one there.
+const noticeCookie = "notice"
+
+// notices are what can be said after something was done, by code.
+var notices = map[string]text.Message{
+	"saved": text.Say("Saved."),
+}
+
+// done answers a post that did its work: the browser moves on to a page of ours, which shows the notice once.
+func (p *pages) done(w http.ResponseWriter, r *http.Request, to, notice string) error {
+	if notice != "" {
+		p.edge.SetCookie(w, noticeCookie, notice, time.Minute)
+	}
+	http.Redirect(w, r, to, http.StatusSeeOther)
+	return nil
+}
+
+func (p *pages) takeNotice(w http.ResponseWriter, r *http.Request) text.Message {
+	code := p.edge.Cookie(r, noticeCookie)
+	if code == "" {
+		return text.Message{}
+	}
+	p.edge.ClearCookie(w, noticeCookie)
+	return notices[code]
+}

@@ -1,0 +1,196 @@
+package web
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+// pages renders. Every page is a file in pages/, executed with its own data; what it gives stands in the main element
+// of layout.html.
+type pages struct {
+	lang      *text.Lang
+	log       *slog.Logger
+	edge      *edge.Edge
+	frame     func(*http.Request) frame // what the layout shows around a page
+	templates *template.Template
+}
+
+// newPages parses all templates; a broken one is a fault at the start. Lang is [text.English], but in tests.
+func newPages(e *edge.Edge, log *slog.Logger, lang *text.Lang, f func(*http.Request) frame) (*pages, error) {
+	p := &pages{lang: lang, log: log, edge: e, frame: f}
+	var err error
+	p.templates, err = template.New("").Funcs(p.funcs()).ParseFS(pageFiles, "pages/*.html")
+	return p, err
+}
+
+// view is the data of a page: a struct that embeds page.
+type view interface{ base() *page }
+
+// page is what the data of every page has.
+type page struct {
+	frame   // set by render
+	Title   text.Message
+	Wide    bool // tables and settings; else one narrow card
+	Errors  []fieldError
+	Notice  text.Message // what was just done; render sets it after a redirect by done
+	LeadsTo []string     // origins of apps at which this page's form may end
+}
+
+func (p *page) base() *page { return p }
+
+// frame is what stands around a page. It is the same for all pages of one request.
+type frame struct {
+	Brand      string // "" where no workspace is known
+	BrandStyle string // address of a style sheet of the brand's own, or ""
+	Person     *person
+	Nav        []link
+	Banners    []banner
+}
+
+// person is who is signed in.
+type person struct{ Name, Email string }
+
+// Initials are one or two letters for the avatar.
+func (p person) Initials() string {
+	words := strings.FieldsFunc(p.Name, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) })
+	if len(words) == 0 {
+		words = []string{p.Email}
+	}
+	initials := firstLetter(words[0])
+	if len(words) > 1 {
+		initials += firstLetter(words[len(words)-1])
+	}
+	return initials
+}
+
+func firstLetter(s string) string {
+	c, _ := utf8.DecodeRuneInString(s)
+	if c == utf8.RuneError {
+		return ""
+	}
+	return string(unicode.ToUpper(c))
+}
+
+// link leads to another page of ours. Current marks the page itself, or the part that it is in.
+type link struct {
+	Href    string
+	Text    text.Message
+	Current bool
+}
+
+// pager leads through a list that is longer than a page. Either address may be empty.
+type pager struct{ Newer, Older string }
+
+// banner stands above a page until its reason is gone. Href and Action are empty where there is nothing to do.
+type banner struct {
+	Kind   string // "info", "warn" or "danger"
+	Text   text.Message
+	Href   string
+	Action text.Message
+}
+
+// fieldError is something wrong with what was sent. Field is the name of the form field, or "" for the whole form.
+type fieldError struct {
+	Field string
+	Text  text.Message
+}
+
+// render answers with a page. It writes nothing before the page is whole: an error it returns is a fault that can
+// still be answered cleanly.
+func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, name string, v view) error {
+	base := v.base()
+	base.frame = p.frame(r)
+	if base.Notice.IsZero() {
+		base.Notice = p.takeNotice(w, r)
+	}
+	var main, whole bytes.Buffer
+	if err := p.templates.ExecuteTemplate(&main, name+".html", v); err != nil {
+		return fmt.Errorf("page %s: %w", name, err)
+	}
+	layout := struct {
+		*page
+		Lang, Dir, Head string
+		Main            template.HTML
+	}{base, p.lang.Tag, p.lang.Dir, p.head(base), template.HTML(main.Bytes())}
+	if err := p.templates.ExecuteTemplate(&whole, "layout.html", layout); err != nil {
+		return fmt.Errorf("layout of page %s: %w", name, err)
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Content-Length", strconv.Itoa(whole.Len()))
+	h.Set("Content-Security-Policy", contentSecurityPolicy(base.LeadsTo))
+	w.WriteHeader(status)
+	_, err := w.Write(whole.Bytes())
+	if err != nil {
+		p.log.Debug("browser went away", "id", edge.From(r.Context()).ID)
+	}
+	return nil
+}
+
+// head is the text of the title element.
+func (p *pages) head(base *page) string {
+	title := base.Title
+	if len(base.Errors) > 0 {
+		title = text.Say("Error: {title}", "title", title)
+	}
+	return p.lang.Text(text.Say("{title} – {brand}", "title", title, "brand", base.BrandName()))
+}
+
+// BrandName is the brand, or our own name where no workspace is known.
+func (f frame) BrandName() string {
+	if f.Brand == "" {
+		return "Sallyport"
+	}
+	return f.Brand
+}
+
+// contentSecurityPolicy allows our own style, script and pictures. Browsers hold form-action also against the redirects
+// that follow a post, so a page whose form leads on to an app names the app's origin.
+func contentSecurityPolicy(leadsTo []string) string {
+	forms := strings.Join(append([]string{"'self'"}, leadsTo...), " ")
+	return "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"form-action " + forms + "; frame-ancestors 'none'; base-uri 'none'"
+}
+
+// funcs are the words templates have beside the standard ones.
+func (p *pages) funcs() template.FuncMap {
+	return template.FuncMap{
+		// t says a text, tn one with a count, say a message made in Go.
+		"t": func(key text.Key, values ...any) template.HTML { return p.lang.HTML(text.Say(key, values...)) },
+		"tn": func(one, other text.Key, n int, values ...any) template.HTML {
+			return p.lang.HTML(text.Count(n, one, other, values...))
+		},
+		"say":  p.lang.HTML,
+		"time": func(t time.Time) template.HTML { return timeElement(t, p.lang.Time(t.UTC()), true) },
+		"date": func(t time.Time) template.HTML { return timeElement(t, p.lang.Date(t.UTC()), false) },
+
+		"number": p.lang.Number,
+		"static": staticAddress,
+		"field":  p.newField,
+	}
+}
+
+// timeElement marks up a moment. A script turns exact ones into the browser's own zone.
+func timeElement(t time.Time, shown string, exact bool) template.HTML {
+	local := ""
+	if exact {
+		local = " data-local"
+	}
+	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `"` + local + `>` +
+		template.HTMLEscapeString(shown) + `</time>`)
+}

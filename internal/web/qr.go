@@ -1,0 +1,41 @@
+package web
+
+import (
+	"fmt"
+	"html/template"
+	"strings"
+
+	"rsc.io/qr"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// quietZone is the white margin that readers need, in modules (ISO/IEC 18004, section 5.3.8).
+const quietZone = 4
+
+// qrSVG draws a QR code, black on white in whatever scheme the page is. Its text alternative does not hold the text:
+// that is the key, and screens are read aloud.
+func (p *pages) qrSVG(content string) (template.HTML, error) {
+	code, err := qr.Encode(content, qr.M)
+	if err != nil {
+		return "", err
+	}
+	var path strings.Builder
+	for y := range code.Size {
+		for x := 0; x < code.Size; x++ {
+			if !code.Black(x, y) {
+				continue
+			}
+			start := x
+			for x < code.Size && code.Black(x, y) {
+				x++
+			}
+			fmt.Fprintf(&path, "M%d %dh%dv1h-%dz", start+quietZone, y+quietZone, x-start, x-start)
+		}
+	}
+	label := p.lang.Text(text.Say("QR code for your authenticator app. If you cannot scan it, type the key shown with it."))
+	size := code.Size + 2*quietZone
+	return template.HTML(fmt.Sprintf(`<svg role="img" aria-label="%s" viewBox="0 0 %d %d" width="256" height="256" `+
+		`shape-rendering="crispEdges"><path fill="#fff" d="M0 0h%dv%dH0z"/><path fill="#000" d="%s"/></svg>`,
+		template.HTMLEscapeString(label), size, size, size, size, path.String())), nil
+}

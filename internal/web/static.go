@@ -1,0 +1,91 @@
+package web
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"embed"
+	"encoding/hex"
+	"net/http"
+	"path"
+	"strings"
+)
+
+//go:embed static
+var staticFiles embed.FS
+
+// asset is a static file as it is served. Its address holds a hash of its content, so that browsers may keep it for
+// ever and a new version is fetched at once.
+type asset struct {
+	address     string
+	contentType string
+	plain, gzip []byte
+}
+
+var assets = loadAssets()
+
+func loadAssets() map[string]asset {
+	types := map[string]string{
+		".css": "text/css; charset=utf-8",
+		".js":  "text/javascript; charset=utf-8",
+		".svg": "image/svg+xml",
+	}
+	entries, err := staticFiles.ReadDir("static")
+	if err != nil {
+		panic(err) // embedded: cannot be missing
+	}
+	all := map[string]asset{}
+	for _, entry := range entries {
+		content, err := staticFiles.ReadFile("static/" + entry.Name())
+		if err != nil {
+			panic(err)
+		}
+		sum := sha256.Sum256(content)
+		ext := path.Ext(entry.Name())
+		var packed bytes.Buffer
+		z := gzip.NewWriter(&packed)
+		z.Write(content) // a bytes.Buffer takes everything
+		z.Close()
+		all[entry.Name()] = asset{
+			address:     "/static/" + strings.TrimSuffix(entry.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext,
+			contentType: types[ext],
+			plain:       content,
+			gzip:        packed.Bytes(),
+		}
+	}
+	return all
+}
+
+// staticAddress is where a static file is served. An unknown name gives "".
+func staticAddress(name string) string { return assets[name].address }
+
+// serveStatic answers GET /static/{file}, for everybody, signed in or not.
+func serveStatic(w http.ResponseWriter, r *http.Request) error {
+	for _, a := range assets {
+		if a.address != "/static/"+r.PathValue("file") {
+			continue
+		}
+		h := w.Header()
+		h.Set("Content-Type", a.contentType)
+		h.Set("Cache-Control", "public, max-age=31536000, immutable")
+		h.Set("Vary", "Accept-Encoding")
+		body := a.plain
+		if acceptsGzip(r.Header.Get("Accept-Encoding")) {
+			h.Set("Content-Encoding", "gzip")
+			body = a.gzip
+		}
+		w.Write(body)
+		return nil
+	}
+	return errNoSuchPage
+}
+
+func acceptsGzip(accept string) bool {
+	for part := range strings.SplitSeq(accept, ",") {
+		coding, weight, _ := strings.Cut(strings.ReplaceAll(part, " ", ""), ";")
+		if coding == "gzip" {
+			return !strings.HasPrefix(weight, "q=0") || strings.Trim(weight[len("q=0"):], ".0") != ""
+		}
+	}
+	return false
+}

@@ -1,0 +1,180 @@
+// Everything works without this file. It saves clicks, it decides nothing.
+'use strict';
+
+const each = (selector, fn, root = document) => root.querySelectorAll(selector).forEach(fn);
+
+// The error summary has the focus, so that it is read and the next Tab leads to the first link in it.
+function focusErrors(root) {
+  const summary = root.querySelector('.summary');
+  if (!summary) return;
+  summary.focus();
+  each('a[href^="#"]', (a) => a.addEventListener('click', (event) => {
+    const field = document.getElementById(a.hash.slice(1));
+    if (!field) return;
+    event.preventDefault();
+    (field.matches('fieldset') ? field.querySelector('input') : field).focus();
+  }), summary);
+}
+
+// A form is sent once, however often its button is pressed. Coming back to the page frees it.
+function sendOnce(root) {
+  each('form[method=post]', (form) => form.addEventListener('submit', (event) => {
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = 'yes';
+    form.setAttribute('aria-busy', 'true');
+  }), root);
+}
+
+addEventListener('pageshow', (event) => {
+  if (event.persisted) each('form[data-sent]', free);
+});
+
+function free(form) {
+  delete form.dataset.sent;
+  form.removeAttribute('aria-busy');
+}
+
+// data-copy="ID" on a button copies the text of that element, or of each list item in it, one a line.
+function copyButtons(root) {
+  if (!navigator.clipboard) return;
+  each('[data-copy]', (button) => {
+    button.hidden = false;
+    const label = button.textContent;
+    button.addEventListener('click', async () => {
+      const source = document.getElementById(button.dataset.copy);
+      const items = [...source.querySelectorAll('li')];
+      const text = items.length ? items.map((li) => li.textContent.trim()).join('\n') + '\n'
+        : source.dataset.value || source.textContent.trim();
+      try {
+        await navigator.clipboard.writeText(text);
+      } catch {
+        return;
+      }
+      button.textContent = button.dataset.done;
+      setTimeout(() => { button.textContent = label; }, 2000);
+    });
+  }, root);
+}
+
+function printButtons(root) {
+  each('[data-print]', (button) => {
+    button.hidden = false;
+    button.addEventListener('click', () => print());
+  }, root);
+}
+
+function revealButtons(root) {
+  each('[data-reveal]', (button) => {
+    const input = document.getElementById(button.dataset.reveal);
+    const [show, hide] = [button.textContent, button.dataset.hide];
+    const set = (shown) => {
+      input.type = shown ? 'text' : 'password';
+      button.textContent = shown ? hide : show;
+      button.setAttribute('aria-pressed', shown);
+    };
+    button.hidden = false;
+    button.addEventListener('click', () => set(input.type === 'password'));
+    input.form?.addEventListener('submit', () => set(false)); // so that browsers offer to save it
+  }, root);
+}
+
+// A hint while a password is chosen. The server judges, with far better means.
+function meters(root) {
+  each('[data-meter]', (hint) => {
+    const input = document.getElementById(hint.dataset.meter);
+    const says = hint.dataset.say.split('|');
+    const show = () => {
+      const score = strength(input.value, Number(hint.dataset.min));
+      hint.hidden = input.value === '';
+      hint.querySelector('meter').value = score + 1;
+      hint.querySelector('span').textContent = says[score];
+    };
+    input.addEventListener('input', show);
+  }, root);
+}
+
+// strength is 0 to 3: how many characters are no repetition, no step in a row (abc, 321) and no keyboard run.
+function strength(password, least) {
+  const all = [...password];
+  if (all.length < least) return 0;
+  const rows = 'qwertyuiop asdfghjkl zxcvbnm';
+  const lower = password.toLowerCase();
+  const chars = [...lower];
+  const telling = chars.filter((c, i) => {
+    if (i === 0) return true;
+    const step = c.codePointAt(0) - chars[i - 1].codePointAt(0);
+    return Math.abs(step) > 1 && !rows.includes(chars[i - 1] + c) && chars.indexOf(c) >= i - 8;
+  }).length;
+  const different = new Set(chars).size;
+  if (different < 6 || telling < 6) return 1;
+  return different < 9 || telling < 11 ? 2 : 3;
+}
+
+// data-local: a moment in the browser's own zone; the server's text stays as its title.
+function localTimes(root) {
+  const { lang } = document.documentElement;
+  const format = new Intl.DateTimeFormat(lang === 'en' ? 'en-GB' : lang, {
+    day: 'numeric', month: 'long', year: 'numeric', hour: '2-digit', minute: '2-digit', timeZoneName: 'short',
+  });
+  each('time[data-local]', (time) => {
+    time.title = time.textContent;
+    time.textContent = format.format(new Date(time.dateTime));
+  }, root);
+}
+
+// data-confirm on a link: the page it leads to asks before something is done; show it here, in a dialog. Whatever does
+// not come back as such a page (a step-up, a refusal) is gone to instead.
+function confirmLinks(root) {
+  each('a[data-confirm]', (link) => link.addEventListener('click', async (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    let page;
+    try {
+      const answer = await fetch(link.href, { credentials: 'same-origin' });
+      const text = await answer.text();
+      if (answer.ok && !answer.redirected) {
+        page = new DOMParser().parseFromString(text, 'text/html').querySelector('[data-confirm-page]');
+      }
+    } catch {
+      page = null;
+    }
+    if (!page) {
+      location.assign(link.href);
+      return;
+    }
+    openDialog(page, link);
+  }), root);
+}
+
+function openDialog(page, link) {
+  const dialog = document.createElement('dialog');
+  const title = page.querySelector('h1');
+  title.id = 'dialog-title';
+  dialog.setAttribute('aria-labelledby', title.id);
+  dialog.append(document.adoptNode(page));
+  each('form', (form) => { form.action = form.getAttribute('action') || link.href; }, dialog);
+  each('[data-cancel]', (a) => a.addEventListener('click', (event) => {
+    event.preventDefault();
+    dialog.close();
+  }), dialog);
+  dialog.addEventListener('close', () => {
+    dialog.remove();
+    link.focus();
+  });
+  document.body.append(dialog);
+  enhance(dialog);
+  dialog.showModal();
+}
+
+function enhance(root) {
+  focusErrors(root);
+  sendOnce(root);
+  copyButtons(root);
+  printButtons(root);
+  revealButtons(root);
+  meters(root);
+  localTimes(root);
+  confirmLinks(root);
+}
+
+enhance(document);
