@@ -1,6 +1,7 @@
 package web
 
 import (
+	"fmt"
 	"html/template"
 	"io"
 	"log/slog"
@@ -66,6 +67,10 @@ func (k *Kit) Handler() http.Handler {
 		k.Calls++
 		f, err := readForm(w, r, "scope")
 		if err != nil {
+			return err
+		}
+		if f.ticked("echo") {
+			_, err = fmt.Fprint(w, f.all("scope"))
 			return err
 		}
 		if f.get("email") == "" {

@@ -182,6 +182,14 @@ func TestI41_FormsAreStrict(t *testing.T) {
 	}
 }
 
+func TestCheckboxesMayRepeat(t *testing.T) {
+	s := start(t, text.English)
+	resp, body := s.send(t, "POST", "/page/sign_in", "scope=read&scope=manage&echo=yes", formType, "Origin: https://globex.example.com")
+	if resp.StatusCode != 200 || body != "[read manage]" {
+		t.Errorf("%d %s", resp.StatusCode, body)
+	}
+}
+
 func TestI23_ValuesInTheAddressAreNoForm(t *testing.T) {
 	s := start(t, text.English)
 	resp, body := s.send(t, "POST", "/page/sign_in?email=a", "x=y", formType, "Origin: https://globex.example.com")
