@@ -1,0 +1,90 @@
+package sallyport
+
+import (
+	"errors"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// Kind is what sort of outcome an Error is. Doors map it to a status; nothing else of theirs depends on it.
+type Kind int
+
+const (
+	Invalid         Kind = iota + 1 // the input must be changed: 422
+	Unauthenticated                 // nobody is signed in, or the sign-in has ended: 401, or the way to /sign-in
+	Denied                          // signed in, and not allowed: 403
+	NotFound                        // no such thing, here or for this person: 404
+	Conflict                        // the state of things does not allow it now: 409
+	Gone                            // a link or sign-in that was good once: 410
+	Misdirected                     // no workspace answers on this host: 421
+	TooMany                         // a budget of tries is spent: 429, RetryAfter says how long
+	Unavailable                     // too busy, or the outcome is unknown: 503
+)
+
+// Error is an outcome that its reader may see. Code is stable; Text says it in plain words; Field is the form field it
+// is about, or empty. Every other error is a fault: it is logged and never shown. Errors are immutable; errors.Is
+// compares codes, so that it holds whatever an outcome's text was filled with.
+type Error struct {
+	Kind       Kind
+	Code       string
+	Text       text.Message
+	Field      string
+	RetryAfter time.Duration
+}
+
+func (e *Error) Error() string { return e.Code + ": " + text.English.Text(e.Text) }
+
+// Is reports whether target is an outcome with the same code.
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Code == e.Code
+}
+
+// saying returns a copy with another text, for one that holds numbers or names.
+func (e *Error) saying(m text.Message) *Error {
+	c := *e
+	c.Text = m
+	return &c
+}
+
+// in returns a copy that is about another field.
+func (e *Error) in(field string) *Error {
+	c := *e
+	c.Field = field
+	return &c
+}
+
+// after returns a copy that says how long to wait.
+func (e *Error) after(d time.Duration) *Error {
+	c := *e
+	c.RetryAfter = (d + time.Second - 1).Truncate(time.Second)
+	n := int(c.RetryAfter / time.Second)
+	if n < 120 {
+		c.Text = text.Count(n, "There were too many tries. Try again in {n} second.", "There were too many tries. Try again in {n} seconds.")
+		return &c
+	}
+	n = (n + 59) / 60
+	c.Text = text.Count(n, "There were too many tries. Try again in {n} minute.", "There were too many tries. Try again in {n} minutes.")
+	return &c
+}
+
+func invalid(field, code string, say text.Key) *Error {
+	return &Error{Kind: Invalid, Code: code, Text: text.Say(say), Field: field}
+}
+
+// Errors of the store that the rules care about.
+var (
+	// ErrDuplicate is returned by a Tx method whose row would break a unique key.
+	ErrDuplicate = errors.New("duplicate key")
+	// ErrUnknownOutcome means that the connection was lost after COMMIT was sent. Doors answer 503.
+	ErrUnknownOutcome = errors.New("the database did not say whether it committed")
+)
+
+// kept marks an outcome that must be committed: a wrong code is an outcome, only a fault rolls back.
+type kept struct{ err *Error }
+
+func (k kept) Error() string { return k.err.Error() }
+
+// keep makes Service.write commit what was written and then return the outcome.
+func keep(err *Error) error { return kept{err} }

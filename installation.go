@@ -1,0 +1,156 @@
+package sallyport
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// FirstRunLimit is how long the link that makes the first owner works.
+const FirstRunLimit = 30 * time.Minute
+
+// Outcomes of starting and of the first run.
+var (
+	// ErrKeyset means that the database was written with another keyset. Nothing starts with it.
+	ErrKeyset       = errors.New("the keyset does not belong to this database")
+	ErrFirstRunOver = &Error{Kind: Gone, Code: "first_run_over", Text: text.Say("This link no longer works: it was used, or it is older than 30 minutes. A restart prints a new one, until there is an owner.")}
+)
+
+// Start checks that the keyset is the database's own, making it so on an empty database, and lets the oldest
+// workspace answer on the host of URL. Of two nodes that start on an empty database with different keysets one gets
+// ErrKeyset.
+func (s *Service) Start(ctx context.Context) error {
+	return s.write(ctx, func(tx Tx) error {
+		check := s.Keys.CheckValue()
+		in, ok, err := tx.Installation()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			if _, err := tx.InsertInstallation(Installation{KeyCheck: check}); err != nil {
+				return err
+			}
+			if in, _, err = tx.Installation(); err != nil {
+				return err
+			}
+		}
+		if in.KeyCheck != check {
+			return ErrKeyset
+		}
+		all, err := tx.Workspaces()
+		if err != nil || len(all) == 0 || s.URL == "" || all[0].Host == s.host() {
+			return err
+		}
+		return tx.MoveHost(all[0].ID, s.host())
+	})
+}
+
+// host is that of URL, with its port unless it is the scheme's own.
+func (s *Service) host() string {
+	_, h, _ := strings.Cut(s.URL, "://")
+	return h
+}
+
+// OpenFirstRun returns a new link's token while there is no owner; an earlier link ends. Empty: there is an owner.
+func (s *Service) OpenFirstRun(ctx context.Context) (Secret, error) {
+	token, hash := newSecret()
+	err := s.write(ctx, func(tx Tx) error {
+		open, err := tx.OpenFirstRun(hash, s.Now().Add(FirstRunLimit))
+		if !open {
+			token = ""
+		}
+		return err
+	})
+	return token, err
+}
+
+// CheckFirstRun reports whether a first-run link still works: nil or ErrFirstRunOver.
+func (s *Service) CheckFirstRun(ctx context.Context, token Secret) error {
+	return s.Store.Read(ctx, func(tx Tx) error {
+		in, ok, err := tx.Installation()
+		if err != nil {
+			return err
+		}
+		if !ok || in.OwnerMade || subtle.ConstantTimeCompare(in.FirstRunHash, hashToken(token)) != 1 || !s.Now().Before(in.FirstRunExpires) {
+			return ErrFirstRunOver
+		}
+		return nil
+	})
+}
+
+// FirstOwner is what makes the first workspace and its owner.
+type FirstOwner struct {
+	Workspace string
+	Name      string
+	Address   string
+	Password  Secret
+}
+
+// FirstRun makes the first workspace and its owner from the one-time link; with an empty token, from the host's own
+// console. Of all calls ever one succeeds; the others get ErrFirstRunOver.
+func (s *Service) FirstRun(ctx context.Context, token Secret, o FirstOwner) error {
+	var hash []byte
+	if token != "" {
+		if err := s.CheckFirstRun(ctx, token); err != nil {
+			return err
+		}
+		hash = hashToken(token)
+	}
+	w, u, err := s.newWorkspace(ctx, o)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, func(tx Tx) error {
+		won, err := tx.CloseFirstRun(hash, s.Now())
+		if err != nil || !won {
+			return cmpErr(err, ErrFirstRunOver)
+		}
+		return s.insertWorkspace(tx, w, u, s.host())
+	})
+}
+
+// AddWorkspace makes a further workspace with its owner, on a host of its own. A host that is taken is ErrHostTaken.
+func (s *Service) AddWorkspace(ctx context.Context, reseller, host string, o FirstOwner) error {
+	w, u, err := s.newWorkspace(ctx, o)
+	if err != nil {
+		return err
+	}
+	w.Reseller = reseller
+	return s.write(ctx, func(tx Tx) error { return s.insertWorkspace(tx, w, u, host) })
+}
+
+// ErrHostTaken means that another workspace answers on the host.
+var ErrHostTaken = &Error{Kind: Conflict, Code: "host_taken", Text: text.Say("Another workspace answers on this host name. Choose another."), Field: "host"}
+
+func (s *Service) newWorkspace(ctx context.Context, o FirstOwner) (Workspace, User, error) {
+	now := s.Now()
+	name, err := cleanName("workspace", o.Workspace)
+	if err != nil {
+		return Workspace{}, User{}, err
+	}
+	w := Workspace{ID: newID(prefixWorkspace, now), Name: name, CreatedAt: now}
+	u, err := newUser(w.ID, o.Address, o.Name, Owner, now)
+	if err != nil {
+		return w, u, err
+	}
+	return w, u, s.setPassword(ctx, &u, w, LongPassword, "password", o.Password.Reveal())
+}
+
+func (s *Service) insertWorkspace(tx Tx, w Workspace, owner User, host string) error {
+	err := tx.InsertWorkspace(w, DefaultPolicy(), host)
+	if errors.Is(err, ErrDuplicate) {
+		return ErrHostTaken
+	}
+	if err != nil {
+		return err
+	}
+	if err := tx.InsertUser(owner); err != nil {
+		return err
+	}
+	by := Caller{kind: "console", workspace: w, door: DoorConsole}
+	return s.record(tx, by, "workspace.created", owner.ID, Done, nil)
+}

@@ -1,0 +1,55 @@
+package web
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// accountTabs are the parts of a person's own pages.
+func accountTabs(current string) []link {
+	tabs := []link{
+		{Href: "/account", Text: text.Say("Profile")},
+		{Href: "/account/2fa", Text: text.Say("Two-factor authentication")},
+	}
+	for i := range tabs {
+		tabs[i].Current = tabs[i].Href == current
+	}
+	return tabs
+}
+
+type accountPage struct {
+	page
+	Tabs []link
+	sallyport.User
+}
+
+func (s *site) account(w http.ResponseWriter, r *http.Request) error {
+	u, _ := by(r).User()
+	return s.render(w, r, http.StatusOK, "account", &accountPage{
+		page: page{Title: text.Say("Your account"), Wide: true}, Tabs: accountTabs("/account"), User: u,
+	})
+}
+
+type twoFactorPage struct {
+	page
+	Tabs           []link
+	State          string
+	Since          time.Time
+	Authenticators []sallyport.Authenticator
+}
+
+func (s *site) twoFactor(w http.ResponseWriter, r *http.Request) error {
+	c := by(r)
+	u, _ := c.User()
+	all, err := s.service.OwnAuthenticators(r.Context(), c)
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "two-factor", &twoFactorPage{
+		page: page{Title: text.Say("Two-factor authentication"), Wide: true}, Tabs: accountTabs("/account/2fa"),
+		State: c.Policy().TwoFactorState(u, s.service.Now()), Since: u.TwoFactorSince, Authenticators: all,
+	})
+}

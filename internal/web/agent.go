@@ -1,0 +1,59 @@
+package web
+
+import (
+	"sync"
+
+	"github.com/mileusna/useragent"
+)
+
+// agents names browsers, and remembers the names: reading a User-Agent costs more than the rest of a request.
+type agents struct {
+	mu    sync.RWMutex
+	names map[string]string
+}
+
+const (
+	maxAgents = 1000
+	maxAgent  = 512 // bytes of a User-Agent that are looked at
+)
+
+// name is browser and system in words, such as "Firefox on Windows".
+func (a *agents) name(header string) string {
+	if len(header) > maxAgent {
+		header = header[:maxAgent]
+	}
+	a.mu.RLock()
+	name, ok := a.names[header]
+	a.mu.RUnlock()
+	if ok {
+		return name
+	}
+	name = agentName(useragent.Parse(header))
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.names == nil || len(a.names) >= maxAgents {
+		a.names = map[string]string{}
+	}
+	a.names[header] = name
+	return name
+}
+
+func agentName(ua useragent.UserAgent) string {
+	switch {
+	case !known[ua.Name] && !known[ua.OS]:
+		return "Unknown browser"
+	case !known[ua.OS]:
+		return ua.Name
+	case !known[ua.Name]:
+		return "Unknown browser on " + ua.OS
+	}
+	return ua.Name + " on " + ua.OS
+}
+
+// known are the names that may appear: a User-Agent is what anybody likes to send, and it is shown to people.
+var known = map[string]bool{
+	useragent.Chrome: true, useragent.Firefox: true, useragent.Safari: true, useragent.Edge: true, useragent.Opera: true,
+	useragent.HeadlessChrome: true, useragent.Vivaldi: true,
+	useragent.Windows: true, useragent.MacOS: true, useragent.Linux: true, useragent.Android: true, useragent.IOS: true,
+	useragent.ChromeOS: true,
+}

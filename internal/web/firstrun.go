@@ -1,0 +1,41 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+type firstRunPage struct {
+	page
+	Workspace, Name, Email string
+	Least                  int
+}
+
+func newFirstRunPage() *firstRunPage {
+	return &firstRunPage{page: page{Title: text.Say("Welcome to Sallyport")}, Least: sallyport.LongPassword}
+}
+
+func (s *site) firstRun(w http.ResponseWriter, r *http.Request) error {
+	if err := s.service.CheckFirstRun(r.Context(), sallyport.Secret(r.PathValue("token"))); err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "first-run", newFirstRunPage())
+}
+
+func (s *site) firstRunPost(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	v := newFirstRunPage()
+	v.Workspace, v.Name, v.Email = f.get("workspace"), f.get("name"), f.get("email")
+	err = s.service.FirstRun(r.Context(), sallyport.Secret(r.PathValue("token")), sallyport.FirstOwner{
+		Workspace: v.Workspace, Name: v.Name, Address: v.Email, Password: sallyport.Secret(f.get("password")),
+	})
+	if err != nil {
+		return s.again(w, r, "first-run", v, err)
+	}
+	return s.done(w, r, "/sign-in", "first-owner")
+}

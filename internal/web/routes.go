@@ -1,0 +1,57 @@
+package web
+
+import "net/http"
+
+// access says who may reach a route. The Service decides once more about everything that a route does.
+type access int
+
+const (
+	anyone    access = iota // signed in or not
+	signingIn               // whoever holds a sign-in: the Service tells
+	setUp                   // signed in; also open to somebody who must set up two-factor authentication first
+	signedIn                // signed in
+	outside                 // before there is a workspace
+)
+
+type route struct {
+	method, path string
+	access       access
+	handle       handler
+}
+
+// routes is the table of all pages.
+func (s *site) routes() []route {
+	return []route{
+		{"GET", "/{$}", anyone, s.start},
+		{"GET", "/session", anyone, s.sessionJSON},
+
+		{"GET", "/first-run/{token}", outside, s.firstRun},
+		{"POST", "/first-run/{token}", outside, s.firstRunPost},
+
+		{"GET", "/sign-in", anyone, s.signIn},
+		{"POST", "/sign-in", anyone, s.signInPost},
+		{"GET", "/sign-in/2fa", signingIn, s.challenge},
+		{"POST", "/sign-in/2fa", signingIn, s.challengePost},
+		{"GET", "/sign-in/set-up", signingIn, s.setUp},
+		{"POST", "/sign-in/set-up", signingIn, s.setUpPost},
+		{"GET", "/sign-out", setUp, s.signOut},
+		{"POST", "/sign-out", setUp, s.signOutPost},
+		{"GET", "/step-up", setUp, s.stepUp},
+		{"POST", "/step-up", setUp, s.stepUpPost},
+
+		{"GET", "/account", signedIn, s.account},
+		{"GET", "/account/2fa", signedIn, s.twoFactor},
+		{"GET", "/account/2fa/set-up", setUp, s.setUp},
+		{"POST", "/account/2fa/set-up", setUp, s.setUpPost},
+	}
+}
+
+// mux makes the table serve.
+func (s *site) mux() *http.ServeMux {
+	mux := http.NewServeMux()
+	for _, r := range s.routes() {
+		mux.Handle(r.method+" "+r.path, s.serve(s.enter(r.access, r.handle)))
+	}
+	mux.Handle("GET /static/", staticHandler())
+	return mux
+}

@@ -1,0 +1,68 @@
+package web
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+)
+
+// sessionAnswer is the JSON of GET /session.
+type sessionAnswer struct {
+	Workspace string         `json:"workspace"`
+	User      sessionUser    `json:"user"`
+	Proofs    []sessionProof `json:"proofs"`
+	ExpiresAt time.Time      `json:"expires_at"`
+}
+
+type sessionUser struct {
+	ID        string         `json:"id"`
+	Email     string         `json:"email"`
+	Name      string         `json:"name"`
+	Role      sallyport.Role `json:"role"`
+	TwoFactor string         `json:"two_factor"`
+}
+
+type sessionProof struct {
+	Method sallyport.Method `json:"method"`
+	At     time.Time        `json:"at"`
+}
+
+// sessionJSON tells who is signed in and by which proofs; 401 is nobody, 403 somebody who must set up two-factor
+// authentication first.
+func (s *site) sessionJSON(w http.ResponseWriter, r *http.Request) error {
+	c := by(r)
+	u, ok := c.User()
+	ses, _ := c.Session()
+	state := c.Policy().TwoFactorState(u, s.service.Now())
+	switch {
+	case !ok:
+		return errorJSON(w, http.StatusUnauthorized, sallyport.ErrSignedOut)
+	case state == sallyport.TwoFactorRequired:
+		return errorJSON(w, http.StatusForbidden, sallyport.ErrSetUpRequired)
+	}
+	a := sessionAnswer{
+		Workspace: c.Workspace().ID, ExpiresAt: ses.ExpiresAt.UTC(),
+		User: sessionUser{ID: u.ID, Email: u.Address, Name: u.Name, Role: u.Role, TwoFactor: state},
+	}
+	for _, p := range ses.Proofs {
+		a.Proofs = append(a.Proofs, sessionProof{p.Method, p.At.UTC()})
+	}
+	return writeJSON(w, http.StatusOK, a)
+}
+
+func errorJSON(w http.ResponseWriter, status int, e *sallyport.Error) error {
+	return writeJSON(w, status, map[string]string{"code": e.Code})
+}
+
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(b, '\n')) // the browser may be gone
+	return nil
+}

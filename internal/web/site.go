@@ -1,0 +1,134 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// site is the pages over a Service.
+type site struct {
+	*pages
+	service *sallyport.Service
+	agents  agents
+}
+
+// New returns the handler of all pages, behind the edge. Health answers before the host is looked at. Lang is
+// [text.English], but in tests.
+func New(service *sallyport.Service, e *edge.Edge, health http.Handler, log *slog.Logger, lang *text.Lang) (http.Handler, error) {
+	s := &site{service: service}
+	var err error
+	if s.pages, err = newPages(e, log, lang, s.frame); err != nil {
+		return nil, err
+	}
+	return e.Handler(s.guard(s.mux()), health, s.showProblem), nil
+}
+
+type callerKey struct{}
+
+// by is who asks, as enter found out.
+func by(r *http.Request) sallyport.Caller {
+	c, _ := r.Context().Value(callerKey{}).(sallyport.Caller)
+	return c
+}
+
+// enter finds out who asks, and lets through whom the route is for.
+func (s *site) enter(a access, h handler) handler {
+	if a == outside {
+		return h
+	}
+	return func(w http.ResponseWriter, r *http.Request) error {
+		visit := edge.From(r.Context())
+		c, err := s.service.Arrive(r.Context(), sallyport.Arrival{
+			Host: visit.Host, Address: visit.Addr, Agent: s.agents.name(r.UserAgent()),
+			Session: s.secret(r, edge.SessionCookie), SignIn: s.secret(r, edge.SignInCookie),
+			Browser: s.secret(r, edge.BrowserCookie), Trust: s.secret(r, edge.TrustCookie),
+		})
+		if errors.Is(err, sallyport.ErrUnknownHost) && visit.Host == s.edge.Host() {
+			return errNotSetUp
+		}
+		if err != nil {
+			return err
+		}
+		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+		if err := s.admit(a, c); err != nil {
+			s.answer(w, r, err)
+			return nil
+		}
+		if err := h(w, r); err != nil {
+			s.answer(w, r, err)
+		}
+		return nil
+	}
+}
+
+func (s *site) admit(a access, c sallyport.Caller) error {
+	u, signedIn := c.User()
+	switch {
+	case a == anyone || a == signingIn:
+		return nil
+	case !signedIn:
+		return sallyport.ErrSignedOut
+	case a != setUp && c.Policy().Forces(u, s.service.Now()):
+		return sallyport.ErrSetUpRequired
+	}
+	return nil
+}
+
+func (s *site) secret(r *http.Request, cookie string) sallyport.Secret {
+	return sallyport.Secret(s.edge.Cookie(r, cookie))
+}
+
+// frame is what the layout shows around a page.
+func (s *site) frame(r *http.Request) frame {
+	c := by(r)
+	f := frame{Brand: c.Workspace().Issuer()}
+	if u, ok := c.User(); ok {
+		f.Person = &person{Name: u.Name, Email: u.Address}
+	}
+	return f
+}
+
+// keep gives the browser what a passage leaves it with.
+func (s *site) keep(w http.ResponseWriter, p sallyport.Passage) {
+	if p.SignIn != "" {
+		s.edge.SetCookie(w, edge.SignInCookie, p.SignIn.Reveal(), sallyport.SignInLimit)
+	}
+	if p.Session != "" {
+		s.edge.SetCookie(w, edge.SessionCookie, p.Session.Reveal(), sallyport.SessionLimit)
+		s.edge.ClearCookie(w, edge.SignInCookie)
+	}
+	if p.Browser != "" {
+		s.edge.SetCookie(w, edge.BrowserCookie, p.Browser.Reveal(), sallyport.BrowserLimit)
+	}
+}
+
+// again shows a form once more with what is wrong with it, if err is something that the person can mend there.
+func (s *site) again(w http.ResponseWriter, r *http.Request, name string, v view, err error) error {
+	var e *sallyport.Error
+	if !errors.As(err, &e) || (e.Kind != sallyport.Invalid && e.Kind != sallyport.TooMany && e.Kind != sallyport.Unavailable) {
+		return err
+	}
+	v.base().Errors = []fieldError{{Field: e.Field, Text: e.Text}}
+	retryAfter(w, e.RetryAfter)
+	return s.render(w, r, statusOf(e.Kind), name, v)
+}
+
+// local reports whether a path is one of our own pages that can be shown, so that a browser may be sent there (I46).
+func (s *site) local(path string) bool {
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\?#%") {
+		return false
+	}
+	for _, r := range s.routes() {
+		if r.method == http.MethodGet && r.path == path {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,415 @@
+package sallyport
+
+import (
+	"bytes"
+	"context"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/fold"
+	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// SignIn is one attempt from the right password to a session. It lives while its epoch is the user's, until
+// ExpiresAt.
+type SignIn struct {
+	Workspace string
+	User      string
+	ID        string
+	Hash      []byte
+	Epoch     int64
+	Proofs    Proofs
+	Door      Door
+	Parked    string // request of a door that waits for the end, or empty
+	Wrong     int    // codes
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// SignInLimit is how long a sign-in lives.
+const SignInLimit = 10 * time.Minute
+
+// SignInTx is the storage of sign-ins.
+type SignInTx interface {
+	InsertSignIn(SignIn) error
+	SignIn(workspace, user, id string) (SignIn, bool, error)
+	// SaveSignIn replaces hash, epoch, proofs and wrong.
+	SaveSignIn(SignIn) error
+	// DeleteSignIn ends it; of concurrent calls exactly one gets true.
+	DeleteSignIn(workspace, user, id string) (bool, error)
+}
+
+// Step is what a sign-in asks for next. Every page posts its answer and then goes where the step says.
+type Step string
+
+const (
+	StepPassword       Step = "password"        // e-mail address and password
+	StepChoosePassword Step = "choose_password" // in place of a temporary one
+	StepCode           Step = "code"            // a second factor
+	StepSetUp          Step = "set_up"          // two-factor authentication is required, and not set up
+	StepDone           Step = "done"            // a session
+)
+
+// next is the dispatcher: what a sign-in asks for, from what it has proved and what the policy wants. Nothing else
+// decides it.
+func next(si SignIn, u User, p Policy, now time.Time) Step {
+	switch {
+	case !si.Proofs.Has(ByPassword):
+		return StepPassword
+	case !u.TemporaryEnds.IsZero():
+		return StepChoosePassword
+	case u.TwoFactor && si.Proofs.secondFactor() == NoSecondFactor:
+		return StepCode
+	case p.Forces(u, now):
+		return StepSetUp
+	}
+	return StepDone
+}
+
+// Passage is where a step of a sign-in leads, and the values that the browser keeps from now on.
+type Passage struct {
+	Step    Step
+	SignIn  Secret // of the sign-in that goes on; empty with StepDone
+	Session Secret // with StepDone
+	Browser Secret // of the known device; empty: as it is
+}
+
+// Outcomes of signing in.
+var (
+	// ErrPasswordWrong is the one answer to a wrong address, a wrong password, an account that may not sign in, and
+	// too many tries: none of them can be told from another (I39).
+	ErrPasswordWrong = invalid("password", "password_wrong", "The e-mail address or the password is not right. After several wrong tries you must also wait before the next one.")
+	ErrAddressLimit  = &Error{Kind: TooMany, Code: "too_many_tries", Text: text.Say("There were too many wrong passwords from your network. Try again later.")}
+	ErrBusy          = &Error{Kind: Unavailable, Code: "busy", Text: text.Say("Too many people are signing in right now. Try again in a moment."), RetryAfter: 2 * time.Second}
+	ErrSignInEnded   = &Error{Kind: Gone, Code: "sign_in_ended", Text: text.Say("This sign-in has ended, because it took longer than 10 minutes or was finished elsewhere. Start again.")}
+	ErrOtherStep     = &Error{Kind: Conflict, Code: "other_step", Text: text.Say("The sign-in is at another step.")}
+	ErrCodeWrong     = invalid("code", "code_wrong", "This code is not right. Enter the code that your authenticator app shows now.")
+	ErrCodeUsed      = invalid("code", "code_used", "This code was already used. Wait for the next one.")
+	ErrCodesDelayed  = &Error{Kind: TooMany, Code: "codes_delayed", Text: text.Say("There were too many wrong codes. Try again later."), Field: "code"}
+	ErrCodesLocked   = &Error{Kind: TooMany, Code: "codes_locked", Text: text.Say("There were too many wrong codes, so none are accepted from this browser. Use a recovery code, sign in from a browser that you have used before, or ask an administrator to unlock you."), Field: "code", RetryAfter: time.Hour}
+)
+
+// advance stores what a sign-in has proved and goes to its next step; at the end it makes the session.
+func (s *Service) advance(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
+	step := next(si, u, by.policy, s.Now())
+	if step == StepDone {
+		return s.finish(tx, by, si, u)
+	}
+	token, hash := newToken(u.ID, si.ID)
+	si.Hash = hash
+	return Passage{Step: step, SignIn: token}, tx.SaveSignIn(si)
+}
+
+// finish ends a sign-in and makes its session: the one place where sessions are made. The sign-in is in the database,
+// and its user's row is taken.
+func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
+	now := s.Now()
+	if gone, err := tx.DeleteSignIn(si.Workspace, si.User, si.ID); err != nil || !gone {
+		return Passage{}, cmpErr(err, ErrSignInEnded)
+	}
+	ses := Session{
+		Workspace: u.Workspace, User: u.ID, ID: newID(prefixSession, now), Epoch: u.Epoch, Proofs: si.Proofs,
+		Door: si.Door, Browser: by.agent, CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(SessionLimit),
+	}
+	if by.address.IsValid() {
+		ses.Address = by.address.String()
+	}
+	p := Passage{Step: StepDone}
+	p.Session, ses.Hash = newToken(u.ID, ses.ID)
+	if err := tx.InsertSession(ses); err != nil {
+		return Passage{}, err
+	}
+	u.LastSignInAt, u.LastSignInMethod = now, si.Proofs.secondFactor()
+	if err := tx.SaveLastSignIn(u); err != nil {
+		return Passage{}, err
+	}
+	var unknown bool
+	var err error
+	if p.Browser, unknown, err = s.meet(tx, by, u); err != nil {
+		return Passage{}, err
+	}
+	if unknown {
+		if err := s.notify(tx, by, u, "sign_in.new_browser", map[string]any{"browser": by.agent}); err != nil {
+			return Passage{}, err
+		}
+	}
+	return p, s.record(tx, by.as(u), "sign_in.completed", u.ID, Done, map[string]string{"method": string(u.LastSignInMethod)})
+}
+
+// signIn returns the living sign-in that the caller holds, and its user, whose row it takes.
+func (s *Service) signIn(tx Tx, by Caller) (SignIn, User, error) {
+	user, id, hash, ok := parseToken(by.signIn, prefixSignIn)
+	if !ok {
+		return SignIn{}, User{}, ErrSignInEnded
+	}
+	u, ok, err := tx.LockUser(by.workspace.ID, user)
+	if err != nil || !ok {
+		return SignIn{}, User{}, cmpErr(err, ErrSignInEnded)
+	}
+	si, ok, err := tx.SignIn(by.workspace.ID, user, id)
+	if err != nil {
+		return SignIn{}, User{}, err
+	}
+	if !ok || !bytes.Equal(si.Hash, hash) || si.Epoch != u.Epoch || u.State != Active || !s.Now().Before(si.ExpiresAt) {
+		return SignIn{}, User{}, ErrSignInEnded
+	}
+	return si, u, nil
+}
+
+// SignIn takes an e-mail address and a password. The right ones lead to the next step; everything else is
+// ErrPasswordWrong, with the same statements and one hash. ErrAddressLimit and ErrBusy say nothing of any person.
+func (s *Service) SignIn(ctx context.Context, by Caller, address, password string) (Passage, error) {
+	try, err := s.tryPassword(ctx, by, address, password)
+	if err != nil {
+		return Passage{}, err
+	}
+	var p Passage
+	err = s.write(ctx, func(tx Tx) error {
+		u, ok, err := s.settle(tx, by, try)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return keep(ErrPasswordWrong)
+		}
+		now := s.Now()
+		si := SignIn{
+			Workspace: u.Workspace, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
+			Proofs: Proofs{{ByPassword, now}}, CreatedAt: now, ExpiresAt: now.Add(SignInLimit),
+		}
+		_, si.Hash = newToken(u.ID, si.ID)
+		if err := tx.InsertSignIn(si); err != nil {
+			return err
+		}
+		p, err = s.advance(tx, by, si, u)
+		return err
+	})
+	return p, err
+}
+
+// Challenge is what the page that asks for a code shows.
+type Challenge struct {
+	Step           Step
+	Address        string
+	Authenticators []string // their names
+	Ends           time.Time
+}
+
+// Challenge returns the step that the sign-in in hand is at, or ErrSignInEnded.
+func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
+	var c Challenge
+	err := s.write(ctx, func(tx Tx) error {
+		si, u, err := s.signIn(tx, by)
+		if err != nil {
+			return err
+		}
+		all, err := tx.Authenticators(u.Workspace, u.ID)
+		if err != nil {
+			return err
+		}
+		c = Challenge{Step: next(si, u, by.policy, s.Now()), Address: u.Address, Ends: si.ExpiresAt}
+		for _, a := range all {
+			c.Authenticators = append(c.Authenticators, a.Name)
+		}
+		return nil
+	})
+	return c, err
+}
+
+// AnswerCode takes the code of an authenticator. A wrong one is ErrCodeWrong, a used one ErrCodeUsed; a spent budget
+// is ErrCodesDelayed or ErrCodesLocked.
+func (s *Service) AnswerCode(ctx context.Context, by Caller, code string) (Passage, error) {
+	digits, ok := otp.Normalise(code)
+	if !ok {
+		return Passage{}, ErrCodeMalformed
+	}
+	var p Passage
+	err := s.write(ctx, func(tx Tx) error {
+		si, u, err := s.signIn(tx, by)
+		if err != nil {
+			return err
+		}
+		if next(si, u, by.policy, s.Now()) != StepCode {
+			return ErrOtherStep
+		}
+		t, err := s.codeTries(tx, by, u)
+		if err != nil {
+			return err
+		}
+		if err := s.checkCode(tx, by, u, t, digits, &si); err != nil {
+			return err
+		}
+		si.Proofs = si.Proofs.With(ByAuthenticator, s.Now())
+		if err := s.forgiveCodes(tx, t, si.Wrong); err != nil {
+			return err
+		}
+		p, err = s.advance(tx, by, si, u)
+		return err
+	})
+	return p, err
+}
+
+// codeTries are the budgets that a user's codes draw on.
+type codeTries struct {
+	known  bool  // the caller's browser is a known device
+	client Tries // of this device, or of all unknown clients
+	all    Tries // of the authenticators, over everything
+}
+
+func (s *Service) codeTries(tx Tx, by Caller, u User) (codeTries, error) {
+	known, browser, err := s.knows(tx, by, u.Workspace, u.ID)
+	if err != nil {
+		return codeTries{}, err
+	}
+	b, err := s.budgets(tx, u)
+	t := codeTries{known: known, client: b.of(bucketCode), all: b.of(bucketAuthenticator)}
+	if known {
+		t.client = b.of(ofDevice(bucketCode, browser))
+	}
+	return t, err
+}
+
+// refused says why no code may be tried now, or nil.
+func (t codeTries) refused(now time.Time) error {
+	if t.all.Row >= authenticatorRow {
+		return ErrAuthenticatorStale
+	}
+	wait := codeWait(t.client, now)
+	if t.known {
+		wait = codeDeviceRule.wait(t.client, now)
+	}
+	switch {
+	case wait == permanentlyLocked:
+		return ErrCodesLocked
+	case wait > 0:
+		return ErrCodesDelayed.after(wait)
+	}
+	return nil
+}
+
+// checkCode burns the time step that the digits stand for, or charges a wrong code. The sign-in counts its own.
+func (s *Service) checkCode(tx Tx, by Caller, u User, t codeTries, digits string, si *SignIn) error {
+	now := s.Now()
+	if err := t.refused(now); err != nil {
+		return err
+	}
+	all, err := tx.Authenticators(u.Workspace, u.ID)
+	if err != nil {
+		return err
+	}
+	a, found, err := s.match(all, digits, now)
+	if err != nil {
+		s.Log.Error("an authenticator cannot be read", "workspace", u.Workspace, "user", u.ID)
+		if err := s.record(tx, by.as(u), "authenticator.unreadable", u.ID, Refused, nil); err != nil {
+			return err
+		}
+		return keep(ErrKeyUnreadable)
+	}
+	if !found {
+		return s.wrongCode(tx, by, u, t, si)
+	}
+	a.LastUsedAt, a.LastUsedFrom = now, addressOf(by)
+	burnt, err := tx.BurnStep(a)
+	if err != nil || burnt {
+		return err
+	}
+	return s.usedCode(tx, by, u, all, a.ID)
+}
+
+func addressOf(by Caller) string {
+	if !by.address.IsValid() {
+		return ""
+	}
+	return by.address.String()
+}
+
+// usedCode answers a code that was right and is spent. It costs no try, and is an alarm when it was spent elsewhere.
+func (s *Service) usedCode(tx Tx, by Caller, u User, all []Authenticator, id string) error {
+	detail := map[string]string{"authenticator": id}
+	for _, a := range all {
+		if a.ID == id && a.LastUsedFrom != "" && a.LastUsedFrom != addressOf(by) {
+			detail["alarm"] = "used from another address"
+		}
+	}
+	if err := s.record(tx, by.as(u), "code.used_twice", u.ID, Refused, detail); err != nil {
+		return err
+	}
+	return keep(ErrCodeUsed)
+}
+
+// wrongCode charges a wrong code to the client's budget and to the authenticators', and tells the user.
+func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn) error {
+	now := s.Now()
+	if t.known {
+		t.client = codeDeviceRule.charge(t.client, now)
+	} else {
+		t.client = chargeCode(t.client, now)
+	}
+	t.all.Row++
+	t.all.Last = now
+	if err := tx.SaveTries(t.client); err != nil {
+		return err
+	}
+	if err := tx.SaveTries(t.all); err != nil {
+		return err
+	}
+	notice := ""
+	if si != nil {
+		si.Wrong++
+		if err := tx.SaveSignIn(*si); err != nil {
+			return err
+		}
+		if si.Wrong == codesWrongNotice {
+			notice = "codes.wrong"
+		}
+	}
+	switch {
+	case t.known:
+	case t.client.Row == codeDelayFrom:
+		notice = "codes.delayed"
+	case t.client.Row == codeLimit || t.client.Count == codeLimit:
+		notice = "codes.locked"
+	}
+	if notice != "" {
+		if err := s.notify(tx, by, u, notice, nil); err != nil {
+			return err
+		}
+	}
+	if err := s.record(tx, by.as(u), "code.wrong", u.ID, Refused, nil); err != nil {
+		return err
+	}
+	return keep(ErrCodeWrong)
+}
+
+// forgiveCodes takes back the wrong codes of a sign-in that completes, and ends the rows of wrong ones.
+func (s *Service) forgiveCodes(tx Tx, t codeTries, wrong int) error {
+	if t.all.Row > 0 {
+		t.all.Row = 0
+		if err := tx.SaveTries(t.all); err != nil {
+			return err
+		}
+	}
+	if t.client.Row == 0 && t.client.Count == 0 {
+		return s.unlockByDevice(tx, t)
+	}
+	if err := tx.SaveTries(forgive(t.client, wrong)); err != nil {
+		return err
+	}
+	return s.unlockByDevice(tx, t)
+}
+
+// unlockByDevice lets unknown clients give codes again, since a known device has passed.
+func (s *Service) unlockByDevice(tx Tx, t codeTries) error {
+	if !t.known {
+		return nil
+	}
+	return tx.ClearTries(t.client.Workspace, t.client.Subject, bucketCode)
+}
+
+// folded is fold.Address for looking up: what is no address is looked up all the same, under a name nobody has.
+func folded(address string) string {
+	if _, f, err := fold.Address(address); err == nil {
+		return f
+	}
+	return "\x01" + fold.Name(address)
+}

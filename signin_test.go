@@ -1,0 +1,51 @@
+package sallyport_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+func TestSignIn(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		ctx := context.Background()
+		p := e.Add("mia@acme.example", sallyport.Member)
+		b := e.Enrol(&p, "Pixel – Aegis")
+		if u, ok := b.By().User(); !ok || !u.TwoFactor {
+			t.Fatalf("after set-up: %v %v", u, ok)
+		}
+		c := e.Arriving()
+		passage, err := e.SignIn(ctx, c.By(), " MIA@acme.example ", p.Password)
+		if err != nil || passage.Step != sallyport.StepCode || passage.Session != "" {
+			t.Fatalf("password: %+v %v", passage, err)
+		}
+		c.Keep(passage)
+		if _, err := e.AnswerCode(ctx, c.By(), "000000"); !errors.Is(err, sallyport.ErrCodeWrong) {
+			t.Fatalf("wrong code: %v", err)
+		}
+		code := p.Code(e.Clock.Now())
+		passage, err = e.AnswerCode(ctx, c.By(), code)
+		if err != nil || passage.Step != sallyport.StepDone {
+			t.Fatalf("code: %+v %v", passage, err)
+		}
+		c.Keep(passage)
+		u, ok := c.By().User()
+		if !ok || u.LastSignInMethod != sallyport.ByAuthenticator || !u.LastSignInAt.Equal(e.Clock.Now().Truncate(time.Millisecond)) {
+			t.Fatalf("session: %+v %v", u, ok)
+		}
+		passage, err = e.SignIn(ctx, c.By(), p.Address, p.Password)
+		e.Check(err)
+		c.Keep(passage)
+		if _, err := e.AnswerCode(ctx, c.By(), code); !errors.Is(err, sallyport.ErrCodeUsed) {
+			t.Fatalf("used code: %v", err)
+		}
+		e.Check(e.SignOut(ctx, c.By()))
+		if _, ok := c.By().User(); ok {
+			t.Fatal("still signed in after sign-out")
+		}
+	})
+}

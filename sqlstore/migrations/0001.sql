@@ -1,0 +1,255 @@
+-- Times are Unix milliseconds, 0 for never; booleans are 0 or 1. Keys begin with the workspace, then the user.
+
+CREATE TABLE installation (
+  id INTEGER PRIMARY KEY CHECK (id = 1),
+  key_check TEXT NOT NULL,
+  owner_made INTEGER NOT NULL DEFAULT 0,
+  first_run_hash BLOB,
+  first_run_expires INTEGER NOT NULL DEFAULT 0,
+  restored_at INTEGER NOT NULL DEFAULT 0
+) STRICT;
+
+CREATE TABLE workspaces (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  reseller TEXT NOT NULL DEFAULT '',
+  brand TEXT NOT NULL DEFAULT '',
+  colour TEXT NOT NULL DEFAULT '',
+  created_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE hosts (
+  host TEXT PRIMARY KEY,
+  workspace_id TEXT NOT NULL REFERENCES workspaces (id)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE policies (
+  workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id),
+  version INTEGER NOT NULL,
+  require_2fa TEXT NOT NULL,
+  required_from INTEGER NOT NULL DEFAULT 0,
+  trusted_device_days INTEGER NOT NULL,
+  recovery_code_count INTEGER NOT NULL,
+  recovery_code_mode TEXT NOT NULL,
+  allow_reset_when_required INTEGER NOT NULL,
+  invite_method TEXT NOT NULL,
+  lowered TEXT NOT NULL DEFAULT '' -- JSON: the lowerings of trusted_device_days, oldest first
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE users (
+  workspace_id TEXT NOT NULL REFERENCES workspaces (id),
+  id TEXT NOT NULL,
+  app_id TEXT NOT NULL DEFAULT '',
+  ref TEXT NOT NULL DEFAULT '',
+  address TEXT NOT NULL,
+  address_folded TEXT NOT NULL,
+  name TEXT NOT NULL,
+  name_folded TEXT NOT NULL,
+  role TEXT NOT NULL,
+  state TEXT NOT NULL,
+  epoch INTEGER NOT NULL,
+  password_hash TEXT NOT NULL DEFAULT '',
+  password_at INTEGER NOT NULL DEFAULT 0,
+  password_long INTEGER NOT NULL DEFAULT 0,
+  temporary_ends INTEGER NOT NULL DEFAULT 0,
+  two_factor INTEGER NOT NULL DEFAULT 0,
+  two_factor_since INTEGER NOT NULL DEFAULT 0,
+  must_set_up INTEGER NOT NULL DEFAULT 0,
+  set_up_code_hash BLOB,
+  set_up_code_ends INTEGER NOT NULL DEFAULT 0,
+  recovery_made_at INTEGER NOT NULL DEFAULT 0,
+  recovery_saved_at INTEGER NOT NULL DEFAULT 0,
+  last_sign_in_at INTEGER NOT NULL DEFAULT 0,
+  last_sign_in_method TEXT NOT NULL DEFAULT '',
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX users_address ON users (workspace_id, app_id, address_folded) WHERE address_folded <> '';
+CREATE UNIQUE INDEX users_ref ON users (workspace_id, app_id, ref) WHERE ref <> '';
+
+CREATE TABLE authenticators (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  algorithm TEXT NOT NULL,
+  secret BLOB NOT NULL, -- sealed
+  last_step INTEGER NOT NULL,
+  refused_steps TEXT NOT NULL DEFAULT '', -- time steps still to come that are refused, in decimal, with spaces between
+  created_at INTEGER NOT NULL,
+  last_used_at INTEGER NOT NULL DEFAULT 0,
+  last_used_from TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (workspace_id, user_id, id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE drafts (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  holder TEXT NOT NULL, -- id of the session or sign-in
+  epoch INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  secret BLOB NOT NULL, -- sealed
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, user_id, holder),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE recovery_codes (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  position INTEGER NOT NULL,
+  code BLOB, -- sealed, where they may be shown again
+  used_at INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (workspace_id, user_id, hash),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- Known devices: they skip nothing.
+CREATE TABLE browsers (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  name TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  last_seen_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, user_id, hash),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE trusted_devices (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  previous_hash BLOB,
+  rotated_at INTEGER NOT NULL,
+  newer_seen INTEGER NOT NULL DEFAULT 0, -- the value made at rotated_at came back
+  epoch INTEGER NOT NULL,
+  days INTEGER NOT NULL,
+  browser_hash BLOB NOT NULL,
+  name TEXT NOT NULL,
+  address TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  last_seen_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, user_id, id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE tries (
+  workspace_id TEXT NOT NULL,
+  subject TEXT NOT NULL, -- user id, HMAC of a name that no user has, or address
+  bucket TEXT NOT NULL,
+  count INTEGER NOT NULL DEFAULT 0,
+  since INTEGER NOT NULL DEFAULT 0,
+  in_row INTEGER NOT NULL DEFAULT 0,
+  last INTEGER NOT NULL DEFAULT 0,
+  until INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (workspace_id, subject, bucket)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE sign_ins (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  epoch INTEGER NOT NULL,
+  proofs TEXT NOT NULL, -- method@time, with spaces between
+  door TEXT NOT NULL,
+  parked TEXT NOT NULL DEFAULT '',
+  wrong INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, user_id, id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sign_ins_expires ON sign_ins (expires_at);
+
+CREATE TABLE sessions (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  epoch INTEGER NOT NULL,
+  proofs TEXT NOT NULL, -- method@time, with spaces between
+  door TEXT NOT NULL,
+  address TEXT NOT NULL,
+  browser TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  last_seen_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  parked BLOB, -- a confirmed action that waits for step-up, sealed
+  parked_at INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (workspace_id, user_id, id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX sessions_expires ON sessions (expires_at);
+
+-- Mailed links, invitations among them: single use, one purpose, and at most one of a kind for a user.
+CREATE TABLE links (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  epoch INTEGER NOT NULL,
+  data BLOB, -- sealed
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, user_id, id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX links_expires ON links (expires_at);
+
+-- Events outlive people, so they refer to nobody by foreign key. The sealer fills in the last two columns.
+CREATE TABLE events (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  actor_kind TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  door TEXT NOT NULL,
+  address TEXT NOT NULL, -- personal, erasable
+  browser TEXT NOT NULL, -- personal, erasable
+  salt BLOB, -- of personal_hash; erased with what it salts
+  personal_hash BLOB NOT NULL,
+  result TEXT NOT NULL,
+  detail TEXT NOT NULL, -- JSON object of strings, or empty
+  seal_batch INTEGER,
+  seal_position INTEGER,
+  PRIMARY KEY (workspace_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX events_subject ON events (workspace_id, subject, id);
+CREATE INDEX events_unsealed ON events (workspace_id, id) WHERE seal_batch IS NULL;
+
+CREATE TABLE outbox (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  kind TEXT NOT NULL,
+  address TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  body BLOB, -- sealed while it waits
+  state TEXT NOT NULL,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  next_at INTEGER NOT NULL,
+  lease_until INTEGER NOT NULL DEFAULT 0,
+  lease TEXT NOT NULL DEFAULT '',
+  created_at INTEGER NOT NULL,
+  sent_at INTEGER NOT NULL DEFAULT 0,
+  error TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (workspace_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX outbox_next ON outbox (next_at) WHERE state = 'waiting';
+
+-- How many have two-factor authentication, a row a day: the last one of a day stands.
+CREATE TABLE adoption (
+  workspace_id TEXT NOT NULL,
+  day INTEGER NOT NULL, -- since 1970-01-01, UTC
+  people INTEGER NOT NULL,
+  enabled INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, day)
+) STRICT, WITHOUT ROWID;

@@ -1,0 +1,86 @@
+package sqlstore
+
+import "github.com/sallyport-2fa/sallyport"
+
+const sessionColumns = `s.id, s.hash, s.epoch, s.proofs, s.door, s.address, s.browser, s.created_at, s.last_seen_at,
+	s.expires_at, s.parked, s.parked_at`
+
+// sessionRow is a session on its way out of a row, or of an outer join that may have none.
+type sessionRow struct {
+	id, proofs, door, address, browser          *string
+	hash, parked                                []byte
+	epoch, created, lastSeen, expires, parkedAt *int64
+}
+
+func (r *sessionRow) dest() []any {
+	return []any{&r.id, &r.hash, &r.epoch, &r.proofs, &r.door, &r.address, &r.browser, &r.created, &r.lastSeen,
+		&r.expires, &r.parked, &r.parkedAt}
+}
+
+func (r *sessionRow) session(workspace, user string) sallyport.Session {
+	if r.id == nil {
+		return sallyport.Session{}
+	}
+	return sallyport.Session{
+		Workspace: workspace, User: user, ID: *r.id, Hash: r.hash, Epoch: *r.epoch, Proofs: sallyport.ParseProofs(*r.proofs),
+		Door: sallyport.Door(*r.door), Address: *r.address, Browser: *r.browser, CreatedAt: at(*r.created),
+		LastSeenAt: at(*r.lastSeen), ExpiresAt: at(*r.expires), Parked: r.parked, ParkedAt: at(*r.parkedAt),
+	}
+}
+
+// Arrive reads the workspace, and by a second statement in the same look the session with its user.
+func (t *tx) Arrive(host, user, session string) (sallyport.Presence, bool, error) {
+	var p sallyport.Presence
+	var pol policyRow
+	var brand, resellerBrand string
+	var created int64
+	w := &p.Workspace
+	dest := append([]any{&w.ID, &w.Name, &w.Reseller, &brand, &w.Colour, &created, &resellerBrand}, pol.dest()...)
+	ok, err := t.row(`SELECT w.id, w.name, w.reseller, w.brand, w.colour, w.created_at, COALESCE(r.brand, ''), `+policyColumns+`
+		FROM hosts h JOIN workspaces w ON w.id = h.workspace_id JOIN policies p ON p.workspace_id = w.id
+		LEFT JOIN workspaces r ON r.id = w.reseller
+		WHERE h.host = $1`, []any{host}, dest...)
+	if err != nil || !ok {
+		return p, ok, err
+	}
+	w.Brand, w.CreatedAt = brand, at(created)
+	p.Workspace = w.WithReseller(resellerBrand)
+	if p.Policy, err = pol.policy(); err != nil || session == "" {
+		return p, true, err
+	}
+	var s sessionRow
+	var u userRow
+	found, err := t.row(`SELECT `+sessionColumns+`, `+userColumns+`
+		FROM sessions s JOIN users u ON u.workspace_id = s.workspace_id AND u.id = s.user_id
+		WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.id = $3`, []any{w.ID, user, session}, append(s.dest(), u.dest()...)...)
+	if err != nil || !found {
+		return p, true, err
+	}
+	ses, person := s.session(w.ID, user), u.user()
+	p.Session, p.User = &ses, &person
+	return p, true, nil
+}
+
+func (t *tx) InsertSession(s sallyport.Session) error {
+	return t.exec(`INSERT INTO sessions (workspace_id, user_id, id, hash, epoch, proofs, door, address, browser, created_at, last_seen_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), string(s.Door), s.Address, s.Browser,
+		ms(s.CreatedAt), ms(s.LastSeenAt), ms(s.ExpiresAt))
+}
+
+func (t *tx) Session(workspace, user, id string) (sallyport.Session, bool, error) {
+	var r sessionRow
+	ok, err := t.row(`SELECT `+sessionColumns+` FROM sessions s WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.id = $3`,
+		[]any{workspace, user, id}, r.dest()...)
+	return r.session(workspace, user), ok, err
+}
+
+func (t *tx) SaveSession(s sallyport.Session) error {
+	return t.exec(`UPDATE sessions SET hash = $4, epoch = $5, proofs = $6, address = $7, browser = $8, last_seen_at = $9, parked = $10, parked_at = $11
+		WHERE workspace_id = $1 AND user_id = $2 AND id = $3`,
+		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), s.Address, s.Browser, ms(s.LastSeenAt), s.Parked, ms(s.ParkedAt))
+}
+
+func (t *tx) DeleteSession(workspace, user, id string) (bool, error) {
+	return one(t.affected(`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2 AND id = $3`, workspace, user, id))
+}

@@ -1,0 +1,55 @@
+package sqlstore
+
+import "github.com/sallyport-2fa/sallyport"
+
+const triesColumns = `workspace_id, subject, bucket, count, since, in_row, last, until`
+
+// triesRow is a budget on its way out of a row.
+type triesRow struct {
+	sallyport.Tries
+	since, last, until int64
+}
+
+func (r *triesRow) dest() []any {
+	return []any{&r.Workspace, &r.Subject, &r.Bucket, &r.Count, &r.since, &r.Row, &r.last, &r.until}
+}
+
+func (r *triesRow) tries() sallyport.Tries {
+	r.Since, r.Last, r.Until = at(r.since), at(r.last), at(r.until)
+	return r.Tries
+}
+
+func (t *tx) TakeTries(workspace, subject, bucket string) (sallyport.Tries, error) {
+	var r triesRow
+	_, err := t.row(`INSERT INTO tries (workspace_id, subject, bucket) VALUES ($1, $2, $3)
+		ON CONFLICT (workspace_id, subject, bucket) DO UPDATE SET count = tries.count
+		RETURNING `+triesColumns, []any{workspace, subject, bucket}, r.dest()...)
+	return r.tries(), err
+}
+
+func (t *tx) Tries(workspace, subject string) ([]sallyport.Tries, error) {
+	var all []sallyport.Tries
+	err := t.rows(`SELECT `+triesColumns+` FROM tries WHERE workspace_id = $1 AND subject = $2`, []any{workspace, subject}, func(scan scanner) error {
+		var r triesRow
+		if err := scan(r.dest()...); err != nil {
+			return err
+		}
+		all = append(all, r.tries())
+		return nil
+	})
+	return all, err
+}
+
+func (t *tx) SaveTries(n sallyport.Tries) error {
+	return t.exec(`INSERT INTO tries (`+triesColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+		ON CONFLICT (workspace_id, subject, bucket) DO UPDATE SET count = excluded.count, since = excluded.since,
+			in_row = excluded.in_row, last = excluded.last, until = excluded.until`,
+		n.Workspace, n.Subject, n.Bucket, n.Count, ms(n.Since), n.Row, ms(n.Last), ms(n.Until))
+}
+
+func (t *tx) ClearTries(workspace, subject, bucket string) error {
+	if bucket == "" {
+		return t.exec(`DELETE FROM tries WHERE workspace_id = $1 AND subject = $2 AND bucket <> 'authenticator'`, workspace, subject)
+	}
+	return t.exec(`DELETE FROM tries WHERE workspace_id = $1 AND subject = $2 AND bucket = $3`, workspace, subject, bucket)
+}

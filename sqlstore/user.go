@@ -1,0 +1,82 @@
+package sqlstore
+
+import (
+	"strings"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/fold"
+)
+
+const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address_folded, u.name, u.role, u.state, u.epoch,
+	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
+	u.set_up_code_hash, u.set_up_code_ends, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at,
+	u.last_sign_in_method, u.created_at`
+
+// returnedUser is userColumns for RETURNING, where SQLite knows no alias.
+var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
+
+// userRow is a user on its way out of a row.
+type userRow struct {
+	sallyport.User
+	role, state, hash, method                                                  string
+	passwordAt, temporary, since, codeEnds, made, saved, lastSignIn, createdAt int64
+}
+
+func (r *userRow) dest() []any {
+	return []any{&r.Workspace, &r.ID, &r.App, &r.Ref, &r.Address, &r.Folded, &r.Name, &r.role, &r.state, &r.Epoch,
+		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.TwoFactor, &r.since, &r.MustSetUp,
+		&r.SetUpCodeHash, &r.codeEnds, &r.made, &r.saved, &r.lastSignIn, &r.method, &r.createdAt}
+}
+
+func (r *userRow) user() sallyport.User {
+	u := r.User
+	u.Role, u.State = sallyport.Role(r.role), sallyport.State(r.state)
+	u.PasswordHash, u.LastSignInMethod = sallyport.Secret(r.hash), sallyport.Method(r.method)
+	u.PasswordAt, u.TemporaryEnds, u.TwoFactorSince = at(r.passwordAt), at(r.temporary), at(r.since)
+	u.SetUpCodeEnds, u.RecoveryMadeAt, u.RecoverySavedAt = at(r.codeEnds), at(r.made), at(r.saved)
+	u.LastSignInAt, u.CreatedAt = at(r.lastSignIn), at(r.createdAt)
+	return u
+}
+
+func (t *tx) oneUser(sql string, args ...any) (sallyport.User, bool, error) {
+	var r userRow
+	ok, err := t.row(sql, args, r.dest()...)
+	return r.user(), ok, err
+}
+
+func (t *tx) LockUser(workspace, id string) (sallyport.User, bool, error) {
+	return t.oneUser(`UPDATE users SET epoch = epoch WHERE workspace_id = $1 AND id = $2 RETURNING `+returnedUser, workspace, id)
+}
+
+func (t *tx) UserByAddress(workspace, folded string) (sallyport.User, bool, error) {
+	return t.oneUser(`SELECT `+userColumns+` FROM users u
+		WHERE u.workspace_id = $1 AND u.app_id = '' AND u.address_folded = $2 AND u.address_folded <> ''`, workspace, folded)
+}
+
+func (t *tx) InsertUser(u sallyport.User) error {
+	return inserted(t.affected(`INSERT INTO users (workspace_id, id, app_id, ref, address, address_folded, name, name_folded,
+			role, state, epoch, password_hash, password_at, password_long, temporary_ends, two_factor, two_factor_since,
+			must_set_up, set_up_code_hash, set_up_code_ends, recovery_made_at, recovery_saved_at, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+		ON CONFLICT DO NOTHING`,
+		u.Workspace, u.ID, u.App, u.Ref, u.Address, u.Folded, u.Name, fold.Name(u.Name),
+		string(u.Role), string(u.State), u.Epoch, u.PasswordHash.Reveal(), ms(u.PasswordAt), u.PasswordLong, ms(u.TemporaryEnds),
+		u.TwoFactor, ms(u.TwoFactorSince), u.MustSetUp, u.SetUpCodeHash, ms(u.SetUpCodeEnds), ms(u.RecoveryMadeAt),
+		ms(u.RecoverySavedAt), ms(u.CreatedAt)))
+}
+
+func (t *tx) SaveUser(u sallyport.User) error {
+	return t.exec(`UPDATE users SET address = $3, address_folded = $4, name = $5, name_folded = $6, role = $7, state = $8,
+			epoch = $9, password_hash = $10, password_at = $11, password_long = $12, temporary_ends = $13, two_factor = $14,
+			two_factor_since = $15, must_set_up = $16, set_up_code_hash = $17, set_up_code_ends = $18, recovery_made_at = $19,
+			recovery_saved_at = $20
+		WHERE workspace_id = $1 AND id = $2`,
+		u.Workspace, u.ID, u.Address, u.Folded, u.Name, fold.Name(u.Name), string(u.Role), string(u.State),
+		u.Epoch, u.PasswordHash.Reveal(), ms(u.PasswordAt), u.PasswordLong, ms(u.TemporaryEnds), u.TwoFactor,
+		ms(u.TwoFactorSince), u.MustSetUp, u.SetUpCodeHash, ms(u.SetUpCodeEnds), ms(u.RecoveryMadeAt), ms(u.RecoverySavedAt))
+}
+
+func (t *tx) SaveLastSignIn(u sallyport.User) error {
+	return t.exec(`UPDATE users SET last_sign_in_at = $3, last_sign_in_method = $4 WHERE workspace_id = $1 AND id = $2`,
+		u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod))
+}

@@ -1,0 +1,48 @@
+package sqlstore
+
+import "github.com/sallyport-2fa/sallyport"
+
+func (t *tx) InsertWorkspace(w sallyport.Workspace, p sallyport.Policy, host string) error {
+	if err := t.exec(`INSERT INTO workspaces (id, name, reseller, brand, colour, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
+		w.ID, w.Name, w.Reseller, w.Brand, w.Colour, ms(w.CreatedAt)); err != nil {
+		return err
+	}
+	if err := inserted(t.affected(`INSERT INTO hosts (host, workspace_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, host, w.ID)); err != nil {
+		return err
+	}
+	lowered, err := loweredText(p.Lowered)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO policies (workspace_id, version, require_2fa, required_from, trusted_device_days,
+			recovery_code_count, recovery_code_mode, allow_reset_when_required, invite_method, lowered)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		w.ID, p.Version, p.Require2FA, ms(p.RequiredFrom), p.TrustedDeviceDays,
+		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered)
+}
+
+func (t *tx) Workspaces() ([]sallyport.HostedWorkspace, error) {
+	var all []sallyport.HostedWorkspace
+	err := t.rows(`SELECT w.id, w.name, w.reseller, w.brand, w.colour, w.created_at, COALESCE(r.brand, ''), h.host
+		FROM workspaces w JOIN hosts h ON h.workspace_id = w.id LEFT JOIN workspaces r ON r.id = w.reseller
+		ORDER BY w.created_at, w.id`, nil, func(scan scanner) error {
+		var w sallyport.HostedWorkspace
+		var created int64
+		var brand string
+		if err := scan(&w.ID, &w.Name, &w.Reseller, &w.Brand, &w.Colour, &created, &brand, &w.Host); err != nil {
+			return err
+		}
+		w.CreatedAt = at(created)
+		w.Workspace = w.WithReseller(brand)
+		all = append(all, w)
+		return nil
+	})
+	return all, err
+}
+
+func (t *tx) MoveHost(workspace, host string) error {
+	if err := t.exec(`DELETE FROM hosts WHERE workspace_id = $1`, workspace); err != nil {
+		return err
+	}
+	return inserted(t.affected(`INSERT INTO hosts (host, workspace_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, host, workspace))
+}

@@ -1,0 +1,35 @@
+package sallyport
+
+import "context"
+
+// Store keeps everything. It has two methods, and every promise of the rules stands on them.
+//
+// Read runs fn against the newest committed state. Each statement sees what was committed before it began; two
+// statements of one Read may see different states.
+//
+// Write runs fn in one transaction and returns after its commit is on disk. An error from fn rolls back and is
+// returned as it is. fn may be run again when the database asks for it, so it must not keep state from an earlier run.
+// Inside fn there is no network, no password hashing and no waiting; a Write inside a Write is refused.
+//
+// Both are safe for concurrent use. When the connection is lost after COMMIT was sent, Write returns ErrUnknownOutcome.
+type Store interface {
+	Read(ctx context.Context, fn func(Tx) error) error
+	Write(ctx context.Context, fn func(Tx) error) error
+}
+
+// Tx is the sum of what the concepts need, each declared in its concept's file.
+type Tx interface {
+	InstallationTx
+	WorkspaceTx
+	UserTx
+	SignInTx
+	SessionTx
+	AuthenticatorTx
+	DraftTx
+	BrowserTx
+	TriesTx
+	EventTx
+	MailTx
+	PeopleTx
+	SweepTx
+}

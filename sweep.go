@@ -1,0 +1,35 @@
+package sallyport
+
+import (
+	"context"
+	"time"
+)
+
+// SweepTx removes what has ended.
+type SweepTx interface {
+	// Sweep deletes sessions, sign-ins, drafts and known devices that ended before the times given, and tries that
+	// nothing has touched for 31 days.
+	Sweep(now, browsers time.Time) error
+}
+
+// Sweep removes what has ended and counts nothing any more. What has ended is refused without it, too.
+func (s *Service) Sweep(ctx context.Context) error {
+	now := s.Now()
+	return s.Store.Write(ctx, func(tx Tx) error { return tx.Sweep(now, now.Add(-BrowserLimit)) })
+}
+
+// Run does the work that no request waits for, until ctx ends. Every node runs it.
+func (s *Service) Run(ctx context.Context) {
+	tick := time.NewTicker(10 * time.Minute)
+	defer tick.Stop()
+	for {
+		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("sweep", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

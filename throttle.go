@@ -1,0 +1,192 @@
+package sallyport
+
+import (
+	"encoding/base64"
+	"net/netip"
+	"time"
+)
+
+// Tries counts one budget: what was tried by one subject in one bucket. A row that is not there is all zero.
+type Tries struct {
+	Workspace string
+	Subject   string // user id, the HMAC of a folded name where no user is, or an address
+	Bucket    string
+	Count     int       // in the window that began at Since
+	Since     time.Time // start of the window
+	Row       int       // wrong in a row
+	Last      time.Time
+	Until     time.Time // no try before this
+}
+
+// TriesTx is the storage of the budgets.
+type TriesTx interface {
+	// TakeTries takes the row of one budget until the end of the transaction, making it if need be.
+	TakeTries(workspace, subject, bucket string) (Tries, error)
+	// Tries returns all rows of a subject. It takes none: for a user whose own row is taken.
+	Tries(workspace, subject string) ([]Tries, error)
+	SaveTries(Tries) error
+	// ClearTries forgets one budget of a subject; with an empty bucket, all but the one of the authenticators.
+	ClearTries(workspace, subject, bucket string) error
+}
+
+// Buckets. A known device has its own, so that nothing a stranger does blocks it.
+const (
+	bucketPassword      = "password"
+	bucketCode          = "code"
+	bucketAuthenticator = "authenticator" // wrong codes in a row over everything
+	bucketRecovery      = "recovery"
+	bucketSetUpCode     = "set-up"
+	bucketAddress       = "address"
+)
+
+// ofDevice names the bucket of a known device.
+func ofDevice(bucket string, browser []byte) string {
+	return bucket + ":" + base64.RawURLEncoding.EncodeToString(browser[:12])
+}
+
+// ofAddress is the subject of an address: IPv6 counts by /64.
+func ofAddress(a netip.Addr) string {
+	if a = a.Unmap().WithZone(""); a.Is6() {
+		p, _ := a.Prefix(64)
+		return p.String()
+	}
+	return a.String()
+}
+
+// rule is how many tries a bucket allows in a window. Without a delay the next try waits for the window's end; with
+// one, every further try doubles the wait up to its most, and the bucket empties after a day of quiet.
+type rule struct {
+	limit  int
+	window time.Duration
+	delay  time.Duration
+	most   time.Duration
+}
+
+// The budgets, as docs/threat-model.md explains them.
+var (
+	passwordRule       = rule{limit: 10, window: 15 * time.Minute, delay: 30 * time.Second, most: time.Hour}
+	passwordDeviceRule = rule{limit: 10, window: 15 * time.Minute}
+	addressRule        = rule{limit: 100, window: time.Hour}
+	codeDeviceRule     = rule{limit: 10, window: 15 * time.Minute}
+	recoveryRule       = rule{limit: 10, window: time.Hour}
+	setUpCodeRule      = rule{limit: 10, window: time.Hour}
+)
+
+const quietLimit = 24 * time.Hour
+
+// wait returns how long the next try must wait; zero if it may be made now.
+func (r rule) wait(t Tries, now time.Time) time.Duration {
+	if now.Before(t.Until) {
+		return t.Until.Sub(now)
+	}
+	if r.delay == 0 && t.Count >= r.limit {
+		return max(0, t.Since.Add(r.window).Sub(now))
+	}
+	return 0
+}
+
+// charge counts a try that may be made now.
+func (r rule) charge(t Tries, now time.Time) Tries {
+	over := now.Sub(t.Since) >= r.window
+	if r.delay > 0 && t.Count >= r.limit {
+		over = now.Sub(t.Last) >= quietLimit
+	}
+	if over || t.Since.IsZero() {
+		t.Count, t.Since = 0, now
+	}
+	t.Count++
+	t.Last = now
+	t.Until = r.until(t)
+	return t
+}
+
+// refund takes back a try that turned out right.
+func (r rule) refund(t Tries) Tries {
+	t.Count = max(0, t.Count-1)
+	t.Until = r.until(t)
+	return t
+}
+
+func (r rule) until(t Tries) time.Time {
+	if r.delay == 0 || t.Count < r.limit {
+		return time.Time{}
+	}
+	return t.Last.Add(doubled(r.delay, t.Count-r.limit, r.most))
+}
+
+func doubled(d time.Duration, times int, most time.Duration) time.Duration {
+	for ; times > 0 && d < most; times-- {
+		d *= 2
+	}
+	return min(d, most)
+}
+
+// Limits of wrong codes from unknown clients: whoever gives them has the password.
+const (
+	codeDelayFrom     = 5 // in a row: a delay, and a mail
+	codeLimit         = 10
+	codeWindow        = 30 * 24 * time.Hour
+	authenticatorRow  = 50 // in a row over everything: its codes are refused until it is set up anew
+	codesWrongNotice  = 3  // in one sign-in: a mail
+	codeDelay         = 30 * time.Second
+	codeDelayMost     = time.Hour
+	permanentlyLocked = time.Duration(1<<63 - 1)
+)
+
+// codeWait is wait for codes from unknown clients; permanentlyLocked means that no time mends it.
+func codeWait(t Tries, now time.Time) time.Duration {
+	if t.Row >= codeLimit || t.Count >= codeLimit && now.Sub(t.Since) < codeWindow {
+		return permanentlyLocked
+	}
+	if now.Before(t.Until) {
+		return t.Until.Sub(now)
+	}
+	return 0
+}
+
+// chargeCode counts a wrong code from an unknown client.
+func chargeCode(t Tries, now time.Time) Tries {
+	if t.Since.IsZero() || now.Sub(t.Since) >= codeWindow {
+		t.Count, t.Since = 0, now
+	}
+	t.Count++
+	t.Row++
+	t.Last = now
+	if t.Row >= codeDelayFrom {
+		t.Until = now.Add(doubled(codeDelay, t.Row-codeDelayFrom, codeDelayMost))
+	}
+	return t
+}
+
+// forgive takes back the wrong codes of a sign-in that completed.
+func forgive(t Tries, wrong int) Tries {
+	t.Count = max(0, t.Count-wrong)
+	t.Row, t.Until = 0, time.Time{}
+	return t
+}
+
+// budgets are the rows of one user, by bucket.
+type budgets struct {
+	workspace, user string
+	rows            map[string]Tries
+}
+
+func (s *Service) budgets(tx Tx, u User) (budgets, error) {
+	rows, err := tx.Tries(u.Workspace, u.ID)
+	b := budgets{workspace: u.Workspace, user: u.ID}
+	if len(rows) > 0 {
+		b.rows = make(map[string]Tries, len(rows))
+	}
+	for _, t := range rows {
+		b.rows[t.Bucket] = t
+	}
+	return b, err
+}
+
+// of returns the row of a bucket, zero if there is none yet.
+func (b budgets) of(bucket string) Tries {
+	if t, ok := b.rows[bucket]; ok {
+		return t
+	}
+	return Tries{Workspace: b.workspace, Subject: b.user, Bucket: bucket}
+}

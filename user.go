@@ -1,0 +1,138 @@
+package sallyport
+
+import (
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sallyport-2fa/sallyport/internal/fold"
+)
+
+// Role is what a user may do to others (SPEC 6.1).
+type Role string
+
+const (
+	Owner   Role = "owner"
+	Admin   Role = "admin"
+	Manager Role = "manager"
+	Member  Role = "member"
+)
+
+// Roles lists them from the most to the least.
+var Roles = []Role{Owner, Admin, Manager, Member}
+
+// Valid reports whether r is one of Roles.
+func (r Role) Valid() bool { return r.rank() > 0 }
+
+func (r Role) rank() int {
+	for i, x := range Roles {
+		if x == r {
+			return len(Roles) - i
+		}
+	}
+	return 0
+}
+
+// State is whether a user may sign in.
+type State string
+
+const (
+	Active    State = "active"
+	Invited   State = "invited"
+	Suspended State = "suspended"
+)
+
+// User is someone with an account in one workspace. A zero time means never.
+type User struct {
+	Workspace string
+	ID        string
+	App       string // id of the app that keeps this user, or empty
+	Ref       string // the app's own id of the user
+	Address   string // e-mail address as shown
+	Folded    string // and as compared
+	Name      string
+	Role      Role
+	State     State
+	Epoch     int64 // what carries another epoch has ended
+
+	PasswordHash  Secret // PHC string; empty: none yet
+	PasswordAt    time.Time
+	PasswordLong  bool      // it has LongPassword characters: it may be the only factor
+	TemporaryEnds time.Time // the password is temporary and opens nothing but the choice of another, until then
+
+	TwoFactor       bool
+	TwoFactorSince  time.Time
+	MustSetUp       bool // reset by an administrator: must set up at the next sign-in, also where it is optional
+	SetUpCodeHash   []byte
+	SetUpCodeEnds   time.Time
+	RecoveryMadeAt  time.Time
+	RecoverySavedAt time.Time // the tick "I have saved these recovery codes"
+
+	LastSignInAt     time.Time
+	LastSignInMethod Method // the second factor it was done with, or NoSecondFactor
+	CreatedAt        time.Time
+}
+
+// UserTx is the storage of users.
+type UserTx interface {
+	// LockUser takes the user's row until the end of the transaction, and returns it.
+	LockUser(workspace, id string) (User, bool, error)
+	// UserByAddress returns the user of the workspace itself (of no app) with this folded address.
+	UserByAddress(workspace, folded string) (User, bool, error)
+	// InsertUser keeps a new user. An address or ref that is taken is ErrDuplicate.
+	InsertUser(User) error
+	// SaveUser replaces everything about a locked user but the last sign-in.
+	SaveUser(User) error
+	// SaveLastSignIn keeps when and how a locked user last signed in.
+	SaveLastSignIn(User) error
+}
+
+// Limits of what people type, in characters.
+const (
+	MaxName   = 100
+	maxReason = 500
+)
+
+// Outcomes about people.
+var (
+	ErrAddressInvalid = invalid("email", "address_invalid", "Enter an e-mail address such as name@example.com.")
+	ErrAddressTaken   = invalid("email", "address_taken", "There is already a person with this e-mail address.")
+	ErrNameInvalid    = invalid("name", "name_invalid", "Enter a name of at most 100 characters.")
+	ErrRoleInvalid    = invalid("role", "role_invalid", "Choose one of the roles owner, admin, manager, member.")
+)
+
+// cleanName returns a name without surrounding space, or ErrNameInvalid about the field.
+func cleanName(field, name string) (string, error) {
+	name = strings.TrimSpace(name)
+	if name == "" || utf8.RuneCountInString(name) > MaxName || strings.ContainsFunc(name, isControl) {
+		return "", ErrNameInvalid.in(field)
+	}
+	return name, nil
+}
+
+func isControl(r rune) bool {
+	return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029'
+}
+
+// newUser checks what describes a person and returns a user without a password.
+func newUser(workspace, address, name string, role Role, now time.Time) (User, error) {
+	shown, folded, err := fold.Address(address)
+	if err != nil {
+		return User{}, ErrAddressInvalid
+	}
+	if name, err = cleanName("name", name); err != nil {
+		return User{}, err
+	}
+	if !role.Valid() {
+		return User{}, ErrRoleInvalid
+	}
+	return User{
+		Workspace: workspace, ID: newID(prefixUser, now), Address: shown, Folded: folded, Name: name,
+		Role: role, State: Active, Epoch: 1, CreatedAt: now,
+	}, nil
+}
+
+// about lists what a password must not be made of.
+func (u User) about(w Workspace) []string {
+	return []string{u.Name, u.Address, w.Name, w.Issuer()}
+}

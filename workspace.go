@@ -1,0 +1,73 @@
+package sallyport
+
+import "time"
+
+// Workspace is a company: its own people, policy, apps and audit log, on its own host name.
+type Workspace struct {
+	ID        string
+	Name      string
+	Reseller  string // id of the workspace that made it, or empty
+	Brand     string // name shown on pages, in mails and as the QR label; empty: the reseller's, else Name
+	Colour    string // of the brand, "#rrggbb" or empty
+	CreatedAt time.Time
+
+	resellerBrand string
+}
+
+// Issuer is the brand as pages, mails and authenticator apps show it (SPEC 3.2).
+func (w Workspace) Issuer() string {
+	switch {
+	case w.Brand != "":
+		return w.Brand
+	case w.resellerBrand != "":
+		return w.resellerBrand
+	}
+	return w.Name
+}
+
+// WithReseller returns w with the brand of its reseller, for a Tx that read both.
+func (w Workspace) WithReseller(brand string) Workspace {
+	w.resellerBrand = brand
+	return w
+}
+
+// Installation is the one row about the whole database.
+type Installation struct {
+	KeyCheck        string // tells whether a keyset is the one this database was written with
+	OwnerMade       bool   // the first owner exists: the first-run link is closed for ever
+	FirstRunHash    []byte
+	FirstRunExpires time.Time
+}
+
+// InstallationTx is the storage of the installation row.
+type InstallationTx interface {
+	// Installation returns the row, and whether there is one.
+	Installation() (Installation, bool, error)
+	// InsertInstallation makes the row; of two concurrent calls exactly one gets true.
+	InsertInstallation(Installation) (bool, error)
+	// OpenFirstRun replaces the first-run link, unless an owner was made.
+	OpenFirstRun(hash []byte, expires time.Time) (bool, error)
+	// CloseFirstRun marks the owner as made; of all calls ever exactly one gets true. A nil hash stands for
+	// somebody on the host itself, who needs no link.
+	CloseFirstRun(hash []byte, now time.Time) (bool, error)
+}
+
+// WorkspaceTx is the storage of workspaces and host names.
+type WorkspaceTx interface {
+	// InsertWorkspace keeps a workspace with its policy and host name. A host that is taken is ErrDuplicate.
+	InsertWorkspace(Workspace, Policy, string) error
+	// Workspaces returns all, oldest first, with the host of each.
+	Workspaces() ([]HostedWorkspace, error)
+	// MoveHost makes the workspace answer on host, and on no host it had before.
+	MoveHost(workspace, host string) error
+	// Policy returns the policy of a workspace.
+	Policy(workspace string) (Policy, error)
+	// SavePolicy replaces the policy if its version is still the one given less one, and says whether it was.
+	SavePolicy(workspace string, p Policy) (bool, error)
+}
+
+// HostedWorkspace is a workspace and the host name it answers on.
+type HostedWorkspace struct {
+	Workspace
+	Host string
+}
