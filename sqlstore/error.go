@@ -5,12 +5,14 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"github.com/sallyport-2fa/sallyport"
 )
 
 var (
 	// ErrUnknownOutcome: the connection was lost after COMMIT had been sent and before it was answered. The write may
 	// be there or not, and trying again may do it twice.
-	ErrUnknownOutcome = errors.New("sqlstore: the connection was lost while committing, the outcome is unknown")
+	ErrUnknownOutcome = sallyport.ErrUnknownOutcome
 
 	// ErrNested: a write was begun inside a write. It would have waited for itself.
 	ErrNested = errors.New("sqlstore: Write inside Write")

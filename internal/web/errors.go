@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
@@ -18,12 +19,43 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 
 // problem is an outcome that ends a request with a page of its own.
 type problem struct {
-	status     int
-	say        text.Message
-	retryAfter time.Duration
+	status int
+	say    text.Message
 }
 
 func (p *problem) Error() string { return text.English.Text(p.say) }
+
+// statusOf maps the kind of an outcome.
+func statusOf(k sallyport.Kind) int {
+	switch k {
+	case sallyport.Invalid:
+		return http.StatusUnprocessableEntity
+	case sallyport.Unauthenticated:
+		return http.StatusUnauthorized
+	case sallyport.Denied:
+		return http.StatusForbidden
+	case sallyport.NotFound:
+		return http.StatusNotFound
+	case sallyport.Conflict:
+		return http.StatusConflict
+	case sallyport.Gone:
+		return http.StatusGone
+	case sallyport.Misdirected:
+		return http.StatusMisdirectedRequest
+	case sallyport.TooMany:
+		return http.StatusTooManyRequests
+	case sallyport.Unavailable:
+		return http.StatusServiceUnavailable
+	}
+	return http.StatusInternalServerError
+}
+
+// setRetryAfter says how long to wait, if that is known.
+func setRetryAfter(w http.ResponseWriter, d time.Duration) {
+	if d > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(d.Seconds()))))
+	}
+}
 
 // Problems that only pages have; all others are the Service's.
 var (
@@ -32,6 +64,7 @@ var (
 	errCrossSite    = &problem{status: http.StatusForbidden, say: text.Say("This form was not sent from a page of this site, so it was not accepted. Open the page again here and send it from there.")}
 	errFormType     = &problem{status: http.StatusUnsupportedMediaType, say: text.Say("This page takes forms as browsers send them, and nothing else.")}
 	errFormTooLarge = &problem{status: http.StatusRequestEntityTooLarge, say: text.Say("This is too much to send at once. Go back and shorten it.")}
+	errNotSetUp     = &problem{status: http.StatusServiceUnavailable, say: text.Say("This server has no workspace yet. Open the link that it printed when it started.")}
 	errFormBroken   = &problem{status: http.StatusBadRequest, say: text.Say("The form arrived damaged, so nothing was changed. Go back, load the page again and send it once more.")}
 )
 
@@ -47,11 +80,22 @@ func (p *pages) serve(h handler) http.Handler {
 // answer is the one place where an outcome becomes a status.
 func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 	var known *problem
+	var outcome *sallyport.Error
 	switch {
+	case errors.Is(err, sallyport.ErrSetUpRequired):
+		http.Redirect(w, r, "/account/2fa/set-up", http.StatusSeeOther)
+	case errors.Is(err, sallyport.ErrStepUp):
+		toStepUp(w, r)
+	case errors.Is(err, sallyport.ErrSignedOut):
+		http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
+	case errors.Is(err, sallyport.ErrUnknownOutcome):
+		setRetryAfter(w, time.Second)
+		p.showProblem(w, r, http.StatusServiceUnavailable,
+			text.Say("The server does not know whether this was done. Look before you try again."))
+	case errors.As(err, &outcome):
+		setRetryAfter(w, outcome.RetryAfter)
+		p.showProblem(w, r, statusOf(outcome.Kind), outcome.Text)
 	case errors.As(err, &known):
-		if known.retryAfter > 0 {
-			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(known.retryAfter.Seconds()))))
-		}
 		p.showProblem(w, r, known.status, known.say)
 	default:
 		p.fault(w, r, err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
@@ -99,7 +100,7 @@ func (k *Kit) Handler() http.Handler {
 		return p.render(w, r, http.StatusOK, "table", &problemPage{}) // its data has no Tabs
 	}))
 	mux.Handle("GET /slow-down", p.serve(func(w http.ResponseWriter, r *http.Request) error {
-		return &problem{status: http.StatusTooManyRequests, say: text.Say("Wait."), retryAfter: 1500 * time.Millisecond}
+		return &sallyport.Error{Kind: sallyport.TooMany, Text: text.Say("Wait."), RetryAfter: 1500 * time.Millisecond}
 	}))
 	mux.Handle("GET /panic/{id}", p.serve(func(w http.ResponseWriter, r *http.Request) error {
 		p.edge.SetCookie(w, edge.SessionCookie, "half-made", 0)

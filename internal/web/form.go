@@ -72,3 +72,6 @@ func (f form) ticked(name string) bool { return f.values.Get(name) != "" }
 
 // all gives the values of a name that may repeat.
 func (f form) all(name string) []string { return f.values[name] }
+
+// has tells whether a field was sent, be it empty.
+func (f form) has(name string) bool { return f.values.Has(name) }

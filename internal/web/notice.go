@@ -12,7 +12,10 @@ const noticeCookie = "notice"
 
 // notices are what can be said after something was done, by code.
 var notices = map[string]text.Message{
-	"saved": text.Say("Saved."),
+	"saved":       text.Say("Saved."),
+	"signed-out":  text.Say("You are signed out."),
+	"enabled":     text.Say("Two-factor authentication is enabled."),
+	"first-owner": text.Say("The workspace is ready. Sign in to go on."),
 }
 
 // done answers a post that did its work: the browser moves on to a page of ours, which shows the notice once.

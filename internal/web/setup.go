@@ -60,7 +60,7 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 	if err != nil {
 		return s.beforeSetUp(w, r, err)
 	}
-	qr, err := qrSVG(d.URI.Reveal(), s.lang.Text(text.Say("QR code for your authenticator app")))
+	qr, err := s.qrSVG(d.URI.Reveal())
 	if err != nil {
 		return err
 	}

@@ -116,7 +116,7 @@ func (s *site) again(w http.ResponseWriter, r *http.Request, name string, v view
 		return err
 	}
 	v.base().Errors = []fieldError{{Field: e.Field, Text: e.Text}}
-	retryAfter(w, e.RetryAfter)
+	setRetryAfter(w, e.RetryAfter)
 	return s.render(w, r, statusOf(e.Kind), name, v)
 }
 

@@ -14,7 +14,7 @@ type stepUpPage struct {
 }
 
 // toStepUp leads to the page that asks for fresh proof, and from there back to where the browser is.
-func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) {
+func toStepUp(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/step-up?to="+url.QueryEscape(r.URL.Path), http.StatusSeeOther)
 }
 
