@@ -16,8 +16,8 @@ func (e *Edge) clientAddr(r *http.Request) (addr netip.Addr, ok bool) {
 		return netip.Addr{}, false
 	}
 	if !e.trusted(addr) {
-		for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"} {
-			if len(r.Header[name]) > 0 {
+		for _, name := range []string{"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"} {
+			if len(r.Header.Values(name)) > 0 {
 				e.foreign.Store(true)
 			}
 		}

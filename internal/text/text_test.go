@@ -45,6 +45,8 @@ func TestMessages(t *testing.T) {
 			"Hello <bdi><em>a &amp; b</em></bdi>.", "Hello a & b."},
 		{"value is missing", text.English, text.Say("Hello {name}"), "Hello {name}", "Hello {name}"},
 		{"brace left open", text.English, text.Say("Hello {name"), "Hello {name", "Hello {name"},
+		{"from elsewhere", text.English, text.Plain("<b>{name}</b> & you", map[string]any{"name": "<i>"}),
+			"&lt;b&gt;&lt;i&gt;&lt;/b&gt; &amp; you", "<b><i></b> & you"},
 		{"nothing", text.English, text.Message{}, "", ""},
 		{"pseudo", text.Pseudo(false), hello("Ann"), "[Héļļö <bdi>Ann</bdi>.·········]", "[Héļļö Ann.·········]"},
 	}
@@ -77,8 +79,7 @@ func TestPseudoRightToLeft(t *testing.T) {
 }
 
 func TestOnlyConstantsAreKeys(t *testing.T) {
-	funcs := template.FuncMap{"t": func(k text.Key) template.HTML { return text.English.HTML(text.Say(k)) }}
-	page := template.Must(template.New("").Funcs(funcs).Parse(`{{t "<em>fine</em>"}}{{t .}}`))
+	page := template.Must(template.New("").Funcs(text.English.Funcs()).Parse(`{{t "<em>fine</em>"}}{{t .}}`))
 	var out strings.Builder
 	if err := page.Execute(&out, "<script>"); err == nil {
 		t.Errorf("a string passed for a key: %s", out.String())

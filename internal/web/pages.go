@@ -167,22 +167,14 @@ func contentSecurityPolicy(leadsTo []string) string {
 		"form-action " + forms + "; frame-ancestors 'none'; base-uri 'none'"
 }
 
-// funcs are the words templates have beside the standard ones.
+// funcs are the words templates have beside the standard ones and those of the catalogue.
 func (p *pages) funcs() template.FuncMap {
-	return template.FuncMap{
-		// t says a text, tn one with a count, say a message made in Go.
-		"t": func(key text.Key, values ...any) template.HTML { return p.lang.HTML(text.Say(key, values...)) },
-		"tn": func(one, other text.Key, n int, values ...any) template.HTML {
-			return p.lang.HTML(text.Count(n, one, other, values...))
-		},
-		"say":  p.lang.HTML,
-		"time": func(t time.Time) template.HTML { return timeElement(t, p.lang.Time(t.UTC()), true) },
-		"date": func(t time.Time) template.HTML { return timeElement(t, p.lang.Date(t.UTC()), false) },
-
-		"number": p.lang.Number,
-		"static": staticAddress,
-		"field":  p.newField,
-	}
+	words := p.lang.Funcs()
+	words["time"] = func(t time.Time) template.HTML { return timeElement(t, p.lang.Time(t.UTC()), true) }
+	words["date"] = func(t time.Time) template.HTML { return timeElement(t, p.lang.Date(t.UTC()), false) }
+	words["static"] = staticAddress
+	words["field"] = p.newField
+	return words
 }
 
 // timeElement marks up a moment. A script turns exact ones into the browser's own zone.
