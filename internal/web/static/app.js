@@ -16,12 +16,13 @@ function focusErrors(root) {
   }), summary);
 }
 
-// A form is sent once, however often its button is pressed. Coming back to the page frees it.
+// A form is sent once, however often its button is pressed. Coming back to the page frees it, and so does time.
 function sendOnce(root) {
   each('form[method=post]', (form) => form.addEventListener('submit', (event) => {
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = 'yes';
     form.setAttribute('aria-busy', 'true');
+    setTimeout(() => free(form), 10000); // whoever stopped the loading may try again
   }), root);
 }
 
