@@ -29,7 +29,6 @@ type Message struct {
 	key, other Key // other is set for messages with a count
 	n          int
 	values     []any
-	plain      bool // the key holds no tags
 }
 
 // Say makes a message. Values come in pairs, name then value: Say("Hello <bdi>{name}</bdi>", "name", user.Name).
@@ -42,16 +41,6 @@ func Say(key Key, values ...any) Message {
 // Count makes a message about n things, from its forms for one and for any other number. {n} stands for the number.
 func Count(n int, one, other Key, values ...any) Message {
 	return Message{key: one, other: other, n: n, values: values}
-}
-
-// Plain makes a message of an English text that comes from a package which does not know the catalogue: outcomes of the
-// Service. It holds no tags; what looks like one is shown as it stands.
-func Plain(english string, values map[string]any) Message {
-	m := Message{key: Key(english), plain: true}
-	for name, value := range values {
-		m.values = append(m.values, name, value)
-	}
-	return m
 }
 
 // IsZero tells whether m says nothing.
@@ -83,20 +72,12 @@ func englishPlural(n int) int {
 
 // HTML renders m with its tags, values escaped.
 func (l *Lang) HTML(m Message) template.HTML {
-	form := l.form(m)
-	if m.plain {
-		form = html.EscapeString(form)
-	}
-	return template.HTML(l.fill(form, m, l.htmlValue))
+	return template.HTML(l.fill(l.form(m), m, l.htmlValue))
 }
 
 // Text renders m as plain text: tags dropped, values as they are. It is for mails, headers and JSON, never for HTML.
 func (l *Lang) Text(m Message) string {
-	form := l.form(m)
-	if !m.plain {
-		form = dropTags(form)
-	}
-	return l.fill(form, m, l.textValue)
+	return l.fill(dropTags(l.form(m)), m, l.textValue)
 }
 
 // Funcs are the words of templates: t says a text, tn one with a count, say a message made in Go, number a number.
