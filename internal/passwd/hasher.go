@@ -6,7 +6,9 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 	"golang.org/x/sync/semaphore"
@@ -21,12 +23,24 @@ type Hasher struct {
 	running *semaphore.Weighted // serves in order of arrival
 	inside  atomic.Int64        // running and waiting
 	most    int64               // of inside
+	idle    *time.Timer
 }
 
+// rest is after how long without a hash their memory goes back to the system. Each hash takes 19 MiB afresh, so that a
+// rush leaves 100 MB behind, which would stay for two minutes and more.
+const rest = 10 * time.Second
+
 // NewHasher returns a Hasher that runs at most parallel hashes at once, while at most queue more wait.
-// Its memory is at most parallel times that of one hash, before garbage collection.
+// Parallel is meant to be the number of cores; the runtime should have a processor or two more than that (GOMAXPROCS), or
+// else whatever is not a hash waits for the scheduler to interrupt one.
 func NewHasher(parallel, queue int) *Hasher {
-	return &Hasher{running: semaphore.NewWeighted(int64(parallel)), most: int64(parallel + queue)}
+	h := &Hasher{running: semaphore.NewWeighted(int64(parallel)), most: int64(parallel + queue)}
+	h.idle = time.AfterFunc(rest, func() {
+		if h.inside.Load() == 0 {
+			debug.FreeOSMemory()
+		}
+	})
+	return h
 }
 
 // enter waits for a turn. It returns ErrBusy at once when the queue is full, and the context's error when that ends
@@ -46,6 +60,7 @@ func (h *Hasher) enter(ctx context.Context) error {
 func (h *Hasher) leave() {
 	h.running.Release(1)
 	h.inside.Add(-1)
+	h.idle.Reset(rest)
 }
 
 // Hash returns the PHC string under which the password is stored, with a fresh salt. The password is normalised first.

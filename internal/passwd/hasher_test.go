@@ -277,6 +277,28 @@ func TestWaiterWhoseContextEnds(t *testing.T) {
 	})
 }
 
+// What a rush took goes back to the system soon after it.
+func TestI44_MemoryIsGivenBack(t *testing.T) {
+	big := passwd.Params{Memory: 128 * 1024, Time: 1, Threads: 1}
+	resident := func() uint64 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.HeapSys - m.HeapReleased
+	}
+	synctest.Test(t, func(t *testing.T) {
+		h := passwd.NewHasher(1, 0)
+		if _, err := h.Hash(t.Context(), "password", big); err != nil {
+			t.Fatal(err)
+		}
+		after := resident()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if rested := resident(); after < 128<<20 || rested > 64<<20 {
+			t.Errorf("%d MiB after the hash, %d MiB after a minute", after>>20, rested>>20)
+		}
+	})
+}
+
 // Never more at once than parallel, however many come; and everyone is served or told so.
 func TestI44_ParallelIsRespected(t *testing.T) {
 	const parallel, queue, comers = 3, 20, 200
