@@ -225,10 +225,12 @@ func (c *postgresConn) migrateLocked(script func(string) error, steps []string) 
 // schema is the number of the schema in the database, -1 when there is none yet.
 func (c *postgresConn) schema() (version int, err error) {
 	there := false
-	err = c.query("SELECT to_regclass('schema_version') IS NOT NULL", nil, func(row []cell) error {
-		there = row[0].int == 1
-		return nil
-	})
+	// Not to_regclass: what that answers may be older than the statement.
+	err = c.query(`SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_version'`, nil,
+		func([]cell) error {
+			there = true
+			return nil
+		})
 	if err != nil || !there {
 		return -1, err
 	}

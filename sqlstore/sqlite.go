@@ -115,6 +115,9 @@ func (d *sqlite) close() error {
 	if err := d.takeTurn(ctx); err != nil {
 		return nil // closed already
 	}
+	if d.group != nil {
+		d.end(nil)
+	}
 	d.mu.Lock()
 	d.closed = true
 	waiting := d.queue
