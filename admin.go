@@ -3,6 +3,8 @@ package sallyport
 import (
 	"context"
 	"errors"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
 // PeopleTx is the storage of lists of people.
@@ -12,7 +14,7 @@ type PeopleTx interface {
 }
 
 // ErrNoPassword means that a user cannot be added without one.
-var ErrNoPassword = invalid("password", "password_missing", "Enter a password.")
+var ErrNoPassword = invalid("password", "password_missing", text.Say("Enter a password."))
 
 // AddUser adds a person with a password, from the console.
 func (s *Service) AddUser(ctx context.Context, by Caller, address, name string, role Role, password Secret) (User, error) {

@@ -65,8 +65,8 @@ type DraftTx interface {
 // Outcomes of setting up.
 var (
 	ErrNoDraft            = &Error{Kind: Gone, Code: "set_up_expired", Text: text.Say("This set-up has ended. Start again: you will get a new key.")}
-	ErrSetUpCodeWrong     = invalid("code", "code_wrong", "This code is not right. Enter the code that the app shows now.")
-	ErrCodeMalformed      = invalid("code", "code_malformed", "Enter the 6 digits that the app shows.")
+	ErrSetUpCodeWrong     = invalid("code", "code_wrong", text.Say("This code is not right. Enter the code that the app shows now."))
+	ErrCodeMalformed      = invalid("code", "code_malformed", text.Say("Enter the 6 digits that the app shows."))
 	ErrTooManyApps        = &Error{Kind: Conflict, Code: "too_many_authenticators", Text: text.Say("You have 10 authenticator apps, and no more are possible. Remove one first.")}
 	ErrKeyUnreadable      = &Error{Kind: Conflict, Code: "authenticator_unreadable", Text: text.Say("The codes of your authenticator app cannot be checked. Use a recovery code, or ask an administrator for help.")}
 	ErrAuthenticatorStale = &Error{Kind: Conflict, Code: "authenticator_refused", Text: text.Say("The codes of your authenticator app are no longer accepted, because of too many wrong ones. Use a recovery code, or ask an administrator for help.")}

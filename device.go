@@ -1,6 +1,11 @@
 package sallyport
 
-import "time"
+import (
+	"bytes"
+	"context"
+	"strconv"
+	"time"
+)
 
 // Browser is a known device: a browser that completed a sign-in of a user. It skips nothing; it has budgets of tries
 // of its own, so that a stranger cannot lock its user out of it (I38).
@@ -51,4 +56,169 @@ func (s *Service) meet(tx Tx, by Caller, u User) (Secret, bool, error) {
 	var value Secret
 	value, b.Hash = newSecret()
 	return value, true, tx.InsertBrowser(b)
+}
+
+// TrustedDevice is a browser that need not give a code. It skips only the code at sign-in, lives while its epoch is
+// the user's, and ends when its days are over, counted from the ticking and never extended.
+type TrustedDevice struct {
+	Workspace    string
+	User         string
+	ID           string
+	Hash         []byte // of the value that the browser holds; it changes at every use
+	PreviousHash []byte
+	RotatedAt    time.Time
+	Epoch        int64
+	Days         int
+	BrowserHash  []byte // of the known device, to tell when the value is held elsewhere
+	Name         string // such as "Firefox on Windows"
+	Address      string
+	CreatedAt    time.Time
+	LastSeenAt   time.Time
+}
+
+// MaxTrustedDevices is how many a user may have; a further one ends the oldest.
+const MaxTrustedDevices = 50
+
+// twoTabs is how long after its rotation an old value may come back without anything being wrong.
+const twoTabs = time.Minute
+
+// DeviceTx is the storage of trusted devices.
+type DeviceTx interface {
+	// TrustedDevices returns those of a user, the one seen last first.
+	TrustedDevices(workspace, user string) ([]TrustedDevice, error)
+	TrustedDevice(workspace, user, id string) (TrustedDevice, bool, error)
+	// InsertTrustedDevice keeps one, and ends all but the newest MaxTrustedDevices.
+	InsertTrustedDevice(TrustedDevice) error
+	// RotateTrustedDevice replaces hashes, rotation, name, address and last seen.
+	RotateTrustedDevice(TrustedDevice) error
+	// DeleteTrustedDevices ends one, or with an empty id all of the user, and says how many there were.
+	DeleteTrustedDevices(workspace, user, id string) (int64, error)
+}
+
+// trusts reports whether a device is still trusted under the policy.
+func (p Policy) trusts(d TrustedDevice, u User, now time.Time) bool {
+	return p.TrustedDeviceDays > 0 && d.Epoch == u.Epoch && now.Before(p.TrustUntil(d.CreatedAt, d.Days))
+}
+
+// useTrust lets a trusted device stand for the code. It returns the value that the browser is to keep from now on;
+// empty means that a code is asked for.
+func (s *Service) useTrust(tx Tx, by Caller, u User) (Secret, error) {
+	user, id, hash, ok := parseToken(by.trust, prefixDevice)
+	if !ok || user != u.ID || !u.TwoFactor {
+		return "", nil
+	}
+	d, ok, err := tx.TrustedDevice(u.Workspace, u.ID, id)
+	now := s.Now()
+	if err != nil || !ok || !by.policy.trusts(d, u, now) {
+		return "", err
+	}
+	if !bytes.Equal(d.Hash, hash) {
+		return "", s.oldTrust(tx, by, u, d, hash)
+	}
+	d.PreviousHash, d.RotatedAt = d.Hash, now
+	d.Name, d.Address, d.LastSeenAt, d.BrowserHash = by.agent, addressOf(by), now, hashToken(by.browser)
+	var value Secret
+	value, d.Hash = newToken(u.ID, d.ID)
+	return value, tx.RotateTrustedDevice(d)
+}
+
+// oldTrust judges a value that was replaced. It is asked for a code in any case. When the value that replaced it was
+// seen since, or it comes from elsewhere, somebody has a copy, and the trust ends.
+func (s *Service) oldTrust(tx Tx, by Caller, u User, d TrustedDevice, hash []byte) error {
+	newerSeen := !bytes.Equal(d.PreviousHash, hash)
+	elsewhere := d.Address != addressOf(by) || !bytes.Equal(d.BrowserHash, hashToken(by.browser))
+	detail := map[string]string{"device": d.ID, "name": d.Name}
+	if s.Now().Sub(d.RotatedAt) < twoTabs || !newerSeen && !elsewhere {
+		return s.record(tx, by.as(u), "trusted_device.old_value", u.ID, Refused, detail)
+	}
+	if _, err := tx.DeleteTrustedDevices(u.Workspace, u.ID, d.ID); err != nil {
+		return err
+	}
+	if err := s.notify(tx, by, u, "trusted_device.copied", map[string]any{"device": d.Name}); err != nil {
+		return err
+	}
+	detail["alarm"] = "an old value came back"
+	return s.record(tx, by.as(u), "trusted_device.copied", u.ID, Refused, detail)
+}
+
+// trust makes the caller's browser a trusted device of u, where the policy allows it, and returns the value that the
+// browser is to keep. A trust that the browser held before is replaced.
+func (s *Service) trust(tx Tx, by Caller, u User) (Secret, error) {
+	now := s.Now()
+	if by.policy.TrustedDeviceDays == 0 {
+		return "", nil
+	}
+	if user, id, _, ok := parseToken(by.trust, prefixDevice); ok && user == u.ID {
+		if _, err := tx.DeleteTrustedDevices(u.Workspace, u.ID, id); err != nil {
+			return "", err
+		}
+	}
+	d := TrustedDevice{
+		Workspace: u.Workspace, User: u.ID, ID: newID(prefixDevice, now), Epoch: u.Epoch, Days: by.policy.TrustedDeviceDays,
+		BrowserHash: hashToken(by.browser), Name: by.agent, Address: addressOf(by), CreatedAt: now, LastSeenAt: now, RotatedAt: now,
+	}
+	var value Secret
+	value, d.Hash = newToken(u.ID, d.ID)
+	if err := tx.InsertTrustedDevice(d); err != nil {
+		return "", err
+	}
+	if err := s.notify(tx, by, u, "trusted_device.added", map[string]any{"device": d.Name, "days": d.Days}); err != nil {
+		return "", err
+	}
+	return value, s.record(tx, by.as(u), "trusted_device.added", u.ID, Done, map[string]string{"device": d.ID, "name": d.Name})
+}
+
+// Trust is a trusted device as its user sees it.
+type Trust struct {
+	TrustedDevice
+	Until time.Time
+	This  bool // it is the browser that asks
+}
+
+// TrustedDevices returns those of who is signed in that are still trusted, the one seen last first.
+func (s *Service) TrustedDevices(ctx context.Context, by Caller) ([]Trust, error) {
+	if by.user == nil {
+		return nil, ErrSignedOut
+	}
+	var out []Trust
+	err := s.Store.Read(ctx, func(tx Tx) error {
+		all, err := tx.TrustedDevices(by.workspace.ID, by.user.ID)
+		_, this, _, _ := parseToken(by.trust, prefixDevice)
+		out = nil
+		for _, d := range all {
+			if by.policy.trusts(d, *by.user, s.Now()) {
+				out = append(out, Trust{d, by.policy.TrustUntil(d.CreatedAt, d.Days), d.ID == this})
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+// RemoveTrustedDevice ends the trust in a device, or with an empty id in all of the user's. One that is not there is
+// ErrNotFound.
+func (s *Service) RemoveTrustedDevice(ctx context.Context, by Caller, id string) error {
+	return s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
+		n, err := tx.DeleteTrustedDevices(me.Workspace, me.ID, id)
+		if err != nil {
+			return err
+		}
+		if n == 0 && id != "" {
+			return ErrNotFound
+		}
+		return s.record(tx, by, "trusted_device.removed", me.ID, Done, map[string]string{"device": id, "count": strconv.FormatInt(n, 10)})
+	})
+}
+
+// forget ends the trust that the caller's browser holds of a user.
+func (s *Service) forget(tx Tx, by Caller, user string) error {
+	holder, id, _, ok := parseToken(by.trust, prefixDevice)
+	if !ok || holder != user {
+		return nil
+	}
+	n, err := tx.DeleteTrustedDevices(by.workspace.ID, user, id)
+	if err != nil || n == 0 {
+		return err
+	}
+	return s.record(tx, by, "trusted_device.removed", user, Done, map[string]string{"device": id, "count": "1"})
 }

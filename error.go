@@ -69,8 +69,8 @@ func (e *Error) after(d time.Duration) *Error {
 	return &c
 }
 
-func invalid(field, code string, say text.Key) *Error {
-	return &Error{Kind: Invalid, Code: code, Text: text.Say(say), Field: field}
+func invalid(field, code string, say text.Message) *Error {
+	return &Error{Kind: Invalid, Code: code, Text: say, Field: field}
 }
 
 // Errors of the store that the rules care about.

@@ -81,12 +81,14 @@ func (s *Service) OpenMail(m Mail) (MailBody, error) {
 
 func notice(kind string, w Workspace, u User, facts map[string]any) (string, MailBody) {
 	subjects := map[string]string{
-		"two_factor.enabled":  "Two-factor authentication is enabled",
-		"authenticator.added": "An authenticator app was added",
-		"sign_in.new_browser": "Sign-in from a new browser",
-		"codes.wrong":         "Wrong codes after your password",
-		"codes.delayed":       "Too many wrong codes after your password",
-		"codes.locked":        "Codes are locked after too many wrong ones",
+		"two_factor.enabled":    "Two-factor authentication is enabled",
+		"authenticator.added":   "An authenticator app was added",
+		"sign_in.new_browser":   "Sign-in from a new browser",
+		"trusted_device.added":  "A device is trusted",
+		"trusted_device.copied": "A trusted device was ended: its secret was used elsewhere",
+		"codes.wrong":           "Wrong codes after your password",
+		"codes.delayed":         "Too many wrong codes after your password",
+		"codes.locked":          "Codes are locked after too many wrong ones",
 	}
 	subject := w.Issuer() + ": " + subjects[kind]
 	return subject, MailBody{Text: "Hello " + u.Name + ",\n\n" + subjects[kind] + ".\n"}

@@ -79,6 +79,24 @@ func (p Policy) TrustUntil(given time.Time, days int) time.Time {
 	return given.Add(time.Duration(days) * 24 * time.Hour)
 }
 
+// lower sets TrustedDeviceDays, and keeps a lowering for as long as it can shorten anything.
+func (p Policy) lower(days int, now time.Time) Policy {
+	var kept []Lowering
+	for _, l := range p.Lowered {
+		if now.Sub(l.At) < MaxTrustedDeviceDays*24*time.Hour {
+			kept = append(kept, l)
+		}
+	}
+	if days < p.TrustedDeviceDays {
+		kept = append(kept, Lowering{now, days})
+	}
+	p.TrustedDeviceDays, p.Lowered = days, kept
+	return p
+}
+
+// MaxTrustedDeviceDays is the most that TrustedDeviceDays can be.
+const MaxTrustedDeviceDays = 90
+
 // MinPassword is the least number of characters of a password (SPEC section 4).
 func (p Policy) MinPassword(u User, now time.Time) int {
 	if u.TwoFactor || p.Forces(u, now) {

@@ -304,8 +304,9 @@ func (a *actor) endOthers(tx Tx) (Secret, error) {
 	return token, tx.SaveSession(a.session)
 }
 
-// SignOut ends the session in hand on the server. Somebody who is signed out already stays so.
-func (s *Service) SignOut(ctx context.Context, by Caller) error {
+// SignOut ends the session in hand on the server, and if told to forget, the trust in this browser too. Somebody who
+// is signed out already stays so.
+func (s *Service) SignOut(ctx context.Context, by Caller, forget bool) error {
 	if by.session == nil {
 		return nil
 	}
@@ -316,6 +317,11 @@ func (s *Service) SignOut(ctx context.Context, by Caller) error {
 		gone, err := tx.DeleteSession(by.workspace.ID, by.user.ID, by.session.ID)
 		if err != nil || !gone {
 			return err
+		}
+		if forget {
+			if err := s.forget(tx, by, by.user.ID); err != nil {
+				return err
+			}
 		}
 		return s.record(tx, by, "session.signed_out", by.user.ID, Done, nil)
 	})

@@ -72,19 +72,20 @@ type Passage struct {
 	SignIn  Secret // of the sign-in that goes on; empty with StepDone
 	Session Secret // with StepDone
 	Browser Secret // of the known device; empty: as it is
+	Trust   Secret // of the trusted device; empty: as it is
 }
 
 // Outcomes of signing in.
 var (
 	// ErrPasswordWrong is the one answer to a wrong address, a wrong password, an account that may not sign in, and
 	// too many tries: none of them can be told from another (I39).
-	ErrPasswordWrong = invalid("password", "password_wrong", "The e-mail address or the password is not right. After several wrong tries you must also wait before the next one.")
+	ErrPasswordWrong = invalid("password", "password_wrong", text.Say("The e-mail address or the password is not right. After several wrong tries you must also wait before the next one."))
 	ErrAddressLimit  = &Error{Kind: TooMany, Code: "too_many_tries", Text: text.Say("There were too many wrong passwords from your network. Try again later.")}
 	ErrBusy          = &Error{Kind: Unavailable, Code: "busy", Text: text.Say("Too many people are signing in right now. Try again in a moment."), RetryAfter: 2 * time.Second}
 	ErrSignInEnded   = &Error{Kind: Gone, Code: "sign_in_ended", Text: text.Say("This sign-in has ended, because it took longer than 10 minutes or was finished elsewhere. Start again.")}
 	ErrOtherStep     = &Error{Kind: Conflict, Code: "other_step", Text: text.Say("The sign-in is at another step.")}
-	ErrCodeWrong     = invalid("code", "code_wrong", "This code is not right. Enter the code that your authenticator app shows now.")
-	ErrCodeUsed      = invalid("code", "code_used", "This code was already used. Wait for the next one.")
+	ErrCodeWrong     = invalid("code", "code_wrong", text.Say("This code is not right. Enter the code that your authenticator app shows now."))
+	ErrCodeUsed      = invalid("code", "code_used", text.Say("This code was already used. Wait for the next one."))
 	ErrCodesDelayed  = &Error{Kind: TooMany, Code: "codes_delayed", Text: text.Say("There were too many wrong codes. Try again later."), Field: "code"}
 	ErrCodesLocked   = &Error{Kind: TooMany, Code: "codes_locked", Text: text.Say("There were too many wrong codes, so none are accepted from this browser. Use a recovery code, sign in from a browser that you have used before, or ask an administrator to unlock you."), Field: "code", RetryAfter: time.Hour}
 )
@@ -181,7 +182,15 @@ func (s *Service) SignIn(ctx context.Context, by Caller, address, password strin
 		if err := tx.InsertSignIn(si); err != nil {
 			return err
 		}
+		value, err := s.useTrust(tx, by, u)
+		if err != nil {
+			return err
+		}
+		if value != "" {
+			si.Proofs = si.Proofs.With(ByTrustedDevice, now)
+		}
 		p, err = s.advance(tx, by, si, u)
+		p.Trust = value
 		return err
 	})
 	return p, err
@@ -192,6 +201,7 @@ type Challenge struct {
 	Step           Step
 	Address        string
 	Authenticators []string // their names
+	TrustDays      int      // for how many the browser may be trusted; 0: not at all
 	Ends           time.Time
 }
 
@@ -207,7 +217,7 @@ func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 		if err != nil {
 			return err
 		}
-		c = Challenge{Step: next(si, u, by.policy, s.Now()), Address: u.Address, Ends: si.ExpiresAt}
+		c = Challenge{Step: next(si, u, by.policy, s.Now()), Address: u.Address, Ends: si.ExpiresAt, TrustDays: by.policy.TrustedDeviceDays}
 		for _, a := range all {
 			c.Authenticators = append(c.Authenticators, a.Name)
 		}
@@ -216,9 +226,10 @@ func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 	return c, err
 }
 
-// AnswerCode takes the code of an authenticator. A wrong one is ErrCodeWrong, a used one ErrCodeUsed; a spent budget
+// AnswerCode takes the code of an authenticator, and makes the browser a trusted device if it is told to and the policy
+// allows it. A wrong one is ErrCodeWrong, a used one ErrCodeUsed; a spent budget
 // is ErrCodesDelayed or ErrCodesLocked.
-func (s *Service) AnswerCode(ctx context.Context, by Caller, code string) (Passage, error) {
+func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust bool) (Passage, error) {
 	digits, ok := otp.Normalise(code)
 	if !ok {
 		return Passage{}, ErrCodeMalformed
@@ -243,7 +254,13 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string) (Passa
 		if err := s.forgiveCodes(tx, t, si.Wrong); err != nil {
 			return err
 		}
-		p, err = s.advance(tx, by, si, u)
+		if p, err = s.advance(tx, by, si, u); err != nil || !trust {
+			return err
+		}
+		if p.Browser != "" {
+			by.browser = p.Browser
+		}
+		p.Trust, err = s.trust(tx, by, u)
 		return err
 	})
 	return p, err

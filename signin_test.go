@@ -24,11 +24,11 @@ func TestSignIn(t *testing.T) {
 			t.Fatalf("password: %+v %v", passage, err)
 		}
 		c.Keep(passage)
-		if _, err := e.AnswerCode(ctx, c.By(), "000000"); !errors.Is(err, sallyport.ErrCodeWrong) {
+		if _, err := e.AnswerCode(ctx, c.By(), "000000", false); !errors.Is(err, sallyport.ErrCodeWrong) {
 			t.Fatalf("wrong code: %v", err)
 		}
 		code := p.Code(e.Clock.Now())
-		passage, err = e.AnswerCode(ctx, c.By(), code)
+		passage, err = e.AnswerCode(ctx, c.By(), code, false)
 		if err != nil || passage.Step != sallyport.StepDone {
 			t.Fatalf("code: %+v %v", passage, err)
 		}
@@ -40,10 +40,10 @@ func TestSignIn(t *testing.T) {
 		passage, err = e.SignIn(ctx, c.By(), p.Address, p.Password)
 		e.Check(err)
 		c.Keep(passage)
-		if _, err := e.AnswerCode(ctx, c.By(), code); !errors.Is(err, sallyport.ErrCodeUsed) {
+		if _, err := e.AnswerCode(ctx, c.By(), code, false); !errors.Is(err, sallyport.ErrCodeUsed) {
 			t.Fatalf("used code: %v", err)
 		}
-		e.Check(e.SignOut(ctx, c.By()))
+		e.Check(e.SignOut(ctx, c.By(), false))
 		if _, ok := c.By().User(); ok {
 			t.Fatal("still signed in after sign-out")
 		}

@@ -9,7 +9,7 @@ import (
 
 // Outcomes of step-up.
 var (
-	ErrOwnPasswordWrong = invalid("password", "password_wrong", "This password is not right. After several wrong tries you must also wait before the next one.")
+	ErrOwnPasswordWrong = invalid("password", "password_wrong", text.Say("This password is not right. After several wrong tries you must also wait before the next one."))
 	ErrOtherFactor      = &Error{Kind: Conflict, Code: "other_factor", Text: text.Say("Confirm with a code from your authenticator app.")}
 )
 

@@ -27,6 +27,7 @@ type Tx interface {
 	AuthenticatorTx
 	DraftTx
 	BrowserTx
+	DeviceTx
 	TriesTx
 	EventTx
 	MailTx

@@ -6,6 +6,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/sallyport-2fa/sallyport/internal/fold"
+	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
 // Role is what a user may do to others (SPEC 6.1).
@@ -95,10 +96,10 @@ const (
 
 // Outcomes about people.
 var (
-	ErrAddressInvalid = invalid("email", "address_invalid", "Enter an e-mail address such as name@example.com.")
-	ErrAddressTaken   = invalid("email", "address_taken", "There is already a person with this e-mail address.")
-	ErrNameInvalid    = invalid("name", "name_invalid", "Enter a name of at most 100 characters.")
-	ErrRoleInvalid    = invalid("role", "role_invalid", "Choose one of the roles owner, admin, manager, member.")
+	ErrAddressInvalid = invalid("email", "address_invalid", text.Say("Enter an e-mail address such as name@example.com."))
+	ErrAddressTaken   = invalid("email", "address_taken", text.Say("There is already a person with this e-mail address."))
+	ErrNameInvalid    = invalid("name", "name_invalid", text.Say("Enter a name of at most 100 characters."))
+	ErrRoleInvalid    = invalid("role", "role_invalid", text.Say("Choose one of the roles owner, admin, manager, member."))
 )
 
 // cleanName returns a name without surrounding space, or ErrNameInvalid about the field.

@@ -150,6 +150,9 @@ func (b *Client) Keep(p sallyport.Passage) {
 	if p.Browser != "" {
 		b.Browser = p.Browser
 	}
+	if p.Trust != "" {
+		b.Trust = p.Trust
+	}
 }
 
 // Enrol signs the person in, in a browser of its own, and sets up an authenticator.

@@ -31,3 +31,67 @@ func (t *tx) InsertBrowser(b sallyport.Browser) error {
 func (t *tx) ForgetBrowsers(workspace, user string) error {
 	return t.exec(`DELETE FROM browsers WHERE workspace_id = $1 AND user_id = $2`, workspace, user)
 }
+
+const deviceColumns = `id, hash, previous_hash, rotated_at, epoch, days, browser_hash, name, address, created_at, last_seen_at`
+
+// deviceRow is a trusted device on its way out of a row.
+type deviceRow struct {
+	sallyport.TrustedDevice
+	rotated, created, lastSeen int64
+}
+
+func (r *deviceRow) dest() []any {
+	return []any{&r.ID, &r.Hash, &r.PreviousHash, &r.rotated, &r.Epoch, &r.Days, &r.BrowserHash, &r.Name, &r.Address, &r.created, &r.lastSeen}
+}
+
+func (r *deviceRow) device(workspace, user string) sallyport.TrustedDevice {
+	d := r.TrustedDevice
+	d.Workspace, d.User = workspace, user
+	d.RotatedAt, d.CreatedAt, d.LastSeenAt = at(r.rotated), at(r.created), at(r.lastSeen)
+	return d
+}
+
+func (t *tx) TrustedDevices(workspace, user string) ([]sallyport.TrustedDevice, error) {
+	var all []sallyport.TrustedDevice
+	err := t.rows(`SELECT `+deviceColumns+` FROM trusted_devices WHERE workspace_id = $1 AND user_id = $2 ORDER BY last_seen_at DESC, id`,
+		[]any{workspace, user}, func(scan scanner) error {
+			var r deviceRow
+			if err := scan(r.dest()...); err != nil {
+				return err
+			}
+			all = append(all, r.device(workspace, user))
+			return nil
+		})
+	return all, err
+}
+
+func (t *tx) TrustedDevice(workspace, user, id string) (sallyport.TrustedDevice, bool, error) {
+	var r deviceRow
+	ok, err := t.row(`SELECT `+deviceColumns+` FROM trusted_devices WHERE workspace_id = $1 AND user_id = $2 AND id = $3`,
+		[]any{workspace, user, id}, r.dest()...)
+	return r.device(workspace, user), ok, err
+}
+
+func (t *tx) InsertTrustedDevice(d sallyport.TrustedDevice) error {
+	if err := t.exec(`INSERT INTO trusted_devices (workspace_id, user_id, `+deviceColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		d.Workspace, d.User, d.ID, d.Hash, d.PreviousHash, ms(d.RotatedAt), d.Epoch, d.Days, d.BrowserHash, d.Name, d.Address,
+		ms(d.CreatedAt), ms(d.LastSeenAt)); err != nil {
+		return err
+	}
+	return t.exec(`DELETE FROM trusted_devices WHERE workspace_id = $1 AND user_id = $2 AND id IN (
+			SELECT id FROM trusted_devices WHERE workspace_id = $1 AND user_id = $2 ORDER BY created_at DESC, id DESC LIMIT 1000 OFFSET $3)`,
+		d.Workspace, d.User, sallyport.MaxTrustedDevices)
+}
+
+func (t *tx) RotateTrustedDevice(d sallyport.TrustedDevice) error {
+	return t.exec(`UPDATE trusted_devices SET hash = $4, previous_hash = $5, rotated_at = $6, browser_hash = $7, name = $8, address = $9, last_seen_at = $10
+		WHERE workspace_id = $1 AND user_id = $2 AND id = $3`,
+		d.Workspace, d.User, d.ID, d.Hash, d.PreviousHash, ms(d.RotatedAt), d.BrowserHash, d.Name, d.Address, ms(d.LastSeenAt))
+}
+
+func (t *tx) DeleteTrustedDevices(workspace, user, id string) (int64, error) {
+	if id == "" {
+		return t.affected(`DELETE FROM trusted_devices WHERE workspace_id = $1 AND user_id = $2`, workspace, user)
+	}
+	return t.affected(`DELETE FROM trusted_devices WHERE workspace_id = $1 AND user_id = $2 AND id = $3`, workspace, user, id)
+}

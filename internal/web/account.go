@@ -13,6 +13,7 @@ func accountTabs(current string) []link {
 	tabs := []link{
 		{Href: "/account", Text: text.Say("Profile")},
 		{Href: "/account/2fa", Text: text.Say("Two-factor authentication")},
+		{Href: trustedDevicesPath, Text: text.Say("Trusted devices")},
 	}
 	for i := range tabs {
 		tabs[i].Current = tabs[i].Href == current

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"strings"
 	"sync"
 
 	"github.com/mileusna/useragent"
@@ -38,16 +39,15 @@ func (a *agents) name(header string) string {
 	return name
 }
 
+// agentName is empty for what is no browser that people use.
 func agentName(ua useragent.UserAgent) string {
-	switch {
-	case !known[ua.Name] && !known[ua.OS]:
-		return "Unknown browser"
-	case !known[ua.OS]:
-		return ua.Name
-	case !known[ua.Name]:
-		return "Unknown browser on " + ua.OS
+	var parts []string
+	for _, part := range []string{ua.Name, ua.OS} {
+		if known[part] {
+			parts = append(parts, part)
+		}
 	}
-	return ua.Name + " on " + ua.OS
+	return strings.Join(parts, " on ")
 }
 
 // known are the names that may appear: a User-Agent is what anybody likes to send, and it is shown to people.

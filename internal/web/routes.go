@@ -43,6 +43,11 @@ func (s *site) routes() []route {
 		{"GET", "/account/2fa", signedIn, s.twoFactor},
 		{"GET", "/account/2fa/set-up", setUp, s.setUp},
 		{"POST", "/account/2fa/set-up", setUp, s.setUpPost},
+		{"GET", "/account/trusted-devices", signedIn, s.trustedDevices},
+		{"GET", "/account/trusted-devices/{id}/remove", signedIn, s.removeTrusted},
+		{"POST", "/account/trusted-devices/{id}/remove", signedIn, s.removeTrustedPost},
+		{"GET", "/account/trusted-devices/remove-all", signedIn, s.removeAllTrusted},
+		{"POST", "/account/trusted-devices/remove-all", signedIn, s.removeAllTrustedPost},
 	}
 }
 

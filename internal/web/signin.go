@@ -100,7 +100,7 @@ func (s *site) challengePost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.service.AnswerCode(r.Context(), by(r), f.get("code"))
+	p, err := s.service.AnswerCode(r.Context(), by(r), f.get("code"), f.ticked("trust"))
 	if err == nil {
 		return s.goOn(w, r, p)
 	}
@@ -117,11 +117,15 @@ func (s *site) signOut(w http.ResponseWriter, r *http.Request) error {
 }
 
 func (s *site) signOutPost(w http.ResponseWriter, r *http.Request) error {
-	if _, err := readForm(w, r); err != nil {
+	f, err := readForm(w, r)
+	if err != nil {
 		return err
 	}
-	if err := s.service.SignOut(r.Context(), by(r)); err != nil {
+	if err := s.service.SignOut(r.Context(), by(r), f.ticked("forget")); err != nil {
 		return err
+	}
+	if f.ticked("forget") {
+		s.edge.ClearCookie(w, edge.TrustCookie)
 	}
 	s.edge.ClearCookie(w, edge.SessionCookie)
 	return s.done(w, r, "/sign-in", "signed-out")

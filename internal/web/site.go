@@ -104,6 +104,9 @@ func (s *site) keep(w http.ResponseWriter, p sallyport.Passage) {
 		s.edge.SetCookie(w, edge.SessionCookie, p.Session.Reveal(), sallyport.SessionLimit)
 		s.edge.ClearCookie(w, edge.SignInCookie)
 	}
+	if p.Trust != "" {
+		s.edge.SetCookie(w, edge.TrustCookie, p.Trust.Reveal(), trustLimit)
+	}
 	if p.Browser != "" {
 		s.edge.SetCookie(w, edge.BrowserCookie, p.Browser.Reveal(), sallyport.BrowserLimit)
 	}

@@ -125,7 +125,6 @@ CREATE TABLE trusted_devices (
   hash BLOB NOT NULL,
   previous_hash BLOB,
   rotated_at INTEGER NOT NULL,
-  newer_seen INTEGER NOT NULL DEFAULT 0, -- the value made at rotated_at came back
   epoch INTEGER NOT NULL,
   days INTEGER NOT NULL,
   browser_hash BLOB NOT NULL,
