@@ -4,7 +4,7 @@ package sallyporttest
 
 import (
 	"context"
-	"log/slog"
+	"net"
 	"path/filepath"
 	"testing"
 	"time"
@@ -32,8 +32,11 @@ type Env struct {
 	Clock    *Clock
 	Database string // URL
 	SQL      *sqlstore.Store
-	URL      string // of the first workspace
+	URL      string // of the first workspace: where a Site serves it
 	Owner    Person
+
+	door net.Listener // behind URL
+	log  *logBook
 }
 
 // Person is somebody with an account, and what they know and have.
@@ -41,6 +44,8 @@ type Person struct {
 	sallyport.User
 	Password string
 	Secret   []byte // of the authenticator; nil: none
+
+	RecoveryCodes []string // those that pages have shown
 }
 
 // Code is what the person's authenticator shows now.
@@ -68,7 +73,8 @@ func Database(t testing.TB, kind string) string {
 // New returns a started Service on a new database of the kind named.
 func New(t testing.TB, kind string) *Env {
 	t.Helper()
-	e := &Env{T: t, Database: Database(t, kind), URL: "http://localhost:8080", Clock: NewClock(time.Now().Truncate(time.Second))}
+	e := &Env{T: t, Database: Database(t, kind), Clock: NewClock(time.Now().Truncate(time.Second)), log: &logBook{}}
+	e.door, e.URL = listen(t)
 	keys, err := seal.Generate()
 	e.Check(err)
 	e.Service = e.Node(keys)
@@ -92,7 +98,7 @@ func (e *Env) Node(keys *seal.Keyset) *sallyport.Service {
 	}
 	s := sallyport.New(sallyport.Service{
 		Store: store, Keys: keys, Now: e.Clock.Now, Hasher: passwd.NewHasher(2, 64), Hash: Cheap, URL: e.URL,
-		Log: slog.New(slog.DiscardHandler),
+		Log: e.log.logger(),
 	})
 	e.Check(s.Start(context.Background()))
 	return s

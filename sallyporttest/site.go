@@ -1,0 +1,80 @@
+package sallyporttest
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+	"github.com/sallyport-2fa/sallyport/internal/web"
+)
+
+// Site is the pages of an Env on a real listener: what a browser, an attacker and a proxy get to see.
+type Site struct {
+	*Env
+	URL  string // of the first workspace; see At for others
+	addr string // where this node listens
+}
+
+// listen opens a port of loopback, and gives the URL under which the first workspace answers there.
+func listen(t testing.TB) (net.Listener, string) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return l, "http://localhost:" + port
+}
+
+// NewSite serves the pages of the Env at its URL, to which a Browser may go as well. An Env has one; further nodes come
+// from Node.
+func NewSite(t testing.TB, e *Env) *Site {
+	t.Helper()
+	return e.serve(e.door, e.Service)
+}
+
+// Node is one more node of the installation: the same database and keyset, a store and a listener of its own. Its URL
+// is that of the first; a Visitor gets there by Through.
+func (s *Site) Node() *Site {
+	s.T.Helper()
+	return s.Over(s.Env.Node(s.Keys))
+}
+
+// Over is a node that serves another Service on the same database, such as one whose parts fail.
+func (s *Site) Over(service *sallyport.Service) *Site {
+	s.T.Helper()
+	door, _ := listen(s.T)
+	return s.serve(door, service)
+}
+
+// loopback is the trusted proxy of every Site: see Visitor.From.
+var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+
+func (e *Env) serve(door net.Listener, service *sallyport.Service) *Site {
+	e.T.Helper()
+	log := e.log.logger()
+	edges, err := edge.New(e.URL, loopback, log)
+	e.Check(err)
+	health := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
+	pages, err := web.New(service, edges, health, log, text.English)
+	e.Check(err)
+	server := edge.NewServer(pages, log)
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = server.Serve(door)
+	}()
+	e.T.Cleanup(func() {
+		server.Close()
+		<-closed
+	})
+	at := *e
+	at.Service = service
+	return &Site{Env: &at, URL: e.URL, addr: door.Addr().String()}
+}
