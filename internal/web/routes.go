@@ -3,20 +3,31 @@ package web
 import "net/http"
 
 // access says who may reach a route. The Service decides once more about everything that a route does.
-type access int
+type access string
 
 const (
-	anyone    access = iota // signed in or not
-	signingIn               // whoever holds a sign-in: the Service tells
-	setUp                   // signed in; also open to somebody who must set up two-factor authentication first
-	signedIn                // signed in
-	outside                 // before there is a workspace
+	anyone    access = "anyone"    // signed in or not
+	signingIn access = "signingIn" // whoever holds a sign-in: the Service tells
+	setUp     access = "setUp"     // signed in; also open to somebody who must set up two-factor authentication first
+	signedIn  access = "signedIn"  // signed in
+	outside   access = "outside"   // before there is a workspace
 )
 
 type route struct {
 	method, path string
 	access       access
 	handle       handler
+}
+
+// Route is one line of the table of all pages.
+type Route struct{ Method, Path, Access string }
+
+// Routes returns the table, for whoever holds every page to a promise at once.
+func Routes() (all []Route) {
+	for _, r := range (&site{}).routes() {
+		all = append(all, Route{r.method, r.path, string(r.access)})
+	}
+	return all
 }
 
 // routes is the table of all pages.

@@ -1,0 +1,105 @@
+package sallyporttest
+
+import (
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+
+	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
+	_ "modernc.org/sqlite"             // the driver "sqlite"
+)
+
+// raw opens the database beside the Service, for one look or change.
+func (e *Env) raw() *sql.DB {
+	e.T.Helper()
+	driver := "sqlite"
+	address := "file:" + e.Database + "?_pragma=busy_timeout(10000)"
+	if e.Postgres() {
+		driver, address = "pgx", e.Database
+	}
+	db, err := sql.Open(driver, address)
+	e.Check(err)
+	return db
+}
+
+// Postgres reports whether the database is one.
+func (e *Env) Postgres() bool { return strings.HasPrefix(e.Database, "postgres") }
+
+// Exec changes the database behind the Service's back, as an attacker or another process does. Placeholders are $1,
+// $2, ... It returns how many rows changed.
+func (e *Env) Exec(query string, args ...any) int {
+	e.T.Helper()
+	db := e.raw()
+	defer db.Close()
+	res, err := db.Exec(query, args...)
+	e.Check(err)
+	n, err := res.RowsAffected()
+	e.Check(err)
+	return int(n)
+}
+
+// Query returns all rows of a query, each cell as text; blobs are the bytes themselves, NULL is "NULL".
+func (e *Env) Query(query string, args ...any) (all [][]string) {
+	e.T.Helper()
+	db := e.raw()
+	defer db.Close()
+	rows, err := db.Query(query, args...)
+	e.Check(err)
+	defer rows.Close()
+	columns, err := rows.Columns()
+	e.Check(err)
+	for rows.Next() {
+		cells := make([]any, len(columns))
+		for i := range cells {
+			cells[i] = new(any)
+		}
+		e.Check(rows.Scan(cells...))
+		row := make([]string, len(columns))
+		for i, c := range cells {
+			row[i] = cellText(*c.(*any))
+		}
+		all = append(all, row)
+	}
+	e.Check(rows.Err())
+	return all
+}
+
+func cellText(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case []byte:
+		return string(v)
+	}
+	return fmt.Sprint(v)
+}
+
+// Tables names those of the database.
+func (e *Env) Tables() (names []string) {
+	e.T.Helper()
+	query := `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`
+	if e.Postgres() {
+		query = `SELECT table_name FROM information_schema.tables WHERE table_schema = 'public' ORDER BY table_name`
+	}
+	for _, row := range e.Query(query) {
+		names = append(names, row[0])
+	}
+	return names
+}
+
+// Dump is everything in the database, one line a row, sorted; of the tables named in except nothing.
+func (e *Env) Dump(except ...string) string {
+	e.T.Helper()
+	var lines []string
+	for _, table := range e.Tables() {
+		if slices.Contains(except, table) {
+			continue
+		}
+		for _, row := range e.Query(`SELECT * FROM ` + table) {
+			lines = append(lines, fmt.Sprintf("%s %q", table, row))
+		}
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
