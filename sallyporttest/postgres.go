@@ -103,7 +103,7 @@ func startPostgres() (port int, err error) {
 	run := exec.Command("/bin/sh", "-c", `trap 'kill -INT $child' TERM; "$@" & child=$!; wait $child; wait $child; rm -rf "$0"`,
 		dir, server, "-D", data, "-p", strconv.Itoa(port),
 		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
-		"-c", "max_connections=200", "-c", "shared_buffers=16MB", "-c", "log_min_messages=fatal")
+		"-c", "max_connections=200", "-c", "shared_buffers=16MB", "-c", "log_min_messages=fatal", "-c", "deadlock_timeout=50ms")
 	run.SysProcAttr, run.Dir, run.Stdout, run.Stderr = attr, dir, log, log
 	if err := startTiedToProcess(run); err != nil {
 		return 0, err

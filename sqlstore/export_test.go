@@ -27,3 +27,11 @@ func (t *tx) Row(sql string, args []any, dest ...any) (bool, error) {
 func (t *tx) Rows(sql string, args []any, each func(func(...any) error) error) error {
 	return t.rows(sql, args, func(scan scanner) error { return each(scan) })
 }
+
+// Waiting is how many wait for their turn to write to an SQLite database.
+func (s *Store) Waiting() int {
+	d := s.engine.(*sqlite)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.queue)
+}
