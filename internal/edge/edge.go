@@ -31,6 +31,10 @@ import (
 
 // Edge knows where the installation answers and which proxies to believe. It is safe for concurrent use.
 type Edge struct {
+	// Observe is told of each answer once it is given: the pattern that matched ("" for none) and the status. It is
+	// set before Handler; nil is nobody.
+	Observe func(route string, status int)
+
 	scheme  string
 	host    string // canonical: where the first workspace answers
 	port    string // "" when it is the scheme's own
@@ -115,6 +119,9 @@ func (e *Edge) Handler(next, health http.Handler, refuse Refuse) http.Handler {
 		defer func() {
 			if fault := recover(); fault != nil {
 				e.recovered(answer, r, refuse, fault)
+			}
+			if e.Observe != nil {
+				e.Observe(visit.Route, answer.status)
 			}
 			e.log.Debug("request", "id", visit.ID, "method", r.Method, "host", visit.Host, "route", visit.Route,
 				"status", answer.status, "addr", visit.Addr, "took", time.Since(start))

@@ -43,6 +43,9 @@ func NewHasher(parallel, queue int) *Hasher {
 	return h
 }
 
+// Inside is how many hashes run or wait at this moment.
+func (h *Hasher) Inside() int { return int(h.inside.Load()) }
+
 // enter waits for a turn. It returns ErrBusy at once when the queue is full, and the context's error when that ends
 // first; then the place in the queue is free again. After nil the caller must leave.
 func (h *Hasher) enter(ctx context.Context) error {

@@ -1,0 +1,220 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/passwd"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+	"github.com/sallyport-2fa/sallyport/internal/web"
+)
+
+type serveCmd struct {
+	place
+	Listen         string   `default:"127.0.0.1:8080" env:"SALLYPORT_LISTEN" placeholder:"ADDR" help:"Address and port to listen on (default: 127.0.0.1:8080)."`
+	URL            string   `name:"url" env:"SALLYPORT_URL" placeholder:"URL" help:"Where browsers find the first workspace (default: http://localhost and the port of --listen)."`
+	TrustedProxies []string `env:"SALLYPORT_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of the proxies in front, whose X-Forwarded-For counts."`
+	MetricsListen  string   `env:"SALLYPORT_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port of the metrics, at /metrics (default: none)."`
+	TLSCert        string   `name:"tls-cert" env:"SALLYPORT_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, where no proxy does TLS."`
+	TLSKey         string   `name:"tls-key" env:"SALLYPORT_TLS_KEY" placeholder:"FILE" help:"Its private key in PEM."`
+}
+
+// shutdownLimit is how long requests in flight may take to finish once the server is told to stop.
+const shutdownLimit = 30 * time.Second
+
+// hashQueue is how many sign-ins may wait for their password hash. At 20 ms each on two cores the last waits about a
+// second; more than that are told to come back.
+const hashQueue = 128
+
+// server is a listener with all that answers on it; serve and demo each make one.
+type server struct {
+	listener net.Listener
+	tls      *tls.Config // nil: plain
+	edge     *edge.Edge
+	hasher   *passwd.Hasher
+	log      *slog.Logger
+}
+
+func (c *serveCmd) Run(ctx context.Context) error {
+	s, err := c.prepare()
+	if err != nil {
+		return err
+	}
+	defer s.listener.Close()
+	in, err := c.open(ctx, s.parts(time.Now), true)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	token, err := in.OpenFirstRun(ctx)
+	if err != nil {
+		return err
+	}
+	metrics, err := c.metrics(s)
+	if err != nil {
+		return err
+	}
+	defer metrics.Close()
+	if token != "" {
+		// The one place where the link is shown. It is printed, never logged: logs are kept, and read by others.
+		fmt.Printf("Open this link within %d minutes to make the first workspace and its owner:\n%s/first-run/%s\n",
+			int(sallyport.FirstRunLimit.Minutes()), in.URL, token.Reveal())
+	}
+	return s.run(ctx, in.Service, nil)
+}
+
+// prepare checks the configuration and takes the address, before anything is read or made.
+func (c *serveCmd) prepare() (s *server, err error) {
+	s = &server{log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	if s.tls, err = c.loadTLS(); err != nil {
+		return nil, err
+	}
+	proxies, err := parseNetworks(c.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
+	if s.listener, err = listen("--listen", c.Listen); err != nil {
+		return nil, err
+	}
+	address := c.URL
+	if address == "" {
+		address = ownURL(s.listener, s.tls != nil)
+	}
+	if s.edge, err = newEdge(address, proxies, s.log); err == nil && s.tls != nil && !s.edge.Secure() {
+		err = badUsage("--tls-cert needs a --url that begins with https://")
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.listener.Close())
+	}
+	// Hashes use every core for milliseconds on end; with a processor or two more, everything else goes on beside them.
+	cores := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(cores + 2)
+	s.hasher = passwd.NewHasher(cores, hashQueue)
+	return s, nil
+}
+
+// newEdge is edge.New for an address that somebody configured.
+func newEdge(address string, proxies []netip.Prefix, log *slog.Logger) (*edge.Edge, error) {
+	e, err := edge.New(address, proxies, log)
+	if err != nil {
+		return nil, badUsage("--url: %w", err)
+	}
+	return e, nil
+}
+
+func ownURL(l net.Listener, secure bool) string {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	return fmt.Sprintf("%s://localhost:%d", scheme, l.Addr().(*net.TCPAddr).Port)
+}
+
+func listen(option, address string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return nil, badUsage("%s %s: another program listens there already; stop it, or choose another port", option, address)
+	case err != nil:
+		return nil, badUsage("%s: %w; write an address and a port, such as 127.0.0.1:8080", option, err)
+	}
+	return l, nil
+}
+
+func (c *serveCmd) loadTLS() (*tls.Config, error) {
+	if c.TLSCert == "" && c.TLSKey == "" {
+		return nil, nil
+	}
+	if c.TLSCert == "" || c.TLSKey == "" {
+		return nil, badUsage("--tls-cert and --tls-key go together: name both files")
+	}
+	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
+	if err != nil {
+		return nil, badUsage("--tls-cert, --tls-key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}, nil
+}
+
+// parseNetworks reads networks; a plain address is a network of one.
+func parseNetworks(all []string) ([]netip.Prefix, error) {
+	var networks []netip.Prefix
+	for _, s := range all {
+		s = strings.TrimSpace(s)
+		p, err := netip.ParsePrefix(s)
+		if a, plain := netip.ParseAddr(s); err != nil && plain == nil {
+			p, err = a.Prefix(a.BitLen())
+		}
+		if err != nil {
+			return nil, badUsage("--trusted-proxies: %q is no network; write it like 10.0.0.0/8 or 192.0.2.7", s)
+		}
+		networks = append(networks, p.Masked())
+	}
+	return networks, nil
+}
+
+// parts is what the server brings to a Service.
+func (s *server) parts(now func() time.Time) sallyport.Service {
+	return sallyport.Service{Now: now, Hasher: s.hasher, Log: s.log, URL: s.edge.Origin(s.edge.Host())}
+}
+
+// run serves until the process is told to stop (SIGTERM, SIGINT), then lets what is in flight finish. Wrap, if there
+// is one, puts something before the pages.
+func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(http.Handler) http.Handler) error {
+	handler, err := web.New(service, s.edge, health(service.Store), s.log, text.English)
+	if err != nil {
+		return err
+	}
+	if wrap != nil {
+		handler = wrap(handler)
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	working := make(chan struct{})
+	go func() {
+		defer close(working)
+		service.Run(ctx)
+	}()
+	srv := edge.NewServer(handler, s.log)
+	srv.TLSConfig = s.tls
+	ended := make(chan error, 1)
+	go func() { ended <- s.serve(srv) }()
+	s.log.Info("serving", "url", service.URL, "listen", s.listener.Addr().String())
+	// The start leaves garbage of many times what stays.
+	debug.FreeOSMemory()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+	}
+	stop() // a second signal ends the process at once
+	s.log.Info("stopping, after what is in flight")
+	limit, cancel := context.WithTimeout(context.Background(), shutdownLimit)
+	defer cancel()
+	if err := srv.Shutdown(limit); err != nil {
+		return fmt.Errorf("some requests did not finish within %v: %w", shutdownLimit, errors.Join(err, srv.Close()))
+	}
+	<-working
+	return nil
+}
+
+func (s *server) serve(srv *http.Server) error {
+	if s.tls != nil {
+		return srv.ServeTLS(s.listener, "", "")
+	}
+	return srv.Serve(s.listener)
+}

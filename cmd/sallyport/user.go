@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+)
+
+type userCmd struct {
+	List   userListCmd   `cmd:"" help:"List all people."`
+	Add    userAddCmd    `cmd:"" help:"Add a person, whose password is read from standard input."`
+	Unlock userUnlockCmd `cmd:"" help:"Let a person try passwords and codes again."`
+}
+
+// atConsole runs fn for the host's own console.
+func (p place) atConsole(ctx context.Context, fn func(*installation, sallyport.Caller) error) error {
+	in, err := p.open(ctx, console(), false)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	by, err := in.Console(ctx, "")
+	if errors.Is(err, sallyport.ErrUnknownHost) {
+		return errors.New("there is no workspace yet: make it with sallyport init, or with the link that sallyport serve prints")
+	}
+	if err != nil {
+		return err
+	}
+	return fn(in, by)
+}
+
+type userListCmd struct{ place }
+
+// listPage is how many people are read at a time.
+const listPage = 1000
+
+func (c *userListCmd) Run(ctx context.Context) error {
+	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
+		out := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
+		fmt.Fprintln(out, "EMAIL\tNAME\tROLE\tSTATE\t2FA\tLAST SIGN-IN")
+		for after := ""; ; {
+			people, err := in.Users(ctx, by, after, listPage)
+			if err != nil {
+				return err
+			}
+			for _, u := range people {
+				last := "never"
+				if !u.LastSignInAt.IsZero() {
+					last = u.LastSignInAt.UTC().Format(time.RFC3339)
+				}
+				fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", u.Address, u.Name, u.Role, u.State,
+					by.Policy().TwoFactorState(u, in.Now()), last)
+				after = u.ID
+			}
+			if len(people) < listPage {
+				return out.Flush()
+			}
+		}
+	})
+}
+
+type userAddCmd struct {
+	place
+	Email string         `arg:"" placeholder:"EMAIL" help:"E-mail address."`
+	Name  string         `required:"" placeholder:"NAME" help:"Name."`
+	Role  sallyport.Role `enum:"owner,admin,manager,member" default:"member" help:"Role: ${enum} (default: member)."`
+}
+
+func (c *userAddCmd) Run(ctx context.Context) error {
+	password, err := readPassword(os.Stdin)
+	if err != nil {
+		return err
+	}
+	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
+		_, err := in.AddUser(ctx, by, c.Email, c.Name, c.Role, password)
+		return err
+	})
+}
+
+type userUnlockCmd struct {
+	place
+	Email string `arg:"" placeholder:"EMAIL" help:"E-mail address."`
+}
+
+func (c *userUnlockCmd) Run(ctx context.Context) error {
+	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
+		err := in.Unlock(ctx, by, c.Email)
+		if errors.Is(err, sallyport.ErrNotFound) {
+			return fmt.Errorf("nobody here has the e-mail address %s: sallyport user list shows who there is", c.Email)
+		}
+		return err
+	})
+}
