@@ -293,10 +293,10 @@ func (a *actor) rotate() Secret {
 }
 
 // endOthers raises the user's epoch: every other session, sign-in, trusted device and link of the user ends (I24).
-// The session in hand is moved over, under a new value, which is returned.
+// The session in hand is moved over, under a new value, which is returned; nothing stays parked with it.
 func (a *actor) endOthers(tx Tx) (Secret, error) {
 	a.Epoch++
-	a.session.Epoch = a.Epoch
+	a.session.Epoch, a.session.Parked = a.Epoch, nil
 	token := a.rotate()
 	if err := tx.SaveUser(a.User); err != nil {
 		return "", err

@@ -3,6 +3,7 @@ package sallyport
 import (
 	"bytes"
 	"context"
+	"slices"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/fold"
@@ -323,7 +324,17 @@ func (s *Service) checkCode(tx Tx, by Caller, u User, t codeTries, digits string
 		return keep(ErrKeyUnreadable)
 	}
 	if !found {
-		return s.wrongCode(tx, by, u, t, si)
+		outcome, err := s.elsewhen(tx, all, digits, now)
+		if err != nil {
+			return err
+		}
+		return s.wrongCode(tx, by, u, t, si, outcome)
+	}
+	if slices.Contains(a.RefusedSteps, a.LastStep) {
+		if err := s.record(tx, by.as(u), "code.refused", u.ID, Refused, map[string]string{"authenticator": a.ID}); err != nil {
+			return err
+		}
+		return keep(ErrCodeUsed)
 	}
 	a.LastUsedAt, a.LastUsedFrom = now, addressOf(by)
 	burnt, err := tx.BurnStep(a)
@@ -354,8 +365,9 @@ func (s *Service) usedCode(tx Tx, by Caller, u User, all []Authenticator, id str
 	return keep(ErrCodeUsed)
 }
 
-// wrongCode charges a wrong code to the client's budget and to the authenticators', and tells the user.
-func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn) error {
+// wrongCode charges a wrong code to the client's budget and to the authenticators', tells the user, and returns the
+// outcome.
+func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, outcome *Error) error {
 	now := s.Now()
 	if t.known {
 		t.client = codeDeviceRule.charge(t.client, now)
@@ -395,7 +407,7 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn) e
 	if err := s.record(tx, by.as(u), "code.wrong", u.ID, Refused, nil); err != nil {
 		return err
 	}
-	return keep(ErrCodeWrong)
+	return keep(outcome)
 }
 
 // forgiveCodes takes back the wrong codes of a sign-in that completes, and ends the rows of wrong ones.

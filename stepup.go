@@ -2,8 +2,11 @@ package sallyport
 
 import (
 	"context"
+	"encoding/json"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -76,4 +79,85 @@ func (s *Service) stepUp(tx Tx, by Caller, me *actor, m Method) (Secret, error) 
 		return "", err
 	}
 	return token, s.record(tx, by, "session.stepped_up", me.ID, Done, map[string]string{"method": string(m)})
+}
+
+// Parked is what a step-up interrupted: a page of the door's, and what stood in its form. It is authorised like
+// every other request when it is done at last.
+type Parked struct {
+	ID     string            `json:"id"`   // of this parking; Park makes it
+	Path   string            `json:"path"` // of the page, with the id of what it is about
+	Done   bool              `json:"done"` // it had been confirmed: it is to be done, and holds nothing but the path
+	Fields map[string]string `json:"fields,omitempty"`
+}
+
+// ParkedLimit is how long something waits for a step-up.
+const ParkedLimit = 10 * time.Minute
+
+// maxParked is how much of a form is kept, in bytes; a larger one comes back empty.
+const maxParked = 8 << 10
+
+// Park keeps what a step-up interrupted, sealed, with the session in hand, in place of what was parked before. It
+// returns the id to take it by.
+func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error) {
+	p.ID = newID(prefixParked, s.Now())
+	plain, err := json.Marshal(p)
+	if err == nil && len(plain) > maxParked {
+		p.Fields = nil
+		plain, err = json.Marshal(p)
+	}
+	if err != nil {
+		return "", err
+	}
+	return p.ID, s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
+		var err error
+		if me.session.Parked, err = s.Keys.Seal(plain, me.session.parkedAD()); err != nil {
+			return err
+		}
+		me.session.ParkedAt = me.now
+		return tx.SaveSession(me.session)
+	})
+}
+
+// TakeParked returns what was parked under an id, once: of concurrent calls one gets it. There is nothing after
+// ParkedLimit, or when something else was parked since.
+func (s *Service) TakeParked(ctx context.Context, by Caller, id string) (Parked, bool, error) {
+	var p Parked
+	var found bool
+	err := s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
+		if p, found = s.parked(me.session); !found || p.ID != id {
+			found = false
+			return nil
+		}
+		me.session.Parked = nil
+		return tx.SaveSession(me.session)
+	})
+	return p, found, err
+}
+
+// Interrupted returns what stood in the form of a page when a step-up interrupted it; it stays parked.
+func (s *Service) Interrupted(by Caller, path string) map[string]string {
+	if by.session == nil {
+		return nil
+	}
+	if p, found := s.parked(*by.session); found && !p.Done && p.Path == path {
+		return p.Fields
+	}
+	return nil
+}
+
+// parked opens what is parked with a session. What does not open is nothing.
+func (s *Service) parked(ses Session) (Parked, bool) {
+	var p Parked
+	if ses.Parked == nil || s.Now().Sub(ses.ParkedAt) >= ParkedLimit {
+		return p, false
+	}
+	plain, err := s.Keys.Open(ses.Parked, ses.parkedAD())
+	if err != nil || json.Unmarshal(plain, &p) != nil {
+		return Parked{}, false
+	}
+	return p, true
+}
+
+func (s Session) parkedAD() seal.AD {
+	return seal.AD{Purpose: "parked", Workspace: s.Workspace, User: s.User, Row: s.ID}
 }

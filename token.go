@@ -27,7 +27,7 @@ const (
 	prefixSession       = "ses_"
 	prefixSignIn        = "sin_"
 	prefixAuthenticator = "aut_"
-	prefixDraft         = "dra_"
+	prefixParked        = "par_"
 	prefixDevice        = "dev_"
 	prefixEvent         = "evt_"
 	prefixMail          = "mai_"

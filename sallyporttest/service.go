@@ -180,7 +180,7 @@ func (e *Env) Enrol(p *Person, name string) *Client {
 	e.Check(err)
 	p.Secret, err = otp.DecodeSecret(d.Key.Reveal())
 	e.Check(err)
-	passage, err = e.ConfirmSetUp(ctx, by(), p.Code(e.Clock.Now()))
+	passage, err = e.ConfirmSetUp(ctx, by(), "", p.Code(e.Clock.Now()))
 	e.Check(err)
 	b.Keep(passage)
 	e.Clock.Advance(time.Minute)

@@ -86,8 +86,8 @@ func (s *site) setUpPost(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.done(w, r, r.URL.Path+"?step=scan", "")
 	}
-	p, err := s.service.ConfirmSetUp(r.Context(), setter(r), f.get("code"))
-	if errors.Is(err, sallyport.ErrCodeMalformed) || errors.Is(err, sallyport.ErrSetUpCodeWrong) {
+	p, err := s.service.ConfirmSetUp(r.Context(), setter(r), f.get("draft"), f.get("code"))
+	if errors.Is(err, sallyport.ErrCodeMalformed) || errors.Is(err, sallyport.ErrSetUpCodeWrong) || errors.Is(err, sallyport.ErrClockOff) {
 		return s.scan(w, r, err)
 	}
 	if err != nil {

@@ -89,7 +89,9 @@ CREATE TABLE drafts (
   holder TEXT NOT NULL, -- id of the session or sign-in
   epoch INTEGER NOT NULL,
   name TEXT NOT NULL,
+  replaces TEXT NOT NULL DEFAULT '', -- id of the authenticator that goes when this is confirmed, 'all', or none
   secret BLOB NOT NULL, -- sealed
+  refused_steps TEXT NOT NULL DEFAULT '',
   expires_at INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, user_id, holder),
   FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE

@@ -1,0 +1,93 @@
+package sallyport
+
+import (
+	"slices"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// clockSteps is how many time steps a phone's clock may be off, either way, to be told about it: ten minutes.
+const clockSteps = 20
+
+// ErrClockOff is a wrong code that is right for another time. It is charged like every wrong one. What a guesser
+// learns from it is worth nothing: a code of the past is never accepted, and one of the future that was recognised is
+// refused when its time comes. No other code is, so whoever mends the clock signs in at once.
+var ErrClockOff = invalid("code", "clock_off", text.Say("The clock of your phone is off."))
+
+// clockOff says which way and by how much the phone's clock is off that shows the code of a time step.
+func clockOff(step int64, now time.Time) *Error {
+	off := step - otp.Default.Step(now)
+	minutes := (int(max(off, -off)) + 1) / 2 // of two time steps each, rounded up
+	if off > 0 {
+		return ErrClockOff.saying(text.Count(minutes,
+			"The clock of your phone is about {n} minute ahead: here it is {time}. Set the phone to automatic date and time, then enter the code that it shows.",
+			"The clock of your phone is about {n} minutes ahead: here it is {time}. Set the phone to automatic date and time, then enter the code that it shows.",
+			"time", now.UTC()))
+	}
+	return ErrClockOff.saying(text.Count(minutes,
+		"The clock of your phone is about {n} minute behind: here it is {time}. Set the phone to automatic date and time, then enter the code that it shows.",
+		"The clock of your phone is about {n} minutes behind: here it is {time}. Set the phone to automatic date and time, then enter the code that it shows.",
+		"time", now.UTC()))
+}
+
+// elsewhen returns the time step nearest to now, within ten minutes, that has this code, and the refused steps with
+// those added that are still to come. What is past and out of reach is dropped from them. A step that is burnt tells
+// nothing of a clock: somebody has typed an old code.
+func elsewhen(p otp.Params, secret []byte, digits string, now time.Time, last int64, refused []int64) (step int64, found bool, _ []int64) {
+	current := p.Step(now)
+	var keep []int64
+	for _, s := range refused {
+		if s >= current-1 {
+			keep = append(keep, s)
+		}
+	}
+	for _, s := range p.MatchAll(secret, digits, now, clockSteps, clockSteps) {
+		if s <= last {
+			continue
+		}
+		if !found {
+			step, found = s, true
+		}
+		if s > current && !slices.Contains(keep, s) {
+			keep = append(keep, s)
+		}
+	}
+	return step, found, keep
+}
+
+// elsewhen looks for the code among the other times of all authenticators, and keeps what has to be refused. It
+// returns ErrClockOff, or ErrCodeWrong when the code is of no time near.
+func (s *Service) elsewhen(tx Tx, all []Authenticator, digits string, now time.Time) (*Error, error) {
+	var nearest int64
+	outcome := ErrCodeWrong
+	current := otp.Default.Step(now)
+	for _, a := range all {
+		secret, err := s.Keys.Open(a.Secret, a.ad())
+		if err != nil {
+			return nil, err
+		}
+		step, found, refused := elsewhen(a.params(), secret, digits, now, a.LastStep, a.RefusedSteps)
+		if !found {
+			continue
+		}
+		a.RefusedSteps = refused
+		if err := tx.SaveAuthenticator(a); err != nil {
+			return nil, err
+		}
+		if outcome == ErrCodeWrong || distance(step, current) < distance(nearest, current) {
+			nearest, outcome = step, clockOff(step, now)
+		}
+	}
+	return outcome, nil
+}
+
+func distance(a, b int64) int64 { return max(a-b, b-a) }
+
+// params are those of the authenticator's codes.
+func (a Authenticator) params() otp.Params {
+	p := otp.Default
+	p.Algorithm = a.Algorithm
+	return p
+}

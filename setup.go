@@ -1,0 +1,379 @@
+package sallyport
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// Draft is an authenticator that is being set up and not yet confirmed. It is bound to one session or sign-in, its
+// Holder; a user has one at most in each.
+type Draft struct {
+	Workspace    string
+	User         string
+	Holder       string
+	Epoch        int64
+	Name         string
+	Replaces     string // what goes when it is confirmed: the id of an authenticator, ReplacesAll, or nothing
+	Secret       []byte // sealed
+	RefusedSteps []int64
+	ExpiresAt    time.Time
+}
+
+// ReplacesAll is the Replaces of a draft that takes the place of every authenticator there is.
+const ReplacesAll = "all"
+
+// DraftLimit is how long a draft lives.
+const DraftLimit = 15 * time.Minute
+
+// DraftTx is the storage of drafts.
+type DraftTx interface {
+	// PutDraft keeps a draft in place of the one its holder had.
+	PutDraft(Draft) error
+	Draft(workspace, user, holder string) (Draft, bool, error)
+	// DeleteDraft drops it, and says whether it was there.
+	DeleteDraft(workspace, user, holder string) (bool, error)
+}
+
+// Outcomes of setting up.
+var (
+	ErrNoDraft        = &Error{Kind: Gone, Code: "set_up_expired", Text: text.Say("This set-up has ended: it was finished in another tab, took longer than 15 minutes, or was stopped by another change of your account.")}
+	ErrOtherDraft     = invalid("code", "set_up_restarted", text.Say("This set-up was started anew in another tab. Scan the QR code that is shown here now, and enter the code for it."))
+	ErrSetUpCodeWrong = invalid("code", "code_wrong", text.Say("This code is not right. Enter the code that the app shows now."))
+	ErrCodeMalformed  = invalid("code", "code_malformed", text.Say("Enter the 6 digits that the app shows."))
+	ErrChooseReplaced = invalid("replaces", "replaces_missing", text.Say("Choose the app that the new one replaces."))
+	ErrTooManyApps    = &Error{Kind: Conflict, Code: "too_many_authenticators", Text: text.Say("You have 10 authenticator apps, and no more are possible. Remove one first.")}
+)
+
+// SetUp is what the pages show of a draft: it is shown to its holder alone, until it is confirmed.
+type SetUp struct {
+	Draft    string // tells this draft from one that was started later
+	Name     string
+	Replaces []string // names of the authenticators that go when it is confirmed
+	Account  string   // e-mail address
+	Key      Secret   // base32
+	URI      Secret   // otpauth URI with the same key
+	Ends     time.Time
+}
+
+// holder is the session or sign-in that sets up an authenticator, read inside the transaction.
+type holder struct {
+	User
+	id      string
+	session *actor
+	signIn  *SignIn
+}
+
+// hold runs fn for whoever may set up an authenticator now: a session, or the sign-in whose next step it is.
+func (s *Service) hold(ctx context.Context, by Caller, n need, fn func(Tx, *holder) error) error {
+	if by.session != nil {
+		n.forced = true
+		return s.act(ctx, by, n, func(tx Tx, me *actor) error {
+			return fn(tx, &holder{User: me.User, id: me.session.ID, session: me})
+		})
+	}
+	return s.write(ctx, func(tx Tx) error {
+		si, u, err := s.signIn(tx, by)
+		if err != nil {
+			return err
+		}
+		if next(si, u, by.policy, s.Now()) != StepSetUp {
+			return ErrOtherStep
+		}
+		return fn(tx, &holder{User: u, id: si.ID, signIn: &si})
+	})
+}
+
+// adding and changing are what I19 asks for: beside others, fresh proof of one of them; in place of them, a recovery
+// code does as well. Who has no second factor gives the password.
+var (
+	adding   = need{fresh: true, strong: true}
+	changing = need{fresh: true}
+)
+
+// MaySetUp reports whether the caller may start to set up one more authenticator now; its errors are those of
+// StartSetUp.
+func (s *Service) MaySetUp(ctx context.Context, by Caller) error {
+	return s.hold(ctx, by, adding, func(tx Tx, h *holder) error { return s.room(tx, h) })
+}
+
+// StartSetUp makes a new key for one more authenticator app, with a name, and keeps it as a draft. An earlier draft
+// of the same session or sign-in is dropped.
+func (s *Service) StartSetUp(ctx context.Context, by Caller, name string) error {
+	name, err := cleanName("name", name)
+	if err != nil {
+		return err
+	}
+	return s.hold(ctx, by, adding, func(tx Tx, h *holder) error {
+		if err := s.room(tx, h); err != nil {
+			return err
+		}
+		return s.putDraft(tx, h, name, "")
+	})
+}
+
+// room is ErrTooManyApps for whoever has as many as one may have.
+func (s *Service) room(tx Tx, h *holder) error {
+	have, err := tx.Authenticators(h.Workspace, h.User.ID)
+	if err == nil && len(have) >= MaxAuthenticators {
+		return ErrTooManyApps
+	}
+	return err
+}
+
+// Replaceable returns the authenticators among which the caller chooses the one that a new one replaces; none, when
+// there is no choice, because all of them will go. Its errors are those of StartChange.
+func (s *Service) Replaceable(ctx context.Context, by Caller) (all []Authenticator, err error) {
+	err = s.hold(ctx, by, changing, func(tx Tx, h *holder) error {
+		all, err = s.replaceable(tx, h)
+		return err
+	})
+	return withoutSecrets(all), err
+}
+
+func (s *Service) replaceable(tx Tx, h *holder) ([]Authenticator, error) {
+	if !h.TwoFactor {
+		return nil, ErrTwoFactorOff
+	}
+	if !h.provedAuthenticator() {
+		return nil, nil
+	}
+	return tx.Authenticators(h.Workspace, h.User.ID)
+}
+
+// provedAuthenticator reports whether the session in hand has shown a code of an authenticator lately.
+func (h *holder) provedAuthenticator() bool {
+	return h.session != nil && h.session.session.Proofs.Within(ByAuthenticator, StepUpLimit, h.session.now)
+}
+
+// StartChange makes a new key for an authenticator app that will take the place of another one, named by its id, or
+// of all (ReplacesAll). With one alone it need not be named. After a recovery code all of them go (I19). The old
+// ones work until the new one is confirmed.
+func (s *Service) StartChange(ctx context.Context, by Caller, name, replaces string) error {
+	name, err := cleanName("name", name)
+	if err != nil {
+		return err
+	}
+	return s.hold(ctx, by, changing, func(tx Tx, h *holder) error {
+		all, err := s.replaceable(tx, h)
+		if err != nil {
+			return err
+		}
+		switch {
+		case len(all) == 0:
+			replaces = ReplacesAll
+		case replaces == "" && len(all) == 1:
+			replaces = all[0].ID
+		case replaces == "":
+			return ErrChooseReplaced
+		case replaces != ReplacesAll && find(all, replaces) == nil:
+			return ErrNotFound
+		}
+		return s.putDraft(tx, h, name, replaces)
+	})
+}
+
+func (s *Service) putDraft(tx Tx, h *holder, name, replaces string) error {
+	sealed, err := s.Keys.Seal(otp.NewSecret(), draftAD(h.Workspace, h.User.ID, h.id))
+	if err != nil {
+		return err
+	}
+	return tx.PutDraft(Draft{
+		Workspace: h.Workspace, User: h.User.ID, Holder: h.id, Epoch: h.Epoch, Name: name, Replaces: replaces,
+		Secret: sealed, ExpiresAt: s.Now().Add(DraftLimit),
+	})
+}
+
+// SetUp returns the draft in hand, or ErrNoDraft.
+func (s *Service) SetUp(ctx context.Context, by Caller) (SetUp, error) {
+	var v SetUp
+	err := s.hold(ctx, by, need{}, func(tx Tx, h *holder) error {
+		d, secret, err := s.draft(tx, by, h)
+		if err != nil {
+			return err
+		}
+		key := otp.Key{Issuer: by.workspace.Issuer(), Account: h.Address, Secret: secret, Params: otp.Default}
+		v = SetUp{
+			Draft: d.mark(), Name: d.Name, Account: h.Address, Key: Secret(otp.EncodeSecret(secret)),
+			URI: Secret(key.URI()), Ends: d.ExpiresAt,
+		}
+		old, err := s.replaced(tx, d)
+		for _, a := range old {
+			v.Replaces = append(v.Replaces, a.Name)
+		}
+		return err
+	})
+	return v, err
+}
+
+// mark tells a draft from every other, and nothing of its key.
+func (d Draft) mark() string {
+	sum := sha256.Sum256(d.Secret)
+	return hex.EncodeToString(sum[:8])
+}
+
+// draft returns the holder's draft and its key. A draft of a first authenticator stands on the password that was
+// given when it began; every other one on proof that is fresh still.
+func (s *Service) draft(tx Tx, by Caller, h *holder) (Draft, []byte, error) {
+	d, ok, err := tx.Draft(h.Workspace, h.User.ID, h.id)
+	if err != nil {
+		return d, nil, err
+	}
+	if !ok || d.Epoch != h.Epoch || !s.Now().Before(d.ExpiresAt) {
+		return d, nil, ErrNoDraft
+	}
+	if h.session != nil && h.TwoFactor {
+		n := adding
+		if d.Replaces != "" {
+			n = changing
+		}
+		if err := n.judge(h.User, h.session.session, by.policy, h.session.now); err != nil {
+			return d, nil, err
+		}
+		if d.Replaces != "" && !h.provedAuthenticator() {
+			d.Replaces = ReplacesAll
+		}
+	}
+	secret, err := s.Keys.Open(d.Secret, draftAD(h.Workspace, h.User.ID, h.id))
+	return d, secret, err
+}
+
+// replaced returns the authenticators that go when the draft is confirmed.
+func (s *Service) replaced(tx Tx, d Draft) ([]Authenticator, error) {
+	if d.Replaces == "" {
+		return nil, nil
+	}
+	all, err := tx.Authenticators(d.Workspace, d.User)
+	if err != nil || d.Replaces == ReplacesAll {
+		return all, err
+	}
+	if a := find(all, d.Replaces); a != nil {
+		return []Authenticator{*a}, nil
+	}
+	return nil, nil
+}
+
+// ConfirmSetUp makes the draft an authenticator, given the code it shows now. That code is burnt with it (I21). The
+// draft is the SetUp.Draft that the code was asked for: ErrOtherDraft when another one has taken its place; empty is
+// whichever there is. Everything else that was signed in as the user ends; the session or sign-in in hand goes on,
+// under a new value.
+func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code string) (Passage, error) {
+	digits, ok := otp.Normalise(code)
+	if !ok {
+		return Passage{}, ErrCodeMalformed
+	}
+	var p Passage
+	err := s.hold(ctx, by, need{}, func(tx Tx, h *holder) error {
+		d, secret, err := s.draft(tx, by, h)
+		if err != nil {
+			return err
+		}
+		if draft != "" && draft != d.mark() {
+			return ErrOtherDraft
+		}
+		now := s.Now()
+		step, err := s.firstCode(tx, d, secret, digits, now)
+		if err != nil {
+			return err
+		}
+		if err := s.enrol(tx, by, h, d, secret, step); err != nil {
+			return err
+		}
+		if h.signIn != nil {
+			p, err = s.advance(tx, by, *h.signIn, h.User)
+			return err
+		}
+		h.session.User = h.User
+		h.session.session.Proofs = h.session.session.Proofs.With(ByAuthenticator, now)
+		p.Step = StepDone
+		p.Session, err = h.session.endOthers(tx)
+		return err
+	})
+	return p, err
+}
+
+// firstCode returns the time step of the code that confirms a draft. No budget is charged: whoever tries holds the
+// key.
+func (s *Service) firstCode(tx Tx, d Draft, secret []byte, digits string, now time.Time) (int64, error) {
+	step, ok := otp.Default.Match(secret, digits, now, 1, 1)
+	if ok && !slices.Contains(d.RefusedSteps, step) {
+		return step, nil
+	}
+	if ok {
+		return 0, ErrCodeUsed
+	}
+	other, found, refused := elsewhen(otp.Default, secret, digits, now, 0, d.RefusedSteps)
+	if !found {
+		return 0, ErrSetUpCodeWrong
+	}
+	d.RefusedSteps = refused
+	if err := tx.PutDraft(d); err != nil {
+		return 0, err
+	}
+	return 0, keep(clockOff(other, now))
+}
+
+// enrol turns a draft into an authenticator of the holder's user, and drops those it replaces.
+func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, step int64) error {
+	now := s.Now()
+	if gone, err := tx.DeleteDraft(h.Workspace, h.User.ID, h.id); err != nil || !gone {
+		return cmpErr(err, ErrNoDraft)
+	}
+	old, err := s.replaced(tx, d)
+	if err != nil {
+		return err
+	}
+	a := Authenticator{
+		Workspace: h.Workspace, User: h.User.ID, ID: newID(prefixAuthenticator, now), Name: d.Name,
+		Algorithm: otp.Default.Algorithm, LastStep: step, RefusedSteps: d.RefusedSteps, CreatedAt: now,
+	}
+	if a.Secret, err = s.Keys.Seal(secret, a.ad()); err != nil {
+		return err
+	}
+	if err := tx.InsertAuthenticator(a); err != nil {
+		return err
+	}
+	for _, o := range old {
+		if gone, err := tx.DeleteAuthenticator(o.Workspace, o.User, o.ID, false); err != nil || !gone {
+			return cmpErr(err, ErrNotFound)
+		}
+	}
+	if err := tx.ClearTries(h.Workspace, h.User.ID, bucketAuthenticator); err != nil {
+		return err
+	}
+	return s.enrolled(tx, by, h, a, len(old) > 0)
+}
+
+// enrolled notes on the user, or on the sign-in in hand, that there is an authenticator more, and tells of it.
+func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed bool) error {
+	kind := "authenticator.added"
+	switch {
+	case !h.TwoFactor:
+		kind = "two_factor.enabled"
+		h.TwoFactor, h.TwoFactorSince, h.MustSetUp = true, a.CreatedAt, false
+	case changed:
+		kind = "authenticator.changed"
+	}
+	if h.signIn != nil {
+		h.signIn.Proofs = h.signIn.Proofs.With(ByAuthenticator, a.CreatedAt)
+		h.Epoch++
+		h.signIn.Epoch = h.Epoch
+		if err := tx.SaveUser(h.User); err != nil {
+			return err
+		}
+	}
+	if err := s.notify(tx, by, h.User, kind, map[string]any{"app": a.Name}); err != nil {
+		return err
+	}
+	return s.record(tx, by.as(h.User), kind, h.User.ID, Done, map[string]string{"authenticator": a.ID, "name": a.Name})
+}
+
+func draftAD(workspace, user, holder string) seal.AD {
+	return seal.AD{Purpose: "draft", Workspace: workspace, User: user, Row: holder}
+}
