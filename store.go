@@ -28,6 +28,7 @@ type Tx interface {
 	DraftTx
 	BrowserTx
 	DeviceTx
+	LinkTx
 	TriesTx
 	EventTx
 	MailTx

@@ -31,6 +31,9 @@ type DuplicateError struct {
 
 func (e *DuplicateError) Error() string { return fmt.Sprintf("sqlstore: duplicate key %s", e.Key) }
 
+// Is makes it the outcome that the rules know.
+func (e *DuplicateError) Is(target error) bool { return target == sallyport.ErrDuplicate }
+
 // duplicate tells whether err means that the key is taken: the name of a unique index, or table_pkey.
 func duplicate(err error, key string) bool {
 	d, ok := errors.AsType[*DuplicateError](err)

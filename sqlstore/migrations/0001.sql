@@ -187,14 +187,15 @@ CREATE TABLE sessions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_expires ON sessions (expires_at);
 
--- Mailed links, invitations among them: single use, one purpose, and at most one of a kind for a user.
+-- Mailed links, invitations among them: single use, one purpose, and at most one of a kind for a user, but for those that
+-- undo a change of the e-mail address.
 CREATE TABLE links (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
   id TEXT NOT NULL,
   kind TEXT NOT NULL,
   hash BLOB NOT NULL,
-  epoch INTEGER NOT NULL,
+  epoch INTEGER NOT NULL, -- 0: no change of the user ends it
   data BLOB, -- sealed
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,

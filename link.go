@@ -1,0 +1,128 @@
+package sallyport
+
+import (
+	"bytes"
+	"strings"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// Link is a mailed link: 256 random bits of which the hash is kept, single use, for one purpose. It never signs anybody
+// in and never touches two-factor authentication (I26).
+type Link struct {
+	Workspace string
+	User      string
+	ID        string
+	Kind      LinkKind
+	Hash      []byte
+	Epoch     int64  // of the user when it was made; lasting: it outlives every change
+	Data      []byte // sealed, or nil
+	CreatedAt time.Time
+	ExpiresAt time.Time
+}
+
+// LinkKind is the one purpose of a link, and the path that it stands under.
+type LinkKind string
+
+const (
+	LinkReset        LinkKind = "/reset/"
+	LinkConfirmEmail LinkKind = "/email/"
+	LinkUndoEmail    LinkKind = "/email/undo/"
+)
+
+// How long links work.
+const (
+	ResetLimit        = 30 * time.Minute
+	ConfirmEmailLimit = 24 * time.Hour
+	UndoEmailLimit    = 72 * time.Hour
+)
+
+// lasting is the epoch of a link that no change of its user ends.
+const lasting = 0
+
+// LinkTx is the storage of mailed links.
+type LinkTx interface {
+	// InsertLink keeps a link, if its user is there.
+	InsertLink(Link) error
+	Link(workspace, user, id string) (Link, bool, error)
+	// DeleteLink uses a link up; of concurrent calls exactly one gets true.
+	DeleteLink(workspace, user, id string) (bool, error)
+	// DropLinks ends those of a kind that a user got at a time or later.
+	DropLinks(workspace, user string, kind LinkKind, since time.Time) error
+}
+
+// ErrLinkEnded is the answer to every link that does not work, whatever the reason.
+var ErrLinkEnded = &Error{Kind: Gone, Code: "link_ended", Text: text.Say("This link no longer works. It was used, or it is too old, or a newer one took its place.")}
+
+func (l Link) ad() seal.AD {
+	return seal.AD{Purpose: "link", Workspace: l.Workspace, User: l.User, Row: l.ID}
+}
+
+// newLink makes a link for a user, whose row is taken, and returns the address to mail. What it carries is sealed. It
+// ends the older ones of its kind, but for those that are lasting.
+func (s *Service) newLink(tx Tx, by Caller, u User, kind LinkKind, epoch int64, carries string, limit time.Duration) (Secret, error) {
+	now := s.Now()
+	l := Link{
+		Workspace: by.workspace.ID, User: u.ID, ID: newID(prefixLink, now), Kind: kind, Epoch: epoch,
+		CreatedAt: now, ExpiresAt: now.Add(limit),
+	}
+	if epoch != lasting {
+		if err := tx.DropLinks(l.Workspace, l.User, kind, time.Time{}); err != nil {
+			return "", err
+		}
+	}
+	var token Secret
+	token, l.Hash = newToken(u.ID, l.ID)
+	if carries != "" {
+		var err error
+		if l.Data, err = s.Keys.Seal([]byte(carries), l.ad()); err != nil {
+			return "", err
+		}
+	}
+	return s.address(by, string(kind), token), tx.InsertLink(l)
+}
+
+// address is where a link leads: the configured scheme, and the host under which the database knows the workspace
+// (I45). What a request calls itself has no part in it: a caller's host was found there.
+func (s *Service) address(by Caller, path string, token Secret) Secret {
+	scheme, _, _ := strings.Cut(s.URL, "://")
+	return Secret(scheme + "://" + by.host + path + token.Reveal())
+}
+
+// link returns a link that works, and its user, whose row it takes; else ErrLinkEnded.
+func (s *Service) link(tx Tx, by Caller, kind LinkKind, token Secret) (Link, User, error) {
+	user, id, hash, ok := parseToken(token, prefixLink)
+	if !ok {
+		return Link{}, User{}, ErrLinkEnded
+	}
+	u, ok, err := tx.LockUser(by.workspace.ID, user)
+	if err != nil || !ok {
+		return Link{}, User{}, cmpErr(err, ErrLinkEnded)
+	}
+	l, ok, err := tx.Link(by.workspace.ID, user, id)
+	if err != nil {
+		return Link{}, User{}, err
+	}
+	if !ok || l.Kind != kind || !bytes.Equal(l.Hash, hash) || l.Epoch != lasting && l.Epoch != u.Epoch ||
+		u.State == Suspended || !s.Now().Before(l.ExpiresAt) {
+		return Link{}, User{}, ErrLinkEnded
+	}
+	return l, u, nil
+}
+
+// useUp ends a link for good: of two who use it at once, one gets ErrLinkEnded.
+func (s *Service) useUp(tx Tx, l Link) error {
+	gone, err := tx.DeleteLink(l.Workspace, l.User, l.ID)
+	if err != nil || !gone {
+		return cmpErr(err, ErrLinkEnded)
+	}
+	return nil
+}
+
+// carried is what a link was made with.
+func (s *Service) carried(l Link) (string, error) {
+	plain, err := s.Keys.Open(l.Data, l.ad())
+	return string(plain), err
+}
