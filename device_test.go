@@ -1,0 +1,282 @@
+package sallyport_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+const day = 24 * time.Hour
+
+// trustFor lets the first workspace trust devices for so many days, and keeps the lowering that this may be.
+func trustFor(e *sallyporttest.Env, days int) {
+	e.T.Helper()
+	ctx := context.Background()
+	e.Check(e.Store.Write(ctx, func(tx sallyport.Tx) error {
+		ws := e.Owner.Workspace
+		p, err := tx.Policy(ws)
+		if err != nil {
+			return err
+		}
+		p.Version++
+		if days < p.TrustedDeviceDays {
+			p.Lowered = append(p.Lowered, sallyport.Lowering{At: e.Clock.Now(), Days: days})
+		}
+		p.TrustedDeviceDays = days
+		saved, err := tx.SavePolicy(ws, p)
+		if err == nil && !saved {
+			err = errors.New("the policy changed meanwhile")
+		}
+		return err
+	}))
+}
+
+// signIn gives the password, and the code if it is asked for; it returns whether it was.
+func signIn(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Person, trust bool) (asked bool) {
+	e.T.Helper()
+	ctx := context.Background()
+	e.Clock.Advance(time.Minute) // a code of its own
+	passage, err := e.SignIn(ctx, b.By(), p.Address, p.Password)
+	e.Check(err)
+	b.Keep(passage)
+	if passage.Step == sallyport.StepCode {
+		asked = true
+		passage, err = e.AnswerCode(ctx, b.By(), p.Code(e.Clock.Now()), trust)
+		e.Check(err)
+		b.Keep(passage)
+	}
+	if passage.Step != sallyport.StepDone {
+		e.T.Fatalf("the sign-in ends at %q", passage.Step)
+	}
+	return asked
+}
+
+// trusting is a browser in which the person has ticked the box.
+func trusting(e *sallyporttest.Env, p *sallyporttest.Person) *sallyporttest.Client {
+	e.T.Helper()
+	b := e.Arriving()
+	b.Address = netip.MustParseAddr("192.0.2.1")
+	if p.Secret == nil {
+		e.Enrol(p, "Phone")
+	}
+	if !signIn(e, b, *p, true) {
+		e.T.Fatal("no code was asked for in a new browser")
+	}
+	return b
+}
+
+func TestI29_TrustedDevice(t *testing.T) {
+	tests := []struct {
+		name  string
+		do    func(e *sallyporttest.Env, b *sallyporttest.Client, p *sallyporttest.Person)
+		asked bool
+	}{
+		{"the next day", func(e *sallyporttest.Env, _ *sallyporttest.Client, _ *sallyporttest.Person) { e.Clock.Advance(day) }, false},
+		{"the last minute", func(e *sallyporttest.Env, _ *sallyporttest.Client, _ *sallyporttest.Person) {
+			e.Clock.Advance(14*day - 2*time.Minute)
+		}, false},
+		{"days over", func(e *sallyporttest.Env, _ *sallyporttest.Client, _ *sallyporttest.Person) {
+			e.Clock.Advance(14 * day)
+		}, true},
+		{"use does not extend", func(e *sallyporttest.Env, b *sallyporttest.Client, p *sallyporttest.Person) {
+			e.Clock.Advance(13 * day)
+			signIn(e, b, *p, false)
+			e.Clock.Advance(day)
+		}, true},
+		{"no cookie", func(_ *sallyporttest.Env, b *sallyporttest.Client, _ *sallyporttest.Person) { b.Trust = "" }, true},
+		{"cookie cut", func(_ *sallyporttest.Env, b *sallyporttest.Client, _ *sallyporttest.Person) { b.Trust = b.Trust[1:] }, true},
+		{"another user's", func(e *sallyporttest.Env, b *sallyporttest.Client, _ *sallyporttest.Person) {
+			other := e.Add("other@acme.example", sallyport.Member)
+			b.Trust = trusting(e, &other).Trust
+		}, true},
+		{"policy off", func(e *sallyporttest.Env, _ *sallyporttest.Client, _ *sallyporttest.Person) { trustFor(e, 0) }, true},
+		{"policy off and on again", func(e *sallyporttest.Env, _ *sallyporttest.Client, _ *sallyporttest.Person) {
+			trustFor(e, 0)
+			e.Clock.Advance(time.Minute)
+			trustFor(e, 14)
+		}, true},
+		{"lowered below its age", func(e *sallyporttest.Env, _ *sallyporttest.Client, _ *sallyporttest.Person) {
+			e.Clock.Advance(3 * day)
+			trustFor(e, 2)
+			trustFor(e, 90)
+		}, true},
+		{"lowered above its age", func(e *sallyporttest.Env, _ *sallyporttest.Client, _ *sallyporttest.Person) {
+			e.Clock.Advance(3 * day)
+			trustFor(e, 5)
+		}, false},
+		{"raised", func(e *sallyporttest.Env, _ *sallyporttest.Client, _ *sallyporttest.Person) {
+			trustFor(e, 90)
+			e.Clock.Advance(14 * day)
+		}, true},
+		{"removed elsewhere", func(e *sallyporttest.Env, _ *sallyporttest.Client, p *sallyporttest.Person) {
+			c := e.Arriving()
+			signIn(e, c, *p, false)
+			all, err := e.TrustedDevices(context.Background(), c.By())
+			e.Check(err)
+			e.Check(e.RemoveTrustedDevice(context.Background(), c.By(), all[0].ID))
+		}, true},
+		{"everything of the user ended", func(e *sallyporttest.Env, _ *sallyporttest.Client, p *sallyporttest.Person) {
+			e.Check(e.Store.Write(context.Background(), func(tx sallyport.Tx) error {
+				u, _, err := tx.LockUser(p.Workspace, p.ID)
+				if err != nil {
+					return err
+				}
+				u.Epoch++
+				return tx.SaveUser(u)
+			}))
+		}, true},
+		{"forgotten at sign-out", func(e *sallyporttest.Env, b *sallyporttest.Client, _ *sallyporttest.Person) {
+			e.Check(e.SignOut(context.Background(), b.By(), true))
+		}, true},
+		{"signed out", func(e *sallyporttest.Env, b *sallyporttest.Client, _ *sallyporttest.Person) {
+			e.Check(e.SignOut(context.Background(), b.By(), false))
+		}, false},
+	}
+	for _, db := range sallyporttest.Databases {
+		for _, tt := range tests {
+			t.Run(db+"/"+tt.name, func(t *testing.T) {
+				e := sallyporttest.New(t, db)
+				trustFor(e, 14)
+				p := e.Add("mia@acme.example", sallyport.Member)
+				b := trusting(e, &p)
+				tt.do(e, b, &p)
+				if asked := signIn(e, b, p, false); asked != tt.asked {
+					t.Errorf("asked for a code: %v, want %v", asked, tt.asked)
+				}
+			})
+		}
+	}
+}
+
+// An old value always gets the code page; what becomes of the trust hangs on who brought it.
+func TestI29_OldValue(t *testing.T) {
+	elsewhere := netip.MustParseAddr("198.51.100.7")
+	tests := []struct {
+		name    string
+		replay  func(e *sallyporttest.Env, b, thief *sallyporttest.Client)
+		uses    int // of the device after the copy was taken
+		trusted bool
+		alarms  int
+	}{
+		{"two tabs", func(_ *sallyporttest.Env, b, thief *sallyporttest.Client) { thief.Arrival = b.Arrival }, 1, true, 0},
+		{"a lost answer", func(e *sallyporttest.Env, b, thief *sallyporttest.Client) {
+			thief.Arrival = b.Arrival
+			e.Clock.Advance(time.Hour)
+		}, 1, true, 0},
+		{"at once from another address", func(_ *sallyporttest.Env, b, thief *sallyporttest.Client) { thief.Arrival.Address = elsewhere }, 1, true, 0},
+		{"later from another address", func(e *sallyporttest.Env, b, thief *sallyporttest.Client) {
+			thief.Arrival = b.Arrival
+			thief.Arrival.Address = elsewhere
+			e.Clock.Advance(time.Hour)
+		}, 1, false, 1},
+		{"later from another browser", func(e *sallyporttest.Env, b, thief *sallyporttest.Client) {
+			thief.Arrival.Address = b.Address
+			e.Clock.Advance(time.Hour)
+		}, 1, false, 1},
+		{"after the newer value was seen", func(e *sallyporttest.Env, b, thief *sallyporttest.Client) {
+			thief.Arrival = b.Arrival
+			e.Clock.Advance(time.Hour)
+		}, 2, false, 1},
+	}
+	for _, db := range sallyporttest.Databases {
+		for _, tt := range tests {
+			t.Run(db+"/"+tt.name, func(t *testing.T) {
+				e := sallyporttest.New(t, db)
+				ctx := context.Background()
+				trustFor(e, 14)
+				p := e.Add("mia@acme.example", sallyport.Member)
+				b := trusting(e, &p)
+				copied := b.Trust
+				for range tt.uses {
+					if signIn(e, b, p, false) {
+						t.Fatal("the device itself was asked for a code")
+					}
+				}
+				thief := e.Arriving()
+				tt.replay(e, b, thief)
+				thief.Trust = copied
+				passage, err := e.SignIn(ctx, thief.By(), p.Address, p.Password)
+				e.Check(err)
+				if passage.Step != sallyport.StepCode || passage.Trust != "" {
+					t.Errorf("an old value leads to %q", passage.Step)
+				}
+				if trusted := !signIn(e, b, p, false); trusted != tt.trusted {
+					t.Errorf("still trusted: %v, want %v", trusted, tt.trusted)
+				}
+				if n := countEvents(e, p, "trusted_device.copied"); n != tt.alarms {
+					t.Errorf("%d alarms, want %d", n, tt.alarms)
+				}
+			})
+		}
+	}
+}
+
+func countEvents(e *sallyporttest.Env, p sallyporttest.Person, kind string) (n int) {
+	e.T.Helper()
+	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) error {
+		all, err := tx.Events(p.Workspace, p.ID, "", 1000)
+		n = 0
+		for _, ev := range all {
+			if ev.Kind == kind {
+				n++
+			}
+		}
+		return err
+	}))
+	return n
+}
+
+// Of simultaneous uses of one value one passes; the others are asked for a code.
+func TestI29_OneValueAtOnce(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		trustFor(e, 14)
+		p := e.Add("mia@acme.example", sallyport.Member)
+		b := trusting(e, &p)
+		by := b.By()
+		steps := make(chan sallyport.Step)
+		const n = 8
+		for range n {
+			go func() {
+				passage, err := e.SignIn(context.Background(), by, p.Address, p.Password)
+				if err != nil {
+					t.Error(err)
+				}
+				steps <- passage.Step
+			}()
+		}
+		done := 0
+		for range n {
+			if <-steps == sallyport.StepDone {
+				done++
+			}
+		}
+		if done != 1 {
+			t.Errorf("%d of %d simultaneous uses passed", done, n)
+		}
+	})
+}
+
+// Ids of other people are like ids that do not exist.
+func TestI06_TrustedDeviceOfAnother(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		ctx := context.Background()
+		trustFor(e, 14)
+		p, q := e.Add("mia@acme.example", sallyport.Member), e.Add("noa@acme.example", sallyport.Member)
+		mine, theirs := trusting(e, &p), trusting(e, &q)
+		all, err := e.TrustedDevices(ctx, theirs.By())
+		e.Check(err)
+		for _, id := range []string{all[0].ID, "dev_none", "'"} {
+			if err := e.RemoveTrustedDevice(ctx, mine.By(), id); !errors.Is(err, sallyport.ErrNotFound) {
+				t.Errorf("removing %q: %v", id, err)
+			}
+		}
+		if signIn(e, theirs, q, false) {
+			t.Error("the other's trust has ended")
+		}
+	})
+}
