@@ -84,10 +84,10 @@ func (s *Service) stepUp(tx Tx, by Caller, me *actor, m Method) (Secret, error) 
 // Parked is what a step-up interrupted: a page of the door's, and what stood in its form. It is authorised like
 // every other request when it is done at last.
 type Parked struct {
-	ID     string            `json:"id"`   // of this parking; Park makes it
-	Path   string            `json:"path"` // of the page, with the id of what it is about
-	Done   bool              `json:"done"` // it had been confirmed: it is to be done, and holds nothing but the path
-	Fields map[string]string `json:"fields,omitempty"`
+	ID        string            `json:"id"`        // of this parking; Park makes it
+	Path      string            `json:"path"`      // of the page, with the id of what it is about
+	Confirmed bool              `json:"confirmed"` // it is to be done; then the path is all there is
+	Fields    map[string]string `json:"fields,omitempty"`
 }
 
 // ParkedLimit is how long something waits for a step-up.
@@ -100,6 +100,9 @@ const maxParked = 8 << 10
 // returns the id to take it by.
 func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error) {
 	p.ID = newID(prefixParked, s.Now())
+	if p.Confirmed {
+		p.Fields = nil
+	}
 	plain, err := json.Marshal(p)
 	if err == nil && len(plain) > maxParked {
 		p.Fields = nil
@@ -118,20 +121,18 @@ func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error)
 	})
 }
 
-// TakeParked returns what was parked under an id, once: of concurrent calls one gets it. There is nothing after
-// ParkedLimit, or when something else was parked since.
-func (s *Service) TakeParked(ctx context.Context, by Caller, id string) (Parked, bool, error) {
-	var p Parked
-	var found bool
-	err := s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
-		if p, found = s.parked(me.session); !found || p.ID != id {
-			found = false
+// TakeConfirmed returns the path of what was parked under an id and had been confirmed, once: of concurrent calls one
+// gets it. There is nothing after ParkedLimit, or when something else was parked since.
+func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id string) (path string, found bool, err error) {
+	err = s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
+		p, ok := s.parked(me.session)
+		if found = ok && p.Confirmed && p.ID == id; !found {
 			return nil
 		}
-		me.session.Parked = nil
+		path, me.session.Parked = p.Path, nil
 		return tx.SaveSession(me.session)
 	})
-	return p, found, err
+	return path, found && err == nil, err
 }
 
 // Interrupted returns what stood in the form of a page when a step-up interrupted it; it stays parked.
@@ -139,7 +140,7 @@ func (s *Service) Interrupted(by Caller, path string) map[string]string {
 	if by.session == nil {
 		return nil
 	}
-	if p, found := s.parked(*by.session); found && !p.Done && p.Path == path {
+	if p, found := s.parked(*by.session); found && !p.Confirmed && p.Path == path {
 		return p.Fields
 	}
 	return nil

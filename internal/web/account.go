@@ -38,6 +38,8 @@ type twoFactorPage struct {
 	page
 	Tabs           []link
 	State          string
+	Required       bool
+	Restricted     bool // the session began with a recovery code
 	Since          time.Time
 	Authenticators []sallyport.Authenticator
 }
@@ -45,12 +47,15 @@ type twoFactorPage struct {
 func (s *site) twoFactor(w http.ResponseWriter, r *http.Request) error {
 	c := by(r)
 	u, _ := c.User()
+	ses, _ := c.Session()
 	all, err := s.service.OwnAuthenticators(r.Context(), c)
 	if err != nil {
 		return err
 	}
+	now := s.service.Now()
 	return s.render(w, r, http.StatusOK, "two-factor", &twoFactorPage{
 		page: page{Title: text.Say("Two-factor authentication"), Wide: true}, Tabs: accountTabs("/account/2fa"),
-		State: c.Policy().TwoFactorState(u, s.service.Now()), Since: u.TwoFactorSince, Authenticators: all,
+		State: c.Policy().TwoFactorState(u, now), Required: c.Policy().Required(u, now), Restricted: ses.Restricted(),
+		Since: u.TwoFactorSince, Authenticators: all,
 	})
 }

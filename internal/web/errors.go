@@ -84,8 +84,6 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 	switch {
 	case errors.Is(err, sallyport.ErrSetUpRequired):
 		http.Redirect(w, r, "/account/2fa/set-up", http.StatusSeeOther)
-	case errors.Is(err, sallyport.ErrStepUp):
-		toStepUp(w, r)
 	case errors.Is(err, sallyport.ErrSignedOut):
 		http.Redirect(w, r, "/sign-in", http.StatusSeeOther)
 	case errors.Is(err, sallyport.ErrUnknownOutcome):

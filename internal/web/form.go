@@ -18,7 +18,8 @@ const formLimit = 64 << 10
 type form struct{ values url.Values }
 
 // readForm reads the body of a post, strictly: the one content type that browsers send, at most formLimit, valid UTF-8
-// without NUL, each name once, but for the names that may repeat (checkboxes). Its errors are problems.
+// without NUL, each name once, but for the names that may repeat (checkboxes). Its errors are problems. The request
+// keeps the values as its PostForm, for a step-up that interrupts it.
 func readForm(w http.ResponseWriter, r *http.Request, repeating ...string) (form, error) {
 	types := r.Header["Content-Type"]
 	if len(types) != 1 || r.Header.Get("Content-Encoding") != "" {
@@ -36,7 +37,9 @@ func readForm(w http.ResponseWriter, r *http.Request, repeating ...string) (form
 	if err != nil {
 		return form{}, errFormBroken
 	}
-	return parseForm(string(body), repeating)
+	f, err := parseForm(string(body), repeating)
+	r.PostForm = f.values
+	return f, err
 }
 
 // readQuery reads what stands in the address, as strictly as a form.

@@ -12,12 +12,17 @@ const noticeCookie = "notice"
 
 // notices are what can be said after something was done, by code.
 var notices = map[string]text.Message{
-	"saved":           text.Say("Saved."),
-	"device-removed":  text.Say("The device is no longer trusted. It will be asked for a code at its next sign-in."),
-	"devices-removed": text.Say("No device is trusted any more."),
-	"signed-out":      text.Say("You are signed out."),
-	"enabled":         text.Say("Two-factor authentication is enabled."),
-	"first-owner":     text.Say("The workspace is ready. Sign in to go on."),
+	"saved":                 text.Say("Saved."),
+	"device-removed":        text.Say("The device is no longer trusted. It will be asked for a code at its next sign-in."),
+	"devices-removed":       text.Say("No device is trusted any more."),
+	"signed-out":            text.Say("You are signed out."),
+	"disabled":              text.Say("Two-factor authentication is disabled."),
+	"authenticator-added":   text.Say("The authenticator app is added. Either one signs you in now."),
+	"authenticator-changed": text.Say("The new authenticator app is in place. The old one no longer works."),
+	"authenticator-renamed": text.Say("The authenticator app has its new name."),
+	"authenticator-removed": text.Say("The authenticator app is removed."),
+	"enabled":               text.Say("Two-factor authentication is enabled."),
+	"first-owner":           text.Say("The workspace is ready. Sign in to go on."),
 }
 
 // done answers a post that did its work: the browser moves on to a page of ours, which shows the notice once.

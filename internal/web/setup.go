@@ -11,31 +11,96 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// The pages of setting up serve a session and a sign-in alike: which one, the address says.
+// The pages of setting up serve a session and a sign-in alike, one more authenticator and one in place of another:
+// which it is, the address says.
+
+const changePath = "/account/2fa/change"
 
 func setter(r *http.Request) sallyport.Caller {
-	if strings.HasPrefix(r.URL.Path, "/sign-in/") {
+	if inSignInPages(r) {
 		return by(r).InSignIn()
 	}
 	return by(r)
 }
 
+func inSignInPages(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/sign-in/") }
+
+// app is an authenticator app that people know, and what becomes of its codes when the phone is lost.
+type app struct {
+	id   string
+	name text.Message
+	note text.Message
+}
+
+var apps = []app{
+	{"google", text.Say("Google Authenticator"), text.Say("Comes back on a new phone when it is signed in to your Google account.")},
+	{"microsoft", text.Say("Microsoft Authenticator"), text.Say("Has a backup that you switch on; it comes back on the same kind of phone.")},
+	{"authy", text.Say("Authy"), text.Say("Has an encrypted backup, and runs on several devices.")},
+	{"1password", text.Say("1Password"), text.Say("Comes back with your 1Password account, on every device.")},
+	{"aegis", text.Say("Aegis"), text.Say("For Android. Comes back from a backup file that you keep.")},
+	{"2fas", text.Say("2FAS"), text.Say("Has a backup in Google Drive or iCloud that you switch on.")},
+	{"freeotp", text.Say("FreeOTP"), text.Say("Has no backup of its own online: a new phone is set up anew.")},
+}
+
+// appOptions are the radios of the first page.
+func (s *site) appOptions() []option {
+	var all []option
+	for _, a := range apps {
+		all = append(all, option{Value: a.id, Label: s.lang.HTML(a.name), Hint: s.lang.HTML(a.note)})
+	}
+	return append(all, option{Value: "other", Label: s.lang.HTML(text.Say("Another app")),
+		Hint: s.lang.HTML(text.Say("Every app for time-based codes works. It is called TOTP there."))})
+}
+
+// nameOf is the name given, or else that of the app picked.
+func (s *site) nameOf(f form) string {
+	if name := f.get("name"); strings.TrimSpace(name) != "" {
+		return name
+	}
+	for _, a := range apps {
+		if a.id == f.get("app") {
+			return s.lang.Text(a.name)
+		}
+	}
+	return f.get("name")
+}
+
+func setUpTitle(r *http.Request) text.Message {
+	u, _ := by(r).User()
+	switch {
+	case r.URL.Path == changePath:
+		return text.Say("Change authenticator app")
+	case u.TwoFactor && !inSignInPages(r):
+		return text.Say("Add an authenticator app")
+	}
+	return text.Say("Set up two-factor authentication")
+}
+
 type setUpNamePage struct {
 	page
-	Name string
+	Name, App, Replaces string
+	Apps                []option
+	Change              bool
+	Old                 []option // to choose between
+	All                 bool     // every old one goes
 }
 
-type setUpScanPage struct {
-	page
-	Name    string
-	Account string
-	Issuer  string
-	Key     string // in groups of four
-	URI     template.URL
-	QR      template.HTML
+func (s *site) newSetUpNamePage(r *http.Request, f form, old []sallyport.Authenticator) *setUpNamePage {
+	v := &setUpNamePage{
+		page: page{Title: setUpTitle(r)}, Apps: s.appOptions(), Change: r.URL.Path == changePath,
+		Name: f.get("name"), App: f.get("app"), Replaces: f.get("replaces"),
+	}
+	v.All = v.Change && len(old) == 0
+	if len(old) > 1 {
+		for _, a := range old {
+			v.Old = append(v.Old, option{Value: a.ID, Label: s.lang.HTML(text.Say("<bdi>{name}</bdi>", "name", a.Name))})
+		}
+		v.Old = append(v.Old, option{Value: sallyport.ReplacesAll, Label: s.lang.HTML(text.Say("All of them"))})
+	}
+	return v
 }
 
-// setUp shows step 1, and with ?step=scan the draft in hand.
+// setUp shows the first page, and with ?step=scan the draft in hand.
 func (s *site) setUp(w http.ResponseWriter, r *http.Request) error {
 	q, err := readQuery(r)
 	if err != nil {
@@ -44,14 +109,37 @@ func (s *site) setUp(w http.ResponseWriter, r *http.Request) error {
 	if q.get("step") == "scan" {
 		return s.scan(w, r, nil)
 	}
-	if err := s.service.MaySetUp(r.Context(), setter(r)); err != nil {
-		return s.beforeSetUp(w, r, err)
-	}
-	return s.render(w, r, http.StatusOK, "set-up-name", newSetUpNamePage(""))
+	return s.setUpName(w, r, s.filled(r), nil)
 }
 
-func newSetUpNamePage(name string) *setUpNamePage {
-	return &setUpNamePage{page{Title: text.Say("Set up two-factor authentication")}, name}
+// setUpName shows the first page, with what is wrong with what was sent, if anything.
+func (s *site) setUpName(w http.ResponseWriter, r *http.Request, f form, wrong error) error {
+	var old []sallyport.Authenticator
+	var err error
+	if r.URL.Path == changePath {
+		old, err = s.service.Replaceable(r.Context(), by(r))
+	} else {
+		err = s.service.MaySetUp(r.Context(), setter(r))
+	}
+	if err != nil {
+		return s.beforeSetUp(w, r, err)
+	}
+	v := s.newSetUpNamePage(r, f, old)
+	if wrong != nil {
+		return s.again(w, r, "set-up-name", v, wrong)
+	}
+	return s.render(w, r, http.StatusOK, "set-up-name", v)
+}
+
+type setUpScanPage struct {
+	page
+	sallyport.SetUp
+	Change  bool
+	Issuer  string
+	Groups  string // the key in groups of four
+	Link    template.URL
+	QR      template.HTML
+	Restart string
 }
 
 // scan shows the draft, with what is wrong with the code given, if anything.
@@ -65,8 +153,8 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 		return err
 	}
 	v := &setUpScanPage{
-		page: page{Title: text.Say("Set up two-factor authentication")}, Name: d.Name, Account: d.Account, QR: qr,
-		Issuer: by(r).Workspace().Issuer(), Key: otp.Group(d.Key.Reveal()), URI: template.URL(d.URI.Reveal()),
+		page: page{Title: setUpTitle(r)}, SetUp: d, QR: qr, Change: r.URL.Path == changePath, Restart: r.URL.Path,
+		Issuer: by(r).Workspace().Issuer(), Groups: otp.Group(d.Key.Reveal()), Link: template.URL(d.URI.Reveal()),
 	}
 	if wrong != nil {
 		return s.again(w, r, "set-up-scan", v, wrong)
@@ -74,33 +162,74 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 	return s.render(w, r, http.StatusOK, "set-up-scan", v)
 }
 
-// setUpPost takes step 1, the name, or step 3, the code.
+// setUpPost takes the first page, or the code that confirms the draft.
 func (s *site) setUpPost(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err != nil {
 		return err
 	}
-	if !f.has("code") {
-		if err := s.service.StartSetUp(r.Context(), setter(r), f.get("name")); err != nil {
-			return s.beforeSetUp(w, r, s.again(w, r, "set-up-name", newSetUpNamePage(f.get("name")), err))
-		}
-		return s.done(w, r, r.URL.Path+"?step=scan", "")
+	if f.has("code") {
+		return s.confirmSetUp(w, r, f)
 	}
+	if r.URL.Path == changePath {
+		err = s.service.StartChange(r.Context(), by(r), s.nameOf(f), f.get("replaces"))
+	} else {
+		err = s.service.StartSetUp(r.Context(), setter(r), s.nameOf(f))
+	}
+	if mendable(err) {
+		return s.setUpName(w, r, f, err)
+	}
+	if err != nil {
+		return s.beforeSetUp(w, r, err)
+	}
+	return s.done(w, r, r.URL.Path+"?step=scan", "")
+}
+
+// mendable reports whether a form is shown again with what is wrong with it.
+func mendable(err error) bool {
+	var e *sallyport.Error
+	return errors.As(err, &e) && e.Kind == sallyport.Invalid
+}
+
+func (s *site) confirmSetUp(w http.ResponseWriter, r *http.Request, f form) error {
 	p, err := s.service.ConfirmSetUp(r.Context(), setter(r), f.get("draft"), f.get("code"))
-	if errors.Is(err, sallyport.ErrCodeMalformed) || errors.Is(err, sallyport.ErrSetUpCodeWrong) || errors.Is(err, sallyport.ErrClockOff) {
+	if mendable(err) {
 		return s.scan(w, r, err)
 	}
 	if err != nil {
 		return s.beforeSetUp(w, r, err)
 	}
 	s.keep(w, p)
-	return s.done(w, r, "/account/2fa", "enabled")
+	notice := "enabled"
+	if u, _ := by(r).User(); u.TwoFactor && !inSignInPages(r) {
+		notice = "authenticator-added"
+		if r.URL.Path == changePath {
+			notice = "authenticator-changed"
+		}
+	}
+	return s.done(w, r, "/account/2fa", notice)
+}
+
+type setUpEndedPage struct {
+	page
+	Say     text.Message
+	Restart string
 }
 
 // beforeSetUp answers what stands in the way of setting up.
 func (s *site) beforeSetUp(w http.ResponseWriter, r *http.Request, err error) error {
-	if errors.Is(err, sallyport.ErrNoDraft) && r.Method == http.MethodGet {
+	ses, signedIn := by(r).Session()
+	switch {
+	case errors.Is(err, sallyport.ErrNoDraft) && r.Method == http.MethodGet:
 		return s.done(w, r, r.URL.Path, "")
+	case errors.Is(err, sallyport.ErrNoDraft), errors.Is(err, sallyport.ErrSignInEnded) && signedIn:
+		return s.render(w, r, http.StatusGone, "set-up-ended", &setUpEndedPage{
+			page: page{Title: text.Say("This set-up has ended")}, Say: sallyport.ErrNoDraft.Text, Restart: r.URL.Path,
+		})
+	case errors.Is(err, sallyport.ErrTwoFactorOff) && r.Method == http.MethodGet:
+		return s.done(w, r, "/account/2fa/set-up", "")
+	case signedIn && ses.Restricted() && r.URL.Path != changePath && !inSignInPages(r) && r.Method == http.MethodGet:
+		return s.done(w, r, changePath, "")
 	}
 	return s.inSignIn(w, r, err)
 }

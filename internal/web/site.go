@@ -5,7 +5,6 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
@@ -16,6 +15,7 @@ import (
 type site struct {
 	*pages
 	service *sallyport.Service
+	served  *http.ServeMux // the table of routes
 	agents  agents
 }
 
@@ -27,7 +27,8 @@ func New(service *sallyport.Service, e *edge.Edge, health http.Handler, log *slo
 	if s.pages, err = newPages(e, log, lang, s.frame); err != nil {
 		return nil, err
 	}
-	return e.Handler(s.guard(s.mux()), health, s.showProblem), nil
+	s.served = s.mux()
+	return e.Handler(s.guard(s.served), health, s.showProblem), nil
 }
 
 type callerKey struct{}
@@ -44,15 +45,7 @@ func (s *site) enter(a access, h handler) handler {
 		return h
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
-		visit := edge.From(r.Context())
-		c, err := s.service.Arrive(r.Context(), sallyport.Arrival{
-			Host: visit.Host, Address: visit.Addr, Agent: s.agents.name(r.UserAgent()),
-			Session: s.secret(r, edge.SessionCookie), SignIn: s.secret(r, edge.SignInCookie),
-			Browser: s.secret(r, edge.BrowserCookie), Trust: s.secret(r, edge.TrustCookie),
-		})
-		if errors.Is(err, sallyport.ErrUnknownHost) && visit.Host == s.edge.Host() {
-			return errNotSetUp
-		}
+		c, err := s.arrive(r)
 		if err != nil {
 			return err
 		}
@@ -61,11 +54,28 @@ func (s *site) enter(a access, h handler) handler {
 			s.answer(w, r, err)
 			return nil
 		}
-		if err := h(w, r); err != nil {
+		if err = h(w, r); interrupted(err) {
+			err = s.toStepUp(w, r)
+		}
+		if err != nil {
 			s.answer(w, r, err)
 		}
 		return nil
 	}
+}
+
+// arrive asks the Service who it is that a request comes from.
+func (s *site) arrive(r *http.Request) (sallyport.Caller, error) {
+	visit := edge.From(r.Context())
+	c, err := s.service.Arrive(r.Context(), sallyport.Arrival{
+		Host: visit.Host, Address: visit.Addr, Agent: s.agents.name(r.UserAgent()),
+		Session: s.secret(r, edge.SessionCookie), SignIn: s.secret(r, edge.SignInCookie),
+		Browser: s.secret(r, edge.BrowserCookie), Trust: s.secret(r, edge.TrustCookie),
+	})
+	if errors.Is(err, sallyport.ErrUnknownHost) && visit.Host == s.edge.Host() {
+		return c, errNotSetUp
+	}
+	return c, err
 }
 
 func (s *site) admit(a access, c sallyport.Caller) error {
@@ -79,10 +89,6 @@ func (s *site) admit(a access, c sallyport.Caller) error {
 		return sallyport.ErrSetUpRequired
 	}
 	return nil
-}
-
-func (s *site) secret(r *http.Request, cookie string) sallyport.Secret {
-	return sallyport.Secret(s.edge.Cookie(r, cookie))
 }
 
 // frame is what the layout shows around a page.
@@ -121,17 +127,4 @@ func (s *site) again(w http.ResponseWriter, r *http.Request, name string, v view
 	v.base().Errors = []fieldError{{Field: e.Field, Text: e.Text}}
 	setRetryAfter(w, e.RetryAfter)
 	return s.render(w, r, statusOf(e.Kind), name, v)
-}
-
-// local reports whether a path is one of our own pages that can be shown, so that a browser may be sent there (I46).
-func (s *site) local(path string) bool {
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\?#%") {
-		return false
-	}
-	for _, r := range s.routes() {
-		if r.method == http.MethodGet && r.path == path {
-			return true
-		}
-	}
-	return false
 }

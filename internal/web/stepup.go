@@ -1,30 +1,127 @@
 package web
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/edge"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
+// A verb that wants fresher proof returns ErrStepUp, whatever page it stands behind. The browser then goes to /step-up
+// and from there back to the page. What had been confirmed is done after it; every other form comes back filled in.
+
+// action is a page that a step-up may interrupt: what it is for, and what is to become of it.
+type action struct {
+	say       text.Message
+	confirmed bool     // its post was confirmed on a page that asks, and has no fields: it is done after the step-up
+	fields    []string // else: what is kept of its form
+	strong    bool     // a recovery code does not do (I60)
+}
+
+// actions are those pages, by their path in the table of routes.
+var actions = map[string]action{
+	"/account/2fa":                            {say: text.Say("Two-factor authentication")},
+	"/account/2fa/set-up":                     {say: text.Say("Set up an authenticator app"), fields: []string{"app", "name"}, strong: true},
+	"/account/2fa/change":                     {say: text.Say("Change authenticator app"), fields: []string{"app", "name", "replaces"}},
+	"/account/2fa/authenticators/{id}/remove": {say: text.Say("Remove an authenticator app"), confirmed: true},
+	"/account/2fa/disable":                    {say: text.Say("Disable two-factor authentication"), confirmed: true, strong: true},
+	"/account/2fa/recovery-codes":             {say: text.Say("Show recovery codes"), strong: true},
+	"/account/2fa/recovery-codes/regenerate":  {say: text.Say("Make new recovery codes"), confirmed: true, strong: true},
+	"/account/trusted-devices/{id}/remove":    {say: text.Say("Remove a trusted device"), confirmed: true},
+	"/account/trusted-devices/remove-all":     {say: text.Say("Remove all trusted devices"), confirmed: true},
+}
+
+// toStepUp answers ErrStepUp: it parks what was interrupted and leads to the page that asks for fresh proof.
+func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
+	to := url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
+	q := url.Values{"to": {to.String()}}
+	if r.Method == http.MethodPost {
+		a := actions[s.routed(http.MethodPost, r.URL.Path)]
+		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed, Fields: map[string]string{}}
+		for _, name := range a.fields {
+			if r.PostForm.Has(name) {
+				p.Fields[name] = r.PostForm.Get(name)
+			}
+		}
+		id, err := s.service.Park(r.Context(), by(r), p)
+		if err != nil {
+			return err
+		}
+		q.Set("parked", id)
+	}
+	return s.done(w, r, "/step-up?"+q.Encode(), "")
+}
+
+// filled is what stood in the form of this page when a step-up interrupted it, to be shown in it again.
+func (s *site) filled(r *http.Request) form {
+	values := url.Values{}
+	for name, value := range s.service.Interrupted(by(r), r.URL.Path) {
+		values.Set(name, value)
+	}
+	return form{values}
+}
+
+// routed is the path in the table of routes that answers an address, or "".
+func (s *site) routed(method, path string) string {
+	_, pattern := s.served.Handler(&http.Request{Method: method, URL: &url.URL{Path: path}})
+	_, path, _ = strings.Cut(pattern, " ")
+	return path
+}
+
 type stepUpPage struct {
 	page
+	Action    text.Message
+	Confirmed bool // the action follows at once
 	TwoFactor bool
+	Names     []string // of the authenticators
+	Strong    bool
+	Recovery  bool   // asks for a recovery code
+	Switch    string // address of the page that asks for the other kind
 }
 
-// toStepUp leads to the page that asks for fresh proof, and from there back to where the browser is.
-func toStepUp(w http.ResponseWriter, r *http.Request) {
-	http.Redirect(w, r, "/step-up?to="+url.QueryEscape(r.URL.Path), http.StatusSeeOther)
-}
-
-func (s *site) newStepUpPage(r *http.Request) *stepUpPage {
+func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
+	q, err := readQuery(r)
+	if err != nil {
+		return nil, q, err
+	}
 	u, _ := by(r).User()
-	return &stepUpPage{page{Title: text.Say("Confirm that it is you")}, u.TwoFactor}
+	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you")}, TwoFactor: u.TwoFactor}
+	path, _, _ := strings.Cut(q.get("to"), "?")
+	if s.local(q.get("to")) {
+		a := actions[s.routed(http.MethodGet, path)]
+		v.Action, v.Strong, v.Confirmed = a.say, a.strong, a.confirmed && q.has("parked")
+	}
+	ses, _ := by(r).Session()
+	v.Recovery = !v.Strong && (q.get("with") == "recovery" || ses.Restricted() && q.get("with") == "")
+	other := url.Values{"to": {q.get("to")}, "with": {"recovery"}}
+	if v.Recovery {
+		other.Set("with", "code")
+	}
+	if q.has("parked") {
+		other.Set("parked", q.get("parked"))
+	}
+	v.Switch = "/step-up?" + other.Encode()
+	if !u.TwoFactor {
+		return v, q, nil
+	}
+	all, err := s.service.OwnAuthenticators(r.Context(), by(r))
+	for _, a := range all {
+		v.Names = append(v.Names, a.Name)
+	}
+	return v, q, err
 }
 
 func (s *site) stepUp(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "step-up", s.newStepUpPage(r))
+	v, _, err := s.newStepUpPage(r)
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "step-up", v)
 }
 
 func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
@@ -32,24 +129,81 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	q, err := readQuery(r)
+	v, q, err := s.newStepUpPage(r)
 	if err != nil {
 		return err
 	}
-	v := s.newStepUpPage(r)
 	var token sallyport.Secret
-	if v.TwoFactor {
-		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("code"))
-	} else {
+	switch {
+	case !v.TwoFactor:
 		token, err = s.service.StepUpPassword(r.Context(), by(r), f.get("password"))
+	case f.has("recovery_code"):
+		v.Recovery = true
+		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("recovery_code"))
+	default:
+		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("code"))
 	}
 	if err != nil {
 		return s.again(w, r, "step-up", v, err)
 	}
 	s.keep(w, sallyport.Passage{Session: token})
-	to := q.get("to")
+	if q.has("parked") {
+		return s.resume(w, r, token, q)
+	}
+	return s.back(w, r, q.get("to"))
+}
+
+// back leads to where a step-up began.
+func (s *site) back(w http.ResponseWriter, r *http.Request, to string) error {
 	if !s.local(to) {
 		to = "/account"
 	}
 	return s.done(w, r, to, "")
 }
+
+type renewedKey struct{}
+
+// resume does what was parked, if it had been confirmed: it goes through the table of routes as the post that it was,
+// with the session's new value, so that it is authorised like every other.
+func (s *site) resume(w http.ResponseWriter, r *http.Request, token sallyport.Secret, q form) error {
+	r = r.Clone(context.WithValue(r.Context(), renewedKey{}, token))
+	c, err := s.arrive(r)
+	if err != nil {
+		return err
+	}
+	path, found, err := s.service.TakeConfirmed(r.Context(), c, q.get("parked"))
+	if err != nil {
+		return err
+	}
+	if !found || !actions[s.routed(http.MethodPost, path)].confirmed {
+		return s.back(w, r, q.get("to"))
+	}
+	r.URL = &url.URL{Path: path}
+	r.Body, r.ContentLength, r.Form, r.PostForm = http.NoBody, 0, nil, nil
+	s.served.ServeHTTP(w, r)
+	return nil
+}
+
+// secret is the value of a cookie. After a step-up in the same request the session has another one than was sent.
+func (s *site) secret(r *http.Request, cookie string) sallyport.Secret {
+	if v, ok := r.Context().Value(renewedKey{}).(sallyport.Secret); ok && cookie == edge.SessionCookie {
+		return v
+	}
+	return sallyport.Secret(s.edge.Cookie(r, cookie))
+}
+
+// local reports whether an address is one of our own pages that can be shown, so that a browser may be sent there
+// (I46).
+func (s *site) local(address string) bool {
+	path, query, _ := strings.Cut(address, "?")
+	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\#%") {
+		return false
+	}
+	if values, err := url.ParseQuery(query); err != nil || strings.ContainsAny(query, "\\#") || !validText(values.Encode()) {
+		return false
+	}
+	return s.routed(http.MethodGet, path) != ""
+}
+
+// interrupted reports whether a step-up must come first.
+func interrupted(err error) bool { return errors.Is(err, sallyport.ErrStepUp) }

@@ -79,6 +79,20 @@ function revealButtons(root) {
   }, root);
 }
 
+// data-suggest="ID" on a form: to pick a radio button suggests its label as the text of that field, until something else
+// is typed there.
+function suggestions(root) {
+  each('form[data-suggest]', (form) => {
+    const field = document.getElementById(form.dataset.suggest);
+    let suggested = '';
+    form.addEventListener('change', ({ target }) => {
+      if (target.name !== 'app' || field.value.trim() !== suggested) return;
+      suggested = target.value === 'other' ? '' : target.labels[0].textContent.trim();
+      field.value = suggested;
+    });
+  }, root);
+}
+
 // A hint while a password is chosen. The server judges, with far better means.
 function meters(root) {
   each('[data-meter]', (hint) => {
@@ -173,6 +187,7 @@ function enhance(root) {
   copyButtons(root);
   printButtons(root);
   revealButtons(root);
+  suggestions(root);
   meters(root);
   localTimes(root);
   confirmLinks(root);
