@@ -25,6 +25,7 @@ type commands struct {
 	Serve serveCmd `cmd:"" help:"Run the server."`
 	Init  initCmd  `cmd:"" help:"Make the first workspace and its owner, whose password is read from standard input. The link that serve prints does the same in a browser."`
 	User  userCmd  `cmd:"" help:"See and mend people's accounts, in the first workspace."`
+	Demo  demoCmd  `cmd:"" help:"Run a server on this machine with made-up companies and people. Everything is thrown away at its end."`
 }
 
 // Exit codes.

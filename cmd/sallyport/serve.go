@@ -51,7 +51,9 @@ type server struct {
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
-	s, err := c.prepare()
+	ctx, stop := untilTold(ctx)
+	defer stop()
+	s, err := c.prepare(slog.LevelInfo)
 	if err != nil {
 		return err
 	}
@@ -79,8 +81,8 @@ func (c *serveCmd) Run(ctx context.Context) error {
 }
 
 // prepare checks the configuration and takes the address, before anything is read or made.
-func (c *serveCmd) prepare() (s *server, err error) {
-	s = &server{log: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+func (c *serveCmd) prepare(level slog.Level) (s *server, err error) {
+	s = &server{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
 	if s.tls, err = c.loadTLS(); err != nil {
 		return nil, err
 	}
@@ -172,8 +174,14 @@ func (s *server) parts(now func() time.Time) sallyport.Service {
 	return sallyport.Service{Now: now, Hasher: s.hasher, Log: s.log, URL: s.edge.Origin(s.edge.Host())}
 }
 
-// run serves until the process is told to stop (SIGTERM, SIGINT), then lets what is in flight finish. Wrap, if there
-// is one, puts something before the pages.
+// untilTold ends when the process is told to stop. To be told more than once changes nothing: all there is to lose by
+// waiting is shutdownLimit.
+func untilTold(ctx context.Context) (context.Context, context.CancelFunc) {
+	return signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+}
+
+// run serves until ctx ends, then lets what is in flight finish. Wrap, if there is one, puts something before the
+// pages.
 func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(http.Handler) http.Handler) error {
 	handler, err := web.New(service, s.edge, health(service.Store), s.log, text.English)
 	if err != nil {
@@ -182,8 +190,6 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 	if wrap != nil {
 		handler = wrap(handler)
 	}
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
-	defer stop()
 	working := make(chan struct{})
 	go func() {
 		defer close(working)
@@ -201,7 +207,6 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 		return err
 	case <-ctx.Done():
 	}
-	stop() // a second signal ends the process at once
 	s.log.Info("stopping, after what is in flight")
 	limit, cancel := context.WithTimeout(context.Background(), shutdownLimit)
 	defer cancel()

@@ -172,7 +172,7 @@ func (p *pages) funcs() template.FuncMap {
 	words := p.lang.Funcs()
 	words["time"] = func(t time.Time) template.HTML { return timeElement(t, p.lang.Time(t.UTC()), true) }
 	words["date"] = func(t time.Time) template.HTML { return timeElement(t, p.lang.Date(t.UTC()), false) }
-	words["static"] = staticAddress
+	words["static"] = StaticAddress
 	words["field"] = p.newField
 	return words
 }

@@ -56,8 +56,8 @@ func loadAssets() map[string]asset {
 	return all
 }
 
-// staticAddress is where a static file is served. An unknown name gives "".
-func staticAddress(name string) string { return assets[name].address }
+// StaticAddress is where a static file, such as style.css, is served. An unknown name gives "".
+func StaticAddress(name string) string { return assets[name].address }
 
 // serveStatic answers GET /static/{file}, for everybody, signed in or not.
 func serveStatic(w http.ResponseWriter, r *http.Request) error {

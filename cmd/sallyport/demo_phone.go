@@ -1,0 +1,87 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/internal/seal"
+)
+
+// demoPhone stands in for everybody's phone: it makes the codes of all authenticators, also of one that is just being
+// set up, so that nobody needs a real one to look around.
+type demoPhone struct {
+	keys *seal.Keyset
+
+	mu     sync.Mutex
+	drafts map[string]sallyport.Draft // the newest, by user
+}
+
+// demoCode is what one authenticator shows.
+type demoCode struct {
+	App   string
+	Code  string
+	Draft bool // it is being set up
+}
+
+// watchDrafts lets a phone see every key that is set up from now on. It is called before the Service is used.
+func watchDrafts(s *sallyport.Service) *demoPhone {
+	p := &demoPhone{keys: s.Keys, drafts: map[string]sallyport.Draft{}}
+	s.Store = watchedStore{s.Store, p}
+	return p
+}
+
+type watchedStore struct {
+	sallyport.Store
+	phone *demoPhone
+}
+
+func (s watchedStore) Write(ctx context.Context, fn func(sallyport.Tx) error) error {
+	return s.Store.Write(ctx, func(tx sallyport.Tx) error { return fn(watchedTx{tx, s.phone}) })
+}
+
+type watchedTx struct {
+	sallyport.Tx
+	phone *demoPhone
+}
+
+func (tx watchedTx) PutDraft(d sallyport.Draft) error {
+	tx.phone.mu.Lock()
+	tx.phone.drafts[d.User] = d
+	tx.phone.mu.Unlock()
+	return tx.Tx.PutDraft(d)
+}
+
+// codes are what the user's authenticators show now, oldest first, and last the one that is being set up, if any.
+func (p *demoPhone) codes(tx sallyport.Tx, u sallyport.User, now time.Time) ([]demoCode, error) {
+	all, err := tx.Authenticators(u.Workspace, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	var codes []demoCode
+	for _, a := range all {
+		secret, err := p.keys.Open(a.Secret, seal.AD{Purpose: "authenticator", Workspace: a.Workspace, User: a.User, Row: a.ID})
+		if err != nil {
+			return nil, err
+		}
+		params := otp.Default
+		params.Algorithm = a.Algorithm
+		codes = append(codes, demoCode{App: a.Name, Code: params.Code(secret, params.Step(now))})
+	}
+	p.mu.Lock()
+	d, found := p.drafts[u.ID]
+	p.mu.Unlock()
+	if !found || !now.Before(d.ExpiresAt) {
+		return codes, nil
+	}
+	if _, found, err = tx.Draft(d.Workspace, d.User, d.Holder); err != nil || !found {
+		return codes, err
+	}
+	secret, err := p.keys.Open(d.Secret, seal.AD{Purpose: "draft", Workspace: d.Workspace, User: d.User, Row: d.Holder})
+	if err != nil {
+		return nil, err
+	}
+	return append(codes, demoCode{App: d.Name, Code: otp.Default.Code(secret, otp.Default.Step(now)), Draft: true}), nil
+}
