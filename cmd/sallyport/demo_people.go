@@ -213,7 +213,7 @@ func (d *demoSeed) enrol(ctx context.Context, p demoPerson) (secrets []string, e
 		if err != nil {
 			return nil, err
 		}
-		passage, err := d.ConfirmSetUp(ctx, by, otp.Default.Code(secret, otp.Default.Step(d.Now())))
+		passage, err := d.ConfirmSetUp(ctx, by, "", otp.Default.Code(secret, otp.Default.Step(d.Now())))
 		if err != nil {
 			return nil, err
 		}
