@@ -1,95 +1,351 @@
 package sallyport
 
 import (
-	"encoding/json"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Mail is one row of the outbox. Its body is sealed while it waits, and erased of links once sent.
-type Mail struct {
-	Workspace string
-	ID        string
-	User      string
-	Kind      string
-	To        string
-	Subject   string
-	Body      []byte // sealed MailBody
-	State     string
-	Attempts  int
-	NextAt    time.Time
-	CreatedAt time.Time
-	SentAt    time.Time
-	Error     string
+// notice is one kind of mail. Its texts may hold {brand}, and what facts names.
+type notice struct {
+	subject text.Key
+	says    text.Key // what happened
+	many    text.Key // the same for any other number than one; says and many then hold {n}
+	count   string   // the fact that n is
+	then    text.Key // what follows from it
+	only    string   // then is said only if this fact, a bool, is true
+	not     text.Key // what to do if it was not you
+
+	// facts are what notify is given, no more and no less:
+	//
+	//	app, device    string     the name of an authenticator, of a browser
+	//	old, new       string     e-mail addresses
+	//	days, n, left  int
+	//	low            bool       few recovery codes are left
+	//	on             time.Time  a date to come
+	//	ends           time.Time  when what the mail holds stops working; from then on it is not sent any more
+	//	token          Secret     of the one link
+	//	password       Secret     a temporary one
+	facts []string
+
+	open     string // the page that the mail's link opens; it ends in "/" where the token follows
+	unproven bool   // to an address that may be somebody else's: nothing is said of the person and of where they are
 }
 
-// States of a mail.
 const (
-	MailWaiting = "waiting"
-	MailSent    = "sent"
-	MailFailed  = "failed"
+	linkEnds       text.Key = "The link below works once, until {ends}."
+	changePassword text.Key = "If this was not you, change your password at once, and tell an administrator of {brand}."
+	knowsPassword  text.Key = "If this was not you, somebody knows your password: change it at once, and tell an administrator of {brand}."
+	callForHelp    text.Key = "If this was not you, ask for a new password by “Forgot password” on the sign-in page at once, and tell an administrator of {brand}."
+	tellAdmin      text.Key = "If you did not expect this, tell an administrator of {brand} at once."
 )
 
-// MailBody is the same facts twice.
-type MailBody struct {
-	Text string `json:"text"`
-	HTML string `json:"html"`
+// notices are all mails there are, by the kind that notify is given.
+var notices = map[string]notice{
+	"two_factor.enabled": {
+		subject: "Two-factor authentication is enabled",
+		says:    "Two-factor authentication is enabled for your account, with the authenticator app <bdi>{app}</bdi>. From now on, signing in needs a code from it after your password.",
+		then:    "Keep your recovery codes in a safe place. They are the way in when the phone is lost.",
+		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
+	},
+	"two_factor.disabled": {
+		subject: "Two-factor authentication is disabled",
+		says:    "Two-factor authentication is disabled for your account. Your password alone is enough to sign in now. Recovery codes and trusted devices were removed.",
+		not:     changePassword, open: "/account/2fa",
+	},
+	"two_factor.reset": {
+		subject: "Your two-factor authentication was reset",
+		says:    "An administrator has reset your two-factor authentication. Authenticator apps, recovery codes and trusted devices were removed, and you were signed out everywhere.",
+		then:    "You set it up again at your next sign-in. For that you need a set-up code, which the administrator gives you personally. It is in no mail.",
+		not:     tellAdmin, open: "/sign-in",
+	},
+	"two_factor.reminder": {
+		subject: "Please set up two-factor authentication",
+		says:    "An administrator of {brand} asks you to set up two-factor authentication. It protects your account even when somebody learns your password, and takes a few minutes and a phone.",
+		open:    "/account/2fa",
+	},
+	"two_factor.reminder_dated": {
+		subject: "Please set up two-factor authentication",
+		says:    "{brand} requires two-factor authentication from {on}. It protects your account even when somebody learns your password, and takes a few minutes and a phone.",
+		facts:   []string{"on"}, open: "/account/2fa",
+	},
+	"authenticator.added": {
+		subject: "An authenticator app was added",
+		says:    "The authenticator app <bdi>{app}</bdi> was added to your account. Its codes are accepted at sign-in.",
+		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
+	},
+	"authenticator.changed": {
+		subject: "Your authenticator app was changed",
+		says:    "The authenticator app <bdi>{app}</bdi> is now the one of your account. Codes from the app before it are no longer accepted.",
+		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
+	},
+	"authenticator.removed": {
+		subject: "An authenticator app was removed",
+		says:    "The authenticator app <bdi>{app}</bdi> was removed from your account. Its codes are no longer accepted.",
+		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
+	},
+	"recovery_codes.made": {
+		subject: "New recovery codes were made",
+		says:    "A new set of recovery codes was made for your account. The codes from before no longer work.",
+		not:     changePassword, open: "/account/2fa/recovery-codes",
+	},
+	"recovery_code.used": {
+		subject: "A recovery code was used",
+		says:    "A recovery code was used to sign in to your account. You have {n} recovery code left.",
+		many:    "A recovery code was used to sign in to your account. You have {n} recovery codes left.", count: "left",
+		then: "Make a new set before you run out of them.", only: "low",
+		not: changePassword, facts: []string{"left", "low"}, open: "/account/2fa/recovery-codes",
+	},
+	"trusted_device.added": {
+		subject: "A device is trusted",
+		says:    "The device <bdi>{device}</bdi> is trusted for {n} day: signing in there needs your password and no code.",
+		many:    "The device <bdi>{device}</bdi> is trusted for {n} days: signing in there needs your password and no code.", count: "days",
+		not: "If this was not you, remove the device and change your password at once.", facts: []string{"device", "days"}, open: "/account/trusted-devices",
+	},
+	"trusted_device.copied": {
+		subject: "A trusted device is no longer trusted",
+		says:    "What makes the device <bdi>{device}</bdi> a trusted one was used a second time, from elsewhere. It may have been copied, so the device is no longer trusted and is asked for a code.",
+		not:     knowsPassword, facts: []string{"device"}, open: "/account/trusted-devices",
+	},
+	"password.changed": {
+		subject: "Your password was changed",
+		says:    "The password of your account was changed. Your other sessions and your trusted devices have ended.",
+		not:     callForHelp, open: "/account/activity",
+	},
+	"password.forgotten": {
+		subject: "Choose a new password",
+		says:    "Somebody, probably you, asked for a new password for your account.",
+		then:    linkEnds,
+		not:     "If this was not you, ignore this mail: your password stays as it is.", facts: []string{"token", "ends"}, open: "/reset/",
+	},
+	"temporary_password": {
+		subject: "Your temporary password",
+		says:    "An administrator of {brand} has made an account for you. Sign in with this temporary password, and choose one of your own: <code>{password}</code>",
+		then:    "The temporary password works once, until {ends}.",
+		not:     "If you do not expect this, ignore this mail.", facts: []string{"password", "ends"}, open: "/sign-in",
+	},
+	"invitation": {
+		subject: "You are invited",
+		says:    "An administrator of {brand} has made an account for you. Choose a password, and you can begin.",
+		then:    linkEnds,
+		not:     "If you do not expect this, ignore this mail.", facts: []string{"token", "ends"}, open: "/invitation/",
+	},
+	"email.confirm": {
+		subject: "Confirm your e-mail address",
+		says:    "Somebody, probably you, wants to use this e-mail address for an account at {brand}.",
+		then:    linkEnds,
+		not:     "If this was not you, ignore this mail: nothing happens without the link.", facts: []string{"token", "ends"}, open: "/email/", unproven: true,
+	},
+	"email.changed": {
+		subject: "Your e-mail address was changed",
+		says:    "The e-mail address of your account was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. Use the new one to sign in.",
+		not:     changePassword, facts: []string{"old", "new"}, open: "/account/activity",
+	},
+	"email.undo": {
+		subject: "Your e-mail address was changed",
+		says:    "The e-mail address of your account was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. This is the last mail to the old one.",
+		then:    linkEnds,
+		not:     "If this was not you, undo the change by the link above. It brings the old address back, ends all sessions, and asks for a new password.", facts: []string{"old", "new", "token", "ends"}, open: "/email/undo/",
+	},
+	"codes.wrong": {
+		subject: "Wrong codes after your password",
+		says:    "Somebody gave your right password and then a wrong code, three times.",
+		not:     knowsPassword, open: "/account/activity",
+	},
+	"codes.delayed": {
+		subject: "Too many wrong codes after your password",
+		says:    "Somebody gave your right password and then a wrong code, five times in a row. From now on there is a pause after each wrong code.",
+		not:     knowsPassword, open: "/account/activity",
+	},
+	"codes.locked": {
+		subject: "Codes are locked after too many wrong ones",
+		says:    "Somebody gave your right password and then too many wrong codes. Codes are now accepted only from browsers that you have used before.",
+		then:    "To lift this, sign in from such a browser, use a recovery code, change your password, or ask an administrator.",
+		not:     knowsPassword, open: "/account/activity",
+	},
+	"sign_in.new_browser": {
+		subject: "Sign-in from a new browser",
+		says:    "Somebody signed in to your account from a browser that was not used for it before.",
+		not:     knowsPassword, open: "/account/activity",
+	},
 }
 
-// MailTx is the storage of the outbox.
-type MailTx interface {
-	InsertMail(Mail) error
-	// Mails returns the newest mails of a workspace, oldest first.
-	Mails(workspace string, limit int) ([]Mail, error)
+// openWords are what the links to pages are called.
+var openWords = map[string]text.Key{
+	"/account/2fa":                "Open your two-factor authentication",
+	"/account/2fa/recovery-codes": "Open your recovery codes",
+	"/account/trusted-devices":    "Open your trusted devices",
+	"/account/activity":           "Open your recent activity",
+	"/sign-in":                    "Sign in",
+	"/reset/":                     "Choose a new password",
+	"/invitation/":                "Accept the invitation",
+	"/email/":                     "Confirm this address",
+	"/email/undo/":                "Undo the change",
 }
 
-func (m Mail) ad() seal.AD {
-	return seal.AD{Purpose: "mail", Workspace: m.Workspace, User: m.User, Row: m.ID}
-}
-
-// notify queues the mail that follows an event, in the event's transaction.
+// notify queues the mail that follows an event, to the user, in the event's transaction. Users without an address get
+// none.
 func (s *Service) notify(tx Tx, by Caller, u User, kind string, facts map[string]any) error {
-	if u.Address == "" {
+	return s.notifyAt(tx, by, u, u.Address, kind, facts)
+}
+
+// notifyAt is notify to an address that is not the user's own yet, or no longer.
+func (s *Service) notifyAt(tx Tx, by Caller, u User, to, kind string, facts map[string]any) error {
+	if to == "" {
 		return nil
 	}
-	now := s.Now()
-	subject, body := notice(kind, by.workspace, u, facts)
-	m := Mail{
-		Workspace: u.Workspace, ID: newID(prefixMail, now), User: u.ID, Kind: kind, To: u.Address, Subject: subject,
-		State: MailWaiting, NextAt: now, CreatedAt: now,
+	n, ok := notices[kind]
+	if !ok || len(facts) != len(n.facts) {
+		return fmt.Errorf("notice %q: unknown, or not with its facts", kind)
 	}
-	plain, err := json.Marshal(body)
+	for _, name := range n.facts {
+		if _, ok := facts[name]; !ok {
+			return fmt.Errorf("notice %q: the fact %q is missing", kind, name)
+		}
+	}
+	w, err := tx.MailSender(u.Workspace)
 	if err != nil {
 		return err
 	}
-	if m.Body, err = s.Keys.Seal(plain, m.ad()); err != nil {
+	l := letter{notice: n, from: w.Workspace, base: s.scheme() + "://" + w.Host, user: u, to: to, at: s.Now(), given: facts}
+	if by.user == nil || by.user.ID == u.ID {
+		l.browser, l.address = by.agent, addressOf(by)
+	}
+	subject, body, err := l.write(text.English)
+	if err != nil {
 		return err
 	}
-	return tx.InsertMail(m)
+	ends, _ := facts["ends"].(time.Time)
+	return s.queue(tx, Mail{Workspace: u.Workspace, User: u.ID, Kind: kind, To: to, Subject: subject, ExpiresAt: ends}, body)
 }
 
-// OpenMail returns the body of a mail that waits.
-func (s *Service) OpenMail(m Mail) (MailBody, error) {
-	var b MailBody
-	plain, err := s.Keys.Open(m.Body, m.ad())
-	if err != nil {
-		return b, err
+// scheme is that of URL. Commands on the host do not know it: then it is the one of every public installation.
+func (s *Service) scheme() string {
+	if scheme, _, ok := strings.Cut(s.URL, "://"); ok {
+		return scheme
 	}
-	return b, json.Unmarshal(plain, &b)
+	return "https"
 }
 
-func notice(kind string, w Workspace, u User, facts map[string]any) (string, MailBody) {
-	subjects := map[string]string{
-		"two_factor.enabled":    "Two-factor authentication is enabled",
-		"authenticator.added":   "An authenticator app was added",
-		"sign_in.new_browser":   "Sign-in from a new browser",
-		"trusted_device.added":  "A device is trusted",
-		"trusted_device.copied": "A trusted device was ended: its secret was used elsewhere",
-		"codes.wrong":           "Wrong codes after your password",
-		"codes.delayed":         "Too many wrong codes after your password",
-		"codes.locked":          "Codes are locked after too many wrong ones",
+// letter is a notice with everything that is to be said in it.
+type letter struct {
+	notice
+	from             Workspace
+	base             string // scheme and host of its link
+	user             User
+	to               string
+	at               time.Time
+	browser, address string         // of who did it, where that is the user; or empty
+	given            map[string]any // the facts
+}
+
+//go:embed notice.html
+var noticeHTML string
+
+var noticePage = template.Must(template.New("notice").Funcs(text.English.Funcs()).Parse(noticeHTML))
+
+// write puts the same facts into words twice.
+func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
+	values := l.values()
+	say := func(key text.Key) text.Message { return text.Say(key, values...) }
+	brand := oneLine(l.from.Issuer())
+	subject = lang.Text(text.Say("{brand}: {subject}", "brand", brand, "subject", say(l.subject)))
+	page := struct {
+		Subject, Brand, Colour string
+		Lang                   *text.Lang
+		Before, Facts, After   []text.Message
+		Open                   text.Message
+		URL                    string
+	}{
+		Subject: subject, Brand: brand, Colour: l.from.Colour, Lang: lang,
+		Facts: l.where(), Open: say(openWords[l.open]), URL: l.url(),
 	}
-	subject := w.Issuer() + ": " + subjects[kind]
-	return subject, MailBody{Text: "Hello " + u.Name + ",\n\n" + subjects[kind] + ".\n"}
+	if !l.unproven && l.user.Name != "" {
+		page.Before = append(page.Before, text.Say("Hello <bdi>{name}</bdi>,", "name", oneLine(l.user.Name)))
+	}
+	if l.count != "" {
+		n, _ := l.given[l.count].(int)
+		page.Before = append(page.Before, text.Count(n, l.says, l.many, values...))
+	} else {
+		page.Before = append(page.Before, say(l.says))
+	}
+	if low, _ := l.given[l.only].(bool); l.then != "" && (l.only == "" || low) {
+		page.Before = append(page.Before, say(l.then))
+	}
+	if l.not != "" {
+		page.After = append(page.After, say(l.not))
+	}
+	page.After = append(page.After, text.Say("{brand} sent this mail to <bdi>{to}</bdi>. Nobody there will ever ask you for a password or a code.",
+		"brand", brand, "to", oneLine(l.to)))
+
+	var html, plain strings.Builder
+	paragraphs := func(all []text.Message, end string) {
+		for _, m := range all {
+			plain.WriteString(lang.Text(m) + end)
+		}
+	}
+	paragraphs(page.Before, "\n\n")
+	paragraphs(page.Facts, "\n")
+	plain.WriteString("\n" + lang.Text(page.Open) + ":\n" + page.URL + "\n\n")
+	paragraphs(page.After[:len(page.After)-1], "\n\n")
+	plain.WriteString("-- \n")
+	paragraphs(page.After[len(page.After)-1:], "\n")
+	err = noticePage.Execute(&html, page)
+	return subject, MailBody{From: brand, Text: plain.String(), HTML: html.String()}, err
+}
+
+// where tells when it happened, and from where where that is known and nobody else's business.
+func (l letter) where() []text.Message {
+	all := []text.Message{text.Say("When: {time}", "time", l.at.UTC())}
+	if l.unproven {
+		return all
+	}
+	if l.browser != "" {
+		all = append(all, text.Say("Browser: {browser}", "browser", oneLine(l.browser)))
+	}
+	if l.address != "" {
+		all = append(all, text.Say("IP address: {address}", "address", l.address))
+	}
+	return append(all, text.Say("Account: <bdi>{account}</bdi>", "account", oneLine(l.user.Address)))
+}
+
+// url is the one link of the mail: to the workspace's own host, whatever a request said of its host (I45).
+func (l letter) url() string {
+	if token, ok := l.given["token"].(Secret); ok {
+		return l.base + l.open + token.Reveal()
+	}
+	return l.base + l.open
+}
+
+// values are the facts for the texts. A name somebody chose stays on its line.
+func (l letter) values() []any {
+	all := []any{"brand", oneLine(l.from.Issuer())}
+	for _, name := range slices.DeleteFunc(slices.Clone(l.facts), func(name string) bool { return name == "token" }) {
+		value := l.given[name]
+		switch v := value.(type) {
+		case string:
+			value = oneLine(v)
+		case time.Time:
+			value = v.UTC()
+		case Secret:
+			value = v.Reveal()
+		}
+		all = append(all, name, value)
+	}
+	return all
+}
+
+// oneLine keeps a text from being read as several lines, of a header or of a mail.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if isControl(r) {
+			return ' '
+		}
+		return r
+	}, s)
 }

@@ -20,8 +20,10 @@ type Service struct {
 	Hash   passwd.Params // of new password hashes; older ones are re-hashed at sign-in when these rise
 	Log    *slog.Logger
 	URL    string // under which the first workspace is reached, without a path; the others differ in the host
+	Mailer Mailer // nil: mail waits in the outbox
 
-	decoy string // costs what a real hash costs, and no password matches it
+	decoy string        // costs what a real hash costs, and no password matches it
+	wake  chan struct{} // mail was queued on this node
 }
 
 // New returns a Service over the parts given, with defaults for the clock, the log and the hash.
@@ -36,6 +38,7 @@ func New(s Service) *Service {
 		s.Hash = passwd.Default
 	}
 	s.decoy = passwd.Decoy(s.Hash)
+	s.wake = make(chan struct{}, 1)
 	return &s
 }
 
@@ -141,9 +144,10 @@ func (s *Service) Console(ctx context.Context, host string) (Caller, error) {
 // commit; every other error rolls back.
 func (s *Service) write(ctx context.Context, fn func(Tx) error) error {
 	var outcome error
+	var queued bool
 	err := s.Store.Write(ctx, func(tx Tx) error {
-		outcome = nil
-		err := fn(tx)
+		outcome, queued = nil, false
+		err := fn(queueing{tx, &queued})
 		if k := (kept{}); errors.As(err, &k) {
 			outcome = k.err
 			return nil
@@ -152,6 +156,9 @@ func (s *Service) write(ctx context.Context, fn func(Tx) error) error {
 	})
 	if err != nil {
 		return err
+	}
+	if queued {
+		s.mailQueued()
 	}
 	return outcome
 }

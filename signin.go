@@ -131,7 +131,7 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 		return Passage{}, err
 	}
 	if unknown {
-		if err := s.notify(tx, by, u, "sign_in.new_browser", map[string]any{"browser": by.agent}); err != nil {
+		if err := s.notify(tx, by, u, "sign_in.new_browser", nil); err != nil {
 			return Passage{}, err
 		}
 	}

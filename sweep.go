@@ -2,6 +2,7 @@ package sallyport
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
@@ -18,8 +19,16 @@ func (s *Service) Sweep(ctx context.Context) error {
 	return s.Store.Write(ctx, func(tx Tx) error { return tx.Sweep(now, now.Add(-BrowserLimit)) })
 }
 
-// Run does the work that no request waits for, until ctx ends. Every node runs it.
+// Run does the work that no request waits for, and returns when ctx has ended and the last of it is put away. Every
+// node runs it.
 func (s *Service) Run(ctx context.Context) {
+	var all sync.WaitGroup
+	all.Go(func() { s.deliver(ctx) })
+	all.Go(func() { s.sweep(ctx) })
+	all.Wait()
+}
+
+func (s *Service) sweep(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
 	for {

@@ -22,21 +22,26 @@ func (t *tx) InsertWorkspace(w sallyport.Workspace, p sallyport.Policy, host str
 }
 
 func (t *tx) Workspaces() ([]sallyport.HostedWorkspace, error) {
+	return t.hosted(`ORDER BY w.created_at, w.id`)
+}
+
+// hosted reads workspaces with what a reseller lends them; the end of the statement says which.
+func (t *tx) hosted(end string, args ...any) ([]sallyport.HostedWorkspace, error) {
 	var all []sallyport.HostedWorkspace
 	err := t.rows(`SELECT w.id, w.name, w.reseller, w.brand, w.colour, w.created_at, COALESCE(r.brand, ''), h.host
-		FROM workspaces w JOIN hosts h ON h.workspace_id = w.id LEFT JOIN workspaces r ON r.id = w.reseller
-		ORDER BY w.created_at, w.id`, nil, func(scan scanner) error {
-		var w sallyport.HostedWorkspace
-		var created int64
-		var brand string
-		if err := scan(&w.ID, &w.Name, &w.Reseller, &w.Brand, &w.Colour, &created, &brand, &w.Host); err != nil {
-			return err
-		}
-		w.CreatedAt = at(created)
-		w.Workspace = w.WithReseller(brand)
-		all = append(all, w)
-		return nil
-	})
+		FROM workspaces w JOIN hosts h ON h.workspace_id = w.id LEFT JOIN workspaces r ON r.id = w.reseller `+end,
+		args, func(scan scanner) error {
+			var w sallyport.HostedWorkspace
+			var created int64
+			var brand string
+			if err := scan(&w.ID, &w.Name, &w.Reseller, &w.Brand, &w.Colour, &created, &brand, &w.Host); err != nil {
+				return err
+			}
+			w.CreatedAt = at(created)
+			w.Workspace = w.WithReseller(brand)
+			all = append(all, w)
+			return nil
+		})
 	return all, err
 }
 

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/sallyport-2fa/sallyport"
 )
 
 // stage is how far an attempt came, in the words the administrator reads.
@@ -53,7 +55,7 @@ func IsUnknown(err error) bool {
 	return errors.As(err, &e) && e.unknown
 }
 
-func (s *SMTP) explain(ctx context.Context, at stage, err error, m Message) error {
+func (s *SMTP) explain(ctx context.Context, at stage, err error, m sallyport.Message) error {
 	e := &sendError{}
 	text := err.Error()
 	var answer *textproto.Error
@@ -78,7 +80,7 @@ func (s *SMTP) explain(ctx context.Context, at stage, err error, m Message) erro
 
 // clean makes a server's words fit to be kept: on one line, of bounded length, without the credentials and without
 // what a server may quote from the body (filters like to name the link they object to).
-func (s *SMTP) clean(text string, m Message) string {
+func (s *SMTP) clean(text string, m sallyport.Message) string {
 	secrets := append(s.wireSecrets(), bodySecrets(m)...)
 	// The longest first: replacing a part of another would leave its rest to be read.
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
@@ -113,7 +115,7 @@ func (s *SMTP) wireSecrets() []string {
 
 // bodySecrets returns what in the body could be a token or a temporary password: runs of such characters that have a
 // digit or are longer than words are.
-func bodySecrets(m Message) []string {
+func bodySecrets(m sallyport.Message) []string {
 	runs := strings.FieldsFunc(m.Text+" "+m.HTML, func(r rune) bool {
 		return r != '-' && r != '_' && (r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r))
 	})

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/wneessen/go-mail/smtp"
+
+	"github.com/sallyport-2fa/sallyport"
 )
 
 // SMTP delivers through one mail server. It is made by New and may be used by many goroutines at once; its fields are
@@ -91,7 +93,7 @@ func New(rawURL, from string) (*SMTP, error) {
 // Send hands m to the mail server once and returns nil when the server has taken it. It gives up after Timeout, or at
 // once when ctx ends. The error's text has the server's answer, fit to be shown to an administrator: no credentials,
 // nothing of the body. See IsPermanent and IsUnknown.
-func (s *SMTP) Send(ctx context.Context, m Message) error {
+func (s *SMTP) Send(ctx context.Context, m sallyport.Message) error {
 	raw, err := s.render(m)
 	if err != nil {
 		return &sendError{text: err.Error(), permanent: true}
@@ -105,7 +107,7 @@ func (s *SMTP) Send(ctx context.Context, m Message) error {
 }
 
 // deliver says how far it came, beside the error.
-func (s *SMTP) deliver(ctx context.Context, m Message, raw []byte) (stage, error) {
+func (s *SMTP) deliver(ctx context.Context, m sallyport.Message, raw []byte) (stage, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(s.host, s.port))
 	if err != nil {
 		return connecting, err
@@ -182,7 +184,7 @@ func (s *SMTP) authenticate(client *smtp.Client) error {
 	return errors.New("the server offers neither AUTH PLAIN nor AUTH LOGIN")
 }
 
-func (s *SMTP) transfer(client *smtp.Client, m Message, raw []byte) (stage, error) {
+func (s *SMTP) transfer(client *smtp.Client, m sallyport.Message, raw []byte) (stage, error) {
 	beyondASCII := !isASCII(m.To) || !isASCII(m.From)
 	if ok, _ := client.Extension("SMTPUTF8"); beyondASCII && !ok {
 		return addressing, errors.New("the server takes ASCII addresses only (no SMTPUTF8)")

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/mail"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
@@ -16,8 +17,8 @@ const (
 	password = "p@ss/w0rd:%"
 )
 
-func message() mail.Message {
-	return mail.Message{
+func message() sallyport.Message {
+	return sallyport.Message{
 		ID:       "mail_01h455vb4pex5vsknk084sn02q",
 		From:     "security@example.com",
 		FromName: "Zürich Wärme, AG",

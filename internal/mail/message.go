@@ -7,28 +7,17 @@ import (
 	netmail "net/mail"
 	"regexp"
 	"strings"
-	"time"
 	"unicode"
 
 	gomail "github.com/wneessen/go-mail"
-)
 
-// Message is one mail to one recipient, ready to be sent.
-type Message struct {
-	ID       string // gives the Message-ID: the same ID is the same mail, however often it is sent
-	From     string // address readers see; empty: the sender given to New, which the envelope bears in any case
-	FromName string
-	To       string // one address, without a name
-	Subject  string
-	Text     string
-	HTML     string // the same facts; empty: a mail of text alone
-	At       time.Time
-}
+	"github.com/sallyport-2fa/sallyport"
+)
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
 // render checks m and writes it as RFC 5322 text. What it refuses no server ever sees.
-func (s *SMTP) render(m Message) ([]byte, error) {
+func (s *SMTP) render(m sallyport.Message) ([]byte, error) {
 	if m.From == "" {
 		m.From = s.from
 	}

@@ -234,12 +234,12 @@ CREATE TABLE outbox (
   kind TEXT NOT NULL,
   address TEXT NOT NULL,
   subject TEXT NOT NULL,
-  body BLOB, -- sealed while it waits
+  body BLOB, -- sealed while it waits, then erased
   state TEXT NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0,
-  next_at INTEGER NOT NULL,
-  lease_until INTEGER NOT NULL DEFAULT 0,
+  next_at INTEGER NOT NULL, -- while it is leased: the end of the lease
   lease TEXT NOT NULL DEFAULT '',
+  expires_at INTEGER NOT NULL DEFAULT 0,
   created_at INTEGER NOT NULL,
   sent_at INTEGER NOT NULL DEFAULT 0,
   error TEXT NOT NULL DEFAULT '',

@@ -1,0 +1,36 @@
+package sallyport
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// NoticeKinds lists all kinds of mail, and the facts of each.
+func NoticeKinds() map[string][]string {
+	all := map[string][]string{}
+	for kind, n := range notices {
+		all[kind] = slices.Clone(n.facts)
+	}
+	return all
+}
+
+// NoticeTexts returns every text of a kind.
+func NoticeTexts(kind string) []text.Key {
+	n := notices[kind]
+	return slices.DeleteFunc([]text.Key{n.subject, n.says, n.many, n.then, n.not, openWords[n.open]}, func(k text.Key) bool { return k == "" })
+}
+
+// NoticePages are the links of all mails, those before a token ending in "/".
+func NoticePages() []string { return slices.Sorted(maps.Keys(openWords)) }
+
+// WriteNotice puts a mail into words.
+func WriteNotice(kind string, w Workspace, base string, u User, to string, at time.Time, browser, address string, facts map[string]any) (string, MailBody, error) {
+	l := letter{notice: notices[kind], from: w, base: base, user: u, to: to, at: at, browser: browser, address: address, given: facts}
+	return l.write(text.English)
+}
+
+// MailWait is the wait after so many failed attempts.
+func MailWait(attempts int) time.Duration { return mailWait(attempts) }

@@ -1,0 +1,197 @@
+package sallyport_test
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"github.com/sallyport-2fa/sallyport"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+const (
+	noticeToken    = "Xk9aQ2mmPq81Xk9aQ2mmPq81Xk9aQ2mmPq81Xk9aQ2mmPq81"
+	noticePassword = "otter-lamp-93-ferry"
+)
+
+var noticeAt = time.Date(2026, 11, 22, 10, 12, 0, 0, time.FixedZone("CET", 3600))
+
+// noticeFact is a value of every fact, of the type that notice.go says.
+func noticeFact(t *testing.T, name string) any {
+	t.Helper()
+	switch name {
+	case "app":
+		return "Pixel – Aegis"
+	case "device":
+		return "Firefox on Windows"
+	case "old":
+		return "mia@acme.example"
+	case "new":
+		return "mia.m@acme.example"
+	case "days":
+		return 14
+	case "left":
+		return 1
+	case "low":
+		return true
+	case "on", "ends":
+		return noticeAt.Add(72 * time.Hour)
+	case "token":
+		return sallyport.Secret(noticeToken)
+	case "password":
+		return sallyport.Secret(noticePassword)
+	}
+	t.Fatalf("the fact %q has no example", name)
+	return nil
+}
+
+func noticeFacts(t *testing.T, kind string) map[string]any {
+	t.Helper()
+	facts := map[string]any{}
+	for _, name := range sallyport.NoticeKinds()[kind] {
+		facts[name] = noticeFact(t, name)
+	}
+	return facts
+}
+
+func writeNotice(t *testing.T, kind string, facts map[string]any) (string, sallyport.MailBody) {
+	t.Helper()
+	w := sallyport.Workspace{Name: "Acme", Colour: "#7b1fa2"}
+	u := sallyport.User{ID: "usr_1", Name: "Mia Muster", Address: "mia@acme.example"}
+	subject, body, err := sallyport.WriteNotice(kind, w, "https://acme.example", u, u.Address, noticeAt, "Firefox on Windows", "203.0.113.7", facts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return subject, body
+}
+
+func TestNoticesRead(t *testing.T) {
+	seen := map[string]bool{}
+	for kind := range sallyport.NoticeKinds() {
+		subject, body := writeNotice(t, kind, noticeFacts(t, kind))
+		for end, got := range map[string]string{".txt": "Subject: " + subject + "\n\n" + body.Text, ".html": body.HTML} {
+			name := filepath.Join("testdata", "notice", kind+end)
+			seen[name] = true
+			if *update {
+				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("%s reads otherwise (go test -run TestNoticesRead -update . writes it anew):\n%s", name, got)
+			}
+		}
+	}
+	files, err := filepath.Glob("testdata/notice/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range files {
+		if !seen[name] {
+			t.Errorf("%s belongs to no kind of mail", name)
+		}
+	}
+}
+
+// A mail says the same twice, opens one page of the workspace, asks nothing of anybody else, and holds a secret once.
+func TestNoticesHoldOneLinkAndNoMoreSecrets(t *testing.T) {
+	for kind := range sallyport.NoticeKinds() {
+		t.Run(kind, func(t *testing.T) {
+			facts := noticeFacts(t, kind)
+			subject, body := writeNotice(t, kind, facts)
+			if n := strings.Count(body.Text, "://"); n != 1 {
+				t.Errorf("%d links in the text", n)
+			}
+			for name, secret := range map[string]string{"token": noticeToken, "password": noticePassword} {
+				want := 0
+				if _, ok := facts[name]; ok {
+					want = 1
+				}
+				if n := strings.Count(body.Text, secret); n != want {
+					t.Errorf("%d times the %s in the text", n, name)
+				}
+				if n := strings.Count(body.HTML, secret); n != want {
+					t.Errorf("%d times the %s in the HTML", n, name)
+				}
+				if strings.Contains(subject, secret) {
+					t.Errorf("the %s is in the subject", name)
+				}
+			}
+			var words strings.Builder
+			for links, tokens := 0, html.NewTokenizer(strings.NewReader(body.HTML)); ; {
+				kind := tokens.Next()
+				if kind == html.ErrorToken {
+					if links != 1 {
+						t.Errorf("%d links in the HTML", links)
+					}
+					break
+				}
+				token := tokens.Token()
+				if kind == html.TextToken {
+					words.WriteString(token.Data)
+				}
+				for _, a := range token.Attr {
+					if a.Key == "href" && token.Data == "a" {
+						links++
+						words.WriteString(" " + a.Val + " ")
+					} else if a.Key == "src" || a.Key == "href" || strings.Contains(a.Val, "url(") {
+						t.Errorf("it loads something: %s", token)
+					}
+				}
+				if slices.Contains([]string{"img", "table", "script", "link", "form"}, token.Data) {
+					t.Errorf("it has a %s", token)
+				}
+			}
+			for _, line := range strings.Split(body.Text, "\n") {
+				line = strings.TrimSuffix(line, ":")
+				if line != "-- " && !strings.Contains(words.String(), line) {
+					t.Errorf("the HTML does not say %q", line)
+				}
+			}
+			if strings.ContainsAny(subject+body.Text, "{}<>") || strings.Contains(body.HTML, "ZgotmplZ") || strings.Contains(body.HTML, "redacted") {
+				t.Errorf("something was not filled in: %s\n%s\n%s", subject, body.Text, body.HTML)
+			}
+		})
+	}
+}
+
+func TestNoticesKeepStrangersInTheDark(t *testing.T) {
+	_, body := writeNotice(t, "email.confirm", noticeFacts(t, "email.confirm"))
+	for _, private := range []string{"Mia", "Firefox", "203.0.113.7"} {
+		if strings.Contains(body.Text+body.HTML, private) {
+			t.Errorf("whoever reads mail at a mistyped address learns %q", private)
+		}
+	}
+}
+
+func TestNamesStayNamesInMails(t *testing.T) {
+	const evil = "Eve\r\nBcc: eve@evil.example\r\n\r\n<a href=\"https://evil.example\">\"Acme\"</a>\u2028--"
+	w := sallyport.Workspace{Name: evil, Colour: "red;background:url(https://evil.example)"}
+	u := sallyport.User{ID: "usr_1", Name: evil, Address: "mia@acme.example"}
+	subject, body, err := sallyport.WriteNotice("authenticator.added", w, "https://acme.example", u, u.Address, noticeAt, evil, "203.0.113.7", map[string]any{"app": evil})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, s := range map[string]string{"subject": subject, "sender": body.From} {
+		if strings.ContainsAny(s, "\r\n\u2028") {
+			t.Errorf("%s of several lines: %q", what, s)
+		}
+	}
+	if strings.Contains(body.Text, "\nBcc:") || strings.ContainsAny(body.Text, "\r\u2028") {
+		t.Errorf("a name makes lines of its own: %q", body.Text)
+	}
+	if strings.Count(body.HTML, "<a ") != 1 || strings.Contains(body.HTML, "url(") {
+		t.Errorf("a name makes markup: %s", body.HTML)
+	}
+}

@@ -1,0 +1,249 @@
+package sallyport
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/seal"
+)
+
+// Mail is one row of the outbox. Its body is sealed while it waits, and erased once it was sent or given up.
+type Mail struct {
+	Workspace string
+	ID        string
+	User      string
+	Kind      string
+	To        string
+	Subject   string
+	Body      []byte // sealed MailBody; nil unless the mail waits
+	State     string
+	Lease     string // of the node that is sending it, or empty
+	Attempts  int
+	NextAt    time.Time // before it nobody takes the mail; while a lease runs, its end
+	ExpiresAt time.Time // from then on it is of no use, because what it links to has ended; zero: never
+	CreatedAt time.Time
+	SentAt    time.Time
+	Error     string // why the last attempt failed, or empty
+}
+
+// States of a mail. A failed one is never tried again.
+const (
+	MailWaiting = "waiting"
+	MailSent    = "sent"
+	MailFailed  = "failed"
+)
+
+// MailBody is the same facts twice, and the name that the mail comes from.
+type MailBody struct {
+	From string `json:"from"`
+	Text string `json:"text"`
+	HTML string `json:"html"`
+}
+
+// Message is a mail ready to be sent, to one recipient.
+type Message struct {
+	ID       string // the same ID is the same mail, however often it is sent
+	From     string // address readers see; empty: the mailer's own
+	FromName string
+	To       string // one address, without a name
+	Subject  string
+	Text     string
+	HTML     string // the same facts; empty: a mail of text alone
+	At       time.Time
+}
+
+// Mailer makes one attempt to deliver a message, which ends when ctx does; nil means that it was taken. Where its error
+// has Permanent() bool that is true, no attempt will ever succeed; where it has Unknown() bool that is true, the mail
+// may have been taken. The error's text is kept and shown to administrators, so it holds nothing of the body.
+type Mailer func(ctx context.Context, m Message) error
+
+// MailTx is the storage of the outbox.
+type MailTx interface {
+	InsertMail(Mail) error
+	// Mails returns the newest mails of a workspace, oldest first.
+	Mails(workspace string, limit int) ([]Mail, error)
+	// TakeMails leases at most limit mails that wait and are due: nobody else takes them before until. It counts the
+	// attempt that is about to be made.
+	TakeMails(now, until time.Time, lease string, limit int) ([]Mail, error)
+	// SettleMail replaces state, body, next, sent and error of a mail that still has the lease given with it, and
+	// ends the lease. Without that lease nothing changes.
+	SettleMail(Mail) error
+	// MailSender returns a workspace and the host that links in its mails lead to.
+	MailSender(workspace string) (HostedWorkspace, error)
+}
+
+// How mail is tried.
+const (
+	mailLease     = 2 * time.Minute  // longer than an attempt may take
+	mailAttempt   = time.Minute      // one attempt, in real time
+	mailAtOnce    = 10               // attempts side by side
+	mailFirstWait = time.Minute      // after the first failure; doubling
+	mailMaxWait   = time.Hour        // between two attempts
+	mailGiveUp    = 72 * time.Hour   // after it was queued
+	mailPoll      = 15 * time.Second // for mail that became due, or that another node left behind
+	mailSettle    = 5 * time.Second  // to note what became of an attempt, when the node is stopping
+)
+
+func (m Mail) ad() seal.AD {
+	return seal.AD{Purpose: "mail", Workspace: m.Workspace, User: m.User, Row: m.ID}
+}
+
+// queue puts a mail into the outbox, in the transaction of what it tells of.
+func (s *Service) queue(tx Tx, m Mail, b MailBody) error {
+	now := s.Now()
+	m.ID, m.State, m.NextAt, m.CreatedAt = newID(prefixMail, now), MailWaiting, now, now
+	plain, err := json.Marshal(b)
+	if err != nil {
+		return err
+	}
+	if m.Body, err = s.Keys.Seal(plain, m.ad()); err != nil {
+		return err
+	}
+	return tx.InsertMail(m)
+}
+
+// OpenMail returns the body of a mail that waits.
+func (s *Service) OpenMail(m Mail) (MailBody, error) {
+	var b MailBody
+	plain, err := s.Keys.Open(m.Body, m.ad())
+	if err != nil {
+		return b, err
+	}
+	return b, json.Unmarshal(plain, &b)
+}
+
+// queueing is a Tx that notes whether mail was queued in it.
+type queueing struct {
+	Tx
+	queued *bool
+}
+
+func (t queueing) InsertMail(m Mail) error {
+	*t.queued = true
+	return t.Tx.InsertMail(m)
+}
+
+// mailQueued wakes the delivery on this node. It does not wait.
+func (s *Service) mailQueued() {
+	select {
+	case s.wake <- struct{}{}:
+	default: // it is about to look anyway
+	}
+}
+
+// deliver sends mail until ctx ends: what this node queues at once, everything else when it is due. Without a Mailer
+// mail waits.
+func (s *Service) deliver(ctx context.Context) {
+	if s.Mailer == nil {
+		return
+	}
+	tick := time.NewTicker(mailPoll)
+	defer tick.Stop()
+	for {
+		n, err := s.Deliver(ctx)
+		if err != nil && ctx.Err() == nil {
+			s.Log.Error("outbox", "error", err)
+		}
+		if n > 0 && err == nil && ctx.Err() == nil {
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		case <-s.wake:
+		}
+	}
+}
+
+// Deliver makes one attempt for each of at most ten mails that are due, side by side, and returns how many it took.
+// Run calls it. A mail has at most one lease at a time, over all nodes, and what became of it is noted under that lease:
+// nothing is sent twice within one, and a mail whose node died is taken again after it.
+func (s *Service) Deliver(ctx context.Context) (int, error) {
+	var mails []Mail
+	now, lease := s.Now(), rand.Text()
+	err := s.Store.Write(ctx, func(tx Tx) (err error) {
+		mails, err = tx.TakeMails(now, now.Add(mailLease), lease, mailAtOnce)
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	faults := make([]error, len(mails))
+	var all sync.WaitGroup
+	for i, m := range mails {
+		all.Go(func() { faults[i] = s.attempt(ctx, m) })
+	}
+	all.Wait()
+	return len(mails), errors.Join(faults...)
+}
+
+// attempt sends a mail that this node has the lease of, outside of any transaction, and notes what became of it.
+func (s *Service) attempt(ctx context.Context, m Mail) error {
+	err := s.send(ctx, m)
+	m = m.settled(err, s.Now())
+	if err != nil {
+		s.Log.Warn("mail not sent", "workspace", m.Workspace, "mail", m.ID, "kind", m.Kind, "state", m.State,
+			"attempts", m.Attempts, "error", m.Error)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mailSettle)
+	defer cancel()
+	return s.Store.Write(ctx, func(tx Tx) error { return tx.SettleMail(m) })
+}
+
+// hopeless is the error of a mail that no mailer needs to see.
+type hopeless string
+
+func (h hopeless) Error() string { return string(h) }
+func (hopeless) Permanent() bool { return true }
+
+func (s *Service) send(ctx context.Context, m Mail) error {
+	if !m.ExpiresAt.IsZero() && !s.Now().Before(m.ExpiresAt) {
+		return hopeless("not sent in time: its link has expired")
+	}
+	b, err := s.OpenMail(m)
+	if err != nil {
+		return hopeless("its body cannot be read under the keyset")
+	}
+	ctx, cancel := context.WithTimeout(ctx, mailAttempt)
+	defer cancel()
+	return s.Mailer(ctx, Message{
+		ID: m.ID, FromName: b.From, To: m.To, Subject: m.Subject, Text: b.Text, HTML: b.HTML, At: m.CreatedAt,
+	})
+}
+
+// settled judges what an attempt that ended now with err means for the mail.
+func (m Mail) settled(err error, now time.Time) Mail {
+	if err == nil {
+		m.State, m.SentAt, m.Body, m.Error = MailSent, now, nil, ""
+		return m
+	}
+	m.Error = err.Error()
+	var permanent interface{ Permanent() bool }
+	var unknown interface{ Unknown() bool }
+	if errors.As(err, &permanent) && permanent.Permanent() || now.Sub(m.CreatedAt) >= mailGiveUp {
+		m.State, m.Body = MailFailed, nil
+		return m
+	}
+	next := now.Add(mailWait(m.Attempts))
+	if errors.As(err, &unknown) && unknown.Unknown() && next.Before(m.NextAt) {
+		next = m.NextAt // it may have arrived: not again within this lease
+	}
+	m.NextAt = next
+	return m
+}
+
+// mailWait is how long to wait after so many failed attempts.
+func mailWait(attempts int) time.Duration {
+	wait := mailFirstWait
+	for range attempts - 1 {
+		if wait *= 2; wait >= mailMaxWait {
+			return mailMaxWait
+		}
+	}
+	return wait
+}
