@@ -42,7 +42,7 @@ func by(r *http.Request) sallyport.Caller {
 // enter finds out who asks, and lets through whom the route is for.
 func (s *site) enter(a access, h handler) handler {
 	if a == outside {
-		return h
+		return s.atURL(h)
 	}
 	return func(w http.ResponseWriter, r *http.Request) error {
 		c, err := s.arrive(r)
@@ -76,6 +76,16 @@ func (s *site) arrive(r *http.Request) (sallyport.Caller, error) {
 		return c, errNotSetUp
 	}
 	return c, err
+}
+
+// atURL lets through what comes to the host of the configured URL: before there is a workspace no other is known.
+func (s *site) atURL(h handler) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if edge.From(r.Context()).Host != s.edge.Host() {
+			return sallyport.ErrUnknownHost
+		}
+		return h(w, r)
+	}
 }
 
 func (s *site) admit(a access, c sallyport.Caller) error {
