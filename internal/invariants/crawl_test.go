@@ -1,0 +1,318 @@
+package invariants_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+func TestI23_NothingChangesByLooking(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		for _, who := range cast(s) {
+			before := snapshot(s)
+			for _, r := range routes(http.MethodGet) {
+				for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
+					who.Fork().Send(Request{Method: method, Target: r.Path})
+				}
+				who.Fork().Get(r.Path + "?step=scan&confirm=yes&code=000000&name=x&forget=yes")
+			}
+			for _, r := range routes(http.MethodPost) { // an address that only a form leads to
+				for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
+					who.Fork().Send(Request{Method: method, Target: r.Path})
+				}
+			}
+			if diff := changed(before, snapshot(s)); diff != "" {
+				t.Errorf("%s changed, without posting anything:\n%s", who.kind, diff)
+			}
+		}
+	})
+}
+
+func TestI23_PostsFromElsewhereAreRefused(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		globex, _ := other(s)
+		_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
+		form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
+		elsewhere := map[string]http.Header{
+			"another site":           {"Origin": {"https://evil.example"}, "Sec-Fetch-Site": {"cross-site"}},
+			"another site, old":      {"Origin": {"https://evil.example"}},
+			"a sibling":              {"Origin": {"http://evil.localhost:" + port}, "Sec-Fetch-Site": {"same-site"}},
+			"a sibling, old":         {"Origin": {"http://evil.localhost:" + port}},
+			"another workspace":      {"Origin": {globex}, "Sec-Fetch-Site": {"same-site"}},
+			"the same host by https": {"Origin": {"https://localhost:" + port}},
+			"another port":           {"Origin": {"http://localhost:1"}},
+			"no origin (sandbox)":    {"Origin": {"null"}, "Sec-Fetch-Site": {"cross-site"}},
+			"no origin, old":         {"Origin": {"null"}},
+			"empty origin":           {"Origin": {""}},
+			"neither header":         {},
+			"a link of the user's":   {"Sec-Fetch-Site": {"none"}},
+			"a liar":                 {"Origin": {s.URL}, "Sec-Fetch-Site": {"cross-site"}},
+			"two origins":            {"Origin": {s.URL, "https://evil.example"}, "Sec-Fetch-Site": {"same-origin"}},
+			"two sites":              {"Sec-Fetch-Site": {"same-origin", "cross-site"}},
+		}
+		for _, who := range cast(s) {
+			if len(who.Cookies()) == 0 {
+				continue // has nothing to misuse
+			}
+			before := snapshot(s)
+			for _, r := range routes(http.MethodPost) {
+				for what, header := range elsewhere {
+					h := form.Clone()
+					for name, value := range header {
+						h[name] = value
+					}
+					body := "code=000000&name=x&password=" + sallyporttest.Password + "&email=" + who.Address
+					p := who.Fork().Send(Request{Method: http.MethodPost, Target: r.Path, Header: h, Body: body})
+					if p.Status != http.StatusForbidden {
+						t.Errorf("%s, %s from %s: %d %s", who.kind, r.Path, what, p.Status, p.Location)
+					}
+				}
+			}
+			if diff := changed(before, snapshot(s)); diff != "" {
+				t.Errorf("posts from elsewhere changed for %s:\n%s", who.kind, diff)
+			}
+		}
+	})
+}
+
+// TestI23_OriginIsTheWorkspacesNotHosts sends an Origin that agrees with a made-up Host.
+func TestI23_OriginIsTheWorkspacesNotHosts(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		v := s.Visitor()
+		v.SignIn(member(s, "ben"))
+		_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
+		before := snapshot(s)
+		for _, r := range routes(http.MethodPost) {
+			host := "evil.example:" + port
+			p := v.Fork().Send(Request{Method: http.MethodPost, Target: r.Path, Host: host, Header: http.Header{
+				"Origin": {"http://" + host}, "Content-Type": {"application/x-www-form-urlencoded"},
+			}, Body: "code=1"})
+			if p.Status != http.StatusMisdirectedRequest && p.Status != http.StatusForbidden {
+				t.Errorf("%s on a host of the attacker's: %d %s", r.Path, p.Status, p.Location)
+			}
+		}
+		if diff := changed(before, snapshot(s)); diff != "" {
+			t.Errorf("changed:\n%s", diff)
+		}
+	})
+}
+
+func TestI15_HostsAndPaths(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		v := s.Visitor()
+		v.SignIn(member(s, "ben"))
+		_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
+		for _, host := range []string{
+			"evil.example:" + port, "acme.localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port, "localhost:1", "localhost",
+			"localhost.evil.example:" + port,
+		} {
+			for _, r := range routes(http.MethodGet) {
+				if p := v.Fork().Send(Request{Method: http.MethodGet, Target: r.Path, Host: host}); p.Status != http.StatusMisdirectedRequest {
+					t.Errorf("%s at %s: %d", r.Path, host, p.Status)
+				}
+			}
+		}
+		for _, host := range []string{"localhost.:" + port, "local_host:x", "a@localhost:" + port, "localhost:0" + port, "localhost:"} {
+			p, err := v.Fork().TrySend(t.Context(), Request{Method: http.MethodGet, Target: "/account", Host: host})
+			if err == nil && p.Status != http.StatusBadRequest && p.Status != http.StatusMisdirectedRequest {
+				t.Errorf("an ambiguous host %q: %d", host, p.Status)
+			}
+		}
+		for _, target := range []string{
+			"/account/", "//account", "/./account", "/account/../account", "/%61ccount", "/account%2f2fa", "/account%00",
+			"/account;x=1", "/ACCOUNT", "/account%5c", "/account/%2e%2e/account", "/sign-in/../account", "/account/.",
+		} {
+			p := v.Fork().Send(Request{Method: http.MethodGet, Target: target})
+			if p.Status != http.StatusBadRequest && p.Status != http.StatusNotFound {
+				t.Errorf("%s: %d %s", target, p.Status, p.Location)
+			}
+		}
+		for name, value := range map[string]string{
+			"X-Forwarded-Host": "evil.example:" + port, "X-Forwarded-For": "not an address",
+		} {
+			p := v.Fork().Send(Request{Method: http.MethodGet, Target: "/account", Header: http.Header{name: {value}}})
+			if p.Status < 400 {
+				t.Errorf("%s: %s: %d", name, value, p.Status)
+			}
+		}
+	})
+}
+
+// TestI28_NothingOfAnotherWorkspaceWorks carries every cookie and id of one workspace into the other.
+func TestI28_NothingOfAnotherWorkspaceWorks(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		globex, gustav := other(s)
+		there := s.Visitor().At(globex)
+		there.SignIn(gustav)
+		mia, mias := enrolled(s, "mia")
+		half := halfway(s, mia)
+		for _, v := range []*Visitor{mias, half} {
+			w := s.Visitor().At(globex)
+			for name, value := range v.Cookies() {
+				w.SetCookie(name, value)
+			}
+			for _, r := range routes(http.MethodGet) {
+				closed(t, r.Access, "with cookies of Acme at Globex "+r.Path, w.Fork().Get(r.Path))
+			}
+			if answer(w, mia.Code(s.Clock.Now())); w.SignedIn() {
+				t.Error("a sign-in of Acme goes on at Globex")
+			}
+			if p := w.GivePassword(mia); p.Status != http.StatusUnprocessableEntity {
+				t.Errorf("Mia of Acme at Globex: %d", p.Status)
+			}
+		}
+		if answer(half, mia.Code(s.Clock.Now())); !half.SignedIn() {
+			t.Error("her code was spent at Globex")
+		}
+		// Ids of another workspace and ids that are none look alike.
+		ids := []string{mia.ID}
+		for _, table := range []string{"authenticators", "sessions", "trusted_devices"} {
+			for _, row := range s.Query("SELECT id FROM " + table + " WHERE workspace_id = '" + mia.Workspace + "'") {
+				ids = append(ids, row[0])
+			}
+		}
+		before := snapshot(s)
+		for _, r := range append(routes(http.MethodGet), routes(http.MethodPost)...) {
+			if !strings.Contains(r.Path, "none") || r.Access == "anyone" || r.Access == "outside" {
+				continue
+			}
+			ask := func(id string) string {
+				path := strings.ReplaceAll(r.Path, "none", id)
+				p := there.Fork().Send(Request{Method: r.Method, Target: path, Header: there.PostHeader()})
+				return fmt.Sprint(p.Status, p.Location == "", strings.ReplaceAll(p.Text(), id, ""))
+			}
+			nothing := ask(strings.Repeat("0", len(ids[0])))
+			for _, id := range ids {
+				if got := ask(id); got != nothing {
+					t.Errorf("%s %s: an id of another workspace gives %s, one that is none %s", r.Method, r.Path, got, nothing)
+				}
+			}
+		}
+		if diff := changed(before, snapshot(s)); diff != "" {
+			t.Errorf("changed from another workspace:\n%s", diff)
+		}
+	})
+}
+
+func TestI54_HeadersOnEveryAnswer(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		people := cast(s)
+		check := func(what string, p *Page) {
+			t.Helper()
+			for name, want := range map[string]string{
+				"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin",
+				"Cross-Origin-Opener-Policy": "same-origin", "Cross-Origin-Resource-Policy": "same-origin",
+			} {
+				if got := p.Header.Values(name); !slices.Equal(got, []string{want}) {
+					t.Errorf("%s: %s: %q", what, name, got)
+				}
+			}
+			csp := p.Header.Get("Content-Security-Policy")
+			for _, want := range []string{"default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'", "form-action"} {
+				if !strings.Contains(csp, want) || strings.Contains(csp, "unsafe") || strings.Contains(csp, "*") {
+					t.Errorf("%s: Content-Security-Policy: %s", what, csp)
+				}
+			}
+			if !strings.HasPrefix(p.Target, "/static/") && p.Header.Get("Cache-Control") != "no-store" {
+				t.Errorf("%s: Cache-Control: %s", what, p.Header.Get("Cache-Control"))
+			}
+			if p.Header.Get("X-Request-Id") == "" || p.Header.Get("Server") != "" || len(p.Header.Values("Access-Control-Allow-Origin")) > 0 {
+				t.Errorf("%s: %v", what, p.Header)
+			}
+			for _, c := range p.Cookies {
+				if !c.HttpOnly || c.SameSite != http.SameSiteLaxMode || c.Path != "/" || c.Domain != "" || c.Secure {
+					t.Errorf("%s: cookie %s", what, c.Raw)
+				}
+			}
+		}
+		for _, who := range people {
+			for _, r := range append(routes(http.MethodGet), routes(http.MethodPost)...) {
+				what := who.kind + ", " + r.Method + " " + r.Path
+				check(what, who.Fork().Send(Request{Method: r.Method, Target: r.Path, Header: who.PostHeader()}))
+				check(what+" from elsewhere", who.Fork().Send(Request{Method: r.Method, Target: r.Path, Header: http.Header{"Origin": {"null"}}}))
+			}
+		}
+		for _, r := range []Request{
+			{Method: "GET", Target: "/nowhere"}, {Method: "DELETE", Target: "/sign-in"}, {Method: "PUT", Target: "/account"},
+			{Method: "GET", Target: "/static/none.css"}, {Method: "GET", Target: "//"}, {Method: "GET", Target: "/%2e"},
+			{Method: "GET", Target: "/", Host: "evil.example"}, {Method: "GET", Target: "/", Host: "a..b"},
+			{Method: "OPTIONS", Target: "*"}, {Method: "TRACE", Target: "/"}, {Method: "GET", Target: "/healthz"},
+			{Method: "GET", Target: "/readyz"}, {Method: "GET", Target: "/?a=%zz"}, {Method: "BREW", Target: "/sign-in"},
+			{Method: "POST", Target: "/sign-in", Body: strings.Repeat("x", 1<<20)}, {Method: "GET", Target: "/favicon.ico"},
+			{Method: "GET", Target: "/" + strings.Repeat("x", 1<<14)}, {Method: "PRI", Target: "*"}, {Method: "OPTIONS", Target: "/"},
+		} {
+			p, err := s.Visitor().TrySend(t.Context(), r)
+			if err != nil {
+				t.Errorf("%s %.40s: %v", r.Method, r.Target, err)
+				continue
+			}
+			check(fmt.Sprintf("%s %.40s", r.Method, r.Target), p)
+			if p.Status == http.StatusOK && r.Method == "TRACE" {
+				t.Error("TRACE is answered")
+			}
+		}
+	})
+}
+
+// hostile are values of cookies that nobody was given.
+func hostile(own string) []string {
+	flipped := own
+	if own != "" {
+		c := byte('A')
+		if own[len(own)-1] == c {
+			c = 'B'
+		}
+		flipped = own[:len(own)-1] + string(c)
+	}
+	return []string{
+		"", " ", "x", strings.Repeat("A", 86), strings.Repeat("A", 85), strings.Repeat("A", 64<<10), own + "A", "A" + own, flipped,
+		own[:len(own)/2], strings.ToLower(own), `"` + own + `"`, own + "=", own + "%00", "../../etc/passwd", "' OR 1=1 --", "\xff\xfe", "null", "0",
+	}
+}
+
+func TestCookiesThatNobodyWasGiven(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		mia, mias := enrolled(s, "mia")
+		half := halfway(s, mia)
+		for _, v := range []*Visitor{mias, half} {
+			for name, own := range v.Cookies() {
+				if name == "browser" || name == "notice" {
+					continue // no right comes with it; see I38
+				}
+				for _, value := range hostile(own) {
+					header := http.Header{"Cookie": {name + "=" + value}}
+					if value == "" {
+						header = http.Header{"Cookie": {"a=b"}}
+					}
+					for _, path := range []string{"/account", "/account/2fa/set-up", "/sign-in/2fa", "/sign-in", "/session", "/"} {
+						p := s.Visitor().Send(Request{Method: http.MethodGet, Target: path, Header: header})
+						want := []int{http.StatusSeeOther, http.StatusOK}
+						switch path {
+						case "/session":
+							want = []int{http.StatusUnauthorized}
+						case "/sign-in/2fa":
+							want = []int{http.StatusGone, http.StatusSeeOther}
+						}
+						if !slices.Contains(want, p.Status) || p.Location != "" && p.Location != "/sign-in" {
+							t.Errorf("%s=%.60q at %s: %d %s", name, value, path, p.Status, p.Location)
+						}
+					}
+				}
+			}
+		}
+		if !mias.SignedIn() {
+			t.Error("the real session has ended")
+		}
+		// A name that is sent twice may be planted: nobody is signed in by either.
+		own := mias.Cookies()["session"]
+		for _, line := range []string{"session=x; session=" + own, "session=" + own + "; session=" + own} {
+			if p := s.Visitor().Send(Request{Method: "GET", Target: "/session", Header: http.Header{"Cookie": {line}}}); p.Status != http.StatusUnauthorized {
+				t.Errorf("a cookie sent twice: %d", p.Status)
+			}
+		}
+	})
+}

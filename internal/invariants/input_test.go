@@ -1,0 +1,180 @@
+package invariants_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/web"
+)
+
+// fieldNames are those of all forms (DESIGN's contract); a form is sent each of them, whether it knows it or not.
+var fieldNames = []string{
+	"workspace", "name", "email", "password", "new_password", "current_password", "code", "trust", "recovery_code", "saved",
+	"set_up_code", "forget", "role", "reason", "required_from", "require_2fa", "trusted_device_days", "recovery_code_count",
+	"recovery_code_mode", "allow_reset_when_required", "invite_method", "confirm", "scope", "return_urls", "colour",
+}
+
+// badBodies are posts that no browser sends from our pages, with their content type.
+func badBodies(field string) map[string][2]string {
+	const form = "application/x-www-form-urlencoded"
+	return map[string][2]string{
+		"a megabyte":        {field + "=" + strings.Repeat("a", 1<<20), form},
+		"NUL":               {field + "=a%00b", form},
+		"invalid UTF-8":     {field + "=%ff%fe", form},
+		"raw bytes":         {field + "=\xff\x00", form},
+		"repeated":          {field + "=000000&" + field + "=111111", form},
+		"broken escape":     {field + "=%zz", form},
+		"semicolon":         {field + "=a;" + field + "=b", form},
+		"JSON":              {`{"` + field + `":"000000"}`, "application/json"},
+		"form as JSON":      {field + "=000000", "application/json"},
+		"plain":             {field + "=000000", "text/plain"},
+		"no type":           {field + "=000000", ""},
+		"other charset":     {field + "=000000", form + "; charset=utf-16"},
+		"multipart":         {"--x\r\nContent-Disposition: form-data; name=\"" + field + "\"\r\n\r\n000000\r\n--x--\r\n", "multipart/form-data; boundary=x"},
+		"broken multipart":  {"--x", "multipart/form-data"},
+		"thousands of keys": {strings.Repeat("a=&", 9000) + field + "=0", form},
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		people := cast(s)
+		fields := []string{"code", "name", "email"}
+		for _, who := range people {
+			before := snapshot(s)
+			for _, r := range routes(http.MethodPost) {
+				for _, field := range fields {
+					for what, body := range badBodies(field) {
+						h := who.PostHeader()
+						h.Set("Content-Type", body[1])
+						if body[1] == "" {
+							h.Del("Content-Type")
+						}
+						began := time.Now()
+						p := who.Fork().Send(Request{Method: http.MethodPost, Target: r.Path, Header: h, Body: body[0]})
+						refused(t, r, who.kind+", "+r.Path+", "+field+", "+what, p)
+						if took := time.Since(began); took > 20*time.Second {
+							t.Errorf("%s, %s: took %v", r.Path, what, took)
+						}
+					}
+				}
+			}
+			if diff := changed(before, snapshot(s)); diff != "" {
+				t.Errorf("bad input of %s changed:\n%s", who.kind, diff)
+			}
+		}
+	})
+}
+
+// refused is a 4xx that says what to do, or the way to where somebody who may not be here belongs.
+func refused(t *testing.T, r web.Route, what string, p *Page) {
+	t.Helper()
+	switch {
+	case p.Status == http.StatusSeeOther && r.Access != "anyone" && r.Access != "outside":
+		if to := p.Location; to != "/sign-in" && to != "/account/2fa/set-up" && !strings.HasPrefix(to, "/step-up") {
+			t.Errorf("%s: leads to %s", what, to)
+		}
+	case p.Status < 400 || p.Status >= 500:
+		t.Errorf("%s: %d %s", what, p.Status, p.Location)
+	case p.Alert() == "" || p.Title() == "":
+		t.Errorf("%s: %d says nothing", what, p.Status)
+	}
+}
+
+// TestBadFields sends every field empty, missing, long and odd, alone and with all others: no fault, no session.
+func TestBadFields(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		odd := []string{
+			"", " ", "\t\r\n", strings.Repeat("9", 60000), "𝟙𝟚𝟛𝟜𝟝𝟞", "-1", "1e309", "NaN", "' OR ''='", "<script>alert(1)</script>",
+			"{{.}}", "${jndi:x}", "\u202e\u200d", "../../x", "a\r\nSet-Cookie: session=x", "%s%n",
+		}
+		for _, who := range cast(s) {
+			authenticators := len(s.Query("SELECT id FROM authenticators"))
+			for _, r := range routes(http.MethodPost) {
+				for _, value := range odd {
+					all := url.Values{}
+					for _, name := range fieldNames {
+						all.Set(name, value)
+					}
+					if len(all.Encode()) > 60000 {
+						all = url.Values{"code": {value}}
+					}
+					for _, values := range []url.Values{all, {"code": {value}}, {"name": {value}}, {"email": {value}, "password": {value}}} {
+						w := who.Fork()
+						p := w.PostValues(r.Path, values)
+						if p.Status >= 500 {
+							t.Errorf("%s, %s %.80q: %d", who.kind, r.Path, values, p.Status)
+						}
+						if strings.Contains(p.Body, "<script>alert") || len(p.Header.Values("Set-Cookie")) > 3 {
+							t.Errorf("%s, %s: injected %.80q", who.kind, r.Path, value)
+						}
+						if names := sessionCookies(p); len(names) > 0 && strings.HasPrefix(r.Path, "/sign-in") {
+							t.Errorf("%s, %s %.80q: sets %v", who.kind, r.Path, values, names)
+						}
+					}
+				}
+			}
+			if n := len(s.Query("SELECT id FROM authenticators")); n != authenticators {
+				t.Errorf("%s: %d authenticators, before %d", who.kind, n, authenticators)
+			}
+		}
+		if strings.Contains(s.Logged(), "level=ERROR") {
+			t.Errorf("faults:\n%s", grep(s.Logged(), "level=ERROR"))
+		}
+	})
+}
+
+// grep returns the lines that hold a text.
+func grep(all, what string) string {
+	var lines []string
+	for line := range strings.Lines(all) {
+		if strings.Contains(line, what) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// TestI56_NoMassAssignment sends every form all columns of the user beside its own fields.
+func TestI56_NoMassAssignment(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		ben := member(s, "ben")
+		v := s.Visitor()
+		v.SignIn(ben)
+		extra := url.Values{}
+		for name, value := range map[string]string{
+			"role": "owner", "state": "active", "two_factor": "1", "workspace": "x", "workspace_id": "x", "id": s.Owner.ID, "user_id": s.Owner.ID,
+			"user": s.Owner.ID, "address": "eve@evil.example", "epoch": "99", "must_set_up": "0", "password_hash": "x", "admin": "true",
+			"Role": "owner", "is_admin": "1", "user[role]": "owner", "secret": "JBSWY3DPEHPK3PXP", "key": "JBSWY3DPEHPK3PXP", "step": "done",
+		} {
+			extra.Set(name, value)
+		}
+		before := s.Query("SELECT id, workspace_id, address, role, state FROM users ORDER BY id")
+		for _, r := range routes(http.MethodPost) {
+			if r.Access != "outside" && !strings.Contains(r.Path, "sign-out") {
+				v.Fork().PostValues(r.Path, extra)
+			}
+		}
+		extra.Set("name", "Pixel")
+		extra.Set("email", ben.Address)
+		v.PostValues("/account/2fa/set-up", extra)
+		v.Follow()
+		if key := v.Page.Key(); key == "" || key == "JBSWY3DPEHPK3PXP" {
+			t.Errorf("the key is %q: %d %s", key, v.Page.Status, v.Page.Alert())
+		}
+		if diff := changed(lines(before), lines(s.Query("SELECT id, workspace_id, address, role, state FROM users ORDER BY id"))); diff != "" {
+			t.Errorf("fields that no form has changed people:\n%s", diff)
+		}
+	})
+}
+
+func lines(rows [][]string) string {
+	var all []string
+	for _, row := range rows {
+		all = append(all, strings.Join(row, " "))
+	}
+	return strings.Join(all, "\n")
+}
