@@ -27,9 +27,9 @@ import (
 	"embed"
 	"fmt"
 	"io/fs"
+	"reflect"
 	"runtime"
 	"strings"
-	"sync"
 )
 
 //go:embed migrations
@@ -38,8 +38,7 @@ var migrationFiles embed.FS
 // Store is a database, open. It may be used by any number of goroutines, and the same database may be open in other
 // processes (a command beside the server, other nodes on one PostgreSQL).
 type Store struct {
-	engine  engine
-	writing nesting
+	engine engine
 }
 
 // engine is what differs between the two databases.
@@ -95,46 +94,24 @@ func (s *Store) read(ctx context.Context, fn func(*tx) error) error {
 // ctx counts until fn begins; from then on fn runs to its end, whatever becomes of ctx. fn may run more than once, as
 // a transaction that met another is tried again, so it changes nothing but the database and variables it sets anew.
 // A write inside a write gets ErrNested.
+//
+//go:noinline
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
-	id := goroutineID()
-	if !s.writing.enter(id) {
-		return ErrNested
-	}
-	defer s.writing.leave(id)
 	return s.engine.write(ctx, fn)
 }
 
-// nesting remembers which goroutines are inside write. Without it a write inside a write would wait for itself for
-// ever. The goroutine tells, because fn has no context of its own that an inner call could be told by.
-type nesting struct {
-	mu     sync.Mutex
-	inside map[string]struct{}
-}
-
-func (n *nesting) enter(id string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if _, ok := n.inside[id]; ok {
-		return false
+// insideWrite tells whether a write was begun inside a write, by the frames of write on this goroutine's stack: fn has no
+// context of its own that could tell. It takes some microseconds, so that an engine asks only where a write inside a
+// write would wait for itself.
+func insideWrite() bool {
+	var stack [256]uintptr
+	n := 0
+	for _, pc := range stack[:runtime.Callers(2, stack[:])] {
+		if f := runtime.FuncForPC(pc - 1); f != nil && f.Entry() == writeEntry {
+			n++
+		}
 	}
-	if n.inside == nil {
-		n.inside = make(map[string]struct{})
-	}
-	n.inside[id] = struct{}{}
-	return true
+	return n > 1
 }
 
-func (n *nesting) leave(id string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	delete(n.inside, id)
-}
-
-// goroutineID is the number in "goroutine 123 [running]:", the one name of a goroutine that Go gives.
-func goroutineID() string {
-	var buf [40]byte
-	n := runtime.Stack(buf[:], false)
-	id := string(buf[len("goroutine "):n])
-	id, _, _ = strings.Cut(id, " ")
-	return id
-}
+var writeEntry = runtime.FuncForPC(reflect.ValueOf((*Store).write).Pointer()).Entry()

@@ -114,6 +114,9 @@ func (d *postgres) take(ctx context.Context, pool *pgxpool.Pool) (*postgresConn,
 }
 
 func (d *postgres) write(ctx context.Context, fn func(*tx) error) error {
+	if insideWrite() {
+		return ErrNested
+	}
 	for attempt := 1; ; attempt++ {
 		again, err := d.attempt(ctx, fn)
 		if !again || attempt == postgresAttempts {

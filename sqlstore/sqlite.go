@@ -291,16 +291,16 @@ func (d *sqlite) takeTurn(ctx context.Context) error {
 	ready := make(chan struct{})
 	d.queue = append(d.queue, ready)
 	d.mu.Unlock()
+	if insideWrite() && d.withdraw(ready) {
+		return ErrNested
+	}
 	select {
 	case <-ready:
 	case <-ctx.Done():
-		d.mu.Lock()
-		if i := slices.Index(d.queue, ready); i >= 0 {
-			d.queue = slices.Delete(d.queue, i, i+1)
-			d.mu.Unlock()
+		if d.withdraw(ready) {
 			return ctx.Err()
 		}
-		d.mu.Unlock() // it has become ours in the same moment: join sees ctx
+		// The turn has become ours in the same moment: join sees ctx.
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -308,6 +308,17 @@ func (d *sqlite) takeTurn(ctx context.Context) error {
 		return ErrClosed
 	}
 	return nil
+}
+
+// withdraw leaves the queue; false when the turn was handed over already.
+func (d *sqlite) withdraw(ready chan struct{}) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	i := slices.Index(d.queue, ready)
+	if i >= 0 {
+		d.queue = slices.Delete(d.queue, i, i+1)
+	}
+	return i >= 0
 }
 
 // leave hands the turn to the next in the queue; without one, or when the group is large enough, it commits first.
