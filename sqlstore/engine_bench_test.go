@@ -176,3 +176,20 @@ func write(b *testing.B, s *sqlstore.Store, i int) {
 		b.Error(err)
 	}
 }
+
+func BenchmarkOpen(b *testing.B) {
+	for name, url := range map[string]string{"sqlite": sqliteFile(b), "postgres": sallyporttest.Postgres(b)} {
+		open(b, url)
+		b.Run(name, func(b *testing.B) {
+			for range b.N {
+				s, err := sqlstore.OpenWith(b.Context(), url, schema)
+				if err == nil {
+					err = s.Close()
+				}
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
