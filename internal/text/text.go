@@ -32,8 +32,8 @@ type Message struct {
 }
 
 // Say makes a message. Values come in pairs, name then value: Say("Hello <bdi>{name}</bdi>", "name", user.Name).
-// A value may be a string, a number, a time (shown by [Lang.Time]), another Message, or template.HTML, which alone is
-// not escaped.
+// A value may be a string, a number, a time (shown by [Lang.Time]; in HTML a script shows it in the browser's own zone),
+// another Message, or template.HTML, which alone is not escaped.
 func Say(key Key, values ...any) Message {
 	return Message{key: key, values: values}
 }
@@ -182,6 +182,8 @@ func (l *Lang) htmlValue(v any) string {
 		return string(l.HTML(v))
 	case template.HTML:
 		return string(v)
+	case time.Time:
+		return `<time datetime="` + v.UTC().Format(time.RFC3339) + `" data-local>` + html.EscapeString(l.Time(v)) + `</time>`
 	}
 	return html.EscapeString(l.textValue(v))
 }

@@ -65,7 +65,7 @@ func TestTimes(t *testing.T) {
 	if got, want := text.English.Time(at), "3 February 2026, 04:05 UTC"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got, want := text.English.HTML(text.Say("Since {at}", "at", at)), "Since 3 February 2026, 04:05 UTC"; string(got) != want {
+	if got, want := text.English.HTML(text.Say("Since {at}", "at", at)), `Since <time datetime="2026-02-03T04:05:06Z" data-local>3 February 2026, 04:05 UTC</time>`; string(got) != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -76,8 +76,17 @@ func setUpTitle(r *http.Request) text.Message {
 	return text.Say("Set up two-factor authentication")
 }
 
+// setUpSteps is how many steps there are: recovery codes follow the first authenticator alone.
+func setUpSteps(r *http.Request) int {
+	if u, _ := by(r).User(); u.TwoFactor && !inSignInPages(r) {
+		return 3
+	}
+	return 4
+}
+
 type setUpNamePage struct {
 	page
+	Steps               int
 	Name, App, Replaces string
 	Apps                []option
 	Change              bool
@@ -87,7 +96,7 @@ type setUpNamePage struct {
 
 func (s *site) newSetUpNamePage(r *http.Request, f form, old []sallyport.Authenticator) *setUpNamePage {
 	v := &setUpNamePage{
-		page: page{Title: setUpTitle(r)}, Apps: s.appOptions(), Change: r.URL.Path == changePath,
+		page: page{Title: setUpTitle(r)}, Steps: setUpSteps(r), Apps: s.appOptions(), Change: r.URL.Path == changePath,
 		Name: f.get("name"), App: f.get("app"), Replaces: f.get("replaces"),
 	}
 	v.All = v.Change && len(old) == 0
@@ -134,7 +143,7 @@ func (s *site) setUpName(w http.ResponseWriter, r *http.Request, f form, wrong e
 type setUpScanPage struct {
 	page
 	sallyport.SetUp
-	Change  bool
+	Steps   int
 	Issuer  string
 	Groups  string // the key in groups of four
 	Link    template.URL
@@ -153,7 +162,7 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 		return err
 	}
 	v := &setUpScanPage{
-		page: page{Title: setUpTitle(r)}, SetUp: d, QR: qr, Change: r.URL.Path == changePath, Restart: r.URL.Path,
+		page: page{Title: setUpTitle(r)}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: r.URL.Path,
 		Issuer: by(r).Workspace().Issuer(), Groups: otp.Group(d.Key.Reveal()), Link: template.URL(d.URI.Reveal()),
 	}
 	if wrong != nil {
