@@ -1,6 +1,7 @@
 package sallyport
 
 import (
+	"context"
 	"maps"
 	"slices"
 	"time"
@@ -34,3 +35,8 @@ func WriteNotice(kind string, w Workspace, base string, u User, to string, at ti
 
 // MailWait is the wait after so many failed attempts.
 func MailWait(attempts int) time.Duration { return mailWait(attempts) }
+
+// QueueNotice queues a mail to a user, as a verb does.
+func (s *Service) QueueNotice(ctx context.Context, by Caller, u User, kind string, facts map[string]any) error {
+	return s.write(ctx, func(tx Tx) error { return s.notify(tx, by, u, kind, facts) })
+}

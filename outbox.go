@@ -135,12 +135,8 @@ func (s *Service) mailQueued() {
 	}
 }
 
-// deliver sends mail until ctx ends: what this node queues at once, everything else when it is due. Without a Mailer
-// mail waits.
+// deliver sends mail until ctx ends: what this node queues at once, everything else when it is due.
 func (s *Service) deliver(ctx context.Context) {
-	if s.Mailer == nil {
-		return
-	}
 	tick := time.NewTicker(mailPoll)
 	defer tick.Stop()
 	for {
@@ -162,8 +158,11 @@ func (s *Service) deliver(ctx context.Context) {
 
 // Deliver makes one attempt for each of at most ten mails that are due, side by side, and returns how many it took.
 // Run calls it. A mail has at most one lease at a time, over all nodes, and what became of it is noted under that lease:
-// nothing is sent twice within one, and a mail whose node died is taken again after it.
+// nothing is sent twice within one, and a mail whose node died is taken again after it. Without a Mailer it takes none.
 func (s *Service) Deliver(ctx context.Context) (int, error) {
+	if s.Mailer == nil {
+		return 0, nil
+	}
 	var mails []Mail
 	now, lease := s.Now(), rand.Text()
 	err := s.Store.Write(ctx, func(tx Tx) (err error) {
