@@ -183,7 +183,7 @@ func (a *actor) mayDisable(by Caller) error {
 	case !a.TwoFactor:
 		return ErrTwoFactorOff
 	case a.session.Restricted():
-		return ErrNotAllowed
+		return ErrRestricted
 	case !a.PasswordLong:
 		return ErrPasswordShort
 	}
@@ -223,6 +223,9 @@ func (s *Service) disable(tx Tx, by Caller, me *actor) (Secret, error) {
 		}
 	}
 	if err := tx.ClearTries(me.Workspace, me.ID, bucketAuthenticator); err != nil {
+		return "", err
+	}
+	if err := s.putRecoveryCodes(tx, &me.User, nil); err != nil {
 		return "", err
 	}
 	me.TwoFactor, me.TwoFactorSince = false, time.Time{}

@@ -269,7 +269,7 @@ func (n need) judge(u User, ses Session, p Policy, now time.Time) error {
 		return ErrSetUpRequired
 	}
 	if n.strong && ses.Restricted() {
-		return ErrNotAllowed
+		return ErrRestricted
 	}
 	if (n.fresh || n.strong) && !fresh(u, ses.Proofs, n.strong, now) {
 		return ErrStepUp

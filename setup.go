@@ -68,10 +68,12 @@ type holder struct {
 	id      string
 	session *actor
 	signIn  *SignIn
+	codes   []Secret // made with the first authenticator
 }
 
-// hold runs fn for whoever may set up an authenticator now: a session, or the sign-in whose next step it is.
-func (s *Service) hold(ctx context.Context, by Caller, n need, fn func(Tx, *holder) error) error {
+// hold runs fn for whoever may set up an authenticator now: a session, or the sign-in whose
+// next step is the one given.
+func (s *Service) hold(ctx context.Context, by Caller, step Step, n need, fn func(Tx, *holder) error) error {
 	if by.session != nil {
 		n.forced = true
 		return s.act(ctx, by, n, func(tx Tx, me *actor) error {
@@ -83,7 +85,7 @@ func (s *Service) hold(ctx context.Context, by Caller, n need, fn func(Tx, *hold
 		if err != nil {
 			return err
 		}
-		if next(si, u, by.policy, s.Now()) != StepSetUp {
+		if next(si, u, by.policy, s.Now()) != step {
 			return ErrOtherStep
 		}
 		return fn(tx, &holder{User: u, id: si.ID, signIn: &si})
@@ -100,7 +102,7 @@ var (
 // MaySetUp reports whether the caller may start to set up one more authenticator now; its errors are those of
 // StartSetUp.
 func (s *Service) MaySetUp(ctx context.Context, by Caller) error {
-	return s.hold(ctx, by, adding, func(tx Tx, h *holder) error { return s.room(tx, h) })
+	return s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error { return s.room(tx, h) })
 }
 
 // StartSetUp makes a new key for one more authenticator app, with a name, and keeps it as a draft. An earlier draft
@@ -110,7 +112,7 @@ func (s *Service) StartSetUp(ctx context.Context, by Caller, name string) error 
 	if err != nil {
 		return err
 	}
-	return s.hold(ctx, by, adding, func(tx Tx, h *holder) error {
+	return s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error {
 		if err := s.room(tx, h); err != nil {
 			return err
 		}
@@ -130,7 +132,7 @@ func (s *Service) room(tx Tx, h *holder) error {
 // Replaceable returns the authenticators among which the caller chooses the one that a new one replaces; none, when
 // there is no choice, because all of them will go. Its errors are those of StartChange.
 func (s *Service) Replaceable(ctx context.Context, by Caller) (all []Authenticator, err error) {
-	err = s.hold(ctx, by, changing, func(tx Tx, h *holder) error {
+	err = s.hold(ctx, by, StepSetUp, changing, func(tx Tx, h *holder) error {
 		all, err = s.replaceable(tx, h)
 		return err
 	})
@@ -160,7 +162,7 @@ func (s *Service) StartChange(ctx context.Context, by Caller, name, replaces str
 	if err != nil {
 		return err
 	}
-	return s.hold(ctx, by, changing, func(tx Tx, h *holder) error {
+	return s.hold(ctx, by, StepSetUp, changing, func(tx Tx, h *holder) error {
 		all, err := s.replaceable(tx, h)
 		if err != nil {
 			return err
@@ -193,7 +195,7 @@ func (s *Service) putDraft(tx Tx, h *holder, name, replaces string) error {
 // SetUp returns the draft in hand, or ErrNoDraft.
 func (s *Service) SetUp(ctx context.Context, by Caller) (SetUp, error) {
 	var v SetUp
-	err := s.hold(ctx, by, need{}, func(tx Tx, h *holder) error {
+	err := s.hold(ctx, by, StepSetUp, need{}, func(tx Tx, h *holder) error {
 		d, secret, err := s.draft(tx, by, h)
 		if err != nil {
 			return err
@@ -269,7 +271,7 @@ func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code strin
 		return Passage{}, ErrCodeMalformed
 	}
 	var p Passage
-	err := s.hold(ctx, by, need{}, func(tx Tx, h *holder) error {
+	err := s.hold(ctx, by, StepSetUp, need{}, func(tx Tx, h *holder) error {
 		d, secret, err := s.draft(tx, by, h)
 		if err != nil {
 			return err
@@ -285,17 +287,25 @@ func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code strin
 		if err := s.enrol(tx, by, h, d, secret, step); err != nil {
 			return err
 		}
-		if h.signIn != nil {
-			p, err = s.advance(tx, by, *h.signIn, h.User)
+		if p, err = s.goOn(tx, by, h); err != nil || len(h.codes) == 0 {
 			return err
 		}
-		h.session.User = h.User
-		h.session.session.Proofs = h.session.session.Proofs.With(ByAuthenticator, now)
-		p.Step = StepDone
-		p.Session, err = h.session.endOthers(tx)
+		p.RecoveryCodes = h.codes
+		p.RecoveryShown, err = s.sealShown(h.User, h.id, h.codes)
 		return err
 	})
 	return p, err
+}
+
+// goOn moves the session or sign-in in hand over to the user as the new authenticator has left them.
+func (s *Service) goOn(tx Tx, by Caller, h *holder) (Passage, error) {
+	if h.signIn != nil {
+		return s.advance(tx, by, *h.signIn, h.User)
+	}
+	h.session.User = h.User
+	h.session.session.Proofs = h.session.session.Proofs.With(ByAuthenticator, h.session.now)
+	token, err := h.session.endOthers(tx)
+	return Passage{Step: StepDone, Session: token}, err
 }
 
 // firstCode returns the time step of the code that confirms a draft. No budget is charged: whoever tries holds the
@@ -357,13 +367,17 @@ func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed
 	case !h.TwoFactor:
 		kind = "two_factor.enabled"
 		h.TwoFactor, h.TwoFactorSince, h.MustSetUp = true, a.CreatedAt, false
+		var err error
+		if h.codes, err = s.makeRecoveryCodes(tx, by, &h.User); err != nil {
+			return err
+		}
 	case changed:
 		kind = "authenticator.changed"
 	}
 	if h.signIn != nil {
 		h.signIn.Proofs = h.signIn.Proofs.With(ByAuthenticator, a.CreatedAt)
 		h.Epoch++
-		h.signIn.Epoch = h.Epoch
+		h.signIn.Epoch, h.signIn.Enrolled, h.signIn.ExpiresAt = h.Epoch, true, a.CreatedAt.Add(SignInLimit)
 		if err := tx.SaveUser(h.User); err != nil {
 			return err
 		}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/fold"
-	"github.com/sallyport-2fa/sallyport/internal/otp"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -23,6 +22,7 @@ type SignIn struct {
 	Door      Door
 	Parked    string // request of a door that waits for the end, or empty
 	Wrong     int    // codes
+	Enrolled  bool   // it set up two-factor authentication
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
@@ -34,7 +34,7 @@ const SignInLimit = 10 * time.Minute
 type SignInTx interface {
 	InsertSignIn(SignIn) error
 	SignIn(workspace, user, id string) (SignIn, bool, error)
-	// SaveSignIn replaces hash, epoch, proofs and wrong.
+	// SaveSignIn replaces hash, epoch, proofs, wrong, enrolled and when it expires.
 	SaveSignIn(SignIn) error
 	// DeleteSignIn ends it; of concurrent calls exactly one gets true.
 	DeleteSignIn(workspace, user, id string) (bool, error)
@@ -48,6 +48,7 @@ const (
 	StepChoosePassword Step = "choose_password" // in place of a temporary one
 	StepCode           Step = "code"            // a second factor
 	StepSetUp          Step = "set_up"          // two-factor authentication is required, and not set up
+	StepRecoveryCodes  Step = "recovery_codes"  // saving those that set-up made
 	StepDone           Step = "done"            // a session
 )
 
@@ -63,6 +64,8 @@ func next(si SignIn, u User, p Policy, now time.Time) Step {
 		return StepCode
 	case p.Forces(u, now):
 		return StepSetUp
+	case si.Enrolled && u.RecoveryUnsaved():
+		return StepRecoveryCodes
 	}
 	return StepDone
 }
@@ -74,6 +77,10 @@ type Passage struct {
 	Session Secret // with StepDone
 	Browser Secret // of the known device; empty: as it is
 	Trust   Secret // of the trusted device; empty: as it is
+
+	Restricted    bool     // the session began with a recovery code
+	RecoveryCodes []Secret // a new set, as people are shown it
+	RecoveryShown Secret   // the same, sealed for the browser that is to show it
 }
 
 // Outcomes of signing in.
@@ -116,7 +123,7 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	if by.address.IsValid() {
 		ses.Address = by.address.String()
 	}
-	p := Passage{Step: StepDone}
+	p := Passage{Step: StepDone, Restricted: ses.Restricted()}
 	p.Session, ses.Hash = newToken(u.ID, ses.ID)
 	if err := tx.InsertSession(ses); err != nil {
 		return Passage{}, err
@@ -227,16 +234,17 @@ func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 	return c, err
 }
 
-// AnswerCode takes the code of an authenticator, and makes the browser a trusted device if it is told to and the policy
-// allows it. A wrong one is ErrCodeWrong, a used one ErrCodeUsed; a spent budget
-// is ErrCodesDelayed or ErrCodesLocked.
+// AnswerCode takes a second factor: the code of an authenticator or a recovery code, told apart by their shapes. With an
+// authenticator's it makes the browser a trusted device, if it is told to and the policy allows it. A wrong one is
+// ErrCodeWrong or ErrRecoveryWrong, a used one ErrCodeUsed or ErrRecoveryUsed; a spent budget is ErrCodesDelayed,
+// ErrCodesLocked or ErrRecoveryLimit.
 func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust bool) (Passage, error) {
-	digits, ok := otp.Normalise(code)
-	if !ok {
-		return Passage{}, ErrCodeMalformed
+	given, err := readAnswer(code)
+	if err != nil {
+		return Passage{}, err
 	}
 	var p Passage
-	err := s.write(ctx, func(tx Tx) error {
+	err = s.write(ctx, func(tx Tx) error {
 		si, u, err := s.signIn(tx, by)
 		if err != nil {
 			return err
@@ -244,18 +252,12 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 		if next(si, u, by.policy, s.Now()) != StepCode {
 			return ErrOtherStep
 		}
-		t, err := s.codeTries(tx, by, u)
+		method, err := s.checkAnswer(tx, by, &u, given, &si)
 		if err != nil {
 			return err
 		}
-		if err := s.checkCode(tx, by, u, t, digits, &si); err != nil {
-			return err
-		}
-		si.Proofs = si.Proofs.With(ByAuthenticator, s.Now())
-		if err := s.forgiveCodes(tx, t, si.Wrong); err != nil {
-			return err
-		}
-		if p, err = s.advance(tx, by, si, u); err != nil || !trust {
+		si.Proofs = si.Proofs.With(method, s.Now())
+		if p, err = s.advance(tx, by, si, u); err != nil || !trust || method != ByAuthenticator {
 			return err
 		}
 		if p.Browser != "" {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/sallyport-2fa/sallyport/internal/otp"
 	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
@@ -16,26 +15,20 @@ var (
 	ErrOtherFactor      = &Error{Kind: Conflict, Code: "other_factor", Text: text.Say("Confirm with a code from your authenticator app.")}
 )
 
-// StepUpCode takes a code of an authenticator from somebody who is signed in, as fresh proof. It returns the
-// session's new value. The budget is that of signing in.
+// StepUpCode takes a code of an authenticator, or a recovery code, from somebody who is signed in, as fresh proof. It
+// returns the session's new value. The budget is that of signing in.
 func (s *Service) StepUpCode(ctx context.Context, by Caller, code string) (Secret, error) {
-	digits, ok := otp.Normalise(code)
-	if !ok {
-		return "", ErrCodeMalformed
+	given, err := readAnswer(code)
+	if err != nil {
+		return "", err
 	}
 	var token Secret
-	err := s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
-		t, err := s.codeTries(tx, by, me.User)
+	err = s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
+		method, err := s.checkAnswer(tx, by, &me.User, given, nil)
 		if err != nil {
 			return err
 		}
-		if err := s.checkCode(tx, by, me.User, t, digits, nil); err != nil {
-			return err
-		}
-		if err := s.forgiveCodes(tx, t, 0); err != nil {
-			return err
-		}
-		token, err = s.stepUp(tx, by, me, ByAuthenticator)
+		token, err = s.stepUp(tx, by, me, method)
 		return err
 	})
 	return token, err

@@ -26,6 +26,7 @@ type Tx interface {
 	SessionTx
 	AuthenticatorTx
 	DraftTx
+	RecoveryTx
 	BrowserTx
 	DeviceTx
 	LinkTx

@@ -66,6 +66,8 @@ type User struct {
 	MustSetUp       bool // reset by an administrator: must set up at the next sign-in, also where it is optional
 	SetUpCodeHash   []byte
 	SetUpCodeEnds   time.Time
+	RecoveryCount   int // of the set when it was made
+	RecoveryLeft    int // of them not used, or replaced
 	RecoveryMadeAt  time.Time
 	RecoverySavedAt time.Time // the tick "I have saved these recovery codes"
 

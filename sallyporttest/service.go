@@ -183,6 +183,13 @@ func (e *Env) Enrol(p *Person, name string) *Client {
 	passage, err = e.ConfirmSetUp(ctx, by(), "", p.Code(e.Clock.Now()))
 	e.Check(err)
 	b.Keep(passage)
+	p.RecoveryCodes = nil
+	for _, c := range passage.RecoveryCodes {
+		p.RecoveryCodes = append(p.RecoveryCodes, c.Reveal())
+	}
+	passage, err = e.SaveRecoveryCodes(ctx, by())
+	e.Check(err)
+	b.Keep(passage)
 	e.Clock.Advance(time.Minute)
 	return b
 }

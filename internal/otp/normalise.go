@@ -21,7 +21,7 @@ func Normalise(input string) (code string, ok bool) {
 				return "", false
 			}
 			digits = append(digits, '0'+digitValue(r))
-		case !ignored(r):
+		case !Ignored(r):
 			return "", false
 		}
 	}
@@ -41,10 +41,10 @@ func digitValue(r rune) byte {
 	return byte(n % 10)
 }
 
-// ignored tells the characters that carry nothing: spaces and line ends, dashes, and those that are not drawn (zero
+// Ignored tells the characters that carry nothing: spaces and line ends, dashes, and those that are not drawn (zero
 // width, bidirectional marks, byte order mark, variation selectors, soft hyphen). Control characters such as NUL are
 // not among them.
-func ignored(r rune) bool {
+func Ignored(r rune) bool {
 	return unicode.In(r, unicode.White_Space, unicode.Dash, unicode.Cf,
 		unicode.Other_Default_Ignorable_Code_Point, unicode.Variation_Selector) &&
 		!unicode.Is(unicode.Prepended_Concatenation_Mark, r) // Arabic number signs and their like are Cf, but drawn

@@ -42,6 +42,8 @@ type twoFactorPage struct {
 	Restricted     bool // the session began with a recovery code
 	Since          time.Time
 	Authenticators []sallyport.Authenticator
+	User           sallyport.User
+	Rolling        bool // recovery codes can be shown again
 }
 
 func (s *site) twoFactor(w http.ResponseWriter, r *http.Request) error {
@@ -57,5 +59,6 @@ func (s *site) twoFactor(w http.ResponseWriter, r *http.Request) error {
 		page: page{Title: text.Say("Two-factor authentication"), Wide: true}, Tabs: accountTabs("/account/2fa"),
 		State: c.Policy().TwoFactorState(u, now), Required: c.Policy().Required(u, now), Restricted: ses.Restricted(),
 		Since: u.TwoFactorSince, Authenticators: all,
+		User: u, Rolling: c.Policy().RecoveryCodeMode == sallyport.RecoveryRolling,
 	})
 }

@@ -15,6 +15,8 @@ var notices = map[string]text.Message{
 	"saved":                 text.Say("Saved."),
 	"device-removed":        text.Say("The device is no longer trusted. It will be asked for a code at its next sign-in."),
 	"devices-removed":       text.Say("No device is trusted any more."),
+	"codes-made":            text.Say("New recovery codes were made. The old ones no longer work."),
+	"codes-saved":           text.Say("Your recovery codes are saved."),
 	"signed-out":            text.Say("You are signed out."),
 	"disabled":              text.Say("Two-factor authentication is disabled."),
 	"authenticator-added":   text.Say("The authenticator app is added. Either one signs you in now."),

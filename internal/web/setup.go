@@ -115,8 +115,11 @@ func (s *site) setUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if q.get("step") == "scan" {
+	switch q.get("step") {
+	case "scan":
 		return s.scan(w, r, nil)
+	case "codes":
+		return s.showCodes(w, r, nil)
 	}
 	return s.setUpName(w, r, s.filled(r), nil)
 }
@@ -171,14 +174,21 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 	return s.render(w, r, http.StatusOK, "set-up-scan", v)
 }
 
-// setUpPost takes the first page, or the code that confirms the draft.
+// setUpPost takes the first page, the code that confirms the draft, or the tick that the recovery codes are saved.
 func (s *site) setUpPost(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err != nil {
 		return err
 	}
-	if f.has("code") {
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
+	switch {
+	case f.has("code"):
 		return s.confirmSetUp(w, r, f)
+	case f.has("saved") || q.get("step") == "codes":
+		return s.saveCodes(w, r, f)
 	}
 	if r.URL.Path == changePath {
 		err = s.service.StartChange(r.Context(), by(r), s.nameOf(f), f.get("replaces"))
@@ -209,6 +219,9 @@ func (s *site) confirmSetUp(w http.ResponseWriter, r *http.Request, f form) erro
 		return s.beforeSetUp(w, r, err)
 	}
 	s.keep(w, p)
+	if p.RecoveryShown != "" {
+		return s.done(w, r, r.URL.Path+"?step=codes", "")
+	}
 	notice := "enabled"
 	if u, _ := by(r).User(); u.TwoFactor && !inSignInPages(r) {
 		notice = "authenticator-added"

@@ -11,15 +11,19 @@ import (
 
 // stepPaths is where each step of a sign-in stands.
 var stepPaths = map[sallyport.Step]string{
-	sallyport.StepPassword: "/sign-in",
-	sallyport.StepCode:     "/sign-in/2fa",
-	sallyport.StepSetUp:    "/sign-in/set-up",
-	sallyport.StepDone:     "/",
+	sallyport.StepPassword:      "/sign-in",
+	sallyport.StepCode:          "/sign-in/2fa",
+	sallyport.StepSetUp:         "/sign-in/set-up",
+	sallyport.StepRecoveryCodes: "/sign-in/set-up?step=codes",
+	sallyport.StepDone:          "/",
 }
 
-// goOn leads to where a sign-in is now.
+// goOn leads to where a sign-in is now. A session that began with a recovery code is led to a new authenticator.
 func (s *site) goOn(w http.ResponseWriter, r *http.Request, p sallyport.Passage) error {
 	s.keep(w, p)
+	if p.Restricted {
+		return s.done(w, r, changePath, "")
+	}
 	return s.done(w, r, stepPaths[p.Step], "")
 }
 
@@ -75,8 +79,20 @@ type challengePage struct {
 	sallyport.Challenge
 }
 
-// challengeFor shows the page that asks for a code, with what is wrong with the one given, if anything.
-func (s *site) challengeFor(w http.ResponseWriter, r *http.Request, wrong error) error {
+// ask is one of the two pages that ask for a second factor. Their fields take the same: what was typed tells by its
+// shape whether it is the code of an authenticator or a recovery code.
+type ask struct {
+	page, field string
+	title       text.Message
+}
+
+var (
+	askCode     = ask{"challenge", "code", text.Say("Enter your code")}
+	askRecovery = ask{"challenge-recovery", "recovery_code", text.Say("Enter a recovery code")}
+)
+
+// challengeFor shows a page that asks for a second factor, with what is wrong with the one given, if anything.
+func (s *site) challengeFor(w http.ResponseWriter, r *http.Request, a ask, wrong error) error {
 	c, err := s.service.Challenge(r.Context(), by(r))
 	if err != nil {
 		return err
@@ -84,30 +100,43 @@ func (s *site) challengeFor(w http.ResponseWriter, r *http.Request, wrong error)
 	if c.Step != sallyport.StepCode {
 		return s.done(w, r, stepPaths[c.Step], "")
 	}
-	v := &challengePage{page: page{Title: text.Say("Enter your code")}, Challenge: c}
+	v := &challengePage{page: page{Title: a.title}, Challenge: c}
 	if wrong != nil {
-		return s.again(w, r, "challenge", v, wrong)
+		return s.again(w, r, a.page, v, atField(wrong, a.field))
 	}
-	return s.render(w, r, http.StatusOK, "challenge", v)
+	return s.render(w, r, http.StatusOK, a.page, v)
 }
 
-func (s *site) challenge(w http.ResponseWriter, r *http.Request) error {
-	return s.challengeFor(w, r, nil)
-}
-
-func (s *site) challengePost(w http.ResponseWriter, r *http.Request) error {
-	f, err := readForm(w, r)
-	if err != nil {
+// atField says what is wrong at the field into which it was typed.
+func atField(err error, field string) error {
+	var e *sallyport.Error
+	if !errors.As(err, &e) || e.Field == "" {
 		return err
 	}
-	p, err := s.service.AnswerCode(r.Context(), by(r), f.get("code"), f.ticked("trust"))
-	if err == nil {
-		return s.goOn(w, r, p)
+	moved := *e
+	moved.Field = field
+	return &moved
+}
+
+func (s *site) challenge(a ask) handler {
+	return func(w http.ResponseWriter, r *http.Request) error { return s.challengeFor(w, r, a, nil) }
+}
+
+func (s *site) challengePost(a ask) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		f, err := readForm(w, r)
+		if err != nil {
+			return err
+		}
+		p, err := s.service.AnswerCode(r.Context(), by(r), f.get(a.field), f.ticked("trust"))
+		if err == nil {
+			return s.goOn(w, r, p)
+		}
+		if errors.Is(err, sallyport.ErrOtherStep) || errors.Is(err, sallyport.ErrSignInEnded) {
+			return s.inSignIn(w, r, err)
+		}
+		return s.challengeFor(w, r, a, err)
 	}
-	if errors.Is(err, sallyport.ErrOtherStep) || errors.Is(err, sallyport.ErrSignInEnded) {
-		return s.inSignIn(w, r, err)
-	}
-	return s.challengeFor(w, r, err)
 }
 
 type signOutPage struct{ page }

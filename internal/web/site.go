@@ -107,6 +107,7 @@ func (s *site) frame(r *http.Request) frame {
 	f := frame{Brand: c.Workspace().Issuer()}
 	if u, ok := c.User(); ok {
 		f.Person = &person{Name: u.Name, Email: u.Address}
+		f.Banners = s.recoveryBanners(r, u)
 	}
 	return f
 }
@@ -119,6 +120,9 @@ func (s *site) keep(w http.ResponseWriter, p sallyport.Passage) {
 	if p.Session != "" {
 		s.edge.SetCookie(w, edge.SessionCookie, p.Session.Reveal(), sallyport.SessionLimit)
 		s.edge.ClearCookie(w, edge.SignInCookie)
+	}
+	if p.RecoveryShown != "" {
+		s.edge.SetCookie(w, codesCookie, p.RecoveryShown.Reveal(), sallyport.RecoveryShownLimit)
 	}
 	if p.Trust != "" {
 		s.edge.SetCookie(w, edge.TrustCookie, p.Trust.Reveal(), trustLimit)

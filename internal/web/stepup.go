@@ -144,6 +144,12 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("code"))
 	}
 	if err != nil {
+		if field := "code"; v.TwoFactor {
+			if v.Recovery {
+				field = "recovery_code"
+			}
+			err = atField(err, field)
+		}
 		return s.again(w, r, "step-up", v, err)
 	}
 	s.keep(w, sallyport.Passage{Session: token})

@@ -57,6 +57,8 @@ CREATE TABLE users (
   must_set_up INTEGER NOT NULL DEFAULT 0,
   set_up_code_hash BLOB,
   set_up_code_ends INTEGER NOT NULL DEFAULT 0,
+  recovery_count INTEGER NOT NULL DEFAULT 0,
+  recovery_left INTEGER NOT NULL DEFAULT 0,
   recovery_made_at INTEGER NOT NULL DEFAULT 0,
   recovery_saved_at INTEGER NOT NULL DEFAULT 0,
   last_sign_in_at INTEGER NOT NULL DEFAULT 0,
@@ -160,6 +162,7 @@ CREATE TABLE sign_ins (
   door TEXT NOT NULL,
   parked TEXT NOT NULL DEFAULT '',
   wrong INTEGER NOT NULL DEFAULT 0,
+  enrolled INTEGER NOT NULL DEFAULT 0, -- it set up two-factor authentication
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, user_id, id),

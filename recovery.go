@@ -1,0 +1,460 @@
+package sallyport
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// RecoveryCode is one of a user's recovery codes as it is kept: it stands in for the authenticator, once.
+type RecoveryCode struct {
+	Workspace string
+	User      string
+	Hash      []byte // SHA-256 of its 25 characters: no key has a part in it, so that it works when the keyset is lost
+	Position  int    // in the set
+	Sealed    []byte // the characters, where the policy shows them again; else nil
+	UsedAt    time.Time
+}
+
+// RecoveryTx is the storage of recovery codes.
+type RecoveryTx interface {
+	// RecoveryCodes returns a user's whole set by position, used codes too.
+	RecoveryCodes(workspace, user string) ([]RecoveryCode, error)
+	// SpendRecoveryCode puts next in the place of the unused code with this hash: another code, or the same one
+	// marked as used. Of concurrent calls for one code exactly one gets true (I09).
+	SpendRecoveryCode(hash []byte, next RecoveryCode) (bool, error)
+	// PutRecoveryCodes puts a set in the place of the one that the user had. An empty set leaves the user without.
+	PutRecoveryCodes(workspace, user string, set []RecoveryCode) error
+}
+
+// RecoveryShownLimit is how long a browser can show a new set again before the tick that it is saved.
+const RecoveryShownLimit = 10 * time.Minute
+
+// recoveryLow is how many codes are left when their user is warned, where used ones are not replaced.
+const recoveryLow = 2
+
+// Outcomes of recovery codes.
+var (
+	ErrRecoveryWrong   = invalid("recovery_code", "recovery_code_wrong", text.Say("This recovery code is not right. Compare it with the ones you saved: only the newest set works, and each code works once."))
+	ErrRecoveryUsed    = invalid("recovery_code", "recovery_code_used", text.Say("This recovery code was already used. Use another one."))
+	ErrRecoveryLimit   = &Error{Kind: TooMany, Code: "too_many_recovery_codes", Text: text.Say("There were too many wrong recovery codes. Try again later."), Field: "recovery_code"}
+	ErrAnswerMalformed = invalid("recovery_code", "recovery_code_malformed", text.Say("A recovery code has 25 letters and digits, without the letter U, such as <code>7KQ2M-4XN9P-WT3HV-DC8RJ-5TZB2</code>."))
+	ErrCodesNotShown   = &Error{Kind: Gone, Code: "recovery_codes_not_shown", Text: text.Say("These recovery codes cannot be shown again. Make new ones if you have not saved them.")}
+	ErrNotSaved        = invalid("saved", "recovery_codes_not_saved", text.Say("Save the recovery codes, then tick the box."))
+	ErrRestricted      = &Error{Kind: Denied, Code: "session_restricted", Text: text.Say(`You signed in with a recovery code, so this is not possible yet. <a href="/account/2fa/change">Set up a new authenticator app</a> first.`)}
+)
+
+// recoveryAlphabet is Crockford's base 32: no I, L, O and U, which are taken for others or make words.
+const recoveryAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+
+const (
+	recoveryLength = 25 // characters of 5 bits: 125 bits
+	recoveryGroup  = 5
+	maxRecovery    = 256 // bytes that are looked at
+)
+
+// newRecoveryCode returns 25 random characters.
+func newRecoveryCode() string {
+	var b [16]byte
+	rand.Read(b[:])
+	return base32.NewEncoding(recoveryAlphabet).EncodeToString(b[:])[:recoveryLength]
+}
+
+// groupRecovery returns the characters as people are shown them: XXXXX-XXXXX-XXXXX-XXXXX-XXXXX.
+func groupRecovery(code string) string {
+	var b strings.Builder
+	for i, c := range code {
+		if i > 0 && i%recoveryGroup == 0 {
+			b.WriteByte('-')
+		}
+		b.WriteRune(c)
+	}
+	return b.String()
+}
+
+// parseRecovery returns the 25 characters that a person meant: in any case, wide or not, with spaces, dashes and
+// invisible characters anywhere, O for 0 and I or L for 1.
+func parseRecovery(input string) (code string, ok bool) {
+	if len(input) > maxRecovery {
+		return "", false
+	}
+	var b strings.Builder
+	for _, r := range input {
+		if r >= '！' && r <= '～' {
+			r -= '！' - '!'
+		}
+		if otp.Ignored(r) {
+			continue
+		}
+		if r >= 'a' && r <= 'z' {
+			r -= 'a' - 'A'
+		}
+		switch r {
+		case 'O':
+			r = '0'
+		case 'I', 'L':
+			r = '1'
+		}
+		if b.Len() == recoveryLength || !strings.ContainsRune(recoveryAlphabet, r) {
+			return "", false
+		}
+		b.WriteRune(r)
+	}
+	return b.String(), b.Len() == recoveryLength
+}
+
+func hashRecovery(code string) []byte {
+	h := sha256.Sum256([]byte(code))
+	return h[:]
+}
+
+func (c RecoveryCode) ad() seal.AD {
+	return seal.AD{Purpose: "recovery", Workspace: c.Workspace, User: c.User, Row: hex.EncodeToString(c.Hash)}
+}
+
+// mintRecovery makes a code for a place in a user's set, as it is kept and as its user sees it.
+func (s *Service) mintRecovery(u User, p Policy, position int) (RecoveryCode, Secret, error) {
+	code := newRecoveryCode()
+	c := RecoveryCode{Workspace: u.Workspace, User: u.ID, Hash: hashRecovery(code), Position: position}
+	var err error
+	if p.RecoveryCodeMode == RecoveryRolling {
+		c.Sealed, err = s.Keys.Seal([]byte(code), c.ad())
+	}
+	return c, Secret(groupRecovery(code)), err
+}
+
+// makeRecoveryCodes gives the user a full new set in the place of any other: the old codes are dead with the commit.
+// The caller saves the user.
+func (s *Service) makeRecoveryCodes(tx Tx, by Caller, u *User) ([]Secret, error) {
+	set := make([]RecoveryCode, by.policy.RecoveryCodeCount)
+	shown := make([]Secret, len(set))
+	for i := range set {
+		var err error
+		if set[i], shown[i], err = s.mintRecovery(*u, by.policy, i+1); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.putRecoveryCodes(tx, u, set); err != nil {
+		return nil, err
+	}
+	return shown, s.record(tx, by.as(*u), "recovery_codes.made", u.ID, Done, map[string]string{"count": strconv.Itoa(len(set))})
+}
+
+// putRecoveryCodes replaces the user's set; with an empty one the user has none. The caller saves the user.
+func (s *Service) putRecoveryCodes(tx Tx, u *User, set []RecoveryCode) error {
+	u.RecoveryCount, u.RecoveryLeft = len(set), len(set)
+	u.RecoveryMadeAt, u.RecoverySavedAt = time.Time{}, time.Time{}
+	if len(set) > 0 {
+		u.RecoveryMadeAt = s.Now()
+	}
+	return tx.PutRecoveryCodes(u.Workspace, u.ID, set)
+}
+
+// answer is what somebody typed as a second factor: the code of an authenticator or a recovery code, told apart by
+// their shapes, in whichever field it was typed.
+type answer struct {
+	digits   string
+	recovery string
+}
+
+// readAnswer tells which it is. Something that has letters is taken for an attempt at a recovery code.
+func readAnswer(input string) (answer, error) {
+	if digits, ok := otp.Normalise(input); ok {
+		return answer{digits: digits}, nil
+	}
+	if code, ok := parseRecovery(input); ok {
+		return answer{recovery: code}, nil
+	}
+	if strings.ContainsFunc(input, isLetter) {
+		return answer{}, ErrAnswerMalformed
+	}
+	return answer{}, ErrCodeMalformed
+}
+
+func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }
+
+// checkAnswer takes a second factor from the user, whose row is taken, and returns which it was. The sign-in, where
+// there is one, counts its wrong codes.
+func (s *Service) checkAnswer(tx Tx, by Caller, u *User, a answer, si *SignIn) (Method, error) {
+	if a.recovery != "" {
+		return ByRecoveryCode, s.useRecoveryCode(tx, by, u, a.recovery)
+	}
+	t, err := s.codeTries(tx, by, *u)
+	if err != nil {
+		return "", err
+	}
+	if err := s.checkCode(tx, by, *u, t, a.digits, si); err != nil {
+		return "", err
+	}
+	wrong := 0
+	if si != nil {
+		wrong = si.Wrong
+	}
+	return ByAuthenticator, s.forgiveCodes(tx, t, wrong)
+}
+
+// useRecoveryCode spends a recovery code, or charges a wrong one. One that passes lets unknown clients give codes
+// again.
+func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error {
+	now := s.Now()
+	b, err := s.budgets(tx, *u)
+	if err != nil {
+		return err
+	}
+	tries := b.of(bucketRecovery)
+	if wait := recoveryRule.wait(tries, now); wait > 0 {
+		return ErrRecoveryLimit.after(wait)
+	}
+	set, err := tx.RecoveryCodes(u.Workspace, u.ID)
+	if err != nil {
+		return err
+	}
+	hash := hashRecovery(code)
+	for _, c := range set {
+		if !bytes.Equal(c.Hash, hash) {
+			continue
+		}
+		if spent, err := s.spendRecovery(tx, by, u, c); err != nil || spent {
+			return err
+		}
+		if err := s.record(tx, by.as(*u), "recovery_code.used_twice", u.ID, Refused, nil); err != nil {
+			return err
+		}
+		return keep(ErrRecoveryUsed)
+	}
+	tries = recoveryRule.charge(tries, now)
+	if err := tx.SaveTries(tries); err != nil {
+		return err
+	}
+	if tries.Count == codesWrongNotice {
+		if err := s.notify(tx, by, *u, "codes.wrong", nil); err != nil {
+			return err
+		}
+	}
+	if err := s.record(tx, by.as(*u), "recovery_code.wrong", u.ID, Refused, nil); err != nil {
+		return err
+	}
+	return keep(ErrRecoveryWrong)
+}
+
+// spendRecovery uses a code up, and tells its user how many are left. Where the policy shows codes again, another one
+// takes its place.
+func (s *Service) spendRecovery(tx Tx, by Caller, u *User, c RecoveryCode) (bool, error) {
+	next := c
+	next.Sealed, next.UsedAt = nil, s.Now()
+	left := u.RecoveryLeft - 1
+	if by.policy.RecoveryCodeMode == RecoveryRolling {
+		var err error
+		if next, _, err = s.mintRecovery(*u, by.policy, c.Position); err != nil {
+			return false, err
+		}
+		left++
+	}
+	spent, err := tx.SpendRecoveryCode(c.Hash, next)
+	if err != nil || !spent {
+		return false, err
+	}
+	u.RecoveryLeft = left
+	if err := tx.SaveUser(*u); err != nil {
+		return false, err
+	}
+	if err := tx.ClearTries(u.Workspace, u.ID, bucketCode); err != nil {
+		return false, err
+	}
+	facts := map[string]any{"left": u.RecoveryLeft, "low": u.RecoveryLow(by.policy)}
+	if err := s.notify(tx, by, *u, "recovery_code.used", facts); err != nil {
+		return false, err
+	}
+	return true, s.record(tx, by.as(*u), "recovery_code.used", u.ID, Done, map[string]string{"left": strconv.Itoa(u.RecoveryLeft)})
+}
+
+// RecoveryLow reports whether so few recovery codes are left that the user should make new ones.
+func (u User) RecoveryLow(p Policy) bool {
+	return u.TwoFactor && p.RecoveryCodeMode == RecoveryOnce && u.RecoveryLeft <= recoveryLow
+}
+
+// RecoveryUnsaved reports whether the user has a set and has not ticked that it is saved.
+func (u User) RecoveryUnsaved() bool {
+	return !u.RecoveryMadeAt.IsZero() && u.RecoverySavedAt.IsZero()
+}
+
+// RecoverySet is a user's recovery codes as pages show them.
+type RecoverySet struct {
+	User
+	Codes  []Secret // in groups, as a person types them; none where they cannot be shown
+	Hidden int      // how many more there are that cannot be shown
+	Mode   string   // RecoveryRolling or RecoveryOnce
+}
+
+// RecoveryCodes returns the set of who is signed in, with the codes where the policy shows them again. It wants a
+// fresh code of an authenticator.
+func (s *Service) RecoveryCodes(ctx context.Context, by Caller) (RecoverySet, error) {
+	var v RecoverySet
+	err := s.act(ctx, by, need{strong: true}, func(tx Tx, me *actor) error {
+		if !me.TwoFactor {
+			return ErrTwoFactorOff
+		}
+		v = RecoverySet{User: me.User, Mode: by.policy.RecoveryCodeMode, Hidden: me.RecoveryLeft}
+		if v.Mode != RecoveryRolling {
+			return nil
+		}
+		set, err := tx.RecoveryCodes(me.Workspace, me.ID)
+		if err != nil {
+			return err
+		}
+		for _, c := range set {
+			if c.Sealed == nil {
+				continue
+			}
+			code, err := s.Keys.Open(c.Sealed, c.ad())
+			if err != nil {
+				s.Log.Error("a recovery code cannot be read", "workspace", me.Workspace, "user", me.ID)
+				continue
+			}
+			v.Codes = append(v.Codes, Secret(groupRecovery(string(code))))
+		}
+		v.Hidden -= len(v.Codes)
+		if len(v.Codes) == 0 {
+			return nil
+		}
+		return s.record(tx, by, "recovery_codes.shown", me.ID, Done, nil)
+	})
+	return v, err
+}
+
+// MayRegenerateRecoveryCodes reports whether the caller may make a new set now; its errors are those of
+// RegenerateRecoveryCodes.
+func (s *Service) MayRegenerateRecoveryCodes(ctx context.Context, by Caller) error {
+	return s.act(ctx, by, need{strong: true}, func(_ Tx, me *actor) error {
+		if !me.TwoFactor {
+			return ErrTwoFactorOff
+		}
+		return nil
+	})
+}
+
+// RegenerateRecoveryCodes makes a full new set; the old codes stop working in the same instant. It wants a fresh code
+// of an authenticator.
+func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (Passage, error) {
+	var p Passage
+	err := s.act(ctx, by, need{strong: true}, func(tx Tx, me *actor) error {
+		if !me.TwoFactor {
+			return ErrTwoFactorOff
+		}
+		codes, err := s.makeRecoveryCodes(tx, by, &me.User)
+		if err != nil {
+			return err
+		}
+		if err := tx.SaveUser(me.User); err != nil {
+			return err
+		}
+		p = Passage{Step: StepDone, RecoveryCodes: codes}
+		if p.RecoveryShown, err = s.sealShown(me.User, me.session.ID, codes); err != nil {
+			return err
+		}
+		return s.notify(tx, by, me.User, "recovery_codes.made", nil)
+	})
+	return p, err
+}
+
+// SaveRecoveryCodes takes the tick "I have saved these recovery codes". In a sign-in it is the last step.
+func (s *Service) SaveRecoveryCodes(ctx context.Context, by Caller) (Passage, error) {
+	var p Passage
+	err := s.hold(ctx, by, StepRecoveryCodes, need{}, func(tx Tx, h *holder) error {
+		if h.session != nil && h.session.session.Restricted() {
+			return ErrRestricted
+		}
+		if h.RecoveryUnsaved() {
+			h.RecoverySavedAt = s.Now()
+			if err := tx.SaveUser(h.User); err != nil {
+				return err
+			}
+			if err := s.record(tx, by.as(h.User), "recovery_codes.saved", h.User.ID, Done, nil); err != nil {
+				return err
+			}
+		}
+		p = Passage{Step: StepDone}
+		if h.signIn == nil {
+			return nil
+		}
+		var err error
+		p, err = s.advance(tx, by, *h.signIn, h.User)
+		return err
+	})
+	return p, err
+}
+
+// A new set is shown on a page of its own, after a redirect. In between the browser holds it, sealed: the database
+// may have no more than hashes.
+
+func shownAD(u User, holder string) seal.AD {
+	return seal.AD{Purpose: "recovery shown", Workspace: u.Workspace, User: u.ID, Row: holder}
+}
+
+// sealShown returns what the browser is to hold of a new set, for its holder alone.
+func (s *Service) sealShown(u User, holder string, codes []Secret) (Secret, error) {
+	var b strings.Builder
+	b.WriteString(strconv.FormatInt(s.Now().UnixMilli(), 10))
+	for _, c := range codes {
+		b.WriteByte(' ')
+		b.WriteString(c.Reveal())
+	}
+	sealed, err := s.Keys.Seal([]byte(b.String()), shownAD(u, holder))
+	return Secret(hex.EncodeToString(sealed)), err
+}
+
+// ShownRecoveryCodes returns a new set out of what the browser holds of it, for RecoveryShownLimit: a code that was
+// used or replaced meanwhile is not among them. Without any it is ErrCodesNotShown.
+func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, held Secret) (RecoverySet, error) {
+	var v RecoverySet
+	err := s.hold(ctx, by, StepRecoveryCodes, need{}, func(tx Tx, h *holder) error {
+		sealed, err := hex.DecodeString(held.Reveal())
+		if err != nil {
+			return ErrCodesNotShown
+		}
+		plain, err := s.Keys.Open(sealed, shownAD(h.User, h.id))
+		if err != nil {
+			return ErrCodesNotShown
+		}
+		at, codes, _ := strings.Cut(string(plain), " ")
+		made, err := strconv.ParseInt(at, 10, 64)
+		if err != nil || s.Now().Sub(time.UnixMilli(made)) >= RecoveryShownLimit {
+			return ErrCodesNotShown
+		}
+		set, err := tx.RecoveryCodes(h.Workspace, h.User.ID)
+		if err != nil {
+			return err
+		}
+		v = RecoverySet{User: h.User, Mode: by.policy.RecoveryCodeMode}
+		for shown := range strings.SplitSeq(codes, " ") {
+			if code, ok := parseRecovery(shown); ok && unused(set, hashRecovery(code)) {
+				v.Codes = append(v.Codes, Secret(shown))
+			}
+		}
+		if len(v.Codes) == 0 {
+			return ErrCodesNotShown
+		}
+		v.Hidden = h.RecoveryLeft - len(v.Codes)
+		return nil
+	})
+	return v, err
+}
+
+func unused(set []RecoveryCode, hash []byte) bool {
+	for _, c := range set {
+		if bytes.Equal(c.Hash, hash) {
+			return c.UsedAt.IsZero()
+		}
+	}
+	return false
+}
