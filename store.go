@@ -1,6 +1,9 @@
 package sallyport
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // Store keeps everything. It has two methods, and every promise of the rules stands on them.
 //
@@ -34,5 +37,8 @@ type Tx interface {
 	EventTx
 	MailTx
 	PeopleTx
-	SweepTx
+
+	// Sweep deletes sessions, sign-ins, drafts and known devices that ended before the times given, and tries that
+	// nothing has touched for 31 days.
+	Sweep(now, browsers time.Time) error
 }

@@ -6,13 +6,6 @@ import (
 	"time"
 )
 
-// SweepTx removes what has ended.
-type SweepTx interface {
-	// Sweep deletes sessions, sign-ins, drafts and known devices that ended before the times given, and tries that
-	// nothing has touched for 31 days.
-	Sweep(now, browsers time.Time) error
-}
-
 // Sweep removes what has ended and counts nothing any more. What has ended is refused without it, too.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := s.Now()
