@@ -40,6 +40,11 @@ func main() {
 }
 
 func run(args []string) int {
+	for _, variable := range os.Environ() {
+		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "SALLYPORT_") && value == "" {
+			os.Unsetenv(name) // empty is what compose files make of a variable that is not set
+		}
+	}
 	parser, err := kong.New(&commands{},
 		kong.Name("sallyport"),
 		kong.Description("Two-factor sign-in for companies and for the software they sell. An option with a variable "+

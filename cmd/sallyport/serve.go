@@ -14,11 +14,13 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/mail"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 	"github.com/sallyport-2fa/sallyport/internal/web"
@@ -30,6 +32,8 @@ type serveCmd struct {
 	URL            string   `name:"url" env:"SALLYPORT_URL" placeholder:"URL" help:"Where browsers find the first workspace (default: http://localhost and the port of --listen)."`
 	TrustedProxies []string `env:"SALLYPORT_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of the proxies in front, whose X-Forwarded-For counts."`
 	MetricsListen  string   `env:"SALLYPORT_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port of the metrics, at /metrics (default: none)."`
+	Mail           string   `env:"SALLYPORT_MAIL" placeholder:"URL" help:"Mail server, smtp://user:password@host:587 or smtps:// (default: mail waits in the outbox, where administrators read invitations)."`
+	MailFrom       string   `env:"SALLYPORT_MAIL_FROM" placeholder:"ADDR" help:"E-mail address that mail comes from."`
 	TLSCert        string   `name:"tls-cert" env:"SALLYPORT_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, where no proxy does TLS."`
 	TLSKey         string   `name:"tls-key" env:"SALLYPORT_TLS_KEY" placeholder:"FILE" help:"Its private key in PEM."`
 }
@@ -47,6 +51,7 @@ type server struct {
 	tls      *tls.Config // nil: plain
 	edge     *edge.Edge
 	hasher   *passwd.Hasher
+	mailer   sallyport.Mailer // nil: none
 	log      *slog.Logger
 }
 
@@ -84,6 +89,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 func (c *serveCmd) prepare(level slog.Level) (s *server, err error) {
 	s = &server{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
 	if s.tls, err = c.loadTLS(); err != nil {
+		return nil, err
+	}
+	if s.mailer, err = c.mailServer(); err != nil {
 		return nil, err
 	}
 	proxies, err := parseNetworks(c.TrustedProxies)
@@ -128,7 +136,11 @@ func ownURL(l net.Listener, secure bool) string {
 }
 
 func listen(option, address string) (net.Listener, error) {
-	l, err := net.Listen("tcp", address)
+	_, _, err := net.SplitHostPort(address) // net.Listen takes an empty address as any
+	var l net.Listener
+	if err == nil {
+		l, err = net.Listen("tcp", address)
+	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
 		return nil, badUsage("%s %s: another program listens there already; stop it, or choose another port", option, address)
@@ -152,6 +164,20 @@ func (c *serveCmd) loadTLS() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
+func (c *serveCmd) mailServer() (sallyport.Mailer, error) {
+	if c.Mail == "" && c.MailFrom == "" {
+		return nil, nil
+	}
+	if c.Mail == "" || c.MailFrom == "" {
+		return nil, badUsage("--mail and --mail-from go together: name the mail server and the address that mail comes from")
+	}
+	server, err := mail.New(c.Mail, c.MailFrom)
+	if err != nil {
+		return nil, badUsage("--mail, --mail-from: %w", err)
+	}
+	return server.Send, nil
+}
+
 // parseNetworks reads networks; a plain address is a network of one.
 func parseNetworks(all []string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
@@ -171,7 +197,7 @@ func parseNetworks(all []string) ([]netip.Prefix, error) {
 
 // parts is what the server brings to a Service.
 func (s *server) parts(now func() time.Time) sallyport.Service {
-	return sallyport.Service{Now: now, Hasher: s.hasher, Log: s.log, URL: s.edge.Origin(s.edge.Host())}
+	return sallyport.Service{Now: now, Hasher: s.hasher, Log: s.log, URL: s.edge.Origin(s.edge.Host()), Mailer: s.mailer}
 }
 
 // untilTold ends when the process is told to stop. To be told more than once changes nothing: all there is to lose by
@@ -190,11 +216,11 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 	if wrap != nil {
 		handler = wrap(handler)
 	}
-	working := make(chan struct{})
-	go func() {
-		defer close(working)
-		service.Run(ctx)
-	}()
+	background, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	working.Go(func() { service.Run(background) })
+	defer working.Wait() // before the database is closed
+	defer cancel()
 	srv := edge.NewServer(handler, s.log)
 	srv.TLSConfig = s.tls
 	ended := make(chan error, 1)
@@ -208,12 +234,11 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 	case <-ctx.Done():
 	}
 	s.log.Info("stopping, after what is in flight")
-	limit, cancel := context.WithTimeout(context.Background(), shutdownLimit)
-	defer cancel()
+	limit, done := context.WithTimeout(context.Background(), shutdownLimit)
+	defer done()
 	if err := srv.Shutdown(limit); err != nil {
 		return fmt.Errorf("some requests did not finish within %v: %w", shutdownLimit, errors.Join(err, srv.Close()))
 	}
-	<-working
 	return nil
 }
 

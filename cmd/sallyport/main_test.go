@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"sallyport": main,
+		"http":      httpMain,
+	})
+}
+
+// TestScripts runs the commands as whoever administers a server types them, on both databases.
+func TestScripts(t *testing.T) {
+	for _, kind := range sallyporttest.Databases {
+		t.Run(kind, func(t *testing.T) {
+			testscript.Run(t, testscript.Params{
+				Dir:                 "testdata",
+				RequireExplicitExec: true,
+				RequireUniqueNames:  true,
+				Setup: func(e *testscript.Env) error {
+					if kind == "postgres" {
+						e.Setenv("SALLYPORT_DATABASE", sallyporttest.Postgres(t))
+						e.Setenv("OTHER_DATABASE", sallyporttest.Postgres(t))
+					}
+					e.Setenv("PASSWORD", sallyporttest.Password)
+					e.Setenv("PORT", freePort(t))
+					return nil
+				},
+				Condition: func(cond string) (bool, error) {
+					return cond == kind, nil
+				},
+				Cmds: map[string]func(*testscript.TestScript, bool, []string){
+					"code":   code,
+					"find":   find,
+					"listen": listenAt,
+				},
+			})
+		})
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	return port
+}
+
+// code runs a command and holds its exit code against the one given: code 2 COMMAND...
+func code(ts *testscript.TestScript, _ bool, args []string) {
+	got := 0
+	err := ts.Exec(args[1], args[2:]...)
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if args[0] != strconv.Itoa(got) {
+		ts.Fatalf("exit code %d, want %s", got, args[0])
+	}
+}
+
+// listenAt takes an address until the script ends: listen 127.0.0.1:PORT.
+func listenAt(ts *testscript.TestScript, _ bool, args []string) {
+	l, err := net.Listen("tcp", args[0])
+	ts.Check(err)
+	ts.Defer(func() { l.Close() })
+}
+
+// find waits until a file that another program writes holds what begins with a prefix, and keeps it, up to the next
+// white space, in a variable: find VARIABLE FILE PREFIX.
+func find(ts *testscript.TestScript, _ bool, args []string) {
+	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(5 * time.Millisecond) {
+		content, err := os.ReadFile(ts.MkAbs(args[1]))
+		if err != nil && !os.IsNotExist(err) {
+			ts.Fatalf("%v", err)
+		}
+		_, rest, found := strings.Cut(string(content), args[2])
+		if found && strings.ContainsAny(rest, " \n") {
+			ts.Setenv(args[0], args[2]+strings.Fields(rest)[0])
+			return
+		}
+	}
+	ts.Fatalf("%s does not come to hold %q", args[1], args[2])
+}
+
+// httpMain is a small client for scripts: http METHOD URL [FIELD=VALUE...] [Header:VALUE...]. It prints status, headers
+// and body, follows no redirect, and waits until the server is there.
+func httpMain() {
+	form, header := url.Values{}, http.Header{}
+	for _, arg := range os.Args[3:] {
+		if name, value, ok := strings.Cut(arg, "="); ok {
+			form.Set(name, value)
+		} else if name, value, ok := strings.Cut(arg, ":"); ok {
+			header.Set(name, value)
+		}
+	}
+	var answer *http.Response
+	var err error
+	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(5 * time.Millisecond) {
+		if answer, err = send(os.Args[1], os.Args[2], form, header); err == nil {
+			break
+		}
+	}
+	if err == nil {
+		fmt.Println(answer.Status)
+		answer.Header.Write(os.Stdout)
+		_, err = io.Copy(os.Stdout, answer.Body)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// send makes one request to a server on this machine, whatever the URL's host.
+func send(method, address string, form url.Values, header http.Header) (*http.Response, error) {
+	r, err := http.NewRequest(method, address, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, err
+	}
+	if method == http.MethodPost {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", r.URL.Scheme+"://"+r.URL.Host)
+	}
+	for name, values := range header {
+		r.Header[name] = values
+	}
+	return local(net.JoinHostPort("127.0.0.1", r.URL.Port())).RoundTrip(r)
+}
+
+// local takes every request to one address, whatever the host of its URL.
+func local(addr string) *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, network, addr)
+	}}
+}

@@ -1,0 +1,319 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// process is sallyport serve, running.
+type process struct {
+	t      *testing.T
+	cmd    *exec.Cmd
+	addr   string
+	out    bytes.Buffer
+	errs   bytes.Buffer
+	exited chan struct{}
+}
+
+// start runs sallyport with the arguments, listening at a port that nobody else has.
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, addr: "127.0.0.1:" + freePort(t), exited: make(chan struct{})}
+	p.cmd = exec.Command("sallyport", append([]string{"serve", "--listen", p.addr}, args...)...)
+	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.errs
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		p.cmd.Wait() // what it came to is in ProcessState
+		close(p.exited)
+	}()
+	t.Cleanup(func() {
+		p.cmd.Process.Kill() // may have ended
+		<-p.exited
+		if t.Failed() {
+			t.Logf("%s\n%s", p.cmd, &p.errs)
+		}
+	})
+	return p
+}
+
+// code waits for the process to end and gives its exit code; -1 is a signal.
+func (p *process) code() int {
+	<-p.exited
+	return p.cmd.ProcessState.ExitCode()
+}
+
+func (p *process) signal(s os.Signal) {
+	p.t.Helper()
+	if err := p.cmd.Process.Signal(s); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
+// ready waits until the process serves, and tells whether it does: it may have ended instead.
+func (p *process) ready() bool {
+	p.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		answer, err := http.Get("http://" + p.addr + "/readyz")
+		if err == nil {
+			answer.Body.Close()
+			return answer.StatusCode == http.StatusOK
+		}
+		select {
+		case <-p.exited:
+			return false
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+	p.t.Fatal("it neither serves nor ends")
+	return false
+}
+
+// visitor is a browser that takes every request to the process it is pointed at, whatever the URL says.
+type visitor struct {
+	t       *testing.T
+	url     string
+	cookies map[string]string
+}
+
+// get and post give status and body.
+func (v *visitor) get(at *process, path string) (int, string) {
+	return v.do(at, http.MethodGet, path, nil)
+}
+
+func (v *visitor) post(at *process, path string, form url.Values) (int, string) {
+	return v.do(at, http.MethodPost, path, form)
+}
+
+func (v *visitor) do(at *process, method, path string, form url.Values) (int, string) {
+	v.t.Helper()
+	r, err := http.NewRequest(method, v.url+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.Header.Set("Origin", v.url)
+	for name, value := range v.cookies {
+		r.AddCookie(&http.Cookie{Name: name, Value: value})
+	}
+	answer, err := local(at.addr).RoundTrip(r)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	for _, c := range answer.Cookies() {
+		v.cookies[c.Name] = c.Value
+		if c.MaxAge < 0 {
+			delete(v.cookies, c.Name)
+		}
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	return answer.StatusCode, string(body)
+}
+
+// installed makes an installation with an owner on each database, and gives the options that name it.
+func installed(t *testing.T, fn func(t *testing.T, options []string)) {
+	for _, kind := range sallyporttest.Databases {
+		t.Run(kind, func(t *testing.T) {
+			options := []string{"--data", filepath.Join(t.TempDir(), "data")}
+			if kind == "postgres" {
+				options = append(options, "--database", sallyporttest.Postgres(t))
+			}
+			cmd := exec.Command("sallyport", append([]string{"init", "--workspace", "Acme", "--email", "olive@acme.example"}, options...)...)
+			cmd.Stdin = strings.NewReader(sallyporttest.Password)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v\n%s", err, out)
+			}
+			fn(t, options)
+		})
+	}
+}
+
+func passwordForm() url.Values {
+	return url.Values{"email": {"olive@acme.example"}, "password": {sallyporttest.Password}}
+}
+
+var dataKey = regexp.MustCompile(`data-key data-value="([A-Z2-7]+)"`)
+
+// enrol signs in at a process and sets up an authenticator there. It returns its key and the code that this burnt.
+func (v *visitor) enrol(at *process) (secret []byte, burnt string) {
+	v.t.Helper()
+	v.expect(303)(v.post(at, "/sign-in", passwordForm()))
+	v.expect(303)(v.post(at, "/account/2fa/set-up", url.Values{"name": {"Pixel"}}))
+	body := v.expect(200)(v.get(at, "/account/2fa/set-up?step=scan"))
+	key := dataKey.FindStringSubmatch(body)
+	if key == nil {
+		v.t.Fatalf("there is no key on the page\n%s", body)
+	}
+	secret, err := otp.DecodeSecret(key[1])
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	burnt = code6(secret, 0)
+	v.expect(303)(v.post(at, "/account/2fa/set-up", url.Values{"code": {burnt}}))
+	return secret, burnt
+}
+
+// code6 is what the authenticator shows so many steps from now.
+func code6(secret []byte, ahead int64) string {
+	return otp.Default.Code(secret, otp.Default.Step(time.Now())+ahead)
+}
+
+// expect holds an answer's status against the one wanted, and gives the body.
+func (v *visitor) expect(want int) func(status int, body string) string {
+	return func(status int, body string) string {
+		v.t.Helper()
+		if status != want {
+			v.t.Fatalf("status %d, want %d\n%s", status, want, body)
+		}
+		return body
+	}
+}
+
+// What was consumed is on disk before the answer leaves: a code is burnt and a session is there after kill -9.
+func TestI10_KillDirectlyAfterTheAnswer(t *testing.T) {
+	installed(t, func(t *testing.T, options []string) {
+		p := start(t, options...)
+		p.ready()
+		v := &visitor{t, "http://" + strings.Replace(p.addr, "127.0.0.1", "localhost", 1), map[string]string{}}
+		secret, _ := v.enrol(p)
+
+		thief := &visitor{t, v.url, map[string]string{}}
+		v.cookies = map[string]string{}
+		v.expect(303)(v.post(p, "/sign-in", passwordForm()))
+		thief.expect(303)(thief.post(p, "/sign-in", passwordForm()))
+		code := code6(secret, 1) // that of now was burnt by the set-up
+		v.expect(303)(v.post(p, "/sign-in/2fa", url.Values{"code": {code}}))
+		p.signal(syscall.SIGKILL)
+		p.code()
+
+		again := start(t, append(options, "--url", v.url)...)
+		again.ready()
+		v.expect(200)(v.get(again, "/session"))
+		body := thief.expect(422)(thief.post(again, "/sign-in/2fa", url.Values{"code": {code}}))
+		if !strings.Contains(body, "already used") {
+			t.Errorf("a burnt code is not told from a wrong one\n%s", body)
+		}
+		thief.expect(401)(thief.get(again, "/session"))
+	})
+}
+
+// SIGTERM takes no new request, finishes the one in flight, and ends with 0.
+func TestSIGTERMFinishesWhatIsInFlight(t *testing.T) {
+	installed(t, func(t *testing.T, options []string) {
+		p := start(t, options...)
+		p.ready()
+		conn, err := net.Dial("tcp", p.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		host := strings.Replace(p.addr, "127.0.0.1", "localhost", 1)
+		body := passwordForm().Encode()
+		fmt.Fprintf(conn, "POST /sign-in HTTP/1.1\r\nHost: %s\r\nOrigin: http://%s\r\nContent-Type: application/x-www-form-urlencoded\r\n"+
+			"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", host, host, len(body))
+		answers := bufio.NewReader(conn)
+		if line, err := answers.ReadString('\n'); err != nil || !strings.Contains(line, "100 Continue") {
+			t.Fatalf("%q, %v", line, err)
+		}
+		if _, err := answers.ReadString('\n'); err != nil {
+			t.Fatal(err)
+		}
+
+		p.signal(syscall.SIGTERM) // the handler waits for the body
+		p.signal(syscall.SIGTERM) // once more changes nothing
+		for {
+			other, err := net.Dial("tcp", p.addr)
+			if errors.Is(err, syscall.ECONNREFUSED) {
+				break
+			}
+			if err == nil {
+				other.Close()
+			}
+		}
+		io.WriteString(conn, body)
+		answer, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if answer.StatusCode != http.StatusSeeOther {
+			t.Errorf("the request in flight got %s", answer.Status)
+		}
+		if code := p.code(); code != 0 {
+			t.Errorf("exit code %d, want 0", code)
+		}
+	})
+}
+
+// Of two nodes that start on an empty database with keysets of their own exactly one serves; the other refuses.
+func TestI50_TwoNodesOnAnEmptyDatabase(t *testing.T) {
+	database := sallyporttest.Postgres(t)
+	one := start(t, "--database", database, "--data", filepath.Join(t.TempDir(), "one"))
+	two := start(t, "--database", database, "--data", filepath.Join(t.TempDir(), "two"), "--url", "http://localhost:1")
+	first, second := one.ready(), two.ready()
+	if first == second {
+		t.Fatalf("one serves: %v, the other serves: %v", first, second)
+	}
+	loser := one
+	if first {
+		loser = two
+	}
+	if code := loser.code(); code != exitUsage {
+		t.Errorf("exit code %d, want %d", code, exitUsage)
+	}
+	if !strings.Contains(loser.errs.String(), "keyset") {
+		t.Errorf("it does not say why: %s", &loser.errs)
+	}
+}
+
+// Two nodes on one PostgreSQL and one keyset are one installation: what one node does the other knows.
+func TestTwoNodesAreOneInstallation(t *testing.T) {
+	dir, database := t.TempDir(), sallyporttest.Postgres(t)
+	one := start(t, "--database", database, "--data", dir)
+	one.ready()
+	v := &visitor{t, "http://" + strings.Replace(one.addr, "127.0.0.1", "localhost", 1), map[string]string{}}
+	two := start(t, "--database", database, "--keyset", filepath.Join(dir, "keyset.json"), "--url", v.url)
+	two.ready()
+	// The link that the younger node printed is the one that works.
+	_, link, found := strings.Cut(two.out.String(), v.url)
+	if !found {
+		t.Fatalf("no link was printed: %s", &two.out)
+	}
+	owner := passwordForm()
+	owner.Set("workspace", "Acme")
+	owner.Set("name", "Olive Owens")
+	v.expect(303)(v.post(one, strings.TrimSpace(link), owner))
+
+	secret, burnt := v.enrol(one)
+	v.expect(200)(v.get(two, "/session"))
+	v.expect(303)(v.post(two, "/sign-out", url.Values{}))
+	v.expect(303)(v.post(two, "/sign-in", passwordForm()))
+	v.expect(422)(v.post(two, "/sign-in/2fa", url.Values{"code": {burnt}}))
+	v.expect(303)(v.post(one, "/sign-in/2fa", url.Values{"code": {code6(secret, 1)}}))
+	copied := &visitor{t, v.url, map[string]string{"session": v.cookies["session"]}}
+	copied.expect(200)(copied.get(two, "/session"))
+	v.expect(303)(v.post(one, "/sign-out", url.Values{}))
+	copied.expect(401)(copied.get(two, "/session"))
+}
