@@ -56,7 +56,8 @@ func (s *Service) Users(ctx context.Context, by Caller, after string, limit int)
 }
 
 // Unlock empties a user's budgets of tries, of passwords and of codes from every client. An authenticator whose
-// codes are refused stays refused until it is set up anew.
+// codes are refused stays refused until it is set up anew. Where the clock was set back after an authenticator was used,
+// its codes are accepted again from the second time step from now on (I43).
 func (s *Service) Unlock(ctx context.Context, by Caller, address string) error {
 	if by.kind != "console" {
 		return ErrNotAllowed
@@ -75,6 +76,30 @@ func (s *Service) Unlock(ctx context.Context, by Caller, address string) error {
 		if err := tx.ClearTries(u.Workspace, u.ID, ""); err != nil {
 			return err
 		}
+		if err := s.unburn(tx, u); err != nil {
+			return err
+		}
 		return s.record(tx, by, "user.unlocked", u.ID, Done, nil)
 	})
+}
+
+// unburn lets codes be used again that lie in the future and count as burnt, because the clock was set back. The newest
+// of them that was used stays refused, and so does whatever is accepted now.
+func (s *Service) unburn(tx Tx, u User) error {
+	all, err := tx.Authenticators(u.Workspace, u.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		next := a.params().Step(s.Now()) + 1
+		if a.LastStep <= next {
+			continue
+		}
+		a.RefusedSteps = append(a.RefusedSteps, a.LastStep)
+		a.LastStep = next
+		if err := tx.SaveAuthenticator(a); err != nil {
+			return err
+		}
+	}
+	return nil
 }

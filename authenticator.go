@@ -36,7 +36,7 @@ type AuthenticatorTx interface {
 	// BurnStep keeps LastStep, LastUsedAt and LastUsedFrom, if the step kept is older: of concurrent calls for one
 	// step exactly one gets true (I08).
 	BurnStep(Authenticator) (bool, error)
-	// SaveAuthenticator replaces name, sealed secret and refused steps.
+	// SaveAuthenticator replaces name, sealed secret, last step and refused steps.
 	SaveAuthenticator(Authenticator) error
 	// DeleteAuthenticator removes one, and says whether it did. The user's last one it removes only if told so (I58).
 	DeleteAuthenticator(workspace, user, id string, last bool) (bool, error)

@@ -55,11 +55,14 @@ func (p Proofs) At(m Method) time.Time {
 // Has reports whether a method was given.
 func (p Proofs) Has(m Method) bool { return !p.At(m).IsZero() }
 
-// Within reports whether a method was given, at most d before now.
+// Within reports whether a method was given, at most d before now. A proof from the future is none: the clock was set
+// back since (I43). The clocks of two nodes may differ by less than clockSkew.
 func (p Proofs) Within(m Method, d time.Duration, now time.Time) bool {
 	at := p.At(m)
-	return !at.IsZero() && now.Sub(at) <= d
+	return !at.IsZero() && now.Sub(at) <= d && now.Sub(at) > -clockSkew
 }
+
+const clockSkew = 10 * time.Second
 
 // secondFactor is the method that stood for the second factor.
 func (p Proofs) secondFactor() Method {

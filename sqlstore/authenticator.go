@@ -61,8 +61,8 @@ func (t *tx) BurnStep(a sallyport.Authenticator) (bool, error) {
 }
 
 func (t *tx) SaveAuthenticator(a sallyport.Authenticator) error {
-	return t.exec(`UPDATE authenticators SET name = $4, secret = $5, refused_steps = $6 WHERE workspace_id = $1 AND user_id = $2 AND id = $3`,
-		a.Workspace, a.User, a.ID, a.Name, a.Secret, stepsText(a.RefusedSteps))
+	return t.exec(`UPDATE authenticators SET name = $4, secret = $5, refused_steps = $6, last_step = $7 WHERE workspace_id = $1 AND user_id = $2 AND id = $3`,
+		a.Workspace, a.User, a.ID, a.Name, a.Secret, stepsText(a.RefusedSteps), a.LastStep)
 }
 
 func (t *tx) DeleteAuthenticator(workspace, user, id string, last bool) (bool, error) {
