@@ -3,10 +3,12 @@ package sallyporttest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -30,18 +32,7 @@ func Axe(b *Browser) {
 	if err != nil {
 		b.t.Fatalf("axe-core: %v", err)
 	}
-	found, err := within(b, func(ctx context.Context) (string, error) {
-		if b.look.NoScript {
-			if err := b.allowScripts(ctx, true); err != nil {
-				return "", err
-			}
-			defer b.allowScripts(b.ctx, false)
-		}
-		if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](source+";0")); err != nil {
-			return "", err
-		}
-		return chromedp.Run(ctx, chromedp.Evaluate[string](axeRun, chromedp.EvalAwaitPromise))
-	})
+	found, err := b.runAxe(source)
 	if err != nil {
 		b.fail("axe-core: %v", err)
 	}
@@ -52,6 +43,23 @@ func Axe(b *Browser) {
 	if report != "" {
 		b.t.Errorf("axe-core, %s, %d pixels wide, dark %v:\n%s", b.URL(), b.look.Width, b.look.Dark, report)
 	}
+}
+
+// runAxe returns the violations as JSON. It may take its time, as it is work
+// for the processor and not a wait for the page.
+func (b *Browser) runAxe(source string) (found string, err error) {
+	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	defer cancel()
+	if b.look.NoScript {
+		if err := b.allowScripts(ctx, true); err != nil {
+			return "", err
+		}
+		defer func() { err = errors.Join(err, b.allowScripts(ctx, false)) }()
+	}
+	if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void](source)); err != nil {
+		return "", err
+	}
+	return chromedp.Run(ctx, chromedp.Evaluate[string](axeRun, chromedp.EvalAwaitPromise))
 }
 
 // axeReport makes readable what axe-core found; it is empty when that is

@@ -155,8 +155,12 @@ func theOne(ctx context.Context, nodes []*accessibility.Node) (found element, pr
 			return "", err
 		}
 		el := resolved.Object.ObjectID
-		if _, err := where(ctx, el); err != nil {
-			problem = err
+		at, err := call[point](ctx, el, "point")
+		if err != nil {
+			return "", err
+		}
+		if at.Problem != "" {
+			problem = errors.New(at.Problem)
 			continue
 		}
 		href, err := call[string](ctx, el, "href")
