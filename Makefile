@@ -42,3 +42,9 @@ race:
 .PHONY: fuzz
 fuzz:
 	$(stage) scripts/fuzz 3s
+
+# make bench measures against ceilings taken in the same run, and writes bench/out.json. It wants the machine for itself.
+.PHONY: bench
+bench:
+	scripts/prepare
+	go run ./bench

@@ -28,7 +28,7 @@ import (
 // or in PATH; without them the test fails.
 func Postgres(t testing.TB) (url string) {
 	t.Helper()
-	postgres.once.Do(func() { postgres.port, postgres.err = startPostgres() })
+	postgres.once.Do(func() { postgres.port, postgres.err = startPostgres("fsync=off", "shared_buffers=16MB") })
 	if postgres.err != nil {
 		t.Fatalf("PostgreSQL for tests: %v", postgres.err)
 	}
@@ -66,9 +66,16 @@ func administer(t testing.TB, sql string) {
 	}
 }
 
+// StartPostgres starts a server of this process's own, with the settings given, and returns the address of an empty
+// database on it. The server ends with the process.
+func StartPostgres(settings ...string) (url string, err error) {
+	port, err := startPostgres(settings...)
+	return postgresURL(port, "postgres"), err
+}
+
 // startPostgres initialises a database cluster in a folder of its own and starts a server on it. The shell is there to
 // wait for the server's end, which comes with this process's (Pdeathsig), and then to remove the folder.
-func startPostgres() (port int, err error) {
+func startPostgres(settings ...string) (port int, err error) {
 	initdb, err := postgresProgram("initdb")
 	if err != nil {
 		return 0, err
@@ -100,10 +107,13 @@ func startPostgres() (port int, err error) {
 		return 0, err
 	}
 	defer log.Close()
-	run := exec.Command("/bin/sh", "-c", `trap 'kill -INT $child' TERM; "$@" & child=$!; wait $child; wait $child; rm -rf "$0"`,
-		dir, server, "-D", data, "-p", strconv.Itoa(port),
-		"-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories=", "-c", "fsync=off",
-		"-c", "max_connections=200", "-c", "shared_buffers=16MB", "-c", "log_min_messages=fatal", "-c", "deadlock_timeout=50ms")
+	args := []string{"-c", `trap 'kill -INT $child' TERM; "$@" & child=$!; wait $child; wait $child; rm -rf "$0"`,
+		dir, server, "-D", data, "-p", strconv.Itoa(port)}
+	for _, setting := range append(settings, "listen_addresses=127.0.0.1", "unix_socket_directories=",
+		"max_connections=200", "log_min_messages=fatal", "deadlock_timeout=50ms") {
+		args = append(args, "-c", setting)
+	}
+	run := exec.Command("/bin/sh", args...)
 	run.SysProcAttr, run.Dir, run.Stdout, run.Stderr = attr, dir, log, log
 	if err := startTiedToProcess(run); err != nil {
 		return 0, err

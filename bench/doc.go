@@ -1,0 +1,12 @@
+// Bench measures the product against ceilings: what the same machine does, in the same minute, with a bare handler or
+// a bare password hash. Ratios are what counts: absolute figures drift with the machine.
+//
+//	main.go      what is measured, in which order, and the report
+//	seed.go      20,000 people, with passwords and authenticators
+//	server.go    the product as a process: start, memory, stop
+//	ceiling.go   the ceilings, each a process of its own
+//	driver.go    a browser reduced to what costs nothing
+//
+// The product is the built command with every default on; nothing is switched off for the measurement. After it the
+// events in the database are counted, and must agree with what the driver saw.
+package main

@@ -1,0 +1,290 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// pairs is how often figure and ceiling are measured in turn; the median of their ratios counts.
+const pairs = 5
+
+// loadedAfter is how long after the sign-ins the memory is looked at again.
+const loadedAfter = 3 * time.Minute
+
+func main() {
+	var err error
+	switch {
+	case len(os.Args) == 2 && os.Args[1] == "empty":
+		err = serveEmpty()
+	case len(os.Args) == 5 && os.Args[1] == "hash-rate":
+		err = hashRate(os.Args[2], os.Args[3], os.Args[4])
+	default:
+		err = run(context.Background())
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	dir, err := os.MkdirTemp("", "sallyport-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	binary := filepath.Join(dir, "sallyport")
+	if out, err := exec.Command("go", "build", "-o", binary, "./cmd/sallyport").CombinedOutput(); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	size, err := os.Stat(binary)
+	if err != nil {
+		return err
+	}
+	empty, err := startEmpty()
+	if err != nil {
+		return err
+	}
+	postgres, err := sallyporttest.StartPostgres("fsync=on", "shared_buffers=128MB")
+	if err != nil {
+		return err
+	}
+	r := report{}
+	r.add("binary", "", float64(size.Size())/1e6, "MB", 40)
+	var all []*bench
+	for _, kind := range []string{"sqlite", "postgres"} {
+		database := filepath.Join(dir, "sallyport.db")
+		if kind == "postgres" {
+			database = postgres
+		}
+		b := &bench{kind: kind, binary: binary, database: database, keyset: filepath.Join(dir, kind+".json"), empty: empty, report: &r}
+		if err := b.prepare(ctx); err != nil {
+			return fmt.Errorf("%s: %w", kind, err)
+		}
+		all = append(all, b)
+	}
+	for _, phase := range []func(*bench) error{(*bench).signIn, (*bench).secondStep, (*bench).sessionCheck, (*bench).memory, (*bench).finish} {
+		for _, b := range all {
+			if err := phase(b); err != nil {
+				return fmt.Errorf("%s: %w", b.kind, err)
+			}
+		}
+	}
+	return errors.Join(empty.stop(), r.write())
+}
+
+// bench is the measurement on one database.
+type bench struct {
+	kind, binary, database, keyset string
+	empty                          *process
+	report                         *report
+	world                          *world
+	server                         *process
+	sessions                       []string // cookies
+	completed                      int      // sign-ins, as the driver saw them
+	signedIn                       time.Time
+}
+
+func (b *bench) prepare(ctx context.Context) error {
+	host, err := freeHost()
+	if err != nil {
+		return err
+	}
+	if b.world, err = seed(ctx, b.database, b.keyset, "http://"+host); err != nil {
+		return err
+	}
+	b.server, _, err = startServer(b.binary, host, b.database, b.keyset)
+	if err != nil {
+		return err
+	}
+	time.Sleep(3 * time.Second) // what a start leaves behind is not idleness
+	mb, err := b.server.megabytes()
+	b.report.add("memory-idle", b.kind, mb, "MB", 30)
+	return err
+}
+
+// paired measures a figure and its ceiling in turn, and reports the medians.
+func (b *bench) paired(name, unit string, figure, ceiling func(i int) (float64, error)) error {
+	var values, ceilings, ratios []float64
+	for i := range pairs {
+		v, err := figure(i)
+		if err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		c, err := ceiling(i)
+		if err != nil {
+			return fmt.Errorf("%s, ceiling: %w", name, err)
+		}
+		values, ceilings, ratios = append(values, v), append(ceilings, c), append(ratios, v/c)
+	}
+	b.report.addRatio(name, b.kind, median(values), unit, median(ceilings), median(ratios))
+	return nil
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+// requests is the ceiling of everything that is one request.
+func (b *bench) requests(int) (float64, error) {
+	perSecond, _, err := rate(b.empty.host, 0, 1<<30, 1500*time.Millisecond, func(c *client, _ int) error {
+		_, err := c.get("/", "")
+		return err
+	})
+	return perSecond, err
+}
+
+// signIn is a person's whole way in: password, code, and a look at the session.
+func (b *bench) signIn() error {
+	next := 0
+	err := b.paired("sign-in", "1/s", func(int) (float64, error) {
+		perSecond, done, err := rate(b.server.host, next, signers, 4*time.Second, func(c *client, i int) error {
+			p := b.world.users[i]
+			a, err := c.post("/sign-in", "", "email="+p.address+"&password="+password)
+			if err = expect(a, err, 303, "sign-in"); err != nil {
+				return err
+			}
+			a, err = c.post("/sign-in/2fa", "sign-in="+a.cookies["sign-in"], "code="+p.code(otp.Default.Step(time.Now())))
+			if err = expect(a, err, 303, "session"); err != nil {
+				return err
+			}
+			a, err = c.get("/session", "session="+a.cookies["session"])
+			return expect(a, err, 200, "")
+		})
+		next += done + clients
+		b.completed += done
+		return perSecond, err
+	}, func(int) (float64, error) { return measureHash(b.world.stored, password, 4) })
+	b.signedIn = time.Now()
+	return err
+}
+
+// expect fails unless the answer has a status and sets a cookie, if one is named.
+func expect(a answer, err error, status int, cookie string) error {
+	if err == nil && (a.status != status || cookie != "" && a.cookies[cookie] == "") {
+		err = fmt.Errorf("%d %s, want %d and a cookie %q", a.status, a.location, status, cookie)
+	}
+	return err
+}
+
+// secondStep answers challenges that wait: the code is checked and burnt, the session made, the event written.
+func (b *bench) secondStep() error {
+	group := (people - signers) / 3
+	last := map[string]int64{}
+	return b.paired("second-step", "1/s", func(round int) (float64, error) {
+		from := signers + round%3*group
+		users := b.world.users[from : from+group]
+		cookies, err := b.world.challenges(context.Background(), users)
+		if err != nil {
+			return 0, err
+		}
+		codes := make([]string, len(users))
+		for i, p := range users {
+			step := max(otp.Default.Step(time.Now()), last[p.id]+1)
+			last[p.id], codes[i] = step, "code="+p.code(step)
+		}
+		sessions := make([]string, len(users))
+		perSecond, done, err := rate(b.server.host, 0, len(users), 20*time.Second, func(c *client, i int) error {
+			a, err := c.post("/sign-in/2fa", cookies[i], codes[i])
+			sessions[i] = "session=" + a.cookies["session"]
+			return expect(a, err, 303, "session")
+		})
+		b.sessions = sessions[:done]
+		b.completed += done
+		return perSecond, err
+	}, b.requests)
+}
+
+// sessionCheck asks who is signed in, with living sessions.
+func (b *bench) sessionCheck() error {
+	return b.paired("session-check", "1/s", func(int) (float64, error) {
+		perSecond, _, err := rate(b.server.host, 0, 1<<30, 1500*time.Millisecond, func(c *client, i int) error {
+			a, err := c.get("/session", b.sessions[i%len(b.sessions)])
+			return expect(a, err, 200, "")
+		})
+		return perSecond, err
+	}, b.requests)
+}
+
+func (b *bench) memory() error {
+	time.Sleep(time.Until(b.signedIn.Add(loadedAfter)))
+	mb, err := b.server.megabytes()
+	b.report.add("memory-loaded", b.kind, mb, "MB", 60)
+	return err
+}
+
+// finish counts the events, and then starts the product a few times more.
+func (b *bench) finish() error {
+	host := b.server.host
+	if err := b.server.stop(); err != nil {
+		return err
+	}
+	n, err := b.world.completed(context.Background())
+	if err != nil {
+		return err
+	}
+	if n != b.completed {
+		return fmt.Errorf("the audit log tells of %d completed sign-ins, the driver saw %d", n, b.completed)
+	}
+	if err := b.world.store.Close(); err != nil {
+		return err
+	}
+	var starts []float64
+	for range pairs {
+		p, took, err := startServer(b.binary, host, b.database, b.keyset)
+		if err != nil {
+			return err
+		}
+		starts = append(starts, float64(took.Microseconds())/1000)
+		if err := p.stop(); err != nil {
+			return err
+		}
+	}
+	b.report.add("start", b.kind, median(starts), "ms", 50)
+	return nil
+}
+
+// report is the list of figures.
+type report []figure
+
+type figure struct {
+	Name     string  `json:"name"`
+	Database string  `json:"database"`
+	Value    float64 `json:"value"`
+	Unit     string  `json:"unit"`
+	Ceiling  float64 `json:"ceiling"`
+	Ratio    float64 `json:"ratio"`
+}
+
+// add is for a figure whose ceiling is what it may be at most.
+func (r *report) add(name, database string, value float64, unit string, most float64) {
+	r.addRatio(name, database, value, unit, most, value/most)
+}
+
+func (r *report) addRatio(name, database string, value float64, unit string, ceiling, ratio float64) {
+	*r = append(*r, figure{name, database, value, unit, ceiling, ratio})
+	fmt.Fprintf(os.Stderr, "%-14s %-9s %6.3f\n", name, database, ratio)
+}
+
+func (r *report) write() error {
+	fmt.Println("figure          database    ratio      value    ceiling  unit")
+	for _, f := range *r {
+		fmt.Printf("%-15s %-9s %7.3f %10.1f %10.1f  %s\n", f.Name, f.Database, f.Ratio, f.Value, f.Ceiling, f.Unit)
+	}
+	b, err := json.MarshalIndent(*r, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join("bench", "out.json"), append(b, '\n'), 0o644)
+}
