@@ -63,11 +63,15 @@ func run(ctx context.Context) error {
 	r.add("binary", "", float64(size.Size())/1e6, "MB", 40)
 	var all []*bench
 	for _, kind := range []string{"sqlite", "postgres"} {
-		database := filepath.Join(dir, "sallyport.db")
+		data := filepath.Join(dir, kind)
+		if err := os.Mkdir(data, 0o700); err != nil {
+			return err
+		}
+		database := filepath.Join(data, "sallyport.db")
 		if kind == "postgres" {
 			database = postgres
 		}
-		b := &bench{kind: kind, binary: binary, database: database, keyset: filepath.Join(dir, kind+".json"), empty: empty, report: &r}
+		b := &bench{kind: kind, binary: binary, data: data, database: database, empty: empty, report: &r}
 		if err := b.prepare(ctx); err != nil {
 			return fmt.Errorf("%s: %w", kind, err)
 		}
@@ -85,14 +89,14 @@ func run(ctx context.Context) error {
 
 // bench is the measurement on one database.
 type bench struct {
-	kind, binary, database, keyset string
-	empty                          *process
-	report                         *report
-	world                          *world
-	server                         *process
-	sessions                       []string // cookies
-	completed                      int      // sign-ins, as the driver saw them
-	signedIn                       time.Time
+	kind, binary, data, database string
+	empty                        *process
+	report                       *report
+	world                        *world
+	server                       *process
+	sessions                     []string // cookies
+	completed                    int      // sign-ins, as the driver saw them
+	signedIn                     time.Time
 }
 
 func (b *bench) prepare(ctx context.Context) error {
@@ -100,10 +104,10 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if b.world, err = seed(ctx, b.database, b.keyset, "http://"+host); err != nil {
+	if b.world, err = seed(ctx, b.database, filepath.Join(b.data, "keyset.json"), "http://"+host); err != nil {
 		return err
 	}
-	b.server, _, err = startServer(b.binary, host, b.database, b.keyset)
+	b.server, _, err = startServer(b.binary, host, b.data, b.database)
 	if err != nil {
 		return err
 	}
@@ -242,7 +246,7 @@ func (b *bench) finish() error {
 	}
 	var starts []float64
 	for range pairs {
-		p, took, err := startServer(b.binary, host, b.database, b.keyset)
+		p, took, err := startServer(b.binary, host, b.data, b.database)
 		if err != nil {
 			return err
 		}

@@ -21,9 +21,12 @@ type process struct {
 }
 
 // startServer starts the product on an existing database, and returns how long it took to its first answer.
-func startServer(binary, host, database, keyset string) (*process, time.Duration, error) {
-	cmd := exec.Command(binary, "serve", "--listen", strings.Replace(host, "localhost", "127.0.0.1", 1),
-		"--url", "http://"+host, "--database", database, "--keyset", keyset)
+func startServer(binary, host, data, database string) (*process, time.Duration, error) {
+	args := []string{"serve", "--listen", strings.Replace(host, "localhost", "127.0.0.1", 1), "--url", "http://" + host, "--data", data}
+	if strings.HasPrefix(database, "postgres:") {
+		args = append(args, "--database", database)
+	}
+	cmd := exec.Command(binary, args...)
 	cmd.Stderr = os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	start := time.Now()
