@@ -7,8 +7,10 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// PeopleTx is the storage of lists of people.
+// PeopleTx is the storage of lists of people, and of what they have open.
 type PeopleTx interface {
+	// Sessions returns the sessions of a user, also those that have ended and are not swept yet, the one seen last first.
+	Sessions(workspace, user string) ([]Session, error)
 	// UsersAfter returns the users of a workspace in the order of their ids, after the one given.
 	UsersAfter(workspace, after string, limit int) ([]User, error)
 }

@@ -3,6 +3,7 @@ package sallyport
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -152,11 +153,35 @@ func (s *Service) settle(tx Tx, by Caller, t passwordTry) (User, bool, error) {
 	return u, true, s.refund(tx, by, t)
 }
 
+// TemporaryLimit is how long a temporary password can be used.
+const TemporaryLimit = 72 * time.Hour
+
+// Outcomes of choosing a password.
+var (
+	ErrPasswordSame  = invalid("new_password", "password_same", text.Say("This is the password that you have now. Choose another one."))
+	ErrTemporaryOver = &Error{Kind: Gone, Code: "temporary_password_over", Text: text.Say("This temporary password is no longer valid. Ask an administrator for a new one.")}
+)
+
+// checkPassword says whether a password may be chosen, without computing a hash.
+func (s *Service) checkPassword(u User, w Workspace, least int, field, password string) error {
+	if err := passwd.Check(password, least, u.about(w)); err != nil {
+		return weakPassword(err, field, least)
+	}
+	if s.Compromised == nil {
+		return nil
+	}
+	found, err := s.Compromised.Contains(password)
+	if err != nil || !found {
+		return err
+	}
+	return weakPassword(&passwd.Weak{Reason: passwd.Compromised}, field, least)
+}
+
 // setPassword checks a chosen password and puts its hash into u, which the caller then saves. It computes a hash, so
 // it is called outside of Write.
 func (s *Service) setPassword(ctx context.Context, u *User, w Workspace, least int, field, password string) error {
-	if err := passwd.Check(password, least, u.about(w)); err != nil {
-		return weakPassword(err, field, least)
+	if err := s.checkPassword(*u, w, least, field, password); err != nil {
+		return err
 	}
 	phc, err := s.Hasher.Hash(ctx, password, s.Hash)
 	if errors.Is(err, passwd.ErrBusy) {
@@ -168,6 +193,154 @@ func (s *Service) setPassword(ctx context.Context, u *User, w Workspace, least i
 	u.PasswordHash, u.PasswordAt, u.TemporaryEnds = Secret(phc), s.Now(), time.Time{}
 	u.PasswordLong = utf8.RuneCountInString(password) >= LongPassword
 	return nil
+}
+
+// takePassword gives a locked user the password that setPassword put into a copy.
+func (u *User) takePassword(from User) {
+	u.PasswordHash, u.PasswordAt, u.PasswordLong = from.PasswordHash, from.PasswordAt, from.PasswordLong
+	u.TemporaryEnds = from.TemporaryEnds
+}
+
+// newPassword follows every new password of a user: what was counted against the old one is forgotten, codes from
+// unknown clients are taken again, and the user is told.
+func (s *Service) newPassword(tx Tx, by Caller, u User, kind string) error {
+	rows, err := tx.Tries(u.Workspace, u.ID)
+	if err != nil {
+		return err
+	}
+	for _, t := range rows {
+		if t.Bucket == bucketCode || t.Bucket == bucketPassword || strings.HasPrefix(t.Bucket, bucketPassword+":") {
+			if err := tx.ClearTries(u.Workspace, u.ID, t.Bucket); err != nil {
+				return err
+			}
+		}
+	}
+	if err := s.notify(tx, by, u, "password.changed", nil); err != nil {
+		return err
+	}
+	return s.record(tx, by.as(u), kind, u.ID, Done, nil)
+}
+
+// LeastPassword is how many characters a new password of who is signed in, or whose sign-in is in hand, must have.
+func (s *Service) LeastPassword(by Caller, u User) int { return by.policy.MinPassword(u, s.Now()) }
+
+// ChoosePassword takes a password in place of a temporary one, which is dead from then on, and leads to the sign-in's
+// next step. A password that may not be chosen is refused with the reason, the temporary one with ErrPasswordSame.
+func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string) (Passage, error) {
+	var u User
+	if err := s.write(ctx, func(tx Tx) (err error) {
+		_, u, err = s.choosing(tx, by)
+		return err
+	}); err != nil {
+		return Passage{}, err
+	}
+	chosen := u
+	if err := s.checkPassword(u, by.workspace, s.LeastPassword(by, u), "new_password", password); err != nil {
+		return Passage{}, err
+	}
+	same, err := s.Hasher.Verify(ctx, u.PasswordHash.Reveal(), password)
+	if errors.Is(err, passwd.ErrBusy) {
+		return Passage{}, ErrBusy
+	}
+	if err != nil || same {
+		return Passage{}, cmpErr(err, ErrPasswordSame)
+	}
+	if err := s.setPassword(ctx, &chosen, by.workspace, s.LeastPassword(by, u), "new_password", password); err != nil {
+		return Passage{}, err
+	}
+	var p Passage
+	err = s.write(ctx, func(tx Tx) error {
+		si, u, err := s.choosing(tx, by)
+		if err != nil {
+			return err
+		}
+		u.takePassword(chosen)
+		u.Epoch++
+		si.Epoch = u.Epoch
+		if err := tx.SaveUser(u); err != nil {
+			return err
+		}
+		if err := s.newPassword(tx, by, u, "password.chosen"); err != nil {
+			return err
+		}
+		p, err = s.advance(tx, by, si, u)
+		return err
+	})
+	return p, err
+}
+
+// choosing is signIn for the step at which a temporary password is replaced.
+func (s *Service) choosing(tx Tx, by Caller) (SignIn, User, error) {
+	si, u, err := s.signIn(tx, by)
+	switch {
+	case err != nil:
+		return si, u, err
+	case next(si, u, by.policy, s.Now()) != StepChoosePassword:
+		return si, u, ErrOtherStep
+	case s.tempOver(u):
+		return si, u, ErrTemporaryOver
+	}
+	return si, u, nil
+}
+
+// MayChangePassword reports whether who is signed in may change the password now: ErrStepUp asks for fresh proof of the
+// second factor first. The password itself is asked for with the change.
+func (s *Service) MayChangePassword(by Caller) error {
+	if by.session == nil {
+		return ErrSignedOut
+	}
+	return mayChangePassword(by, *by.user, *by.session, s.Now())
+}
+
+func mayChangePassword(by Caller, u User, ses Session, now time.Time) error {
+	return need{fresh: u.TwoFactor}.judge(u, ses, by.policy, now)
+}
+
+// ChangePassword replaces the password of who is signed in, given the current one, which draws on the budget of signing
+// in. Everything else that was signed in ends; the session goes on under the value returned.
+func (s *Service) ChangePassword(ctx context.Context, by Caller, current, password string) (Secret, error) {
+	if err := s.MayChangePassword(by); err != nil {
+		return "", err
+	}
+	chosen := *by.user
+	least := s.LeastPassword(by, chosen)
+	if err := s.checkPassword(chosen, by.workspace, least, "new_password", password); err != nil {
+		return "", err
+	}
+	try, err := s.tryPassword(ctx, by, chosen.Address, current)
+	if err != nil {
+		return "", err
+	}
+	same := passwd.Normalise(current) == passwd.Normalise(password)
+	if try.right && !same {
+		if err := s.setPassword(ctx, &chosen, by.workspace, least, "new_password", password); err != nil {
+			return "", cmpErr(s.write(ctx, func(tx Tx) error { return s.refund(tx, by, try) }), err)
+		}
+	}
+	var token Secret
+	err = s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
+		if err := mayChangePassword(by, me.User, me.session, me.now); err != nil {
+			return err
+		}
+		u, ok, err := s.settle(tx, by, try)
+		if err != nil {
+			return err
+		}
+		if !ok || u.ID != me.ID {
+			return keep(ErrOwnPasswordWrong.in("current_password"))
+		}
+		if same {
+			return keep(ErrPasswordSame)
+		}
+		me.User = u
+		me.takePassword(chosen)
+		me.session.Proofs = me.session.Proofs.With(ByPassword, me.now)
+		if token, err = me.endOthers(tx); err != nil {
+			return err
+		}
+		return s.newPassword(tx, by, me.User, "password.changed")
+	})
+	return token, err
 }
 
 // weakPassword turns the reason of a refusal into an outcome that says it.

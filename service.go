@@ -22,6 +22,11 @@ type Service struct {
 	URL    string // under which the first workspace is reached, without a path; the others differ in the host
 	Mailer Mailer // nil: mail waits in the outbox
 
+	// Compromised is a list of stolen passwords on disk, beside the one that is built in; nil: none.
+	Compromised *passwd.List
+	// SecurityContact is where weaknesses are reported (mailto: or https:), for /.well-known/security.txt; may be empty.
+	SecurityContact string
+
 	decoy string        // costs what a real hash costs, and no password matches it
 	wake  chan struct{} // mail was queued on this node
 }

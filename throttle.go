@@ -37,6 +37,8 @@ const (
 	bucketRecovery      = "recovery"
 	bucketSetUpCode     = "set-up"
 	bucketAddress       = "address"
+	bucketForgot        = "forgot" // mails asked for without being signed in: of a name, and of an address
+	bucketEmail         = "email"  // mails to new addresses
 )
 
 // ofDevice names the bucket of a known device.
@@ -70,6 +72,9 @@ var (
 	codeDeviceRule     = rule{limit: 10, window: 15 * time.Minute}
 	recoveryRule       = rule{limit: 10, window: time.Hour}
 	setUpCodeRule      = rule{limit: 10, window: time.Hour}
+	forgotRule         = rule{limit: 3, window: time.Hour}
+	forgotAddressRule  = rule{limit: 20, window: time.Hour}
+	emailRule          = rule{limit: 5, window: time.Hour}
 )
 
 const quietLimit = 24 * time.Hour

@@ -75,6 +75,20 @@ func (t *tx) Session(workspace, user, id string) (sallyport.Session, bool, error
 	return r.session(workspace, user), ok, err
 }
 
+func (t *tx) Sessions(workspace, user string) ([]sallyport.Session, error) {
+	var all []sallyport.Session
+	err := t.rows(`SELECT `+sessionColumns+` FROM sessions s WHERE s.workspace_id = $1 AND s.user_id = $2 ORDER BY s.last_seen_at DESC, s.id`,
+		[]any{workspace, user}, func(scan scanner) error {
+			var r sessionRow
+			if err := scan(r.dest()...); err != nil {
+				return err
+			}
+			all = append(all, r.session(workspace, user))
+			return nil
+		})
+	return all, err
+}
+
 func (t *tx) SaveSession(s sallyport.Session) error {
 	return t.exec(`UPDATE sessions SET hash = $4, epoch = $5, proofs = $6, address = $7, browser = $8, last_seen_at = $9, parked = $10, parked_at = $11
 		WHERE workspace_id = $1 AND user_id = $2 AND id = $3`,

@@ -1,0 +1,141 @@
+package sallyport
+
+import (
+	"context"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/fold"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// ErrForgotLimit says nothing of any person: it is about the network that asks.
+var ErrForgotLimit = &Error{Kind: TooMany, Code: "too_many_requests", Text: text.Say("Too many links were asked for from your network. Try again later."), Field: "email"}
+
+// Forgot mails a link to choose a new password to whoever has the address, if somebody does who can sign in. Nothing
+// tells whether somebody does: the outcome is the same, and the same statements run. Three mails an hour go to one
+// person at most, without a word about it.
+func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
+	_, name, err := fold.Address(address)
+	if err != nil {
+		return ErrAddressInvalid
+	}
+	return s.write(ctx, func(tx Tx) error {
+		u, _, err := tx.UserByAddress(by.workspace.ID, name)
+		if err != nil {
+			return err
+		}
+		u, found, err := tx.LockUser(by.workspace.ID, u.ID)
+		if err != nil {
+			return err
+		}
+		allowed, err := s.chargeForgot(tx, by, u, name)
+		if err != nil {
+			return err
+		}
+		if u.Folded != name || u.State != Active || !u.TemporaryEnds.IsZero() {
+			found = false // a temporary password that is over must not come back to life by mail (I27)
+		}
+		result := Done
+		if !allowed {
+			result = Refused
+		}
+		if err := s.record(tx, by, "password.forgotten", u.ID, result, nil); err != nil || !allowed {
+			return err
+		}
+		link, err := s.newLink(tx, by, u, LinkReset, u.Epoch, "", ResetLimit)
+		if err != nil {
+			return err
+		}
+		return s.mailOrPretend(tx, by, u, found, link)
+	})
+}
+
+// chargeForgot takes from the budget of the network that asks, and of the name.
+func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, error) {
+	now := s.Now()
+	if by.address.IsValid() {
+		n, err := tx.TakeTries(by.workspace.ID, ofAddress(by.address), bucketForgot)
+		if err != nil {
+			return false, err
+		}
+		if wait := forgotAddressRule.wait(n, now); wait > 0 {
+			return false, ErrForgotLimit.after(wait)
+		}
+		if err := tx.SaveTries(forgotAddressRule.charge(n, now)); err != nil {
+			return false, err
+		}
+	}
+	subject := u.ID
+	if subject == "" {
+		subject = s.Keys.Name(by.workspace.ID + "\x00" + name)
+	}
+	n, err := tx.TakeTries(by.workspace.ID, subject, bucketForgot)
+	if err != nil {
+		return false, err
+	}
+	allowed := forgotRule.wait(n, now) == 0
+	if allowed {
+		n = forgotRule.charge(n, now)
+	}
+	return allowed, tx.SaveTries(n)
+}
+
+// mailOrPretend mails the link; where nobody may get it, it ends the link and takes as long.
+func (s *Service) mailOrPretend(tx Tx, by Caller, u User, found bool, link Secret) error {
+	if found {
+		return s.notify(tx, by, u, "password.forgotten", map[string]any{"link": link.Reveal()})
+	}
+	if _, err := s.Keys.Seal(make([]byte, 4<<10), Mail{Workspace: by.workspace.ID}.ad()); err != nil {
+		return err
+	}
+	return tx.DropLinks(by.workspace.ID, u.ID, LinkReset, time.Time{})
+}
+
+// Reset is what the page behind a reset link shows.
+type Reset struct {
+	Address string
+	Least   int // characters of the new password
+}
+
+// Reset returns what a reset link is for, or ErrLinkEnded. It uses nothing up: programs that look through mail open
+// links as well.
+func (s *Service) Reset(ctx context.Context, by Caller, token Secret) (Reset, error) {
+	u, err := s.resetting(ctx, by, token)
+	return Reset{u.Address, s.LeastPassword(by, u)}, err
+}
+
+func (s *Service) resetting(ctx context.Context, by Caller, token Secret) (User, error) {
+	var u User
+	err := s.write(ctx, func(tx Tx) (err error) {
+		_, u, err = s.link(tx, by, LinkReset, token)
+		return err
+	})
+	return u, err
+}
+
+// ResetPassword chooses a new password by a reset link. Everything that was signed in ends. It signs nobody in, and
+// leaves two-factor authentication as it is: the next sign-in asks for a code as always.
+func (s *Service) ResetPassword(ctx context.Context, by Caller, token Secret, password string) error {
+	chosen, err := s.resetting(ctx, by, token)
+	if err != nil {
+		return err
+	}
+	if err := s.setPassword(ctx, &chosen, by.workspace, s.LeastPassword(by, chosen), "new_password", password); err != nil {
+		return err
+	}
+	return s.write(ctx, func(tx Tx) error {
+		l, u, err := s.link(tx, by, LinkReset, token)
+		if err != nil {
+			return err
+		}
+		if err := s.useUp(tx, l); err != nil {
+			return err
+		}
+		u.takePassword(chosen)
+		u.Epoch++
+		if err := tx.SaveUser(u); err != nil {
+			return err
+		}
+		return s.newPassword(tx, by, u, "password.reset")
+	})
+}
