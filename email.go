@@ -48,14 +48,14 @@ func (s *Service) ChangeEmail(ctx context.Context, by Caller, address string) er
 		if err != nil {
 			return err
 		}
-		link, err := s.newLink(tx, by, me.User, LinkConfirmEmail, me.Epoch, shown, ConfirmEmailLimit)
+		token, ends, err := s.newLink(tx, by, me.User, LinkConfirmEmail, me.Epoch, shown, ConfirmEmailLimit)
 		if err != nil {
 			return err
 		}
 		if !taken || other.ID == me.ID {
 			to := me.User
 			to.Address = shown
-			if err := s.notify(tx, by, to, "email.confirm", map[string]any{"link": link.Reveal()}); err != nil {
+			if err := s.notify(tx, by, to, "email.confirm", map[string]any{"token": token, "ends": ends}); err != nil {
 				return err
 			}
 		}
@@ -105,14 +105,15 @@ func (s *Service) ConfirmEmail(ctx context.Context, by Caller, token Secret) (Se
 		if value, err = s.endAllBut(tx, by, &u); err != nil {
 			return err
 		}
-		undo, err := s.newLink(tx, by, u, LinkUndoEmail, lasting, old.Address, UndoEmailLimit)
+		undo, ends, err := s.newLink(tx, by, u, LinkUndoEmail, lasting, old.Address, UndoEmailLimit)
 		if err != nil {
 			return err
 		}
-		if err := s.notify(tx, by, old, "email.undo", map[string]any{"link": undo.Reveal(), "email": u.Address}); err != nil {
+		facts := map[string]any{"old": old.Address, "new": u.Address, "token": undo, "ends": ends}
+		if err := s.notify(tx, by, old, "email.undo", facts); err != nil {
 			return err
 		}
-		if err := s.notify(tx, by, u, "email.changed", map[string]any{"email": u.Address}); err != nil {
+		if err := s.notify(tx, by, u, "email.changed", map[string]any{"old": old.Address, "new": u.Address}); err != nil {
 			return err
 		}
 		return s.record(tx, by.as(u), "email.changed", u.ID, Done, nil)
@@ -146,11 +147,11 @@ func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secre
 			return err
 		}
 		for _, to := range []User{replaced, u} {
-			if err := s.notify(tx, by, to, "email.changed", map[string]any{"email": u.Address}); err != nil {
+			if err := s.notify(tx, by, to, "email.changed", map[string]any{"old": replaced.Address, "new": u.Address}); err != nil {
 				return err
 			}
 		}
-		if reset, err = s.newLink(tx, by, u, LinkReset, u.Epoch, "", ResetLimit); err != nil {
+		if reset, _, err = s.newLink(tx, by, u, LinkReset, u.Epoch, "", ResetLimit); err != nil {
 			return err
 		}
 		return s.record(tx, by.as(u), "email.undone", u.ID, Done, nil)

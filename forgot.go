@@ -42,11 +42,11 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 		if err := s.record(tx, by, "password.forgotten", u.ID, result, nil); err != nil || !allowed {
 			return err
 		}
-		link, err := s.newLink(tx, by, u, LinkReset, u.Epoch, "", ResetLimit)
+		token, ends, err := s.newLink(tx, by, u, LinkReset, u.Epoch, "", ResetLimit)
 		if err != nil {
 			return err
 		}
-		return s.mailOrPretend(tx, by, u, found, link)
+		return s.mailOrPretend(tx, by, u, found, map[string]any{"token": token, "ends": ends})
 	})
 }
 
@@ -81,9 +81,9 @@ func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, err
 }
 
 // mailOrPretend mails the link; where nobody may get it, it ends the link and takes as long.
-func (s *Service) mailOrPretend(tx Tx, by Caller, u User, found bool, link Secret) error {
+func (s *Service) mailOrPretend(tx Tx, by Caller, u User, found bool, facts map[string]any) error {
 	if found {
-		return s.notify(tx, by, u, "password.forgotten", map[string]any{"link": link.Reveal()})
+		return s.notify(tx, by, u, "password.forgotten", facts)
 	}
 	if _, err := s.Keys.Seal(make([]byte, 4<<10), Mail{Workspace: by.workspace.ID}.ad()); err != nil {
 		return err

@@ -2,7 +2,6 @@ package sallyport
 
 import (
 	"bytes"
-	"strings"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/seal"
@@ -60,9 +59,9 @@ func (l Link) ad() seal.AD {
 	return seal.AD{Purpose: "link", Workspace: l.Workspace, User: l.User, Row: l.ID}
 }
 
-// newLink makes a link for a user, whose row is taken, and returns the address to mail. What it carries is sealed. It
+// newLink makes a link for a user, whose row is taken, and returns its token and when it ends. What it carries is sealed. It
 // ends the older ones of its kind, but for those that are lasting.
-func (s *Service) newLink(tx Tx, by Caller, u User, kind LinkKind, epoch int64, carries string, limit time.Duration) (Secret, error) {
+func (s *Service) newLink(tx Tx, by Caller, u User, kind LinkKind, epoch int64, carries string, limit time.Duration) (Secret, time.Time, error) {
 	now := s.Now()
 	l := Link{
 		Workspace: by.workspace.ID, User: u.ID, ID: newID(prefixLink, now), Kind: kind, Epoch: epoch,
@@ -70,7 +69,7 @@ func (s *Service) newLink(tx Tx, by Caller, u User, kind LinkKind, epoch int64, 
 	}
 	if epoch != lasting {
 		if err := tx.DropLinks(l.Workspace, l.User, kind, time.Time{}); err != nil {
-			return "", err
+			return "", l.ExpiresAt, err
 		}
 	}
 	var token Secret
@@ -78,17 +77,10 @@ func (s *Service) newLink(tx Tx, by Caller, u User, kind LinkKind, epoch int64, 
 	if carries != "" {
 		var err error
 		if l.Data, err = s.Keys.Seal([]byte(carries), l.ad()); err != nil {
-			return "", err
+			return "", l.ExpiresAt, err
 		}
 	}
-	return s.address(by, string(kind), token), tx.InsertLink(l)
-}
-
-// address is where a link leads: the configured scheme, and the host under which the database knows the workspace
-// (I45). What a request calls itself has no part in it: a caller's host was found there.
-func (s *Service) address(by Caller, path string, token Secret) Secret {
-	scheme, _, _ := strings.Cut(s.URL, "://")
-	return Secret(scheme + "://" + by.host + path + token.Reveal())
+	return token, l.ExpiresAt, tx.InsertLink(l)
 }
 
 // link returns a link that works, and its user, whose row it takes; else ErrLinkEnded.
