@@ -53,9 +53,7 @@ func (s *Service) ChangeEmail(ctx context.Context, by Caller, address string) er
 			return err
 		}
 		if !taken || other.ID == me.ID {
-			to := me.User
-			to.Address = shown
-			if err := s.notify(tx, by, to, "email.confirm", map[string]any{"token": token, "ends": ends}); err != nil {
+			if err := s.notifyAt(tx, by, me.User, shown, "email.confirm", map[string]any{"token": token, "ends": ends}); err != nil {
 				return err
 			}
 		}
@@ -110,7 +108,7 @@ func (s *Service) ConfirmEmail(ctx context.Context, by Caller, token Secret) (Se
 			return err
 		}
 		facts := map[string]any{"old": old.Address, "new": u.Address, "token": undo, "ends": ends}
-		if err := s.notify(tx, by, old, "email.undo", facts); err != nil {
+		if err := s.notifyAt(tx, by, u, old.Address, "email.undo", facts); err != nil {
 			return err
 		}
 		if err := s.notify(tx, by, u, "email.changed", map[string]any{"old": old.Address, "new": u.Address}); err != nil {
@@ -146,8 +144,8 @@ func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secre
 		if err := tx.SaveUser(u); err != nil {
 			return err
 		}
-		for _, to := range []User{replaced, u} {
-			if err := s.notify(tx, by, to, "email.changed", map[string]any{"old": replaced.Address, "new": u.Address}); err != nil {
+		for _, to := range []string{replaced.Address, u.Address} {
+			if err := s.notifyAt(tx, by, u, to, "email.changed", map[string]any{"old": replaced.Address, "new": u.Address}); err != nil {
 				return err
 			}
 		}

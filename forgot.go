@@ -15,7 +15,7 @@ var ErrForgotLimit = &Error{Kind: TooMany, Code: "too_many_requests", Text: text
 // tells whether somebody does: the outcome is the same, and the same statements run. Three mails an hour go to one
 // person at most, without a word about it.
 func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
-	_, name, err := fold.Address(address)
+	shown, name, err := fold.Address(address)
 	if err != nil {
 		return ErrAddressInvalid
 	}
@@ -32,9 +32,8 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 		if err != nil {
 			return err
 		}
-		if u.Folded != name || u.State != Active || !u.TemporaryEnds.IsZero() {
-			found = false // a temporary password that is over must not come back to life by mail (I27)
-		}
+		// A temporary password that is over must not come back to life by mail (I27).
+		found = found && u.Folded == name && u.State == Active && u.TemporaryEnds.IsZero()
 		result := Done
 		if !allowed {
 			result = Refused
@@ -46,7 +45,10 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 		if err != nil {
 			return err
 		}
-		return s.mailOrPretend(tx, by, u, found, map[string]any{"token": token, "ends": ends})
+		if !found {
+			u.Workspace, u.Address, tx = by.workspace.ID, shown, pretending{tx}
+		}
+		return s.notify(tx, by, u, "password.forgotten", map[string]any{"token": token, "ends": ends})
 	})
 }
 
@@ -80,28 +82,18 @@ func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, err
 	return allowed, tx.SaveTries(n)
 }
 
-// mailOrPretend mails the link; where nobody may get it, it ends the link and takes as long.
-func (s *Service) mailOrPretend(tx Tx, by Caller, u User, found bool, facts map[string]any) error {
-	if found {
-		return s.notify(tx, by, u, "password.forgotten", facts)
-	}
-	if _, err := s.Keys.Seal(make([]byte, 4<<10), Mail{Workspace: by.workspace.ID}.ad()); err != nil {
-		return err
-	}
-	return tx.DropLinks(by.workspace.ID, u.ID, LinkReset, time.Time{})
-}
+// pretending is a Tx in which a mail takes as long as any other, ends the link that it holds, and reaches nobody.
+type pretending struct{ Tx }
 
-// Reset is what the page behind a reset link shows.
-type Reset struct {
-	Address string
-	Least   int // characters of the new password
+func (t pretending) InsertMail(m Mail) error {
+	return t.DropLinks(m.Workspace, m.User, LinkReset, time.Time{})
 }
 
 // Reset returns what a reset link is for, or ErrLinkEnded. It uses nothing up: programs that look through mail open
 // links as well.
-func (s *Service) Reset(ctx context.Context, by Caller, token Secret) (Reset, error) {
+func (s *Service) Reset(ctx context.Context, by Caller, token Secret) (NewPassword, error) {
 	u, err := s.resetting(ctx, by, token)
-	return Reset{u.Address, s.LeastPassword(by, u)}, err
+	return NewPassword{u.Address, s.LeastPassword(by, u)}, err
 }
 
 func (s *Service) resetting(ctx context.Context, by Caller, token Secret) (User, error) {

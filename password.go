@@ -269,6 +269,24 @@ func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string
 	return p, err
 }
 
+// NewPassword is what a page that asks for a new password shows.
+type NewPassword struct {
+	Address string
+	Least   int // characters
+}
+
+// Choosing returns what the step shows at which a temporary password is replaced. ErrOtherStep: the sign-in in hand is
+// not there.
+func (s *Service) Choosing(ctx context.Context, by Caller) (NewPassword, error) {
+	var v NewPassword
+	err := s.write(ctx, func(tx Tx) error {
+		_, u, err := s.choosing(tx, by)
+		v = NewPassword{u.Address, s.LeastPassword(by, u)}
+		return err
+	})
+	return v, err
+}
+
 // choosing is signIn for the step at which a temporary password is replaced.
 func (s *Service) choosing(tx Tx, by Caller) (SignIn, User, error) {
 	si, u, err := s.signIn(tx, by)

@@ -14,6 +14,9 @@ func accountTabs(current string) []link {
 		{Href: "/account", Text: text.Say("Profile")},
 		{Href: "/account/2fa", Text: text.Say("Two-factor authentication")},
 		{Href: trustedDevicesPath, Text: text.Say("Trusted devices")},
+		{Href: passwordPath, Text: text.Say("Password")},
+		{Href: sessionsPath, Text: text.Say("Sessions")},
+		{Href: activityPath, Text: text.Say("Activity")},
 	}
 	for i := range tabs {
 		tabs[i].Current = tabs[i].Href == current
@@ -27,11 +30,26 @@ type accountPage struct {
 	sallyport.User
 }
 
-func (s *site) account(w http.ResponseWriter, r *http.Request) error {
+func (s *site) accountPage(r *http.Request) *accountPage {
 	u, _ := by(r).User()
-	return s.render(w, r, http.StatusOK, "account", &accountPage{
-		page: page{Title: text.Say("Your account"), Wide: true}, Tabs: accountTabs("/account"), User: u,
-	})
+	return &accountPage{page: page{Title: text.Say("Your account"), Wide: true}, Tabs: accountTabs("/account"), User: u}
+}
+
+func (s *site) account(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, http.StatusOK, "account", s.accountPage(r))
+}
+
+func (s *site) accountPost(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	if err := s.service.Rename(r.Context(), by(r), f.get("name")); err != nil {
+		v := s.accountPage(r)
+		v.User.Name = f.get("name")
+		return s.again(w, r, "account", v, err)
+	}
+	return s.done(w, r, "/account", "saved")
 }
 
 type twoFactorPage struct {

@@ -143,3 +143,6 @@ func (k *Kit) QR(content string) (template.HTML, error) { return k.pages.qrSVG(c
 
 // Initials are those of a person.
 func Initials(name, email string) string { return person{name, email}.Initials() }
+
+// HasWords tells whether a kind of event has words.
+func HasWords(kind string) bool { return !eventWords[kind].IsZero() }

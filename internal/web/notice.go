@@ -25,6 +25,14 @@ var notices = map[string]text.Message{
 	"authenticator-removed": text.Say("The authenticator app is removed."),
 	"enabled":               text.Say("Two-factor authentication is enabled."),
 	"first-owner":           text.Say("The workspace is ready. Sign in to go on."),
+	"link-mailed":           text.Say("If somebody here has this address, a link to choose a new password is on its way. It works for 30 minutes. Look into the spam folder, too."),
+	"password-reset":        text.Say("Your new password is set. Sign in with it."),
+	"password-changed":      text.Say("Your password is changed. Wherever else you were signed in, you have to sign in again."),
+	"email-asked":           text.Say("A link was mailed to the new address. Your address changes when you open it. If nothing arrives within a few minutes, check the address: it may be mistyped, or in use already."),
+	"email-changed":         text.Say("Your e-mail address is changed. Sign in with the new one from now on."),
+	"email-undone":          text.Say("The change of your e-mail address is undone. Choose a new password to go on."),
+	"session-ended":         text.Say("The session is ended."),
+	"sessions-ended":        text.Say("All other sessions are ended."),
 }
 
 // done answers a post that did its work: the browser moves on to a page of ours, which shows the notice once.

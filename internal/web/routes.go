@@ -41,6 +41,8 @@ func (s *site) routes() []route {
 
 		{"GET", "/sign-in", anyone, s.signIn},
 		{"POST", "/sign-in", anyone, s.signInPost},
+		{"GET", "/sign-in/password", signingIn, s.choosePassword},
+		{"POST", "/sign-in/password", signingIn, s.choosePasswordPost},
 		{"GET", "/sign-in/2fa", signingIn, s.challenge(askCode)},
 		{"POST", "/sign-in/2fa", signingIn, s.challengePost(askCode)},
 		{"GET", "/sign-in/2fa/recovery", signingIn, s.challenge(askRecovery)},
@@ -53,7 +55,27 @@ func (s *site) routes() []route {
 		{"GET", "/step-up", setUp, s.stepUp},
 		{"POST", "/step-up", setUp, s.stepUpPost},
 
+		{"GET", "/forgot", anyone, s.forgot},
+		{"POST", "/forgot", anyone, s.forgotPost},
+		{"GET", "/reset/{token}", anyone, s.reset},
+		{"POST", "/reset/{token}", anyone, s.resetPost},
+		{"GET", "/email/{token}", anyone, s.confirmEmail},
+		{"POST", "/email/{token}", anyone, s.confirmEmailPost},
+		{"GET", "/email/undo/{token}", anyone, s.undoEmail},
+		{"POST", "/email/undo/{token}", anyone, s.undoEmailPost},
+
 		{"GET", "/account", signedIn, s.account},
+		{"POST", "/account", signedIn, s.accountPost},
+		{"GET", "/account/password", signedIn, s.password},
+		{"POST", "/account/password", signedIn, s.passwordPost},
+		{"GET", "/account/email", signedIn, s.email},
+		{"POST", "/account/email", signedIn, s.emailPost},
+		{"GET", "/account/sessions", signedIn, s.sessions},
+		{"GET", "/account/sessions/{id}/end", signedIn, s.endSession},
+		{"POST", "/account/sessions/{id}/end", signedIn, s.endSessionPost},
+		{"GET", "/account/sessions/end-others", signedIn, s.endOtherSessions},
+		{"POST", "/account/sessions/end-others", signedIn, s.endOtherSessionsPost},
+		{"GET", "/account/activity", signedIn, s.activity},
 		{"GET", "/account/2fa", signedIn, s.twoFactor},
 		{"GET", "/account/2fa/set-up", setUp, s.setUp},
 		{"POST", "/account/2fa/set-up", setUp, s.setUpPost},
@@ -75,6 +97,10 @@ func (s *site) routes() []route {
 		{"POST", "/account/trusted-devices/{id}/remove", signedIn, s.removeTrustedPost},
 		{"GET", "/account/trusted-devices/remove-all", signedIn, s.removeAllTrusted},
 		{"POST", "/account/trusted-devices/remove-all", signedIn, s.removeAllTrustedPost},
+
+		{"GET", "/help/2fa", anyone, s.help},
+		{"GET", "/.well-known/change-password", anyone, s.changePassword},
+		{"GET", "/.well-known/security.txt", anyone, s.securityTxt},
 	}
 }
 

@@ -11,11 +11,12 @@ import (
 
 // stepPaths is where each step of a sign-in stands.
 var stepPaths = map[sallyport.Step]string{
-	sallyport.StepPassword:      "/sign-in",
-	sallyport.StepCode:          "/sign-in/2fa",
-	sallyport.StepSetUp:         "/sign-in/set-up",
-	sallyport.StepRecoveryCodes: "/sign-in/set-up?step=codes",
-	sallyport.StepDone:          "/",
+	sallyport.StepPassword:       "/sign-in",
+	sallyport.StepChoosePassword: "/sign-in/password",
+	sallyport.StepCode:           "/sign-in/2fa",
+	sallyport.StepSetUp:          "/sign-in/set-up",
+	sallyport.StepRecoveryCodes:  "/sign-in/set-up?step=codes",
+	sallyport.StepDone:           "/",
 }
 
 // goOn leads to where a sign-in is now. A session that began with a recovery code is led to a new authenticator.

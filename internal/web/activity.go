@@ -1,0 +1,106 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+const activityPath = "/account/activity"
+
+// eventWords say every kind of event in plain words, for the people that events are about and for administrators.
+var eventWords = map[string]text.Message{
+	"authenticator.added":      text.Say("Authenticator app added"),
+	"authenticator.changed":    text.Say("Authenticator app changed"),
+	"authenticator.removed":    text.Say("Authenticator app removed"),
+	"authenticator.renamed":    text.Say("Authenticator app renamed"),
+	"authenticator.unreadable": text.Say("The key of an authenticator app could not be read"),
+	"code.refused":             text.Say("A code was refused, because it had been shown before its time"),
+	"code.used_twice":          text.Say("A code was given a second time"),
+	"code.wrong":               text.Say("Wrong code"),
+	"email.asked":              text.Say("A new e-mail address was entered, and a link mailed to it"),
+	"email.changed":            text.Say("E-mail address changed"),
+
+	"email.undone":             text.Say("Change of the e-mail address undone"),
+	"password.changed":         text.Say("Password changed"),
+	"password.chosen":          text.Say("Temporary password replaced"),
+	"password.forgotten":       text.Say("A link for a forgotten password was asked for"),
+	"password.reset":           text.Say("Password replaced by a mailed link"),
+	"password.wrong":           text.Say("Wrong password"),
+	"session.ended":            text.Say("Sessions ended"),
+	"session.signed_out":       text.Say("Signed out"),
+	"session.stepped_up":       text.Say("Identity confirmed again"),
+	"sign_in.completed":        text.Say("Signed in"),
+	"trusted_device.added":     text.Say("Device trusted"),
+	"trusted_device.copied":    text.Say("Trust in a device ended, because an old value of it came back"),
+	"trusted_device.old_value": text.Say("An old value of a trusted device came back"),
+	"trusted_device.removed":   text.Say("Trusted device removed"),
+	"two_factor.disabled":      text.Say("Two-factor authentication disabled"),
+	"two_factor.enabled":       text.Say("Two-factor authentication enabled"),
+	"user.added":               text.Say("Account made"),
+	"user.renamed":             text.Say("Name changed"),
+	"user.unlocked":            text.Say("Account unlocked"),
+	"workspace.created":        text.Say("Workspace created"),
+}
+
+// methodWords say by what a sign-in was completed, or an identity confirmed.
+var methodWords = map[sallyport.Method]text.Message{
+	sallyport.ByPassword:      text.Say("with the password"),
+	sallyport.ByAuthenticator: text.Say("with an authenticator app"),
+	sallyport.ByRecoveryCode:  text.Say("with a recovery code"),
+	sallyport.ByTrustedDevice: text.Say("on a trusted device"),
+	sallyport.BySetUpCode:     text.Say("with a set-up code"),
+	sallyport.NoSecondFactor:  text.Say("without a second factor"),
+}
+
+type activityPageData struct {
+	page
+	Tabs   []link
+	Events []event
+	Pager  pager
+}
+
+// event is one line of a list of events.
+type event struct {
+	sallyport.Event
+	Words  text.Message
+	Method text.Message // empty where there is none
+	Name   string       // of the app or device that it is about, or empty
+	Who    text.Message // empty: the person, or nobody known
+}
+
+func newEvent(e sallyport.Event) event {
+	v := event{Event: e, Words: eventWords[e.Kind], Method: methodWords[sallyport.Method(e.Detail["method"])], Name: e.Detail["name"]}
+	switch {
+	case e.ActorKind == "console":
+		v.Who = text.Say("by the operator of the server")
+	case e.ActorKind == "system":
+		v.Who = text.Say("by the server itself")
+	case e.ActorKind == "user" && e.Actor != e.Subject:
+		v.Who = text.Say("by an administrator")
+	}
+	return v
+}
+
+func (s *site) activity(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
+	all, more, err := s.service.Activity(r.Context(), by(r), q.get("before"))
+	if err != nil {
+		return err
+	}
+	v := &activityPageData{page: page{Title: text.Say("Activity"), Wide: true}, Tabs: accountTabs(activityPath)}
+	for _, e := range all {
+		v.Events = append(v.Events, newEvent(e))
+	}
+	if q.get("before") != "" {
+		v.Pager.Newer = activityPath
+	}
+	if more {
+		v.Pager.Older = activityPath + "?before=" + all[len(all)-1].ID
+	}
+	return s.render(w, r, http.StatusOK, "activity", v)
+}

@@ -1,0 +1,99 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+const emailPath = "/account/email"
+
+type emailPage struct {
+	page
+	Tabs    []link
+	Address string // as it is
+	Email   string // as it shall be
+}
+
+func (s *site) emailPage(r *http.Request, email string) *emailPage {
+	u, _ := by(r).User()
+	return &emailPage{page: page{Title: text.Say("E-mail address"), Wide: true}, Tabs: accountTabs("/account"), Address: u.Address, Email: email}
+}
+
+func (s *site) email(w http.ResponseWriter, r *http.Request) error {
+	if err := s.service.MayChangeEmail(by(r)); err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "email", s.emailPage(r, ""))
+}
+
+func (s *site) emailPost(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	if err := s.service.ChangeEmail(r.Context(), by(r), f.get("email")); err != nil {
+		return s.again(w, r, "email", s.emailPage(r, f.get("email")), err)
+	}
+	return s.done(w, r, "/account", "email-asked")
+}
+
+// confirmEmail asks before the address changes: programs that look through mail open links as well.
+func (s *site) confirmEmail(w http.ResponseWriter, r *http.Request) error {
+	address, err := s.service.NewEmail(r.Context(), by(r), token(r))
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
+		page:     page{Title: text.Say("Use this e-mail address?")},
+		Question: text.Say("You will sign in with <bdi>{address}</bdi> from now on.", "address", address),
+		Points: []text.Message{
+			text.Say("Wherever else you are signed in, you will have to sign in again."),
+			text.Say("Your old address is told, and can undo this for 72 hours."),
+		},
+		Button: text.Say("Change e-mail address"), Back: "/",
+	})
+}
+
+func (s *site) confirmEmailPost(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readForm(w, r); err != nil {
+		return err
+	}
+	value, err := s.service.ConfirmEmail(r.Context(), by(r), token(r))
+	if err != nil {
+		return err
+	}
+	s.keep(w, sallyport.Passage{Session: value})
+	if value == "" {
+		return s.done(w, r, "/sign-in", "email-changed")
+	}
+	return s.done(w, r, "/account", "email-changed")
+}
+
+func (s *site) undoEmail(w http.ResponseWriter, r *http.Request) error {
+	address, err := s.service.OldEmail(r.Context(), by(r), token(r))
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
+		page:     page{Title: text.Say("Undo the change of your e-mail address?")},
+		Question: text.Say("Your account goes back to <bdi>{address}</bdi>.", "address", address),
+		Points: []text.Message{
+			text.Say("Whoever is signed in to your account is signed out."),
+			text.Say("Your password stops working. You choose a new one next."),
+		},
+		Button: text.Say("Undo the change"), Danger: true, Back: "/",
+	})
+}
+
+func (s *site) undoEmailPost(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readForm(w, r); err != nil {
+		return err
+	}
+	reset, err := s.service.UndoEmail(r.Context(), by(r), token(r))
+	if err != nil {
+		return err
+	}
+	return s.done(w, r, "/reset/"+reset.Reveal(), "email-undone")
+}
