@@ -1,6 +1,9 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+	"slices"
+)
 
 // access says who may reach a route. The Service decides once more about everything that a route does.
 type access string
@@ -32,6 +35,11 @@ func Routes() (all []Route) {
 
 // routes is the table of all pages.
 func (s *site) routes() []route {
+	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.helpRoutes())
+}
+
+// doorRoutes lead in and out.
+func (s *site) doorRoutes() []route {
 	return []route{
 		{"GET", "/{$}", anyone, s.start},
 		{"GET", "/session", anyone, s.sessionJSON},
@@ -63,7 +71,12 @@ func (s *site) routes() []route {
 		{"POST", "/email/{token}", anyone, s.confirmEmailPost},
 		{"GET", "/email/undo/{token}", anyone, s.undoEmail},
 		{"POST", "/email/undo/{token}", anyone, s.undoEmailPost},
+	}
+}
 
+// accountRoutes are a person's own pages.
+func (s *site) accountRoutes() []route {
+	return []route{
 		{"GET", "/account", signedIn, s.account},
 		{"POST", "/account", signedIn, s.accountPost},
 		{"GET", "/account/password", signedIn, s.password},
@@ -76,6 +89,12 @@ func (s *site) routes() []route {
 		{"GET", "/account/sessions/end-others", signedIn, s.endOtherSessions},
 		{"POST", "/account/sessions/end-others", signedIn, s.endOtherSessionsPost},
 		{"GET", "/account/activity", signedIn, s.activity},
+	}
+}
+
+// twoFactorRoutes are about a person's own second factor.
+func (s *site) twoFactorRoutes() []route {
+	return []route{
 		{"GET", "/account/2fa", signedIn, s.twoFactor},
 		{"GET", "/account/2fa/set-up", setUp, s.setUp},
 		{"POST", "/account/2fa/set-up", setUp, s.setUpPost},
@@ -97,7 +116,12 @@ func (s *site) routes() []route {
 		{"POST", "/account/trusted-devices/{id}/remove", signedIn, s.removeTrustedPost},
 		{"GET", "/account/trusted-devices/remove-all", signedIn, s.removeAllTrusted},
 		{"POST", "/account/trusted-devices/remove-all", signedIn, s.removeAllTrustedPost},
+	}
+}
 
+// helpRoutes are for everybody, programs among them.
+func (s *site) helpRoutes() []route {
+	return []route{
 		{"GET", "/help/2fa", anyone, s.help},
 		{"GET", "/.well-known/change-password", anyone, s.changePassword},
 		{"GET", "/.well-known/security.txt", anyone, s.securityTxt},
