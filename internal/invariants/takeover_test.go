@@ -1,0 +1,354 @@
+package invariants_test
+
+import (
+	"encoding/base32"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/otp"
+)
+
+func TestI20_SecretsNeverComeBack(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		mia, v := enrolled(s, "mia")
+		key := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mia.Secret)
+		spaced := otp.Group(key)
+		v.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
+		for _, r := range append(routes(http.MethodGet), routes(http.MethodPost)...) {
+			for _, path := range []string{r.Path, r.Path + "?step=scan", r.Path + "?key=1&secret=1"} {
+				if strings.Contains(r.Path, "disable") || strings.Contains(r.Path, "sign-out") {
+					continue
+				}
+				p := v.Fork().Send(Request{Method: r.Method, Target: path, Header: v.PostHeader(), Body: ""})
+				if strings.Contains(p.Body, key) || strings.Contains(p.Body, spaced) || strings.Contains(p.Body, string(mia.Secret)) {
+					t.Errorf("%s %s shows the key of an authenticator that is confirmed", r.Method, path)
+				}
+			}
+		}
+		// A second draft has a key of its own.
+		v.Post("/account/2fa/set-up", Fields{"name": "Tablet"})
+		second := v.Follow().Key()
+		v.Post("/account/2fa/set-up", Fields{"name": "Tablet"})
+		if third := v.Follow().Key(); second == "" || second == key || third == second {
+			t.Errorf("keys: %q %q", second, third)
+		}
+	})
+}
+
+func TestI21_ADraftIsOfOneSessionAndFifteenMinutes(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		mia, v := enrolled(s, "mia")
+		w := s.Visitor()
+		w.SignIn(mia)
+		s.Clock.Advance(minute)
+		v.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
+		s.Clock.Advance(minute)
+		w.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
+		v.Post("/account/2fa/set-up", Fields{"name": "Tablet"})
+		secret, err := otp.DecodeSecret(v.Follow().Key())
+		s.Check(err)
+		draft := mia
+		draft.Secret = secret
+		w.Get("/account/2fa/set-up?step=scan")
+		if w.Follow().Key() != "" {
+			t.Error("another session sees the draft's key")
+		}
+		w.Post("/account/2fa/set-up", Fields{"code": draft.Code(s.Clock.Now())})
+		if n := len(s.Query("SELECT id FROM authenticators")); n != 1 {
+			t.Fatalf("another session confirmed the draft: %d authenticators", n)
+		}
+		// The active one is untouched, and the draft's codes are worth nothing.
+		s.Clock.Advance(minute)
+		x := halfway(s, mia)
+		if answer(x, draft.Code(s.Clock.Now())); x.SignedIn() {
+			t.Error("a draft's code signs in")
+		}
+		if answer(x, mia.Code(s.Clock.Now())); !x.SignedIn() {
+			t.Error("the active authenticator does not work while there is a draft")
+		}
+		s.Clock.Advance(minute)
+		code := draft.Code(s.Clock.Now())
+		if p := v.Post("/account/2fa/set-up", Fields{"code": code}); p.Status != http.StatusSeeOther {
+			t.Fatalf("confirming: %d %s", p.Status, p.Alert())
+		}
+		y := halfway(s, mia)
+		if p := answer(y, code); y.SignedIn() || !p.Has("already used") {
+			t.Errorf("the code that confirmed the draft signs in: %d %s", p.Status, p.Alert())
+		}
+		// Fifteen minutes.
+		ben := member(s, "ben")
+		b := s.Visitor()
+		b.SignIn(ben)
+		b.Post("/account/2fa/set-up", Fields{"name": "Pixel"})
+		ben.Secret, err = otp.DecodeSecret(b.Follow().Key())
+		s.Check(err)
+		s.Clock.Advance(15 * minute)
+		b.Post("/account/2fa/set-up", Fields{"code": ben.Code(s.Clock.Now())})
+		if n := len(s.Query("SELECT id FROM authenticators WHERE user_id = $1", ben.ID)); n != 0 {
+			t.Error("a draft was confirmed after fifteen minutes")
+		}
+	})
+}
+
+// sensitive are the posts that ask for fresh proof (I22), as far as the table has them, with fields that would do.
+var sensitive = map[string]Fields{
+	"/account/2fa/set-up":                     {"name": "Tablet"},
+	"/account/2fa/change":                     {"name": "Tablet"},
+	"/account/2fa/disable":                    {},
+	"/account/2fa/authenticators/{id}/remove": {},
+	"/account/2fa/recovery-codes":             {},
+	"/account/2fa/recovery-codes/regenerate":  {},
+	"/account/email":                          {"email": "mia2@acme.example"},
+}
+
+func TestI22_FreshProof(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		mia, v := enrolled(s, "mia")
+		id := s.Query("SELECT id FROM authenticators WHERE user_id = $1", mia.ID)[0][0]
+		s.Exec("UPDATE policies SET trusted_device_days = 14, version = version + 1")
+		v.Post("/sign-out", Fields{})
+		v.GivePassword(mia)
+		v.Post("/sign-in/2fa", Fields{"code": mia.Code(s.Clock.Now()), "trust": "yes"})
+		v.Post("/sign-out", Fields{})
+		s.Clock.Advance(10 * minute)
+		v.GivePassword(mia)
+		if !v.SignedIn() {
+			t.Fatal("the trusted device is not trusted")
+		}
+		tried := 0
+		state := func() string {
+			return s.Dump("sessions", "events", "tries")
+		}
+		attempt := func(when string) {
+			for _, r := range routes(http.MethodPost) {
+				fields, ok := sensitive[strings.ReplaceAll(r.Path, "none", "{id}")]
+				if !ok {
+					continue
+				}
+				tried++
+				before := state()
+				w := v.Fork()
+				p := w.Post(strings.ReplaceAll(r.Path, "none", id), fields)
+				if !strings.HasPrefix(p.Location, "/step-up") && p.Status < 400 {
+					t.Errorf("%s: %s: %d %s", when, r.Path, p.Status, p.Location)
+				}
+				if diff := changed(before, state()); diff != "" {
+					t.Errorf("%s: %s changed:\n%s", when, r.Path, diff)
+				}
+			}
+		}
+		attempt("on a trusted device, password just given")
+		v.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
+		s.Clock.Advance(5*minute + time.Second)
+		attempt("five minutes and a second after the code")
+		if tried < 6 {
+			t.Errorf("%d posts were tried", tried)
+		}
+		s.Clock.Advance(minute)
+		v.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
+		s.Clock.Advance(5 * minute)
+		if p := v.Post("/account/2fa/set-up", Fields{"name": "Tablet"}); p.Status != http.StatusSeeOther || strings.HasPrefix(p.Location, "/step-up") {
+			t.Errorf("five minutes after the code: %d %s", p.Status, p.Location)
+		}
+		// Who has no second factor gives the password again.
+		ben := member(s, "ben")
+		b := s.Visitor()
+		b.SignIn(ben)
+		s.Clock.Advance(5*minute + time.Second)
+		if p := b.Post("/account/2fa/set-up", Fields{"name": "Pixel"}); !strings.HasPrefix(p.Location, "/step-up") {
+			t.Errorf("enabling long after the password: %d %s", p.Status, p.Location)
+		}
+		if b.Post("/step-up", Fields{"password": "wrong-password"}).Status != http.StatusUnprocessableEntity {
+			t.Error("a wrong password steps up")
+		}
+		b.Post("/step-up", Fields{"password": ben.Password})
+		if p := b.Post("/account/2fa/set-up", Fields{"name": "Pixel"}); strings.HasPrefix(p.Location, "/step-up") {
+			t.Errorf("after step-up by password: %d %s", p.Status, p.Location)
+		}
+		// With a second factor the password is no fresh proof.
+		s.Clock.Advance(10 * minute)
+		v.Post("/step-up", Fields{"password": mia.Password})
+		if p := v.Post("/account/2fa/set-up", Fields{"name": "Tablet"}); !strings.HasPrefix(p.Location, "/step-up") {
+			t.Errorf("the password is fresh proof for somebody with two factors: %d %s", p.Status, p.Location)
+		}
+	})
+}
+
+func TestI24_EverythingElseEndsAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		node := s.Node()
+		ben := member(s, "ben")
+		other, third := s.Visitor().Through(node), s.Visitor()
+		other.SignIn(ben)
+		third.SignIn(ben)
+		v := s.Visitor()
+		v.Enrol(&ben, "Pixel")
+		for what, w := range map[string]*Visitor{"on another node": other, "on this node": third} {
+			if w.SignedIn() {
+				t.Errorf("a session %s outlived the enrolment", what)
+			}
+		}
+		if !v.SignedIn() {
+			t.Error("the session in hand ended")
+		}
+		half := halfway(s, ben)
+		v.Post("/step-up", Fields{"code": ben.Code(s.Clock.Now())})
+		v.Post("/account/2fa/set-up", Fields{"name": "Tablet"})
+		second, err := otp.DecodeSecret(v.Follow().Key())
+		s.Check(err)
+		tablet := ben
+		tablet.Secret = second
+		s.Clock.Advance(minute)
+		v.Post("/account/2fa/set-up", Fields{"code": tablet.Code(s.Clock.Now())})
+		s.Clock.Advance(minute)
+		if p := answer(half, ben.Code(s.Clock.Now())); half.SignedIn() || p.Status != http.StatusGone {
+			t.Errorf("a sign-in outlived an added authenticator: %d", p.Status)
+		}
+	})
+}
+
+// TestI24_AgainstOneInTheSameInstant signs in again and again while the person enables two-factor authentication.
+func TestI24_AgainstOneInTheSameInstant(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		node := s.Node()
+		for range 4 {
+			ben := member(s, "ben"+strings.ToLower(time.Now().Format("150405.000000")[7:]))
+			v := s.Visitor()
+			v.SignIn(ben)
+			v.Post("/account/2fa/set-up", Fields{"name": "Pixel"})
+			secret, err := otp.DecodeSecret(v.Follow().Key())
+			s.Check(err)
+			ben.Secret = secret
+			var wg sync.WaitGroup
+			var racers []*Visitor
+			for i := range 6 {
+				w := stranger(s, i)
+				if i%2 == 0 {
+					w.Through(node)
+				}
+				racers = append(racers, w)
+				wg.Go(func() {
+					_, err := w.TrySend(t.Context(), post(w, "/sign-in", "email="+ben.Address+"&password="+ben.Password))
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			wg.Go(func() {
+				_, err := v.TrySend(t.Context(), post(v, "/account/2fa/set-up", "code="+ben.Code(s.Clock.Now())))
+				if err != nil {
+					t.Error(err)
+				}
+			})
+			wg.Wait()
+			if !v.SignedIn() || len(s.Query("SELECT id FROM authenticators WHERE user_id = $1", ben.ID)) != 1 {
+				t.Fatal("two-factor authentication was not enabled")
+			}
+			for i, w := range racers {
+				if w.SignedIn() {
+					t.Errorf("browser %d is signed in with the password alone", i)
+				}
+			}
+		}
+	})
+}
+
+func TestI31_TheValueChangesAndTheOldOneIsDead(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		mia, v := enrolled(s, "mia")
+		dead := func(what string, old *Visitor) {
+			t.Helper()
+			if old.SignedIn() || v.Cookies()["session"] == old.Cookies()["session"] {
+				t.Errorf("%s: the old value lives", what)
+			}
+			if !v.SignedIn() {
+				t.Errorf("%s: the new value is dead", what)
+			}
+		}
+		old := v.Fork()
+		v.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
+		dead("step-up", old)
+		old = v.Fork()
+		v.Post("/account/2fa/set-up", Fields{"name": "Tablet"})
+		tablet := mia
+		var err error
+		tablet.Secret, err = otp.DecodeSecret(v.Follow().Key())
+		s.Check(err)
+		v.Post("/account/2fa/set-up", Fields{"code": tablet.Code(s.Clock.Now())})
+		dead("set-up", old)
+		// Planted: the attacker's session and sign-in in the victim's browser never become the victim's.
+		ben := member(s, "ben")
+		attacker := s.Visitor()
+		attacker.SignIn(ben)
+		victim := s.Visitor()
+		for name, value := range attacker.Cookies() {
+			victim.SetCookie(name, value)
+		}
+		s.Clock.Advance(minute)
+		planted := halfway(s, mia)
+		victim.SetCookie("sign-in", planted.Cookies()["sign-in"])
+		victim.GivePassword(mia)
+		answer(victim, mia.Code(s.Clock.Now()))
+		if got := victim.Get("/session"); !got.Has(mia.Address) {
+			t.Fatalf("the victim is signed in as %s", got.Body)
+		}
+		if got := attacker.Get("/session"); got.Has(mia.Address) {
+			t.Errorf("the planted session has risen: %s", got.Body)
+		}
+		if planted.SignedIn() || planted.Get("/sign-in/2fa").Header.Get("Set-Cookie") != "" {
+			t.Error("the planted sign-in has risen")
+		}
+		if attacker.Cookies()["browser"] == victim.Cookies()["browser"] {
+			t.Error("the planted browser has become a known device of the victim's")
+		}
+	})
+}
+
+func TestI32_SignOutKillsTheServersRecord(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		node := s.Node()
+		v := s.Visitor()
+		v.SignIn(member(s, "ben"))
+		thief := v.Fork().Through(node)
+		if p := v.Get("/sign-out"); p.Status != http.StatusOK || !thief.SignedIn() {
+			t.Fatalf("looking at the sign-out page signs out: %d", p.Status)
+		}
+		v.Post("/sign-out", Fields{})
+		if v.SignedIn() || thief.SignedIn() {
+			t.Error("the session outlived the sign-out")
+		}
+		if n := sessions(s); n != 0 {
+			t.Errorf("%d sessions are left", n)
+		}
+	})
+}
+
+func TestI33_IdleAndAbsoluteLimits(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		ben := member(s, "ben")
+		v := s.Visitor()
+		v.SignIn(ben)
+		for hour := 11; hour < 7*24; hour += 11 {
+			s.Clock.Advance(11 * time.Hour)
+			if !v.SignedIn() {
+				t.Fatalf("signed out after %d hours, though never idle for 12", hour)
+			}
+		}
+		s.Clock.Advance(3 * time.Hour)
+		if v.SignedIn() {
+			t.Error("signed in after seven days")
+		}
+		v.SignIn(ben)
+		s.Clock.Advance(12*time.Hour - time.Minute)
+		if !v.Fork().SignedIn() {
+			t.Error("signed out before 12 idle hours")
+		}
+		s.Clock.Advance(12 * time.Hour)
+		if v.SignedIn() {
+			t.Error("signed in after 12 idle hours")
+		}
+	})
+}
