@@ -68,7 +68,7 @@ type holder struct {
 	id      string
 	session *actor
 	signIn  *SignIn
-	codes   []Secret // made with the first authenticator
+	codes   []Secret // made with the first authenticator, or where none were left
 }
 
 // hold runs fn for whoever may set up an authenticator now: a session, or the sign-in whose
@@ -367,12 +367,14 @@ func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed
 	case !h.TwoFactor:
 		kind = "two_factor.enabled"
 		h.TwoFactor, h.TwoFactorSince, h.MustSetUp = true, a.CreatedAt, false
+	case changed:
+		kind = "authenticator.changed"
+	}
+	if kind == "two_factor.enabled" || h.RecoveryLeft == 0 {
 		var err error
 		if h.codes, err = s.makeRecoveryCodes(tx, by, &h.User); err != nil {
 			return err
 		}
-	case changed:
-		kind = "authenticator.changed"
 	}
 	if h.signIn != nil {
 		h.signIn.Proofs = h.signIn.Proofs.With(ByAuthenticator, a.CreatedAt)

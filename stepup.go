@@ -12,15 +12,20 @@ import (
 // Outcomes of step-up.
 var (
 	ErrOwnPasswordWrong = invalid("password", "password_wrong", text.Say("This password is not right. After several wrong tries you must also wait before the next one."))
+	ErrCodeWanted       = invalid("code", "authenticator_wanted", text.Say("A recovery code does not do for this. Enter the code that your authenticator app shows now."))
 	ErrOtherFactor      = &Error{Kind: Conflict, Code: "other_factor", Text: text.Say("Confirm with a code from your authenticator app.")}
 )
 
-// StepUpCode takes a code of an authenticator, or a recovery code, from somebody who is signed in, as fresh proof. It
-// returns the session's new value. The budget is that of signing in.
-func (s *Service) StepUpCode(ctx context.Context, by Caller, code string) (Secret, error) {
+// StepUpCode takes a code of an authenticator, or a recovery code, from somebody who is signed in, as fresh proof. A
+// strong one is wanted where a recovery code does not count (I60): then none is spent. It returns the session's new
+// value. The budget is that of signing in.
+func (s *Service) StepUpCode(ctx context.Context, by Caller, code string, strong bool) (Secret, error) {
 	given, err := readAnswer(code)
 	if err != nil {
 		return "", err
+	}
+	if strong && given.recovery != "" {
+		return "", ErrCodeWanted
 	}
 	var token Secret
 	err = s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -31,6 +32,7 @@ var actions = map[string]action{
 	"/account/2fa/authenticators/{id}/remove": {say: text.Say("Remove an authenticator app"), confirmed: true},
 	"/account/2fa/disable":                    {say: text.Say("Disable two-factor authentication"), confirmed: true, strong: true},
 	"/account/2fa/recovery-codes":             {say: text.Say("Show recovery codes"), strong: true},
+	"/account/2fa/recovery-codes.txt":         {say: text.Say("Show recovery codes"), strong: true},
 	"/account/2fa/recovery-codes/regenerate":  {say: text.Say("Make new recovery codes"), confirmed: true, strong: true},
 	"/account/trusted-devices/{id}/remove":    {say: text.Say("Remove a trusted device"), confirmed: true},
 	"/account/trusted-devices/remove-all":     {say: text.Say("Remove all trusted devices"), confirmed: true},
@@ -67,10 +69,10 @@ func (s *site) filled(r *http.Request) form {
 }
 
 // routed is the path in the table of routes that answers an address, or "".
-func (s *site) routed(method, path string) string {
-	_, pattern := s.served.Handler(&http.Request{Method: method, URL: &url.URL{Path: path}})
-	_, path, _ = strings.Cut(pattern, " ")
-	return path
+func (s *site) routed(method, to string) string {
+	_, pattern := s.served.Handler(&http.Request{Method: method, URL: &url.URL{Path: to}})
+	_, in, _ := strings.Cut(pattern, " ")
+	return in
 }
 
 type stepUpPage struct {
@@ -91,9 +93,9 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	}
 	u, _ := by(r).User()
 	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you")}, TwoFactor: u.TwoFactor}
-	path, _, _ := strings.Cut(q.get("to"), "?")
 	if s.local(q.get("to")) {
-		a := actions[s.routed(http.MethodGet, path)]
+		to, _, _ := strings.Cut(q.get("to"), "?")
+		a := actions[s.routed(http.MethodGet, to)]
 		v.Action, v.Strong, v.Confirmed = a.say, a.strong, a.confirmed && q.has("parked")
 	}
 	ses, _ := by(r).Session()
@@ -138,10 +140,10 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 	case !v.TwoFactor:
 		token, err = s.service.StepUpPassword(r.Context(), by(r), f.get("password"))
 	case f.has("recovery_code"):
-		v.Recovery = true
-		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("recovery_code"))
+		v.Recovery = !v.Strong
+		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("recovery_code"), v.Strong)
 	default:
-		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("code"))
+		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("code"), v.Strong)
 	}
 	if err != nil {
 		if field := "code"; v.TwoFactor {
@@ -177,14 +179,14 @@ func (s *site) resume(w http.ResponseWriter, r *http.Request, token sallyport.Se
 	if err != nil {
 		return err
 	}
-	path, found, err := s.service.TakeConfirmed(r.Context(), c, q.get("parked"))
+	to, found, err := s.service.TakeConfirmed(r.Context(), c, q.get("parked"))
 	if err != nil {
 		return err
 	}
-	if !found || !actions[s.routed(http.MethodPost, path)].confirmed {
+	if !found || !actions[s.routed(http.MethodPost, to)].confirmed {
 		return s.back(w, r, q.get("to"))
 	}
-	r.URL = &url.URL{Path: path}
+	r.URL = &url.URL{Path: to}
 	r.Body, r.ContentLength, r.Form, r.PostForm = http.NoBody, 0, nil, nil
 	s.served.ServeHTTP(w, r)
 	return nil
@@ -201,14 +203,14 @@ func (s *site) secret(r *http.Request, cookie string) sallyport.Secret {
 // local reports whether an address is one of our own pages that can be shown, so that a browser may be sent there
 // (I46).
 func (s *site) local(address string) bool {
-	path, query, _ := strings.Cut(address, "?")
-	if !strings.HasPrefix(path, "/") || strings.HasPrefix(path, "//") || strings.ContainsAny(path, "\\#%") {
+	to, query, _ := strings.Cut(address, "?")
+	if !strings.HasPrefix(to, "/") || to != path.Clean(to) || strings.ContainsAny(to, "\\#%") {
 		return false
 	}
 	if values, err := url.ParseQuery(query); err != nil || strings.ContainsAny(query, "\\#") || !validText(values.Encode()) {
 		return false
 	}
-	return s.routed(http.MethodGet, path) != ""
+	return s.routed(http.MethodGet, to) != ""
 }
 
 // interrupted reports whether a step-up must come first.
