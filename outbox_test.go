@@ -277,6 +277,11 @@ func TestAHungMailServerHoldsNobodyUp(t *testing.T) {
 		o.queue()
 		stop()
 		<-done
+		for _, m := range o.mails() {
+			if m.Lease != "" || m.Attempts == 1 && m.Error == "" {
+				t.Errorf("a node that stopped keeps a mail for itself: %+v", m)
+			}
+		}
 		o.server.Behave()
 		o.Clock.Advance(lease)
 		o.deliver(o.Service, 2)
