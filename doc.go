@@ -36,6 +36,11 @@
 // of one known device ([Browser]) of that user, which nothing a stranger does can block. A password's try is committed
 // before its hash is computed; a code's in the transaction that judges it.
 //
+// # Mail
+//
+// The notice that follows an event is a row of the outbox, in the event's transaction (notice.go has the words of all).
+// [Service.Run] sends it from any node, under a lease, until it is taken or three days are over (outbox.go).
+//
 // # Keys
 //
 // Secrets that must come back (authenticator keys, waiting mail) are sealed under a keyset outside the database, each

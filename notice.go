@@ -96,8 +96,8 @@ var notices = map[string]notice{
 	},
 	"recovery_code.used": {
 		subject: "A recovery code was used",
-		says:    "A recovery code was used to sign in to your account. You have {n} recovery code left.",
-		many:    "A recovery code was used to sign in to your account. You have {n} recovery codes left.", count: "left",
+		says:    "A recovery code of your account was used. You have {n} recovery code left.",
+		many:    "A recovery code of your account was used. You have {n} recovery codes left.", count: "left",
 		then: "Make a new set before you run out of them.", only: "low",
 		not: changePassword, facts: []string{"left", "low"}, open: "/account/2fa/recovery-codes",
 	},
@@ -148,7 +148,7 @@ var notices = map[string]notice{
 	},
 	"email.undo": {
 		subject: "Your e-mail address was changed",
-		says:    "The e-mail address of your account was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. This is the last mail to the old one.",
+		says:    "The e-mail address of your account was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. From now on mail goes to the new one.",
 		then:    linkEnds,
 		not:     "If this was not you, undo the change by the link above. It brings the old address back, ends all sessions, and asks for a new password.", facts: []string{"old", "new", "token", "ends"}, open: "/email/undo/",
 	},
