@@ -38,7 +38,8 @@ var migrationFiles embed.FS
 // Store is a database, open. It may be used by any number of goroutines, and the same database may be open in other
 // processes (a command beside the server, other nodes on one PostgreSQL).
 type Store struct {
-	engine engine
+	engine    engine
+	presences presences
 }
 
 // engine is what differs between the two databases.

@@ -28,39 +28,6 @@ func (r *sessionRow) session(workspace, user string) sallyport.Session {
 	}
 }
 
-// Arrive reads the workspace, and by a second statement in the same look the session with its user.
-func (t *tx) Arrive(host, user, session string) (sallyport.Presence, bool, error) {
-	var p sallyport.Presence
-	var pol policyRow
-	var brand, resellerBrand string
-	var created int64
-	w := &p.Workspace
-	dest := append([]any{&w.ID, &w.Name, &w.Reseller, &brand, &w.Colour, &created, &resellerBrand}, pol.dest()...)
-	ok, err := t.row(`SELECT w.id, w.name, w.reseller, w.brand, w.colour, w.created_at, COALESCE(r.brand, ''), `+policyColumns+`
-		FROM hosts h JOIN workspaces w ON w.id = h.workspace_id JOIN policies p ON p.workspace_id = w.id
-		LEFT JOIN workspaces r ON r.id = w.reseller
-		WHERE h.host = $1`, []any{host}, dest...)
-	if err != nil || !ok {
-		return p, ok, err
-	}
-	w.Brand, w.CreatedAt = brand, at(created)
-	p.Workspace = w.WithReseller(resellerBrand)
-	if p.Policy, err = pol.policy(); err != nil || session == "" {
-		return p, true, err
-	}
-	var s sessionRow
-	var u userRow
-	found, err := t.row(`SELECT `+sessionColumns+`, `+userColumns+`
-		FROM sessions s JOIN users u ON u.workspace_id = s.workspace_id AND u.id = s.user_id
-		WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.id = $3`, []any{w.ID, user, session}, append(s.dest(), u.dest()...)...)
-	if err != nil || !found {
-		return p, true, err
-	}
-	ses, person := s.session(w.ID, user), u.user()
-	p.Session, p.User = &ses, &person
-	return p, true, nil
-}
-
 func (t *tx) InsertSession(s sallyport.Session) error {
 	return t.exec(`INSERT INTO sessions (workspace_id, user_id, id, hash, epoch, proofs, door, address, browser, created_at, last_seen_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,

@@ -14,7 +14,10 @@ var (
 
 // Read is sallyport.Store's.
 func (s *Store) Read(ctx context.Context, fn func(sallyport.Tx) error) error {
-	return s.read(ctx, func(t *tx) error { return fn(t) })
+	return s.read(ctx, func(t *tx) error {
+		t.presences = &s.presences
+		return fn(t)
+	})
 }
 
 // Write is sallyport.Store's.

@@ -13,6 +13,8 @@ type tx struct {
 	writes  bool
 	failed  error
 	reading bool // inside the callback of rows
+
+	presences *presences // in Read
 }
 
 // statements runs one statement after the other on a database. Errors come out as error.go names them.

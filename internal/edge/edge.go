@@ -123,6 +123,9 @@ func (e *Edge) Handler(next, health http.Handler, refuse Refuse) http.Handler {
 			if e.Observe != nil {
 				e.Observe(visit.Route, answer.status)
 			}
+			if !e.log.Enabled(r.Context(), slog.LevelDebug) {
+				return
+			}
 			e.log.Debug("request", "id", visit.ID, "method", r.Method, "host", visit.Host, "route", visit.Route,
 				"status", answer.status, "addr", visit.Addr, "took", time.Since(start))
 		}()

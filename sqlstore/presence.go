@@ -1,0 +1,116 @@
+package sqlstore
+
+import (
+	"sync"
+
+	"github.com/sallyport-2fa/sallyport"
+)
+
+// presences remembers who arrived, for as long as nothing at all is written to the database: a look at its version
+// costs a fraction of the five tables. It is used where the version is known, which is on SQLite.
+type presences struct {
+	mu      sync.RWMutex
+	version uint64
+	of      map[arrival]sallyport.Presence
+}
+
+type arrival struct{ host, user, session string }
+
+// maxPresences bounds what is remembered, to a few megabytes.
+const maxPresences = 8192
+
+func (p *presences) get(version uint64, a arrival) (sallyport.Presence, bool) {
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	if version != p.version {
+		return sallyport.Presence{}, false
+	}
+	found, ok := p.of[a]
+	return found, ok
+}
+
+// put keeps what was read after version was looked up.
+func (p *presences) put(version uint64, a arrival, found sallyport.Presence) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if version != p.version || p.of == nil {
+		p.version, p.of = version, map[arrival]sallyport.Presence{}
+	}
+	if len(p.of) < maxPresences {
+		p.of[a] = found
+	}
+}
+
+// Arrive asks for all of it in one statement, as a living session is what most requests bring; without one, for the
+// workspace alone.
+func (t *tx) Arrive(host, user, session string) (sallyport.Presence, bool, error) {
+	a := arrival{host, user, session}
+	version, known, err := t.version()
+	if err != nil {
+		return sallyport.Presence{}, false, err
+	}
+	known = known && t.presences != nil && session != ""
+	if known {
+		if p, ok := t.presences.get(version, a); ok {
+			return p, true, nil
+		}
+	}
+	if session != "" {
+		p, found, err := t.present(a)
+		if err == nil && found && known {
+			t.presences.put(version, a, p)
+		}
+		if err != nil || found {
+			return p, found, err
+		}
+	}
+	var w hostRow
+	found, err := t.row(`SELECT `+hostColumns+` FROM `+hostTables+` WHERE h.host = $1`, []any{host}, w.dest()...)
+	if err != nil || !found {
+		return sallyport.Presence{}, false, err
+	}
+	p, err := w.presence()
+	return p, true, err
+}
+
+// present reads a session with its user and workspace.
+func (t *tx) present(a arrival) (sallyport.Presence, bool, error) {
+	var w hostRow
+	var s sessionRow
+	var u userRow
+	found, err := t.row(`SELECT `+hostColumns+`, `+sessionColumns+`, `+userColumns+` FROM `+hostTables+`
+		JOIN sessions s ON s.workspace_id = h.workspace_id JOIN users u ON u.workspace_id = s.workspace_id AND u.id = s.user_id
+		WHERE h.host = $1 AND s.user_id = $2 AND s.id = $3`, []any{a.host, a.user, a.session},
+		append(append(w.dest(), s.dest()...), u.dest()...)...)
+	if err != nil || !found {
+		return sallyport.Presence{}, false, err
+	}
+	p, err := w.presence()
+	ses, person := s.session(p.Workspace.ID, a.user), u.user()
+	p.Session, p.User = &ses, &person
+	return p, true, err
+}
+
+const (
+	hostColumns = `w.id, w.name, w.reseller, w.brand, w.colour, w.created_at, COALESCE(r.brand, ''), ` + policyColumns
+	hostTables  = `hosts h JOIN workspaces w ON w.id = h.workspace_id JOIN policies p ON p.workspace_id = w.id
+		LEFT JOIN workspaces r ON r.id = w.reseller`
+)
+
+// hostRow is what answers on a host, on its way out of a row.
+type hostRow struct {
+	sallyport.Workspace
+	policy        policyRow
+	created       int64
+	resellerBrand string
+}
+
+func (r *hostRow) dest() []any {
+	return append([]any{&r.ID, &r.Name, &r.Reseller, &r.Brand, &r.Colour, &r.created, &r.resellerBrand}, r.policy.dest()...)
+}
+
+func (r *hostRow) presence() (sallyport.Presence, error) {
+	r.CreatedAt = at(r.created)
+	policy, err := r.policy.policy()
+	return sallyport.Presence{Workspace: r.WithReseller(r.resellerBrand), Policy: policy}, err
+}
