@@ -21,7 +21,6 @@ var looks = map[string]sallyporttest.Look{
 	"scripts":    {},
 	"no scripts": {NoScript: true},
 	"phone":      {Width: 360, Dark: true},
-	"dark":       {Dark: true, NoScript: true},
 }
 
 // look takes a picture of the page and holds it to what every page promises.
@@ -131,5 +130,126 @@ func afterSetUp(b *sallyporttest.Browser) {
 	if strings.Contains(b.URL(), "recovery") {
 		b.Check("I have saved these recovery codes")
 		b.Click("Continue")
+	}
+}
+
+// TestJourneyLiveWithIt goes through what a person does later: a second app, a new name, another phone, and the end.
+func TestJourneyLiveWithIt(t *testing.T) {
+	for name, l := range looks {
+		t.Run(name, func(t *testing.T) {
+			e := sallyporttest.New(t, "sqlite")
+			site := sallyporttest.NewSite(t, e)
+			p := e.Add("mia@acme.example", sallyport.Member)
+			site.Visitor().Enrol(&p, "Pixel – Aegis")
+			b := sallyporttest.NewBrowser(t, site.URL, l)
+			signInBy(b, p)
+			b.Sees("Enter the code from Pixel – Aegis")
+			b.Fill("6-digit code", p.Code(e.Clock.Now().Add(7*time.Minute)))
+			b.Click("Continue")
+			b.Sees("about 7 minutes ahead")
+			look(b, "challenge-clock")
+			b.Fill("6-digit code", p.Code(e.Clock.Now()))
+			b.Click("Continue")
+
+			e.Clock.Advance(6 * time.Minute)
+			b.Open("/account/2fa")
+			b.Click("Add another app")
+			b.Sees("Needed for: Set up an authenticator app")
+			look(b, "step-up")
+			b.Fill("6-digit code", "000000")
+			b.Click("Continue")
+			b.Sees("This code is not right")
+			b.Fill("6-digit code", p.Code(e.Clock.Now()))
+			b.Click("Continue")
+			b.Sees("Add an authenticator app")
+			b.Check("Another app")
+			b.Fill("Name of the app", "Laptop")
+			b.Click("Continue")
+			second := p
+			scan(t, b, &second)
+			b.Fill("6-digit code", second.Code(e.Clock.Now()))
+			b.Click("Confirm setup")
+			b.Sees("The authenticator app is added")
+
+			b.Click("Rename Laptop")
+			b.Fill("Name", "Work laptop")
+			look(b, "rename")
+			b.Click("Rename")
+			b.Sees("Work laptop")
+			look(b, "two-apps")
+
+			b.Click("Change authenticator app")
+			b.Check("Pixel – Aegis")
+			look(b, "change-name")
+			b.Fill("Name of the app", "New phone")
+			b.Click("Continue")
+			b.Sees("It replaces Pixel – Aegis, which works until this one is confirmed")
+			scan(t, b, &p)
+			look(b, "change-scan")
+			b.Fill("6-digit code", p.Code(e.Clock.Now()))
+			b.Click("Confirm setup")
+			b.Sees("The new authenticator app is in place")
+			b.DoesNotSee("Pixel – Aegis")
+
+			b.Click("Remove Work laptop")
+			b.Sees("Remove this authenticator app?")
+			look(b, "remove")
+			b.ClickWithin(".confirm", "Remove")
+			b.Sees("The authenticator app is removed")
+			b.DoesNotSee("Work laptop")
+
+			b.Click("Disable")
+			b.Sees("Whoever learns your password can then sign in as you")
+			look(b, "disable")
+			e.Clock.Advance(6 * time.Minute)
+			b.ClickWithin(".confirm", "Disable")
+			b.Sees("Needed for: Disable two-factor authentication. It is done as soon as you have confirmed.")
+			look(b, "step-up-confirmed")
+			b.Fill("6-digit code", p.Code(e.Clock.Now()))
+			b.Click("Continue")
+			b.Sees("Two-factor authentication is disabled")
+			b.Clean()
+		})
+	}
+}
+
+// TestJourneyWhatStandsInTheWay shows the pages of refusals.
+func TestJourneyWhatStandsInTheWay(t *testing.T) {
+	for name, l := range looks {
+		t.Run(name, func(t *testing.T) {
+			e := sallyporttest.New(t, "sqlite")
+			site := sallyporttest.NewSite(t, e)
+			p := e.Add("mia@acme.example", sallyport.Member)
+			site.Visitor().Enrol(&p, "Pixel – Aegis")
+			b := sallyporttest.NewBrowser(t, site.URL, l)
+			signInBy(b, p)
+			b.Fill("6-digit code", p.Code(e.Clock.Now()))
+			b.Click("Continue")
+			e.Exec(`UPDATE users SET password_long = 0 WHERE id = $1`, p.User.ID)
+			b.Open("/account/2fa")
+			b.Click("Disable")
+			b.Sees("Change your password first")
+			b.Screenshot("password-first")
+			b.Fits()
+			sallyporttest.Axe(b)
+			e.Exec(`UPDATE policies SET require_2fa = 'everyone', version = version + 1`)
+			b.Open("/account/2fa")
+			b.Sees("Your company requires two-factor authentication of you, so it cannot be disabled.")
+			b.Screenshot("required")
+			b.Open("/account/2fa/set-up")
+			b.Fill("Name of the app", "Tablet")
+			b.Click("Continue")
+			tab := p
+			scan(t, b, &tab)
+			e.Clock.Advance(15 * time.Minute)
+			b.Fill("6-digit code", tab.Code(e.Clock.Now()))
+			b.Click("Confirm setup")
+			b.Sees("This set-up has ended")
+			b.Screenshot("set-up-ended")
+			b.Fits()
+			sallyporttest.Axe(b)
+			b.Click("See your authenticator apps")
+			b.Sees("Pixel – Aegis")
+		})
 	}
 }
