@@ -44,10 +44,13 @@ func TestI26_ResetLinks(t *testing.T) {
 		spoil func(s site, p person, link string) string // returns the link to try
 		works bool
 	}{
-		"as mailed":      {func(_ site, _ person, link string) string { return link }, true},
-		"looked at":      {func(s site, _ person, link string) string { s.Visitor().Get(link); s.Visitor().Get(link); return link }, true},
-		"nearly too old": {func(s site, _ person, link string) string { s.Clock.Advance(30*time.Minute - time.Millisecond); return link }, true},
-		"too old":        {func(s site, _ person, link string) string { s.Clock.Advance(30 * time.Minute); return link }, false},
+		"as mailed": {func(_ site, _ person, link string) string { return link }, true},
+		"looked at": {func(s site, _ person, link string) string { s.Visitor().Get(link); s.Visitor().Get(link); return link }, true},
+		"nearly too old": {func(s site, _ person, link string) string {
+			s.Clock.Advance(30*time.Minute - time.Millisecond)
+			return link
+		}, true},
+		"too old": {func(s site, _ person, link string) string { s.Clock.Advance(30 * time.Minute); return link }, false},
 		"used": {func(s site, _ person, link string) string {
 			if p := reset(s, link, newPassword+"-1"); p.Status != http.StatusSeeOther {
 				s.T.Fatalf("first use: %d %s", p.Status, p.Alert())
