@@ -27,7 +27,13 @@ type installation struct {
 	store *sqlstore.Store
 }
 
-func (in *installation) Close() error { return in.store.Close() }
+func (in *installation) Close() error {
+	var err error
+	if in.Compromised != nil {
+		err = in.Compromised.Close()
+	}
+	return errors.Join(in.store.Close(), err)
+}
 
 // open opens the database, then the keyset, and starts a Service of the given parts on them. A place where there is
 // nothing yet becomes a new installation if it may; only then is a keyset made.
@@ -52,6 +58,9 @@ func (p place) open(ctx context.Context, parts sallyport.Service, mayMake bool) 
 		return nil, p.nothingThere()
 	}
 	parts.Store = store
+	if parts.Compromised, err = p.compromised(); err != nil {
+		return nil, err
+	}
 	if parts.Keys, err = p.keys(installed); err != nil {
 		return nil, err
 	}

@@ -5,6 +5,7 @@
 //	serve.go         the server: all the wiring
 //	health.go        /healthz, /readyz, metrics
 //	init.go user.go  what is done on the host itself
+//	passwords.go     the list of stolen passwords
 //	demo.go          a server on throw-away data; demo_*.go are its people, its page and its clock
 package main
 
@@ -22,10 +23,11 @@ import (
 )
 
 type commands struct {
-	Serve serveCmd `cmd:"" help:"Run the server."`
-	Init  initCmd  `cmd:"" help:"Make the first workspace and its owner, whose password is read from standard input. The link that serve prints does the same in a browser."`
-	User  userCmd  `cmd:"" help:"See and mend people's accounts, in the first workspace."`
-	Demo  demoCmd  `cmd:"" help:"Run a server on this machine with made-up companies and people. Everything is thrown away at its end."`
+	Serve     serveCmd     `cmd:"" help:"Run the server."`
+	Init      initCmd      `cmd:"" help:"Make the first workspace and its owner, whose password is read from standard input. The link that serve prints does the same in a browser."`
+	User      userCmd      `cmd:"" help:"See and mend people's accounts, in the first workspace."`
+	Passwords passwordsCmd `cmd:"" help:"Stolen passwords, that nobody may choose."`
+	Demo      demoCmd      `cmd:"" help:"Run a server on this machine with made-up companies and people. Everything is thrown away at its end."`
 }
 
 // Exit codes.

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"os/signal"
 	"runtime"
@@ -28,14 +29,15 @@ import (
 
 type serveCmd struct {
 	place
-	Listen         string   `default:"127.0.0.1:8080" env:"SALLYPORT_LISTEN" placeholder:"ADDR" help:"Address and port to listen on (default: 127.0.0.1:8080)."`
-	URL            string   `name:"url" env:"SALLYPORT_URL" placeholder:"URL" help:"Where browsers find the first workspace (default: http://localhost and the port of --listen)."`
-	TrustedProxies []string `env:"SALLYPORT_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of the proxies in front, whose X-Forwarded-For counts."`
-	MetricsListen  string   `env:"SALLYPORT_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port of the metrics, at /metrics (default: none)."`
-	Mail           string   `env:"SALLYPORT_MAIL" placeholder:"URL" help:"Mail server, smtp://user:password@host:587 or smtps:// (default: mail waits in the outbox, where administrators read invitations)."`
-	MailFrom       string   `env:"SALLYPORT_MAIL_FROM" placeholder:"ADDR" help:"E-mail address that mail comes from."`
-	TLSCert        string   `name:"tls-cert" env:"SALLYPORT_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, where no proxy does TLS."`
-	TLSKey         string   `name:"tls-key" env:"SALLYPORT_TLS_KEY" placeholder:"FILE" help:"Its private key in PEM."`
+	Listen          string   `default:"127.0.0.1:8080" env:"SALLYPORT_LISTEN" placeholder:"ADDR" help:"Address and port to listen on (default: 127.0.0.1:8080)."`
+	URL             string   `name:"url" env:"SALLYPORT_URL" placeholder:"URL" help:"Where browsers find the first workspace (default: http://localhost and the port of --listen)."`
+	TrustedProxies  []string `env:"SALLYPORT_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of the proxies in front, whose X-Forwarded-For counts."`
+	MetricsListen   string   `env:"SALLYPORT_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port of the metrics, at /metrics (default: none)."`
+	Mail            string   `env:"SALLYPORT_MAIL" placeholder:"URL" help:"Mail server, smtp://user:password@host:587 or smtps:// (default: mail waits in the outbox, where administrators read invitations)."`
+	MailFrom        string   `env:"SALLYPORT_MAIL_FROM" placeholder:"ADDR" help:"E-mail address that mail comes from."`
+	SecurityContact string   `env:"SALLYPORT_SECURITY_CONTACT" placeholder:"URL" help:"Where weaknesses are reported, mailto: or https:, for /.well-known/security.txt (default: none)."`
+	TLSCert         string   `name:"tls-cert" env:"SALLYPORT_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, where no proxy does TLS."`
+	TLSKey          string   `name:"tls-key" env:"SALLYPORT_TLS_KEY" placeholder:"FILE" help:"Its private key in PEM."`
 }
 
 // shutdownLimit is how long requests in flight may take to finish once the server is told to stop.
@@ -63,7 +65,9 @@ func (c *serveCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.listener.Close()
-	in, err := c.open(ctx, s.parts(time.Now), true)
+	parts := s.parts(time.Now)
+	parts.SecurityContact = c.SecurityContact
+	in, err := c.open(ctx, parts, true)
 	if err != nil {
 		return err
 	}
@@ -93,6 +97,9 @@ func (c *serveCmd) prepare(level slog.Level) (s *server, err error) {
 	}
 	if s.mailer, err = c.mailServer(); err != nil {
 		return nil, err
+	}
+	if u, err := url.Parse(c.SecurityContact); err != nil || c.SecurityContact != "" && u.Scheme != "mailto" && u.Scheme != "https" {
+		return nil, badUsage("--security-contact: write it like mailto:security@example.com, or as an address that begins with https://")
 	}
 	proxies, err := parseNetworks(c.TrustedProxies)
 	if err != nil {
