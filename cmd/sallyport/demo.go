@@ -119,4 +119,4 @@ type demoClock struct{ ahead atomic.Int64 }
 func (c *demoClock) Now() time.Time          { return time.Now().Add(c.Ahead()) }
 func (c *demoClock) Ahead() time.Duration    { return time.Duration(c.ahead.Load()) }
 func (c *demoClock) Advance(d time.Duration) { c.ahead.Add(int64(d)) }
-func (c *demoClock) Reset()                  { c.ahead.Store(0) }
+func (c *demoClock) Set(ahead time.Duration) { c.ahead.Store(int64(ahead)) }

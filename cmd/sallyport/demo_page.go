@@ -86,10 +86,11 @@ func (d *demo) moveClock(w http.ResponseWriter, r *http.Request) error {
 // demoShown is somebody as they are now.
 type demoShown struct {
 	sallyport.User
-	Password  string
-	Note      string
-	TwoFactor string
-	Codes     []demoCode
+	Password      string
+	Note          string
+	RecoveryCodes []string // as they were when the demo began
+	TwoFactor     string
+	Codes         []demoCode
 }
 
 type demoCompanyShown struct {
@@ -122,7 +123,7 @@ func (d *demo) look(ctx context.Context) ([]demoCompanyShown, error) {
 					return err
 				}
 				if p, ok := d.story.person(w.ID, u.Address); ok {
-					shown.Password, shown.Note = p.Password, p.Note
+					shown.Password, shown.Note, shown.RecoveryCodes = p.Password, p.Note, p.RecoveryCodes
 				}
 				c.People = append(c.People, shown)
 			}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 type demoCompany struct {
 	name   string
 	host   func(first string) string
-	policy func(*sallyport.Policy) // what it changes of the default
+	policy func(*sallyport.Policy) // what it decides at once
+	demand string                  // of whom it requires two-factor authentication, once everybody is there
 	people []demoPerson            // the first is the owner who makes it
 }
 
@@ -24,6 +26,7 @@ type demoPerson struct {
 	email, name, password string
 	role                  sallyport.Role
 	apps                  []string                                           // authenticators, by name
+	unsaved               bool                                               // left before the tick that the recovery codes are saved
 	then                  func(context.Context, *demoSeed, demoSeeded) error // what befell them since
 	note                  string
 }
@@ -32,37 +35,39 @@ type demoPerson struct {
 type demoSeeded struct {
 	sallyport.User
 	password string
+	secret   string // base32, of the first authenticator
 }
 
 // demoCompanies is the cast. Whoever cannot simply sign in comes last.
 var demoCompanies = []demoCompany{{
-	name: "Acme",
-	host: func(first string) string { return first },
-	policy: func(p *sallyport.Policy) {
-		p.Require2FA, p.TrustedDeviceDays = sallyport.RequireAdmins, 14
-	},
+	name:   "Acme",
+	host:   func(first string) string { return first },
+	policy: func(p *sallyport.Policy) { p.TrustedDeviceDays = 14 },
+	demand: sallyport.RequireAdmins,
 	people: []demoPerson{
-		{email: "olive@acme.example", name: "Olive Owens", password: "copper-kettle-sings-noon", role: sallyport.Owner, apps: []string{"Pixel – Aegis"}},
-		{email: "adam@acme.example", name: "Adam Ames", password: "velvet-harbour-eleven-kites", role: sallyport.Admin, apps: []string{"iPhone – 2FAS", "Tablet – Aegis"}, note: "two apps, either will do"},
-		{email: "maya@acme.example", name: "Maya Mills", password: "paper-lantern-over-quarry", role: sallyport.Manager},
-		{email: "mark@acme.example", name: "Mark Moreau", password: "walnut-ferry-drifts-north", role: sallyport.Member, apps: []string{"Galaxy – Google Authenticator"}},
-		{email: "mona@acme.example", name: "Mona Marsh", password: "seven-teapots-on-the-roof", role: sallyport.Member},
-		{email: "rita@acme.example", name: "Rita Reyes", password: "granite-parrot-slow-tango", role: sallyport.Admin, note: "must set up 2FA: it is required of admins"},
-		{email: "tomas@acme.example", name: "Tomás Temple", password: "borrowed-umbrella-blue-42", role: sallyport.Member, then: onTemporaryPassword, note: "temporary password: must choose another"},
-		{email: "lou@acme.example", name: "Lou Locke", password: "midnight-biscuit-orchard-9", role: sallyport.Member, apps: []string{"Fairphone – FreeOTP"}, then: lockOut, note: "ten wrong codes: locked until an administrator unlocks"},
-		{email: "sam@acme.example", name: "Sam Sunder", password: "cinnamon-glacier-two-owls", role: sallyport.Member, then: suspend, note: "suspended: cannot sign in"},
+		{email: "olive@acme.example", name: "Olive Owens", password: "copper_kettle_sings_noon", role: sallyport.Owner, apps: []string{"Pixel – Aegis"}},
+		{email: "adam@acme.example", name: "Adam Ames", password: "velvet_harbour_eleven_kites", role: sallyport.Admin, apps: []string{"iPhone – 2FAS", "Tablet – Aegis"}, then: trustDevice, note: "two apps, either will do; a trusted device"},
+		{email: "maya@acme.example", name: "Maya Mills", password: "paper_lantern_over_quarry", role: sallyport.Manager},
+		{email: "mark@acme.example", name: "Mark Moreau", password: "walnut_ferry_drifts_north", role: sallyport.Member, apps: []string{"Galaxy – Google Authenticator"}},
+		{email: "mona@acme.example", name: "Mona Marsh", password: "seven_teapots_on_the_roof", role: sallyport.Member},
+		{email: "rita@acme.example", name: "Rita Reyes", password: "granite_parrot_slow_tango", role: sallyport.Admin, note: "must set up 2FA: it is required of admins"},
+		{email: "una@acme.example", name: "Una Unger", password: "tidy_volcano_knits_scarves", role: sallyport.Member, apps: []string{"Pixel – 2FAS"}, unsaved: true, note: "has not saved the recovery codes"},
+		{email: "tomas@acme.example", name: "Tomás Temple", password: "borrowed_umbrella_blue_42", role: sallyport.Member, then: onTemporaryPassword, note: "temporary password: must choose another"},
+		{email: "lou@acme.example", name: "Lou Locke", password: "midnight_biscuit_orchard_9", role: sallyport.Member, apps: []string{"Fairphone – FreeOTP"}, then: lockOut, note: "ten wrong codes: locked until an administrator unlocks"},
+		{email: "sam@acme.example", name: "Sam Sunder", password: "cinnamon_glacier_two_owls", role: sallyport.Member, then: suspend, note: "suspended: cannot sign in"},
 		{email: "ivy@acme.example", name: "Ivy Inez", role: sallyport.Member, then: invite, note: "invited: has no password yet"},
 	},
 }, {
 	name:   "Globex",
 	host:   func(first string) string { return "globex." + first },
-	policy: func(p *sallyport.Policy) { p.Require2FA = sallyport.RequireEveryone },
+	policy: func(p *sallyport.Policy) { p.RecoveryCodeMode = sallyport.RecoveryOnce },
+	demand: sallyport.RequireEveryone,
 	people: []demoPerson{
-		{email: "gina@globex.example", name: "Gina Grant", password: "marble-otter-counts-stars", role: sallyport.Owner, apps: []string{"Pixel – Google Authenticator"}},
-		{email: "gus@globex.example", name: "Gus Gallo", password: "thirteen-red-bicycles-hum", role: sallyport.Admin, apps: []string{"iPhone – 1Password"}},
-		{email: "greta@globex.example", name: "Greta Gold", password: "willow-engine-quiet-monday", role: sallyport.Manager, apps: []string{"Nokia – Aegis"}},
-		{email: "glen@globex.example", name: "Glen Gray", password: "saffron-meadow-lost-button", role: sallyport.Member, apps: []string{"Galaxy – Authy"}},
-		{email: "gwen@globex.example", name: "Gwen Green", password: "pebble-sailor-warm-thunder", role: sallyport.Member, note: "must set up 2FA: it is required of everyone"},
+		{email: "gina@globex.example", name: "Gina Grant", password: "marble_otter_counts_stars", role: sallyport.Owner, apps: []string{"Pixel – Google Authenticator"}},
+		{email: "gus@globex.example", name: "Gus Gallo", password: "thirteen_red_bicycles_hum", role: sallyport.Admin, apps: []string{"iPhone – 1Password"}},
+		{email: "greta@globex.example", name: "Greta Gold", password: "willow_engine_quiet_monday", role: sallyport.Manager, apps: []string{"Nokia – Aegis"}},
+		{email: "glen@globex.example", name: "Glen Gray", password: "saffron_meadow_lost_button", role: sallyport.Member, apps: []string{"Galaxy – Authy"}},
+		{email: "gwen@globex.example", name: "Gwen Green", password: "pebble_sailor_warm_thunder", role: sallyport.Member, note: "must set up 2FA: it is required of everyone"},
 	},
 }}
 
@@ -92,7 +97,7 @@ func (d *demoSeed) seed(ctx context.Context, first string, origin func(host stri
 		w.URL = origin(d.host)
 		story.Workspaces = append(story.Workspaces, w)
 	}
-	d.clock.Reset()
+	d.clock.Set(0)
 	story.URL = story.Workspaces[0].URL
 	return story, d.describe(ctx, &story)
 }
@@ -115,6 +120,9 @@ func (d *demoSeed) company(ctx context.Context, c demoCompany, reseller string) 
 		return w, err
 	}
 	w.id = by.Workspace().ID
+	if err := d.decide(ctx, w.id, c.policy); err != nil {
+		return w, err
+	}
 	for i, p := range c.people {
 		d.clock.Advance(5 * time.Hour)
 		u, err := d.person(ctx, by, p, i == 0)
@@ -123,14 +131,19 @@ func (d *demoSeed) company(ctx context.Context, c demoCompany, reseller string) 
 		}
 		w.Users = append(w.Users, u)
 	}
-	return w, d.Store.Write(ctx, func(tx sallyport.Tx) error {
-		p := by.Policy()
-		p.Version++
-		c.policy(&p)
-		saved, err := tx.SavePolicy(w.id, p)
-		if err == nil && !saved {
-			err = errors.New("its policy changed meanwhile")
+	return w, d.decide(ctx, w.id, func(p *sallyport.Policy) { p.Require2FA = c.demand })
+}
+
+// decide changes the policy of a workspace.
+func (d *demoSeed) decide(ctx context.Context, workspace string, change func(*sallyport.Policy)) error {
+	return d.Store.Write(ctx, func(tx sallyport.Tx) error {
+		p, err := tx.Policy(workspace)
+		if err != nil {
+			return err
 		}
+		p.Version++
+		change(&p)
+		_, err = tx.SavePolicy(workspace, p) // nobody else is there
 		return err
 	})
 }
@@ -139,7 +152,7 @@ func (d *demoSeed) person(ctx context.Context, by sallyport.Caller, p demoPerson
 	shown := demoUser{Email: p.email, Password: p.password, Role: p.role, RecoveryCodes: []string{}, Name: p.name, Note: p.note}
 	password := p.password
 	if password == "" {
-		password = "nobody-ever-knew-this-one"
+		password = "nobody_ever_knew_this_one"
 	}
 	if !made {
 		if _, err := d.AddUser(ctx, by, p.email, p.name, p.role, sallyport.Secret(password)); err != nil {
@@ -147,16 +160,15 @@ func (d *demoSeed) person(ctx context.Context, by sallyport.Caller, p demoPerson
 		}
 	}
 	if len(p.apps) > 0 {
-		secrets, err := d.enrol(ctx, p)
-		if err != nil {
+		var err error
+		if shown.Secret, shown.RecoveryCodes, err = d.enrol(ctx, p); err != nil {
 			return shown, err
 		}
-		shown.Secret = secrets[0]
 	}
 	if p.then == nil {
 		return shown, nil
 	}
-	u := demoSeeded{password: password}
+	u := demoSeeded{password: password, secret: shown.Secret}
 	if err := d.Store.Read(ctx, func(tx sallyport.Tx) (err error) {
 		u.User, _, err = tx.UserByAddress(by.Workspace().ID, p.email)
 		return err
@@ -191,36 +203,78 @@ func (b *demoBrowser) signIn(ctx context.Context, email, password string) error 
 	return err
 }
 
-// enrol signs in and sets up the person's apps, whose secrets it returns in base32.
-func (d *demoSeed) enrol(ctx context.Context, p demoPerson) (secrets []string, err error) {
+// enrol signs in, sets up the person's apps and saves the recovery codes. It returns the secret of the first app, in
+// base32, and the codes.
+func (d *demoSeed) enrol(ctx context.Context, p demoPerson) (secret string, codes []string, err error) {
 	b := d.browser()
 	if err := b.signIn(ctx, p.email, p.password); err != nil {
-		return nil, err
+		return "", nil, err
 	}
 	for _, app := range p.apps {
-		by, err := b.arrive(ctx)
+		key, passage, err := b.setUp(ctx, app)
 		if err != nil {
-			return nil, err
+			return "", nil, err
 		}
-		if err := d.StartSetUp(ctx, by, app); err != nil {
-			return nil, err
+		secret = cmp.Or(secret, key)
+		for _, code := range passage.RecoveryCodes {
+			codes = append(codes, code.Reveal())
 		}
-		draft, err := d.SetUp(ctx, by)
-		if err != nil {
-			return nil, err
-		}
-		secret, err := otp.DecodeSecret(draft.Key.Reveal())
-		if err != nil {
-			return nil, err
-		}
-		passage, err := d.ConfirmSetUp(ctx, by, "", otp.Default.Code(secret, otp.Default.Step(d.Now())))
-		if err != nil {
-			return nil, err
-		}
-		b.Session = passage.Session
-		secrets = append(secrets, draft.Key.Reveal())
 	}
-	return secrets, nil
+	if p.unsaved {
+		return secret, codes, nil
+	}
+	by, err := b.arrive(ctx)
+	if err == nil {
+		_, err = d.SaveRecoveryCodes(ctx, by)
+	}
+	return secret, codes, err
+}
+
+func (b *demoBrowser) setUp(ctx context.Context, app string) (secret string, p sallyport.Passage, err error) {
+	by, err := b.arrive(ctx)
+	if err != nil {
+		return "", p, err
+	}
+	if err := b.d.StartSetUp(ctx, by, app); err != nil {
+		return "", p, err
+	}
+	draft, err := b.d.SetUp(ctx, by)
+	if err != nil {
+		return "", p, err
+	}
+	code, err := codeAt(draft.Key.Reveal(), b.d.Now())
+	if err != nil {
+		return "", p, err
+	}
+	p, err = b.d.ConfirmSetUp(ctx, by, "", code)
+	b.Session = p.Session
+	return draft.Key.Reveal(), p, err
+}
+
+// codeAt is what an authenticator with this secret, in base32, shows at a time.
+func codeAt(secret string, at time.Time) (string, error) {
+	key, err := otp.DecodeSecret(secret)
+	return otp.Default.Code(key, otp.Default.Step(at)), err
+}
+
+// trustDevice signs in with a code, a day before the story ends, and trusts the browser.
+func trustDevice(ctx context.Context, d *demoSeed, u demoSeeded) error {
+	now := d.clock.Ahead()
+	d.clock.Set(-24 * time.Hour)
+	defer d.clock.Set(now)
+	b := d.browser()
+	if err := b.signIn(ctx, u.Address, u.password); err != nil {
+		return err
+	}
+	by, err := b.arrive(ctx)
+	if err != nil {
+		return err
+	}
+	code, err := codeAt(u.secret, d.Now())
+	if err == nil {
+		_, err = d.AnswerCode(ctx, by, code, true)
+	}
+	return err
 }
 
 // change writes what there is no verb for yet.
