@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"path"
 	"strings"
+	"sync"
 )
 
 //go:embed static
@@ -19,7 +20,8 @@ var staticFiles embed.FS
 type asset struct {
 	address     string
 	contentType string
-	plain, gzip []byte
+	plain       []byte
+	gzip        func() []byte // made when it is first asked for: the start is not the time for it
 }
 
 var assets = loadAssets()
@@ -42,18 +44,22 @@ func loadAssets() map[string]asset {
 		}
 		sum := sha256.Sum256(content)
 		ext := path.Ext(entry.Name())
-		var packed bytes.Buffer
-		z := gzip.NewWriter(&packed)
-		z.Write(content) // a bytes.Buffer takes everything
-		z.Close()
 		all[entry.Name()] = asset{
 			address:     "/static/" + strings.TrimSuffix(entry.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext,
 			contentType: types[ext],
 			plain:       content,
-			gzip:        packed.Bytes(),
+			gzip:        sync.OnceValue(func() []byte { return pack(content) }),
 		}
 	}
 	return all
+}
+
+func pack(content []byte) []byte {
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(content) // a bytes.Buffer takes everything
+	z.Close()
+	return packed.Bytes()
 }
 
 // StaticAddress is where a static file, such as style.css, is served. An unknown name gives "".
@@ -72,7 +78,7 @@ func serveStatic(w http.ResponseWriter, r *http.Request) error {
 		body := a.plain
 		if acceptsGzip(r.Header.Get("Accept-Encoding")) {
 			h.Set("Content-Encoding", "gzip")
-			body = a.gzip
+			body = a.gzip()
 		}
 		w.Write(body)
 		return nil
