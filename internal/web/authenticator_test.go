@@ -90,6 +90,12 @@ func TestI22_NotConfirmedIsShownAgain(t *testing.T) {
 			v.Post("/account/2fa/set-up", sallyporttest.Fields{"name": "Tablet"})
 			return to
 		},
+		"something else confirmed since": func(s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+			to := v.Post("/account/2fa/disable", nil).Location
+			id := s.Query(`SELECT id FROM authenticators WHERE name = 'Pixel'`)[0][0]
+			v.Post("/account/2fa/authenticators/"+id+"/remove", nil)
+			return to
+		},
 		"ten minutes ago": func(s *sallyporttest.Site, v *sallyporttest.Visitor) string {
 			to := v.Post("/account/2fa/disable", nil).Location
 			s.Clock.Advance(10 * time.Minute)
