@@ -146,3 +146,11 @@ func Initials(name, email string) string { return person{name, email}.Initials()
 
 // HasWords tells whether a kind of event has words.
 func HasWords(kind string) bool { return !eventWords[kind].IsZero() }
+
+// Harmless is a cell as a table to download has it.
+func Harmless(cell string) string { return harmless(cell) }
+
+// Download answers with a table whose pages next gives.
+func (k *Kit) Download(w http.ResponseWriter, r *http.Request, next func() ([][]string, error)) error {
+	return k.pages.download(w, r, "people.csv", []string{"name", "note"}, next)
+}
