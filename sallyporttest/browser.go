@@ -25,6 +25,7 @@ type Look struct {
 	Width    int // of the window, in CSS pixels; 0 is 1280
 	Dark     bool
 	NoScript bool // holds from the next page on
+	Print    bool // as on paper
 }
 
 // Browser is a person's browser on one page: its verbs name what is to be
@@ -74,7 +75,10 @@ func (b *Browser) Look(look Look) {
 		look.Width = 1280
 	}
 	b.look = look
-	scheme := "light"
+	scheme, medium := "light", "screen"
+	if look.Print {
+		medium = "print"
+	}
 	if look.Dark {
 		scheme = "dark"
 	}
@@ -84,7 +88,7 @@ func (b *Browser) Look(look Look) {
 		Width: int64(look.Width), Height: 800, DeviceScaleFactor: 1,
 	})
 	if err == nil {
-		_, err = chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		_, err = chromedp.Call(ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: medium, Features: []*emulation.MediaFeature{
 			{Name: "prefers-color-scheme", Value: scheme},
 			{Name: "prefers-reduced-motion", Value: "reduce"},
 		}})
