@@ -1,7 +1,8 @@
 // Bench measures the product against ceilings: what the same machine does, in the same minute, with a bare handler or
 // a bare password hash. Ratios are what counts: absolute figures drift with the machine.
 //
-//	main.go      what is measured, in which order, and the report
+//	main.go      the order of things, and the report
+//	phases.go    what is measured
 //	seed.go      20,000 people, with passwords and authenticators
 //	server.go    the product as a process: start, memory, stop
 //	ceiling.go   the ceilings, each a process of its own

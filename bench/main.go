@@ -11,7 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/sallyport-2fa/sallyport/internal/otp"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
@@ -77,7 +76,10 @@ func run(ctx context.Context) error {
 		}
 		all = append(all, b)
 	}
-	for _, phase := range []func(*bench) error{(*bench).signIn, (*bench).secondStep, (*bench).sessionCheck, (*bench).memory, (*bench).finish} {
+	for _, phase := range []func(*bench) error{
+		(*bench).trustedSignIn, (*bench).signIn, (*bench).secondStep, (*bench).sessionCheck, (*bench).recoveryCode, (*bench).stepUp,
+		(*bench).accountPage, (*bench).memory, (*bench).finish,
+	} {
 		for _, b := range all {
 			if err := phase(b); err != nil {
 				return fmt.Errorf("%s: %w", b.kind, err)
@@ -94,8 +96,9 @@ type bench struct {
 	report                       *report
 	world                        *world
 	server                       *process
-	sessions                     []string // cookies
-	completed                    int      // sign-ins, as the driver saw them
+	sessions                     []string         // cookies, of the people beyond the signers
+	steps                        map[string]int64 // the newest time step used, by user
+	completed                    int              // sign-ins, as the driver saw them
 	signedIn                     time.Time
 }
 
@@ -138,87 +141,6 @@ func (b *bench) paired(name, unit string, figure, ceiling func(i int) (float64, 
 func median(v []float64) float64 {
 	slices.Sort(v)
 	return v[len(v)/2]
-}
-
-// requests is the ceiling of everything that is one request.
-func (b *bench) requests(int) (float64, error) {
-	perSecond, _, err := rate(b.empty.host, 0, 1<<30, 1500*time.Millisecond, func(c *client, _ int) error {
-		_, err := c.get("/", "")
-		return err
-	})
-	return perSecond, err
-}
-
-// signIn is a person's whole way in: password, code, and a look at the session.
-func (b *bench) signIn() error {
-	next := 0
-	err := b.paired("sign-in", "1/s", func(int) (float64, error) {
-		perSecond, done, err := rate(b.server.host, next, signers, 4*time.Second, func(c *client, i int) error {
-			p := b.world.users[i]
-			a, err := c.post("/sign-in", "", "email="+p.address+"&password="+password)
-			if err = expect(a, err, 303, "sign-in"); err != nil {
-				return err
-			}
-			a, err = c.post("/sign-in/2fa", "sign-in="+a.cookies["sign-in"], "code="+p.code(otp.Default.Step(time.Now())))
-			if err = expect(a, err, 303, "session"); err != nil {
-				return err
-			}
-			a, err = c.get("/session", "session="+a.cookies["session"])
-			return expect(a, err, 200, "")
-		})
-		next += done + clients
-		b.completed += done
-		return perSecond, err
-	}, func(int) (float64, error) { return measureHash(b.world.stored, password, 4) })
-	b.signedIn = time.Now()
-	return err
-}
-
-// expect fails unless the answer has a status and sets a cookie, if one is named.
-func expect(a answer, err error, status int, cookie string) error {
-	if err == nil && (a.status != status || cookie != "" && a.cookies[cookie] == "") {
-		err = fmt.Errorf("%d %s, want %d and a cookie %q", a.status, a.location, status, cookie)
-	}
-	return err
-}
-
-// secondStep answers challenges that wait: the code is checked and burnt, the session made, the event written.
-func (b *bench) secondStep() error {
-	group := (people - signers) / 3
-	last := map[string]int64{}
-	return b.paired("second-step", "1/s", func(round int) (float64, error) {
-		from := signers + round%3*group
-		users := b.world.users[from : from+group]
-		cookies, err := b.world.challenges(context.Background(), users)
-		if err != nil {
-			return 0, err
-		}
-		codes := make([]string, len(users))
-		for i, p := range users {
-			step := max(otp.Default.Step(time.Now()), last[p.id]+1)
-			last[p.id], codes[i] = step, "code="+p.code(step)
-		}
-		sessions := make([]string, len(users))
-		perSecond, done, err := rate(b.server.host, 0, len(users), 20*time.Second, func(c *client, i int) error {
-			a, err := c.post("/sign-in/2fa", cookies[i], codes[i])
-			sessions[i] = "session=" + a.cookies["session"]
-			return expect(a, err, 303, "session")
-		})
-		b.sessions = sessions[:done]
-		b.completed += done
-		return perSecond, err
-	}, b.requests)
-}
-
-// sessionCheck asks who is signed in, with living sessions.
-func (b *bench) sessionCheck() error {
-	return b.paired("session-check", "1/s", func(int) (float64, error) {
-		perSecond, _, err := rate(b.server.host, 0, 1<<30, 1500*time.Millisecond, func(c *client, i int) error {
-			a, err := c.get("/session", b.sessions[i%len(b.sessions)])
-			return expect(a, err, 200, "")
-		})
-		return perSecond, err
-	}, b.requests)
 }
 
 func (b *bench) memory() error {

@@ -3,11 +3,15 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base32"
+	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -20,9 +24,14 @@ import (
 const (
 	password = "lantern-orbit-7-meadow-quilt"
 	people   = 20_000
-	// signers are the people whose passwords have the product's own hash. The others' are cheap to check: their
-	// sign-ins are brought to the challenge while seeding, so that the second step is measured alone.
-	signers = 3_000
+	// signers are the people whose passwords have the product's own hash: half of them sign in with a code, half on a
+	// trusted device. The others' are cheap to check: their sign-ins are brought to the challenge beforehand, so that
+	// the second step is measured alone.
+	signers = 5_000
+	// groups are what the others are cut into, a group for each round.
+	groups = 3
+	// What the person whose pages are measured has.
+	devices, sessions = 20, 50
 )
 
 var cheap = passwd.Params{Memory: 64, Time: 1, Threads: 1}
@@ -40,6 +49,8 @@ type world struct {
 type person struct {
 	id, address string
 	secret      []byte
+	recovery    string // a recovery code
+	trust       string // value of a trusted device's cookie
 }
 
 func (p person) code(step int64) string { return otp.Default.Code(p.secret, step) }
@@ -78,6 +89,9 @@ func seed(ctx context.Context, database, keyset, site string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := w.trustDevices(ctx); err != nil {
+		return nil, err
+	}
 	for len(w.users) < people {
 		if err := w.addThousand(ctx, keys, cheapStored); err != nil {
 			return nil, err
@@ -86,32 +100,30 @@ func seed(ctx context.Context, database, keyset, site string) (*world, error) {
 	return w, nil
 }
 
+// trustDevices lets the workspace trust devices.
+func (w *world) trustDevices(ctx context.Context) error {
+	return w.store.Write(ctx, func(tx sallyport.Tx) error {
+		p, err := tx.Policy(w.space)
+		if err != nil {
+			return err
+		}
+		p.Version++
+		p.TrustedDeviceDays = 14
+		_, err = tx.SavePolicy(w.space, p)
+		return err
+	})
+}
+
 func (w *world) addThousand(ctx context.Context, keys *seal.Keyset, cheapStored string) error {
-	now := time.Now()
 	return w.store.Write(ctx, func(tx sallyport.Tx) error {
 		users := w.users
 		for range 1000 {
-			n := len(users)
-			p := person{id: newID("usr_"), address: fmt.Sprintf("person%d@bench.example", n), secret: otp.NewSecret()}
 			hash := cheapStored
-			if n < signers {
+			if len(users) < signers {
 				hash = w.stored
 			}
-			if err := tx.InsertUser(sallyport.User{
-				Workspace: w.space, ID: p.id, Address: p.address, Folded: p.address, Name: fmt.Sprintf("Person %d", n),
-				Role: sallyport.Member, State: sallyport.Active, Epoch: 1, PasswordHash: sallyport.Secret(hash), PasswordAt: now,
-				PasswordLong: true, TwoFactor: true, TwoFactorSince: now, CreatedAt: now,
-			}); err != nil {
-				return err
-			}
-			a := sallyport.Authenticator{
-				Workspace: w.space, User: p.id, ID: newID("aut_"), Name: "Phone", Algorithm: otp.SHA1, CreatedAt: now,
-			}
-			var err error
-			if a.Secret, err = keys.Seal(p.secret, seal.AD{Purpose: "authenticator", Workspace: w.space, User: p.id, Row: a.ID}); err != nil {
-				return err
-			}
-			if err := tx.InsertAuthenticator(a); err != nil {
+			p, err := w.add(tx, keys, len(users), sallyport.Secret(hash))
+			if err != nil {
 				return err
 			}
 			users = append(users, p)
@@ -121,12 +133,102 @@ func (w *world) addThousand(ctx context.Context, keys *seal.Keyset, cheapStored 
 	})
 }
 
+// add makes a person with an authenticator, a trusted device or a recovery code that is known.
+func (w *world) add(tx sallyport.Tx, keys *seal.Keyset, n int, hash sallyport.Secret) (person, error) {
+	now := time.Now()
+	p := person{id: newID("usr_"), address: fmt.Sprintf("person%d@bench.example", n), secret: otp.NewSecret()}
+	err := tx.InsertUser(sallyport.User{
+		Workspace: w.space, ID: p.id, Address: p.address, Folded: p.address, Name: fmt.Sprintf("Person %d", n),
+		Role: sallyport.Member, State: sallyport.Active, Epoch: 1, PasswordHash: hash, PasswordAt: now, PasswordLong: true,
+		TwoFactor: true, TwoFactorSince: now, RecoveryMadeAt: now, RecoverySavedAt: now, CreatedAt: now,
+	})
+	if err != nil {
+		return p, err
+	}
+	a := sallyport.Authenticator{Workspace: w.space, User: p.id, ID: newID("aut_"), Name: "Phone", Algorithm: otp.SHA1, CreatedAt: now}
+	if a.Secret, err = keys.Seal(p.secret, seal.AD{Purpose: "authenticator", Workspace: w.space, User: p.id, Row: a.ID}); err != nil {
+		return p, err
+	}
+	if err := tx.InsertAuthenticator(a); err != nil {
+		return p, err
+	}
+	if n < signers {
+		d := sallyport.TrustedDevice{
+			Workspace: w.space, User: p.id, ID: newID("dev_"), Epoch: 1, Days: 14, Name: "Bench", CreatedAt: now, LastSeenAt: now,
+			RotatedAt: now, BrowserHash: make([]byte, sha256.Size),
+		}
+		p.trust, d.Hash = token(p.id, d.ID)
+		return p, tx.InsertTrustedDevice(d)
+	}
+	p.recovery = rand.Text()[:25]
+	p.recovery = strings.Map(crockford, p.recovery)
+	h := sha256.Sum256([]byte(p.recovery))
+	c := sallyport.RecoveryCode{Workspace: w.space, User: p.id, Hash: h[:]}
+	c.Sealed, err = keys.Seal([]byte(p.recovery), seal.AD{Purpose: "recovery", Workspace: w.space, User: p.id, Row: hex.EncodeToString(h[:])})
+	if err != nil {
+		return p, err
+	}
+	return p, tx.PutRecoveryCodes(w.space, p.id, []sallyport.RecoveryCode{c})
+}
+
+// crockford maps the letters of the usual base 32 that recovery codes do not have.
+func crockford(r rune) rune {
+	if i := strings.IndexRune("ILOU", r); i >= 0 {
+		return rune("0189"[i])
+	}
+	return r
+}
+
+// token is a value that leads to a row, as the product makes them, and its hash.
+func token(user, row string) (string, []byte) {
+	b := make([]byte, 64)
+	for i, id := range []string{user, row} {
+		_, _ = idEncoding.Decode(b[16*i:], []byte(id[4:]))
+	}
+	rand.Read(b[32:])
+	value := base64.RawURLEncoding.EncodeToString(b)
+	h := sha256.Sum256([]byte(value))
+	return value, h[:]
+}
+
+// crowd gives a person many devices and sessions, and returns the cookie of one of the sessions.
+func (w *world) crowd(ctx context.Context, p person) (cookie string, err error) {
+	now := time.Now()
+	err = w.store.Write(ctx, func(tx sallyport.Tx) error {
+		for range devices {
+			d := sallyport.TrustedDevice{
+				Workspace: w.space, User: p.id, ID: newID("dev_"), Epoch: 1, Days: 14, Name: "Firefox on Windows",
+				Address: "192.0.2.1", CreatedAt: now, LastSeenAt: now, RotatedAt: now, BrowserHash: make([]byte, sha256.Size),
+			}
+			_, d.Hash = token(p.id, d.ID)
+			if err := tx.InsertTrustedDevice(d); err != nil {
+				return err
+			}
+		}
+		for range sessions {
+			ses := sallyport.Session{
+				Workspace: w.space, User: p.id, ID: newID("ses_"), Epoch: 1, Door: sallyport.DoorWeb, Address: "192.0.2.1",
+				Browser: "Firefox on Windows", CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(time.Hour),
+				Proofs: sallyport.Proofs{{Method: sallyport.ByPassword, At: now}, {Method: sallyport.ByAuthenticator, At: now}},
+			}
+			cookie, ses.Hash = token(p.id, ses.ID)
+			if err := tx.InsertSession(ses); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return "session=" + cookie, err
+}
+
 // newID is an id as the product makes them, but not in the order of time.
 func newID(prefix string) string {
 	var b [16]byte
 	rand.Read(b[:])
-	return prefix + base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding).EncodeToString(b[:])
+	return prefix + idEncoding.EncodeToString(b[:])
 }
+
+var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
 // challenges brings a sign-in of each of the people given to the challenge, by the Service's own verb, and returns the
 // cookies that hold them.
