@@ -35,8 +35,9 @@ type Env struct {
 	URL      string // of the first workspace: where a Site serves it
 	Owner    Person
 
-	door net.Listener // behind URL
-	log  *logBook
+	door   net.Listener // behind URL
+	log    *logBook
+	beside *beside
 }
 
 // Person is somebody with an account, and what they know and have.
@@ -73,7 +74,7 @@ func Database(t testing.TB, kind string) string {
 // New returns a started Service on a new database of the kind named.
 func New(t testing.TB, kind string) *Env {
 	t.Helper()
-	e := &Env{T: t, Database: Database(t, kind), Clock: NewClock(time.Now().Truncate(time.Second)), log: &logBook{}}
+	e := &Env{T: t, Database: Database(t, kind), Clock: NewClock(time.Now().Truncate(time.Second)), log: &logBook{}, beside: &beside{}}
 	e.door, e.URL = listen(t)
 	keys, err := seal.Generate()
 	e.Check(err)

@@ -5,22 +5,32 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	_ "github.com/jackc/pgx/v5/stdlib" // the driver "pgx"
 	_ "modernc.org/sqlite"             // the driver "sqlite"
 )
 
-// raw opens the database beside the Service, for one look or change.
+// raw is the database beside the Service.
 func (e *Env) raw() *sql.DB {
 	e.T.Helper()
-	driver := "sqlite"
-	address := "file:" + e.Database + "?_pragma=busy_timeout(10000)"
-	if e.Postgres() {
-		driver, address = "pgx", e.Database
-	}
-	db, err := sql.Open(driver, address)
-	e.Check(err)
-	return db
+	e.beside.once.Do(func() {
+		driver := "sqlite"
+		address := "file:" + e.Database + "?_pragma=busy_timeout(10000)"
+		if e.Postgres() {
+			driver, address = "pgx", e.Database
+		}
+		db, err := sql.Open(driver, address)
+		e.Check(err)
+		e.T.Cleanup(func() { db.Close() })
+		e.beside.db = db
+	})
+	return e.beside.db
+}
+
+type beside struct {
+	once sync.Once
+	db   *sql.DB
 }
 
 // Postgres reports whether the database is one.
@@ -30,9 +40,7 @@ func (e *Env) Postgres() bool { return strings.HasPrefix(e.Database, "postgres")
 // $2, ... It returns how many rows changed.
 func (e *Env) Exec(query string, args ...any) int {
 	e.T.Helper()
-	db := e.raw()
-	defer db.Close()
-	res, err := db.Exec(query, args...)
+	res, err := e.raw().Exec(query, args...)
 	e.Check(err)
 	n, err := res.RowsAffected()
 	e.Check(err)
@@ -42,9 +50,7 @@ func (e *Env) Exec(query string, args ...any) int {
 // Query returns all rows of a query, each cell as text; blobs are the bytes themselves, NULL is "NULL".
 func (e *Env) Query(query string, args ...any) (all [][]string) {
 	e.T.Helper()
-	db := e.raw()
-	defer db.Close()
-	rows, err := db.Query(query, args...)
+	rows, err := e.raw().Query(query, args...)
 	e.Check(err)
 	defer rows.Close()
 	columns, err := rows.Columns()

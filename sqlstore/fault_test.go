@@ -1,0 +1,256 @@
+package sqlstore_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/internal/passwd"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+	"github.com/sallyport-2fa/sallyport/sqlstore"
+)
+
+// failing is a database that fails when told: at the k-th statement or commit from now on.
+type failing struct {
+	at   int // 0: never
+	lost bool
+	seen []string
+}
+
+var errDisk = errors.New("disk I/O error, as told")
+
+func (f *failing) tap(what string) error {
+	if what == sqlstore.Lost {
+		if f.lost && f.at == len(f.seen) {
+			return sallyport.ErrUnknownOutcome
+		}
+		return nil
+	}
+	f.seen = append(f.seen, what)
+	if len(f.seen) == f.at && !f.lost {
+		return errDisk
+	}
+	return nil
+}
+
+func (f *failing) failAt(k int, lost bool) { f.at, f.lost, f.seen = k, lost, nil }
+
+// node is one more node of a site, on a database that can fail.
+func node(t *testing.T, e *sallyporttest.Env, site *sallyporttest.Site, hash passwd.Params) (*sallyporttest.Site, *failing) {
+	t.Helper()
+	store, err := sqlstore.Open(context.Background(), e.Database)
+	e.Check(err)
+	t.Cleanup(func() { store.Close() })
+	f := &failing{}
+	store.Tap(f.tap)
+	s := *e.Service
+	s.Store, s.Hash = store, hash
+	return site.Over(sallyport.New(s)), f
+}
+
+// step is one request of a journey, and what must be true when it was not answered with success.
+type step struct {
+	what  string
+	ready func() *sallyporttest.Visitor
+	send  func(*sallyporttest.Visitor) sallyporttest.Request
+}
+
+// TestI11_EveryErrorDenies lets every statement and every commit of every step fail, one after the other: no answer of
+// success, no session, nothing half-done (I52: no change without its event), and no try for nothing (I35).
+func TestI11_EveryErrorDenies(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		site := sallyporttest.NewSite(t, e)
+		broken, f := node(t, e, site, sallyporttest.Cheap)
+		mia := e.Add("mia@acme.example", sallyport.Member)
+		site.Visitor().Enrol(&mia, "Pixel")
+		signedIn := func() *sallyporttest.Visitor {
+			v := site.Visitor()
+			v.SignIn(mia)
+			e.Clock.Advance(time.Minute)
+			return v
+		}
+		ben := e.Add("ben@acme.example", sallyport.Member)
+		form := func(path, body string) func(*sallyporttest.Visitor) sallyporttest.Request {
+			return func(v *sallyporttest.Visitor) sallyporttest.Request {
+				return sallyporttest.Request{Method: http.MethodPost, Target: path, Header: v.PostHeader(), Body: body}
+			}
+		}
+		code := func(path string) func(*sallyporttest.Visitor) sallyporttest.Request {
+			return func(v *sallyporttest.Visitor) sallyporttest.Request {
+				return form(path, "code="+mia.Code(e.Clock.Now()))(v)
+			}
+		}
+		var draft sallyporttest.Person
+		for _, s := range []step{
+			{"a right password", site.Visitor, form("/sign-in", "email=ben@acme.example&password="+ben.Password)},
+			{"a right password, code to come", site.Visitor, form("/sign-in", "email=mia@acme.example&password="+mia.Password)},
+			{"a wrong password", site.Visitor, form("/sign-in", "email=ben@acme.example&password=wrong")},
+			{"a right code", func() *sallyporttest.Visitor {
+				v := site.Visitor()
+				v.GivePassword(mia)
+				return v
+			}, code("/sign-in/2fa")},
+			{"a wrong code", func() *sallyporttest.Visitor {
+				v := site.Visitor()
+				v.GivePassword(mia)
+				return v
+			}, form("/sign-in/2fa", "code=000000")},
+			{"step-up", signedIn, code("/step-up")},
+			{"a new draft", func() *sallyporttest.Visitor {
+				v := signedIn()
+				v.Post("/step-up", sallyporttest.Fields{"code": mia.Code(e.Clock.Now())})
+				e.Clock.Advance(time.Minute)
+				return v
+			}, form("/account/2fa/set-up", "name=Tablet")},
+			{"confirming a draft", func() *sallyporttest.Visitor {
+				v := site.Visitor()
+				draft = e.Add(fmt.Sprintf("d%d@acme.example", e.Clock.Now().Unix()), sallyport.Member)
+				v.SignIn(draft)
+				v.Post("/account/2fa/set-up", sallyporttest.Fields{"name": "Pixel"})
+				var err error
+				draft.Secret, err = otp.DecodeSecret(v.Follow().Key())
+				e.Check(err)
+				return v
+			}, func(v *sallyporttest.Visitor) sallyporttest.Request {
+				return form("/account/2fa/set-up", "code="+draft.Code(e.Clock.Now()))(v)
+			}},
+			{"signing out", func() *sallyporttest.Visitor {
+				v := site.Visitor()
+				v.SignIn(e.Owner)
+				return v
+			}, form("/sign-out", "")},
+		} {
+			for _, lost := range []bool{false, true} {
+				failures := 0
+				for k := 1; ; k++ {
+					e.Clock.Advance(2 * time.Minute)
+					e.Exec("DELETE FROM tries")
+					e.Exec("DELETE FROM sign_ins")
+					e.Exec("DELETE FROM sessions")
+					f.failAt(0, false)
+					v := s.ready()
+					before, tries := e.Dump("tries", "events", "outbox", "sign_ins", "drafts"), ""
+					begun := e.Dump(slices.DeleteFunc(e.Tables(), func(t string) bool { return t == "sign_ins" || t == "drafts" })...)
+					events := len(e.Query("SELECT id FROM events"))
+					f.failAt(k, lost)
+					p := v.Through(broken).Send(s.send(v))
+					if len(f.seen) < k {
+						if k == 1 {
+							t.Fatalf("%s: runs no statement", s.what)
+						}
+						break // it went through without coming to the k-th
+					}
+					if lost && f.seen[k-1] != "commit" {
+						continue
+					}
+					failures++
+					what := fmt.Sprintf("%s, failing at %d (%.40s), lost %v", s.what, k, f.seen[k-1], lost)
+					if p.Status < 500 || p.Alert() == "" || strings.Contains(p.Body, errDisk.Error()) {
+						t.Errorf("%s: %d %s", what, p.Status, p.Location)
+					}
+					for _, c := range p.Cookies {
+						if c.Value != "" {
+							t.Errorf("%s: sets %s", what, c.Name)
+						}
+					}
+					after := e.Dump("tries", "events", "outbox", "sign_ins", "drafts")
+					tries = fmt.Sprint(e.Query("SELECT * FROM tries"))
+					if !lost && after != before {
+						t.Errorf("%s: something is half-done:\n%s", what, newLines(before, after))
+					}
+					first := !slices.Contains(f.seen[:k-1], "commit")
+					if now := e.Dump(slices.DeleteFunc(e.Tables(), func(t string) bool { return t == "sign_ins" || t == "drafts" })...); first && !lost && now != begun {
+						t.Errorf("%s: a step is half-done:\n%s", what, newLines(begun, now))
+					}
+					if lost && after != before && len(e.Query("SELECT id FROM events")) == events {
+						t.Errorf("%s: a change without its event", what)
+					}
+					if strings.HasSuffix(s.what, "password") && !first && tries == "[]" {
+						t.Errorf("%s: a hash was computed and the try is not counted", what)
+					}
+				}
+				if failures == 0 {
+					t.Errorf("%s: nothing failed", s.what)
+				}
+			}
+		}
+		f.failAt(0, false)
+		e.Clock.Advance(time.Hour)
+		e.Exec("DELETE FROM tries")
+		v := site.Visitor().Through(broken)
+		v.SignIn(mia) // and with the database well again it goes on
+	})
+}
+
+// newLines are those of after that are not in before.
+func newLines(before, after string) string {
+	old := strings.Split(before, "\n")
+	return strings.Join(slices.DeleteFunc(strings.Split(after, "\n"), func(l string) bool { return slices.Contains(old, l) }), "\n")
+}
+
+// TestI39_SameStatementsAndOneHash counts what a sign-in costs: it must not tell who exists. Memory tells the hashes,
+// each of which takes 16 MiB.
+func TestI39_SameStatementsAndOneHash(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		site := sallyporttest.NewSite(t, e)
+		const mib = 16
+		costly, f := node(t, e, site, passwd.Params{Memory: mib << 10, Time: 1, Threads: 1})
+		add := func(name, assignment string) string {
+			address := name + "@acme.example"
+			_, err := costly.AddUser(t.Context(), e.Console(), address, name, sallyport.Member, sallyporttest.Password)
+			e.Check(err)
+			if assignment != "" {
+				e.Exec("UPDATE users SET "+assignment+" WHERE address = $1", address)
+			}
+			return address
+		}
+		people := map[string]string{
+			"known": add("known", ""), "suspended": add("susanne", "state = 'suspended'"), "temporary, over": add("tom", "temporary_ends = 1"),
+			"invited": add("ivan", "state = 'invited', password_hash = ''"), "forced": add("frida", "must_set_up = 1"),
+			"no password": add("nora", "password_hash = ''"), "locked": add("lotte", ""), "unknown": "unknown@acme.example",
+			"unknown and locked": "locked@acme.example", "no address": "this is none", "two factors": add("theo", "two_factor = 1"),
+		}
+		for _, address := range []string{people["locked"], people["unknown and locked"]} {
+			for range 10 {
+				site.Visitor().Post("/sign-in", sallyporttest.Fields{"email": address, "password": "wrong"})
+			}
+		}
+		cost := func(address, password string) (string, uint64) {
+			e.Exec("DELETE FROM tries WHERE bucket = 'address'")
+			f.failAt(0, false)
+			var before, after runtime.MemStats
+			v := site.Visitor().Through(costly)
+			runtime.ReadMemStats(&before)
+			v.Post("/sign-in", sallyporttest.Fields{"email": address, "password": password})
+			runtime.ReadMemStats(&after)
+			return strings.Join(f.seen, "\n"), (after.TotalAlloc - before.TotalAlloc) >> 20 / mib
+		}
+		want, _ := cost(people["unknown"], "wrong")
+		if n := strings.Count(want, "\n"); n < 5 {
+			t.Fatalf("%d statements:\n%s", n, want)
+		}
+		for kind, address := range people {
+			for _, password := range []string{"wrong", sallyporttest.Password} {
+				right := password == sallyporttest.Password
+				if right && slices.Contains([]string{"known", "forced", "two factors"}, kind) {
+					continue // who may go on
+				}
+				got, hashes := cost(address, password)
+				if got != want {
+					t.Errorf("%s, password right %v, runs\n%s\nand an unknown name\n%s", kind, right, got, want)
+				}
+				if hashes != 1 {
+					t.Errorf("%s, password right %v, computes %d hashes", kind, right, hashes)
+				}
+			}
+		}
+	})
+}
