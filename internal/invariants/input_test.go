@@ -42,23 +42,20 @@ func badBodies(field string) map[string][2]string {
 func TestBadInput(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		people := cast(s)
-		fields := []string{"code", "name", "email"}
 		for _, who := range people {
 			before := snapshot(s)
 			for _, r := range routes(http.MethodPost) {
-				for _, field := range fields {
-					for what, body := range badBodies(field) {
-						h := who.PostHeader()
-						h.Set("Content-Type", body[1])
-						if body[1] == "" {
-							h.Del("Content-Type")
-						}
-						began := time.Now()
-						p := who.Fork().Send(Request{Method: http.MethodPost, Target: r.Path, Header: h, Body: body[0]})
-						refused(t, r, who.kind+", "+r.Path+", "+field+", "+what, p)
-						if took := time.Since(began); took > 20*time.Second {
-							t.Errorf("%s, %s: took %v", r.Path, what, took)
-						}
+				for what, body := range badBodies("code") {
+					h := who.PostHeader()
+					h.Set("Content-Type", body[1])
+					if body[1] == "" {
+						h.Del("Content-Type")
+					}
+					began := time.Now()
+					p := who.Fork().Send(Request{Method: http.MethodPost, Target: r.Path, Header: h, Body: body[0]})
+					refused(t, r, who.kind+", "+r.Path+", "+what, p)
+					if took := time.Since(began); took > 20*time.Second {
+						t.Errorf("%s, %s: took %v", r.Path, what, took)
 					}
 				}
 			}
@@ -102,7 +99,7 @@ func TestBadFields(t *testing.T) {
 					if len(all.Encode()) > 60000 {
 						all = url.Values{"code": {value}}
 					}
-					for _, values := range []url.Values{all, {"code": {value}}, {"name": {value}}, {"email": {value}, "password": {value}}} {
+					for _, values := range []url.Values{all, {"code": {value}}} {
 						w := who.Fork()
 						p := w.PostValues(r.Path, values)
 						if p.Status >= 500 {

@@ -145,19 +145,17 @@ func sessionCookies(p *Page) (names []string) {
 }
 
 // snapshot is the database without what a look may change: when, where and with what a session was last seen, and the
-// event that somebody looked at their recovery codes.
+// event that tells of secrets shown.
 func snapshot(s *Site) string {
 	s.T.Helper()
-	var lines []string
-	for _, line := range strings.Split(s.Dump("sessions"), "\n") {
-		if !strings.HasPrefix(line, "events ") || !strings.Contains(line, `"recovery_codes.shown"`) {
-			lines = append(lines, line)
-		}
+	all := s.Dump("sessions", "events")
+	for _, query := range []string{
+		"SELECT workspace_id, user_id, id, hash, epoch, proofs, expires_at FROM sessions ORDER BY id",
+		"SELECT id, kind, detail FROM events WHERE kind NOT LIKE '%.shown' ORDER BY id",
+	} {
+		all += "\n" + lines(s.Query(query))
 	}
-	for _, row := range s.Query("SELECT workspace_id, user_id, id, hash, epoch, proofs, expires_at FROM sessions ORDER BY id") {
-		lines = append(lines, strings.Join(row, " "))
-	}
-	return strings.Join(lines, "\n")
+	return all
 }
 
 // changed says what differs between two snapshots, for a person to read.
