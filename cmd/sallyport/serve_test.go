@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,21 +23,26 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// process is sallyport serve, running.
+// process is sallyport serve or demo, running.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	addr   string
-	out    bytes.Buffer
-	errs   bytes.Buffer
+	out    output
+	errs   output
 	exited chan struct{}
 }
 
-// start runs sallyport with the arguments, listening at a port that nobody else has.
-func start(t *testing.T, args ...string) *process {
+// start runs sallyport serve with the options, listening at a port that nobody else has.
+func start(t *testing.T, options ...string) *process {
+	t.Helper()
+	return startCommand(t, "serve", options...)
+}
+
+func startCommand(t *testing.T, command string, options ...string) *process {
 	t.Helper()
 	p := &process{t: t, addr: "127.0.0.1:" + freePort(t), exited: make(chan struct{})}
-	p.cmd = exec.Command("sallyport", append([]string{"serve", "--listen", p.addr}, args...)...)
+	p.cmd = exec.Command("sallyport", append([]string{command, "--listen", p.addr}, options...)...)
 	p.cmd.Stdout, p.cmd.Stderr = &p.out, &p.errs
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -53,6 +59,36 @@ func start(t *testing.T, args ...string) *process {
 		}
 	})
 	return p
+}
+
+// output is what a process has written so far.
+type output struct {
+	mu  sync.Mutex
+	all bytes.Buffer
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.all.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.all.String()
+}
+
+// printed waits until the process has printed so many lines, and gives them.
+func (p *process) printed(lines int) string {
+	p.t.Helper()
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		if out := p.out.String(); strings.Count(out, "\n") >= lines {
+			return out
+		}
+	}
+	p.t.Fatalf("it has only printed %q", p.out.String())
+	return ""
 }
 
 // code waits for the process to end and gives its exit code; -1 is a signal.
@@ -297,7 +333,7 @@ func TestTwoNodesAreOneInstallation(t *testing.T) {
 	two := start(t, "--database", database, "--keyset", filepath.Join(dir, "keyset.json"), "--url", v.url)
 	two.ready()
 	// The link that the younger node printed is the one that works.
-	_, link, found := strings.Cut(two.out.String(), v.url)
+	_, link, found := strings.Cut(two.printed(2), v.url)
 	if !found {
 		t.Fatalf("no link was printed: %s", &two.out)
 	}

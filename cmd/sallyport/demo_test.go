@@ -1,0 +1,159 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// told is the line that demo --json prints, as the contract has it.
+type told struct {
+	URL        string `json:"url"`
+	Workspaces []struct {
+		Name   string  `json:"name"`
+		URL    string  `json:"url"`
+		APIKey *string `json:"api_key"`
+		Users  []struct {
+			Email         string   `json:"email"`
+			Password      string   `json:"password"`
+			Role          string   `json:"role"`
+			TwoFactor     string   `json:"two_factor"`
+			Secret        *string  `json:"secret"`
+			RecoveryCodes []string `json:"recovery_codes"`
+		} `json:"users"`
+	} `json:"workspaces"`
+}
+
+func startDemo(t *testing.T) (*process, told) {
+	t.Helper()
+	p := startCommand(t, "demo", "--json")
+	if !p.ready() {
+		t.Fatal("the demo has ended")
+	}
+	var d told
+	strict := json.NewDecoder(strings.NewReader(p.printed(1)))
+	strict.DisallowUnknownFields()
+	if err := strict.Decode(&d); err != nil {
+		t.Fatal(err)
+	}
+	return p, d
+}
+
+// Somebody of every role and state is there, and whoever has two-factor authentication gets in at once with what the
+// demo told: no code of the present is used up.
+func TestDemoPeople(t *testing.T) {
+	p, d := startDemo(t)
+	seen := map[string]bool{}
+	for i, w := range d.Workspaces {
+		if want := strings.Replace(d.URL, "//", []string{"//", "//globex."}[i], 1); w.URL != want {
+			t.Errorf("%s is at %s, want %s", w.Name, w.URL, want)
+		}
+		for _, u := range w.Users {
+			seen[u.Role], seen[u.TwoFactor] = true, true
+			if (u.TwoFactor == "enabled") != (*u.Secret != "") || (u.TwoFactor == "enabled") != (len(u.RecoveryCodes) > 0) {
+				t.Errorf("%s: 2FA is %s, the secret %q, recovery codes %q", u.Email, u.TwoFactor, *u.Secret, u.RecoveryCodes)
+			}
+			if u.TwoFactor != "enabled" || strings.HasPrefix(u.Email, "lou@") {
+				continue
+			}
+			secret, err := otp.DecodeSecret(*u.Secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			v := &visitor{t, w.URL, map[string]string{}}
+			v.expect(303)(v.post(p, "/sign-in", map[string][]string{"email": {u.Email}, "password": {u.Password}}))
+			v.expect(303)(v.post(p, "/sign-in/2fa", map[string][]string{"code": {code6(secret, 0)}}))
+			if body := v.expect(200)(v.get(p, "/session")); !strings.Contains(body, fmt.Sprintf("%q", u.Email)) {
+				t.Errorf("%s got %s", u.Email, body)
+			}
+		}
+	}
+	for _, want := range []string{"owner", "admin", "manager", "member", "enabled", "disabled", "required"} {
+		if !seen[want] {
+			t.Errorf("nobody is %s", want)
+		}
+	}
+}
+
+// A person looks around: sets up an app without a phone, sees it at the demo's page, and moves the clock.
+func TestDemoJourney(t *testing.T) {
+	_, d := startDemo(t)
+	phone := sallyporttest.NewBrowser(t, d.URL, sallyporttest.Look{})
+	phone.Open("/demo")
+	phone.Sees("must set up 2FA: it is required of admins")
+
+	b := sallyporttest.NewBrowser(t, d.URL, sallyporttest.Look{})
+	b.Open("/sign-in")
+	b.Fill("E-mail address", "rita@acme.example")
+	b.Fill("Password", "granite_parrot_slow_tango")
+	b.Click("Sign in")
+	b.Fill("Name of the app", "Test phone")
+	b.Click("Continue")
+	b.Sees("Scan the QR code")
+	b.Screenshot("set-up")
+	phone.Sees("Test phone, being set up")
+	b.Fill("6-digit code", codeOf(t, phone, "Test phone"))
+	b.Click("Confirm setup")
+	b.Check("I have saved these recovery codes")
+	b.Click("Continue")
+	phone.DoesNotSee("being set up")
+
+	phone.Click("+14 days")
+	phone.Sees("moved by 336h0m0s")
+	b.Open("/account")
+	b.Sees("Sign in") // no session lives that long
+	b.Fill("E-mail address", "rita@acme.example")
+	b.Fill("Password", "granite_parrot_slow_tango")
+	b.Click("Sign in")
+	b.Sees("Enter the code from Test phone")
+	b.Screenshot("challenge")
+	b.Look(sallyporttest.Look{Dark: true})
+	b.Screenshot("challenge-dark")
+	b.Fill("6-digit code", codeOf(t, phone, "Test phone"))
+	b.Click("Continue")
+	b.Sees("Rita Reyes")
+	phone.Click("Back to the real time")
+	phone.DoesNotSee("moved by")
+	b.Clean()
+	phone.Clean()
+}
+
+var sixDigits = regexp.MustCompile(`^\d{6}$`)
+
+// codeOf reads the code of an app off the demo's page, as it stands there.
+func codeOf(t *testing.T, phone *sallyporttest.Browser, app string) string {
+	t.Helper()
+	lines := strings.Fields(phone.Text("main"))
+	at := slices.Index(lines, strings.Fields(app)[0])
+	if at < 1 || !sixDigits.MatchString(lines[at-1]) {
+		t.Fatalf("there is no code of %s on the page", app)
+	}
+	return lines[at-1]
+}
+
+// The demo's page is as finished as the product's.
+func TestDemoPage(t *testing.T) {
+	_, d := startDemo(t)
+	for name, look := range map[string]sallyporttest.Look{
+		"light":     {},
+		"dark":      {Dark: true},
+		"narrow":    {Width: 320},
+		"no script": {NoScript: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := sallyporttest.NewBrowser(t, d.URL, look)
+			b.Open("/demo")
+			b.Sees("Acme: Two-factor authentication is enabled")
+			b.Fits()
+			sallyporttest.Axe(b)
+			b.Screenshot("demo")
+			b.Clean()
+		})
+	}
+}
