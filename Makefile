@@ -48,3 +48,9 @@ fuzz:
 bench:
 	scripts/prepare
 	go run ./bench
+
+# make pictures takes the pictures of the README from the running product.
+.PHONY: pictures
+pictures:
+	scripts/prepare
+	scripts/pictures

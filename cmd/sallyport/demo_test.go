@@ -81,7 +81,7 @@ func TestDemoPeople(t *testing.T) {
 	}
 }
 
-// A person looks around: sets up an app without a phone, sees it at the demo's page, and moves the clock.
+// TestDemoJourney also takes the pictures of the README (make pictures). A person looks around: sets up an app without a phone, sees it at the demo's page, and moves the clock.
 func TestDemoJourney(t *testing.T) {
 	_, d := startDemo(t)
 	phone := sallyporttest.NewBrowser(t, d.URL, sallyporttest.Look{})
@@ -96,7 +96,6 @@ func TestDemoJourney(t *testing.T) {
 	b.Fill("Name of the app", "Test phone")
 	b.Click("Continue")
 	b.Sees("Scan the QR code")
-	b.Screenshot("set-up")
 	phone.Sees("Test phone, being set up")
 	b.Fill("6-digit code", codeOf(t, phone, "Test phone"))
 	b.Click("Confirm setup")
@@ -112,9 +111,9 @@ func TestDemoJourney(t *testing.T) {
 	b.Fill("Password", "granite_parrot_slow_tango")
 	b.Click("Sign in")
 	b.Sees("Enter the code from Test phone")
-	b.Screenshot("challenge")
+	b.Screenshot("sign-in-light")
 	b.Look(sallyporttest.Look{Dark: true})
-	b.Screenshot("challenge-dark")
+	b.Screenshot("sign-in-dark")
 	b.Fill("6-digit code", codeOf(t, phone, "Test phone"))
 	b.Click("Continue")
 	b.Sees("Rita Reyes")
