@@ -8,6 +8,8 @@
 //	ceiling.go   the ceilings, each a process of its own
 //	driver.go    a browser reduced to what costs nothing
 //
+// People sign in with browsers that they have used before, as they mostly do: a new one costs a mail more.
+//
 // The product is the built command with every default on; nothing is switched off for the measurement. After it the
 // events in the database are counted, and must agree with what the driver saw.
 package main

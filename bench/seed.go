@@ -49,6 +49,7 @@ type world struct {
 type person struct {
 	id, address string
 	secret      []byte
+	browser     string // cookie of a browser that the person has signed in with before
 	recovery    string // a recovery code
 	trust       string // value of a trusted device's cookie
 }
@@ -152,10 +153,16 @@ func (w *world) add(tx sallyport.Tx, keys *seal.Keyset, n int, hash sallyport.Se
 	if err := tx.InsertAuthenticator(a); err != nil {
 		return p, err
 	}
+	seen := sallyport.Browser{Workspace: w.space, User: p.id, Name: "Bench", CreatedAt: now, LastSeenAt: now}
+	p.browser, seen.Hash = token(p.id, p.id)
+	if err := tx.InsertBrowser(seen); err != nil {
+		return p, err
+	}
+	p.browser = "browser=" + p.browser
 	if n < signers {
 		d := sallyport.TrustedDevice{
 			Workspace: w.space, User: p.id, ID: newID("dev_"), Epoch: 1, Days: 14, Name: "Bench", CreatedAt: now, LastSeenAt: now,
-			RotatedAt: now, BrowserHash: make([]byte, sha256.Size),
+			RotatedAt: now, BrowserHash: seen.Hash,
 		}
 		p.trust, d.Hash = token(p.id, d.ID)
 		return p, tx.InsertTrustedDevice(d)
@@ -248,7 +255,7 @@ func (w *world) challenges(ctx context.Context, all []person) ([]string, error) 
 				if err == nil {
 					var p sallyport.Passage
 					p, err = w.service.SignIn(ctx, by, all[i].address, password)
-					cookies[i] = "sign-in=" + p.SignIn.Reveal()
+					cookies[i] = all[i].browser + "; sign-in=" + p.SignIn.Reveal()
 				}
 				if err != nil {
 					failed <- err
