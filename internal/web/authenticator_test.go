@@ -145,6 +145,17 @@ func TestFormsComeBackFilledIn(t *testing.T) {
 		if dump := s.Dump(); strings.Contains(dump, "Tablet <b>") != true {
 			t.Error("the draft has another name")
 		}
+
+		s.Clock.Advance(stale)
+		v.Post("/account/email", sallyporttest.Fields{"email": "new@acme.example"})
+		if page := v.Follow(); !page.Has("Change your e-mail address") {
+			t.Errorf("the step-up does not say what it is for: %s", page.Text())
+		}
+		v.Post(v.Page.Target, sallyporttest.Fields{"code": code(s, p)})
+		tell(t, v, http.StatusSeeOther, "/account/email")
+		if f := v.Follow().Form("email"); f.Values.Get("email") != "new@acme.example" {
+			t.Errorf("the new address is gone: %v", f.Values)
+		}
 	})
 }
 

@@ -25,7 +25,7 @@ func (s *site) email(w http.ResponseWriter, r *http.Request) error {
 	if err := s.service.MayChangeEmail(by(r)); err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, "email", s.emailPage(r, ""))
+	return s.render(w, r, http.StatusOK, "email", s.emailPage(r, s.filled(r).get("email")))
 }
 
 func (s *site) emailPost(w http.ResponseWriter, r *http.Request) error {

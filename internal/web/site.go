@@ -132,10 +132,11 @@ func (s *site) keep(w http.ResponseWriter, p sallyport.Passage) {
 	}
 }
 
-// again shows a form once more with what is wrong with it, if err is something that the person can mend there.
+// again shows a form once more with what is wrong with it, if err is something that the person can mend there, or is
+// about one of its fields.
 func (s *site) again(w http.ResponseWriter, r *http.Request, name string, v view, err error) error {
 	var e *sallyport.Error
-	if !errors.As(err, &e) || (e.Kind != sallyport.Invalid && e.Kind != sallyport.TooMany && e.Kind != sallyport.Unavailable) {
+	if !errors.As(err, &e) || e.Field == "" && e.Kind != sallyport.Invalid && e.Kind != sallyport.TooMany && e.Kind != sallyport.Unavailable {
 		return err
 	}
 	v.base().Errors = []fieldError{{Field: e.Field, Text: e.Text}}

@@ -34,6 +34,8 @@ var actions = map[string]action{
 	"/account/2fa/recovery-codes":             {say: text.Say("Show recovery codes"), strong: true},
 	"/account/2fa/recovery-codes.txt":         {say: text.Say("Show recovery codes"), strong: true},
 	"/account/2fa/recovery-codes/regenerate":  {say: text.Say("Make new recovery codes"), confirmed: true, strong: true},
+	"/account/password":                       {say: text.Say("Change your password")},
+	"/account/email":                          {say: text.Say("Change your e-mail address"), fields: []string{"email"}},
 	"/account/trusted-devices/{id}/remove":    {say: text.Say("Remove a trusted device"), confirmed: true},
 	"/account/trusted-devices/remove-all":     {say: text.Say("Remove all trusted devices"), confirmed: true},
 }
