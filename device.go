@@ -32,6 +32,8 @@ type BrowserTx interface {
 	SeeBrowser(Browser) (bool, error)
 	// InsertBrowser makes a device known and forgets all but the newest MaxBrowsers of the user.
 	InsertBrowser(Browser) error
+	// RenewBrowser puts another hash in the place of a browser's, for everybody of the workspace to whom it is known.
+	RenewBrowser(workspace string, old, renewed []byte) error
 	// ForgetBrowsers makes all devices of the user unknown.
 	ForgetBrowsers(workspace, user string) error
 }
@@ -53,8 +55,14 @@ func (s *Service) meet(tx Tx, by Caller, u User) (Secret, bool, error) {
 			return "", false, err
 		}
 	}
+	// A value that was planted must not become known to this user; others whom it is known to keep their device.
 	var value Secret
 	value, b.Hash = newSecret()
+	if by.browser != "" {
+		if err := tx.RenewBrowser(u.Workspace, hashToken(by.browser), b.Hash); err != nil {
+			return "", false, err
+		}
+	}
 	return value, true, tx.InsertBrowser(b)
 }
 

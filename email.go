@@ -23,7 +23,7 @@ func (s *Service) MayChangeEmail(by Caller) error {
 }
 
 // ChangeEmail mails a link to a new address; the address changes when the link is used. Whether somebody else has the
-// address is not told: then no mail goes out, and the outcome is the same.
+// address is not told: then no mail goes out, and the outcome and its time are the same.
 func (s *Service) ChangeEmail(ctx context.Context, by Caller, address string) error {
 	shown, folded, err := fold.Address(address)
 	if err != nil {
@@ -52,10 +52,12 @@ func (s *Service) ChangeEmail(ctx context.Context, by Caller, address string) er
 		if err != nil {
 			return err
 		}
-		if !taken || other.ID == me.ID {
-			if err := s.notifyAt(tx, by, me.User, shown, "email.confirm", map[string]any{"token": token, "ends": ends}); err != nil {
-				return err
-			}
+		mailing := tx
+		if taken && other.ID != me.ID {
+			mailing = pretending{tx, LinkConfirmEmail}
+		}
+		if err := s.notifyAt(mailing, by, me.User, shown, "email.confirm", map[string]any{"token": token, "ends": ends}); err != nil {
+			return err
 		}
 		return s.record(tx, by, "email.asked", me.ID, Done, nil)
 	})

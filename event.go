@@ -35,7 +35,7 @@ const (
 type EventTx interface {
 	// InsertEvent appends an event that has no seal yet.
 	InsertEvent(Event) error
-	// Events returns a user's events (as actor or subject), or with an empty user the workspace's, newest first,
+	// Events returns the events whose subject is the user given, or with none all of the workspace, newest first,
 	// those before the id given if there is one.
 	Events(workspace, user, before string, limit int) ([]Event, error)
 }

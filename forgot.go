@@ -46,16 +46,20 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 			return err
 		}
 		if !found {
-			u.Workspace, u.Address, tx = by.workspace.ID, shown, pretending{tx}
+			u.Workspace, u.Address, tx = by.workspace.ID, shown, pretending{tx, LinkReset}
 		}
 		return s.notify(tx, by, u, "password.forgotten", map[string]any{"token": token, "ends": ends})
 	})
 }
 
-// chargeForgot takes from the budget of the network that asks, and of the name.
+// chargeForgot takes from the budget of the network that asks, and of the name; for a known device, from its own alone.
 func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, error) {
 	now := s.Now()
-	if by.address.IsValid() {
+	known, browser, err := s.knows(tx, by, by.workspace.ID, u.ID)
+	if err != nil {
+		return false, err
+	}
+	if !known && by.address.IsValid() {
 		n, err := tx.TakeTries(by.workspace.ID, ofAddress(by.address), bucketForgot)
 		if err != nil {
 			return false, err
@@ -67,11 +71,14 @@ func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, err
 			return false, err
 		}
 	}
-	subject := u.ID
+	subject, bucket := u.ID, bucketForgot
 	if subject == "" {
 		subject = s.Keys.Name(by.workspace.ID + "\x00" + name)
 	}
-	n, err := tx.TakeTries(by.workspace.ID, subject, bucketForgot)
+	if known {
+		bucket = ofDevice(bucketForgot, browser)
+	}
+	n, err := tx.TakeTries(by.workspace.ID, subject, bucket)
 	if err != nil {
 		return false, err
 	}
@@ -83,10 +90,13 @@ func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, err
 }
 
 // pretending is a Tx in which a mail takes as long as any other, ends the link that it holds, and reaches nobody.
-type pretending struct{ Tx }
+type pretending struct {
+	Tx
+	kind LinkKind
+}
 
 func (t pretending) InsertMail(m Mail) error {
-	return t.DropLinks(m.Workspace, m.User, LinkReset, time.Time{})
+	return t.DropLinks(m.Workspace, m.User, t.kind, time.Time{})
 }
 
 // Reset returns what a reset link is for, or ErrLinkEnded. It uses nothing up: programs that look through mail open

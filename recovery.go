@@ -211,7 +211,14 @@ func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error 
 	if err != nil {
 		return err
 	}
+	known, browser, err := s.knows(tx, by, u.Workspace, u.ID)
+	if err != nil {
+		return err
+	}
 	tries := b.of(bucketRecovery)
+	if known {
+		tries = b.of(ofDevice(bucketRecovery, browser))
+	}
 	if wait := recoveryRule.wait(tries, now); wait > 0 {
 		return ErrRecoveryLimit.after(wait)
 	}

@@ -74,6 +74,7 @@ type Caller struct {
 	policy    Policy
 	user      *User
 	session   *Session
+	held      *Session // the browser's living one, also where it takes no part
 	host      string
 	door      Door
 	address   netip.Addr

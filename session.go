@@ -197,7 +197,7 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 	if !ok || p.Session == nil || p.User == nil || !p.Session.lives(hash, *p.User, now) {
 		return by, nil
 	}
-	by.kind, by.session, by.user = "user", p.Session, p.User
+	by.kind, by.session, by.held, by.user = "user", p.Session, p.Session, p.User
 	if now.Sub(p.Session.LastSeenAt) > time.Minute {
 		return by, s.seen(ctx, by, hash)
 	}
@@ -305,6 +305,18 @@ func (a *actor) endOthers(tx Tx) (Secret, error) {
 		return "", err
 	}
 	return token, tx.SaveSession(a.session)
+}
+
+// endHeld ends the session that the browser holds and is about to lose to a new one: its value may be in other hands.
+func (s *Service) endHeld(tx Tx, by Caller) error {
+	if by.held == nil {
+		return nil
+	}
+	gone, err := tx.DeleteSession(by.held.Workspace, by.held.User, by.held.ID)
+	if err != nil || !gone {
+		return err
+	}
+	return s.record(tx, by.as(User{ID: by.held.User}), "session.signed_out", by.held.User, Done, nil)
 }
 
 // SignOut ends the session in hand on the server, and if told to forget, the trust in this browser too. Somebody who

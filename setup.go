@@ -376,6 +376,11 @@ func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed
 			return err
 		}
 	}
+	if len(h.codes) > 0 && kind != "two_factor.enabled" { // whose mail speaks of the codes
+		if err := s.notify(tx, by, h.User, "recovery_codes.made", nil); err != nil {
+			return err
+		}
+	}
 	if h.signIn != nil {
 		h.signIn.Proofs = h.signIn.Proofs.With(ByAuthenticator, a.CreatedAt)
 		h.Epoch++

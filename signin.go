@@ -128,6 +128,9 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	if err := tx.InsertSession(ses); err != nil {
 		return Passage{}, err
 	}
+	if err := s.endHeld(tx, by); err != nil {
+		return Passage{}, err
+	}
 	u.LastSignInAt, u.LastSignInMethod = now, si.Proofs.secondFactor()
 	if err := tx.SaveLastSignIn(u); err != nil {
 		return Passage{}, err
@@ -323,7 +326,8 @@ func (s *Service) checkCode(tx Tx, by Caller, u User, t codeTries, digits string
 		if err := s.record(tx, by.as(u), "authenticator.unreadable", u.ID, Refused, nil); err != nil {
 			return err
 		}
-		return keep(ErrKeyUnreadable)
+		// It may have been a guess at another authenticator, which can be read.
+		return s.wrongCode(tx, by, u, t, si, ErrKeyUnreadable)
 	}
 	if !found {
 		outcome, err := s.elsewhen(tx, all, digits, now)
@@ -378,21 +382,23 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 	}
 	t.all.Row++
 	t.all.Last = now
+	told := t.all.Row == codesWrongNotice // whoever begins a new sign-in after two wrong codes is told of as well
 	if err := tx.SaveTries(t.client); err != nil {
 		return err
 	}
 	if err := tx.SaveTries(t.all); err != nil {
 		return err
 	}
-	notice := ""
 	if si != nil {
 		si.Wrong++
 		if err := tx.SaveSignIn(*si); err != nil {
 			return err
 		}
-		if si.Wrong == codesWrongNotice {
-			notice = "codes.wrong"
-		}
+		told = told || si.Wrong == codesWrongNotice
+	}
+	notice := ""
+	if told {
+		notice = "codes.wrong"
 	}
 	switch {
 	case t.known:

@@ -38,7 +38,7 @@ type Tx interface {
 	MailTx
 	PeopleTx
 
-	// Sweep deletes sessions, sign-ins, drafts and known devices that ended before the times given, and tries that
-	// nothing has touched for 31 days.
+	// Sweep deletes sessions, sign-ins, drafts, links and known devices that ended before the times given, and tries
+	// that nothing has touched for 31 days and that have none wrong in a row.
 	Sweep(now, browsers time.Time) error
 }

@@ -132,7 +132,7 @@ const (
 	codeLimit         = 10
 	codeWindow        = 30 * 24 * time.Hour
 	authenticatorRow  = 50 // in a row over everything: its codes are refused until it is set up anew
-	codesWrongNotice  = 3  // in one sign-in: a mail
+	codesWrongNotice  = 3  // in one sign-in, or in a row over everything: a mail
 	codeDelay         = 30 * time.Second
 	codeDelayMost     = time.Hour
 	permanentlyLocked = time.Duration(1<<63 - 1)

@@ -28,6 +28,10 @@ func (t *tx) InsertBrowser(b sallyport.Browser) error {
 		b.Workspace, b.User, sallyport.MaxBrowsers)
 }
 
+func (t *tx) RenewBrowser(workspace string, old, renewed []byte) error {
+	return t.exec(`UPDATE browsers SET hash = $3 WHERE workspace_id = $1 AND hash = $2`, workspace, old, renewed)
+}
+
 func (t *tx) ForgetBrowsers(workspace, user string) error {
 	return t.exec(`DELETE FROM browsers WHERE workspace_id = $1 AND user_id = $2`, workspace, user)
 }

@@ -13,7 +13,8 @@ func (t *tx) Sweep(now, browsers time.Time) error {
 			return err
 		}
 	}
-	if err := t.exec(`DELETE FROM tries WHERE last < $1 AND until < $2`, ms(now.AddDate(0, 0, -31)), ms(now)); err != nil {
+	// Wrong ones in a row have no time: what they lock is unlocked by what people do, never by waiting.
+	if err := t.exec(`DELETE FROM tries WHERE last < $1 AND until < $2 AND in_row = 0`, ms(now.AddDate(0, 0, -31)), ms(now)); err != nil {
 		return err
 	}
 	return t.exec(`DELETE FROM browsers WHERE last_seen_at < $1`, ms(browsers))

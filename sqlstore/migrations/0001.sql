@@ -122,6 +122,8 @@ CREATE TABLE browsers (
   FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
+CREATE INDEX browsers_hash ON browsers (workspace_id, hash);
+
 CREATE TABLE trusted_devices (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,

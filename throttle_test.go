@@ -1,0 +1,172 @@
+package sallyport_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// wrong is a code of none of the times near now.
+func wrong(e *sallyporttest.Env, p sallyporttest.Person) string {
+	return p.Code(e.Clock.Now().Add(-24 * time.Hour))
+}
+
+// giveWrongCodes gives wrong codes, each in a sign-in and browser of its own, past every delay.
+func giveWrongCodes(e *sallyporttest.Env, p sallyporttest.Person, n int) {
+	e.T.Helper()
+	for range n {
+		e.Clock.Advance(2 * time.Hour)
+		b := challenged(e, p)
+		if err := answer(e, b, wrong(e, p)); err == nil {
+			e.T.Fatal("a wrong code is right")
+		}
+	}
+}
+
+// TestI34_NoTimeLiftsALock: codes from unknown clients stay locked, however long nobody tries.
+func TestI34_NoTimeLiftsALock(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		p := e.Add("mia@acme.example", sallyport.Member)
+		e.Enrol(&p, "Pixel")
+		giveWrongCodes(e, p, 10)
+		e.Clock.Advance(40 * 24 * time.Hour)
+		e.Check(e.Sweep(context.Background()))
+		if err := answer(e, challenged(e, p), p.Code(e.Clock.Now())); !errors.Is(err, sallyport.ErrCodesLocked) {
+			t.Errorf("after forty days of quiet: %v", err)
+		}
+	})
+}
+
+// TestI34_AnUnreadableAuthenticatorIsNoFreeTry: what may be a guess at the other authenticator is charged.
+func TestI34_AnUnreadableAuthenticatorIsNoFreeTry(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		p := e.Add("mia@acme.example", sallyport.Member)
+		e.Enrol(&p, "Pixel")
+		e.Exec(`INSERT INTO authenticators (workspace_id, user_id, id, name, algorithm, secret, last_step, created_at)
+			SELECT workspace_id, user_id, 'aut_moved', 'Moved', algorithm, secret, last_step, created_at FROM authenticators WHERE user_id = $1`, p.ID)
+		b := challenged(e, p)
+		if err := answer(e, b, wrong(e, p)); !errors.Is(err, sallyport.ErrKeyUnreadable) {
+			t.Fatalf("a wrong code: %v", err)
+		}
+		giveWrongCodes(e, p, 9)
+		e.Clock.Advance(2 * time.Hour)
+		if err := answer(e, challenged(e, p), p.Code(e.Clock.Now())); !errors.Is(err, sallyport.ErrCodesLocked) {
+			t.Errorf("after ten wrong codes: %v", err)
+		}
+	})
+}
+
+// TestI53_WrongCodesAreToldOfHoweverTheyAreSpread: whoever begins anew after each wrong code is told of at the third.
+func TestI53_WrongCodesAreToldOfHoweverTheyAreSpread(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		p := e.Add("mia@acme.example", sallyport.Member)
+		e.Enrol(&p, "Pixel")
+		told := func() int {
+			return len(e.Query(`SELECT id FROM outbox WHERE user_id = $1 AND kind = 'codes.wrong'`, p.ID))
+		}
+		giveWrongCodes(e, p, 2)
+		if told() != 0 {
+			t.Error("two wrong codes are told of")
+		}
+		giveWrongCodes(e, p, 1)
+		if told() != 1 {
+			t.Errorf("%d mails after three wrong codes", told())
+		}
+	})
+}
+
+// TestI38_RecoveryCodesInAKnownBrowser: who knows the password uses up the tries of unknown clients, not those of a
+// browser that the person has used before.
+func TestI38_RecoveryCodesInAKnownBrowser(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		p := e.Add("mia@acme.example", sallyport.Member)
+		own := e.Enrol(&p, "Pixel")
+		wrongRecoveryCodes(e, p, 10)
+		if _, err := withRecoveryCode(e, p, p.RecoveryCodes[0]); !errors.Is(err, sallyport.ErrRecoveryLimit) {
+			t.Errorf("from an unknown client: %v", err)
+		}
+		passage, err := e.SignIn(context.Background(), own.By(), p.Address, p.Password)
+		e.Check(err)
+		own.Keep(passage)
+		if err := answer(e, own, p.RecoveryCodes[0]); err != nil {
+			t.Errorf("in a known browser: %v", err)
+		}
+	})
+}
+
+// TestI38_ForgottenInAKnownBrowser: strangers who ask for links in somebody's name, or from the same network, take
+// none away from the person's own browser.
+func TestI38_ForgottenInAKnownBrowser(t *testing.T) {
+	ctx := context.Background()
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		p := e.Add("mia@acme.example", sallyport.Member)
+		own := e.Enrol(&p, "Pixel")
+		own.Address = netip.MustParseAddr("192.0.2.1")
+		stranger := e.Arriving()
+		stranger.Address = own.Address
+		links := func() int {
+			return len(e.Query(`SELECT id FROM outbox WHERE user_id = $1 AND kind = 'password.forgotten'`, p.ID))
+		}
+		for range 20 {
+			e.Check(e.Forgot(ctx, stranger.By(), p.Address))
+		}
+		if err := e.Forgot(ctx, stranger.By(), p.Address); !errors.Is(err, sallyport.ErrForgotLimit) || links() != 3 {
+			t.Fatalf("strangers got %d links mailed: %v", links(), err)
+		}
+		if err := e.Forgot(ctx, own.By(), p.Address); err != nil || links() != 4 {
+			t.Errorf("in a known browser: %d links, %v", links(), err)
+		}
+	})
+}
+
+// TestI38_ASharedBrowserIsKnownToBoth: a second person who signs in does not make the browser unknown to the first;
+// but the value it held before is known to nobody any more, so that to plant one gains nothing (I31).
+func TestI38_ASharedBrowserIsKnownToBoth(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		ben, eve := e.Add("ben@acme.example", sallyport.Member), e.Add("eve@acme.example", sallyport.Member)
+		b := e.Arriving()
+		signIn(e, b, ben, false)
+		before := *b
+		signIn(e, b, eve, false)
+		if b.Browser == before.Browser {
+			t.Fatal("the value stays when it becomes known to somebody else")
+		}
+		mails := func(p sallyporttest.Person) int {
+			return len(e.Query(`SELECT id FROM outbox WHERE user_id = $1 AND kind = 'sign_in.new_browser'`, p.ID))
+		}
+		signIn(e, b, ben, false)
+		signIn(e, b, eve, false)
+		if mails(ben) != 1 || mails(eve) != 1 {
+			t.Errorf("mails of a new browser: %d and %d, not one each", mails(ben), mails(eve))
+		}
+		before.Session = ""
+		signIn(e, &before, eve, false)
+		if mails(eve) != 2 {
+			t.Error("the value from before is a known device")
+		}
+	})
+}
+
+// TestI31_ANewSignInEndsTheSessionInHand: a browser holds one session, so the one it held before has ended.
+func TestI31_ANewSignInEndsTheSessionInHand(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		ben, eve := e.Add("ben@acme.example", sallyport.Member), e.Add("eve@acme.example", sallyport.Member)
+		for _, next := range []sallyporttest.Person{ben, eve} {
+			b := e.Arriving()
+			signIn(e, b, ben, false)
+			before := *b
+			signIn(e, b, next, false)
+			if u, ok := before.By().User(); ok {
+				t.Errorf("%s is still signed in by the value from before %s signed in", u.Address, next.Address)
+			}
+			if u, ok := b.By().User(); !ok || u.ID != next.ID {
+				t.Error("nobody, or somebody else, is signed in by the new one")
+			}
+		}
+	})
+}
