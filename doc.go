@@ -14,7 +14,8 @@
 // [Service.SignIn] checks a password and makes a [SignIn]. From there on one pure function, next, decides what the
 // sign-in asks for, from what it has proved and what the policy wants; pages post their answers ([Service.AnswerCode],
 // [Service.ConfirmSetUp]) and go where the [Passage] says. Steps never lead to each other. At the end one function,
-// finish, makes the session; every way in ends there.
+// finish, makes the session; every way in ends there. A session that began with a recovery code is restricted
+// ([Session.Restricted]) until an authenticator has given a code.
 //
 // What a browser holds (a session, a sign-in, trust, a mailed link) is a [Secret] of 256 random bits beside the ids it
 // is looked up by. The database keeps its SHA-256. It lives while it carries its user's epoch: raising the epoch ends

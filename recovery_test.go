@@ -147,10 +147,10 @@ func TestRecoveryCodeSituations(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, all *sallyporttest.Env) {
 		for i, test := range situations {
 			for _, mode := range recoveryModes {
+				recoveryMode(all, mode)
 				t.Run(mode+"/"+test.name, func(t *testing.T) {
 					e := *all
 					e.T = t
-					recoveryMode(&e, mode)
 					p := e.Add(fmt.Sprintf("mia.%d@%s.example", i, mode), sallyport.Member)
 					e.Enrol(&p, "Pixel")
 					typed := test.typed(&e, p)
