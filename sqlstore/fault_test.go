@@ -254,3 +254,36 @@ func TestI39_SameStatementsAndOneHash(t *testing.T) {
 		}
 	})
 }
+
+// TestI24_RaisedWhileTheHashIsComputed ends everything of a person between the charge of the try and its judgement.
+func TestI24_RaisedWhileTheHashIsComputed(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		site := sallyporttest.NewSite(t, e)
+		ben := e.Add("ben@acme.example", sallyport.Member)
+		for what, raise := range map[string]string{
+			"everything ended": "epoch = epoch + 1", "password changed": "password_hash = '', epoch = epoch + 1", "suspended": "state = 'suspended'",
+			"password changed alone": "password_hash = ''",
+		} {
+			store, err := sqlstore.Open(context.Background(), e.Database)
+			e.Check(err)
+			t.Cleanup(func() { store.Close() })
+			armed := false
+			store.Tap(func(at string) error {
+				if armed && at == sqlstore.Lost {
+					armed = false
+					e.Exec("UPDATE users SET "+raise+" WHERE id = $1", ben.ID)
+				}
+				return nil
+			})
+			s := *e.Service
+			s.Store = store
+			broken := site.Over(sallyport.New(s))
+			armed = true
+			v := site.Visitor().Through(broken)
+			if p := v.GivePassword(ben); p.Status != http.StatusUnprocessableEntity || armed || v.SignedIn() {
+				t.Errorf("%s while the hash was computed: %d %s, armed %v", what, p.Status, p.Location, armed)
+			}
+			e.Exec("UPDATE users SET state = 'active', password_hash = $1 WHERE id = $2", ben.PasswordHash.Reveal(), ben.ID)
+		}
+	})
+}

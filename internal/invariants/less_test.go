@@ -145,6 +145,21 @@ func TestI04_NoStepIsSkippedOrRepeated(t *testing.T) {
 	})
 }
 
+// TestI04_ACodeOutOfTurnIsNotTaken gives the right code while a temporary password has to be replaced first.
+func TestI04_ACodeOutOfTurnIsNotTaken(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		mia, _ := enrolled(s, "mia")
+		set(s, mia, fmt.Sprintf("temporary_ends = %d", s.Clock.Now().Add(time.Hour).UnixMilli()))
+		v := s.Visitor()
+		v.GivePassword(mia)
+		before := snapshot(s)
+		answer(v, mia.Code(s.Clock.Now()))
+		if diff := changed(before, snapshot(s)); diff != "" || v.SignedIn() {
+			t.Errorf("a code before its turn changed:\n%s", diff)
+		}
+	})
+}
+
 func TestI04_SignInEndsAfterTenMinutes(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
