@@ -45,11 +45,8 @@ func (s *Service) record(tx Tx, by Caller, kind, subject, result string, detail 
 	now := s.Now()
 	e := Event{
 		Workspace: by.workspace.ID, ID: newID(prefixEvent, now), At: now, Kind: kind, Subject: subject,
-		Actor: by.actor(), ActorKind: by.kind, Door: by.door, Browser: by.agent, Result: result, Detail: detail,
+		Actor: by.actor(), ActorKind: by.kind, Door: by.door, Address: addressOf(by), Browser: by.agent, Result: result, Detail: detail,
 		Salt: make([]byte, 16),
-	}
-	if by.address.IsValid() {
-		e.Address = by.address.String()
 	}
 	rand.Read(e.Salt)
 	e.PersonalHash = personalHash(e.Salt, e.Address, e.Browser)

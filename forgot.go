@@ -71,14 +71,11 @@ func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, err
 			return false, err
 		}
 	}
-	subject, bucket := u.ID, bucketForgot
-	if subject == "" {
-		subject = s.Keys.Name(by.workspace.ID + "\x00" + name)
-	}
+	bucket := bucketForgot
 	if known {
 		bucket = ofDevice(bucketForgot, browser)
 	}
-	n, err := tx.TakeTries(by.workspace.ID, subject, bucket)
+	n, err := tx.TakeTries(by.workspace.ID, s.ofName(by.workspace.ID, name, u), bucket)
 	if err != nil {
 		return false, err
 	}

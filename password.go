@@ -34,10 +34,7 @@ func (s *Service) tryPassword(ctx context.Context, by Caller, address, password 
 	}); err != nil {
 		return t, err
 	}
-	t.subject = t.user.ID
-	if t.subject == "" {
-		t.subject = s.Keys.Name(by.workspace.ID + "\x00" + name)
-	}
+	t.subject = s.ofName(by.workspace.ID, name, t.user)
 	if err := s.chargePassword(ctx, by, &t); err != nil {
 		return t, err
 	}

@@ -118,10 +118,7 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	}
 	ses := Session{
 		Workspace: u.Workspace, User: u.ID, ID: newID(prefixSession, now), Epoch: u.Epoch, Proofs: si.Proofs,
-		Door: si.Door, Browser: by.agent, CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(SessionLimit),
-	}
-	if by.address.IsValid() {
-		ses.Address = by.address.String()
+		Door: si.Door, Address: addressOf(by), Browser: by.agent, CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(SessionLimit),
 	}
 	p := Passage{Step: StepDone, Restricted: ses.Restricted()}
 	p.Session, ses.Hash = newToken(u.ID, ses.ID)

@@ -46,6 +46,14 @@ func ofDevice(bucket string, browser []byte) string {
 	return bucket + ":" + base64.RawURLEncoding.EncodeToString(browser[:12])
 }
 
+// ofName is the subject of a folded name: its user, or where there is none what stands for the name.
+func (s *Service) ofName(workspace, name string, u User) string {
+	if u.ID != "" {
+		return u.ID
+	}
+	return s.Keys.Name(workspace + "\x00" + name)
+}
+
 // ofAddress is the subject of an address: IPv6 counts by /64.
 func ofAddress(a netip.Addr) string {
 	if a = a.Unmap().WithZone(""); a.Is6() {
