@@ -88,7 +88,7 @@ func (s *Service) Activity(ctx context.Context, by Caller, before string) (event
 		return nil, false, ErrSignedOut
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {
-		events, err = tx.Events(by.workspace.ID, by.user.ID, before, ActivityPage+1)
+		events, err = tx.Events(by.workspace.ID, EventFilter{Subject: by.user.ID}, before, ActivityPage+1)
 		return err
 	})
 	if len(events) > ActivityPage {

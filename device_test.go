@@ -219,7 +219,7 @@ func TestI29_OldValue(t *testing.T) {
 func countEvents(e *sallyporttest.Env, p sallyporttest.Person, kind string) (n int) {
 	e.T.Helper()
 	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) error {
-		all, err := tx.Events(p.Workspace, p.ID, "", 1000)
+		all, err := tx.Events(p.Workspace, sallyport.EventFilter{Subject: p.ID}, "", 1000)
 		n = 0
 		for _, ev := range all {
 			if ev.Kind == kind {

@@ -1,13 +1,17 @@
 package sallyport
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
+	"maps"
+	"slices"
 	"time"
 )
 
-// Event is one line of the audit log. Address and Browser are personal: they enter the chain of seals as a salted
-// hash, so that they can be erased with the person and the chain still holds.
+// Event is one line of the audit log. Address and Browser are personal: what is bound to the line is PersonalHash, a
+// salted hash of the two, so that both can be erased with the person, with the salt, and the line still holds.
 type Event struct {
 	Workspace    string
 	ID           string
@@ -19,10 +23,14 @@ type Event struct {
 	Door         Door
 	Address      string
 	Browser      string
-	Salt         []byte
+	Salt         []byte // nil: address and browser were erased
 	PersonalHash []byte
 	Result       string // done or refused
 	Detail       map[string]string
+	MAC          []byte // of all of it but Address, Browser and Salt
+
+	Batch    int64 // of its seal; 0: none yet
+	Position int   // in the batch, from 1
 }
 
 // Results of events.
@@ -35,9 +43,33 @@ const (
 type EventTx interface {
 	// InsertEvent appends an event that has no seal yet.
 	InsertEvent(Event) error
-	// Events returns the events whose subject is the user given, or with none all of the workspace, newest first,
-	// those before the id given if there is one.
-	Events(workspace, user, before string, limit int) ([]Event, error)
+	// Events returns the events of a workspace that the filter lets through, newest first, those before the id given
+	// if there is one. Salt and MAC are left out.
+	Events(workspace string, f EventFilter, before string, limit int) ([]Event, error)
+	// EraseEvents forgets address and browser of a person in all events (see Event.person).
+	EraseEvents(workspace, user string) error
+}
+
+// EventFilter says which events are wanted; what is empty says nothing.
+type EventFilter struct {
+	Subject string    // id of the user it was done to
+	Person  string    // id of the user who did it, or to whom it was done
+	Kind    string    // of the event
+	Result  string    // Done or Refused
+	Address string    // IP address, whole
+	From    time.Time // this time and later
+	To      time.Time // before this time
+}
+
+// IDs are the bounds that From and To set on the ids: from the first, before the second. Empty is no bound.
+func (f EventFilter) IDs() (from, to string) {
+	if !f.From.IsZero() {
+		from = idFrom(prefixEvent, f.From)
+	}
+	if !f.To.IsZero() {
+		to = idFrom(prefixEvent, f.To)
+	}
+	return from, to
 }
 
 // record writes an event in the transaction of what it tells.
@@ -50,7 +82,16 @@ func (s *Service) record(tx Tx, by Caller, kind, subject, result string, detail 
 	}
 	rand.Read(e.Salt)
 	e.PersonalHash = personalHash(e.Salt, e.Address, e.Browser)
+	e.MAC = s.eventMAC(e)
 	return tx.InsertEvent(e)
+}
+
+// person is the id of the user whose address and browser an event has: of who did it, or of whom nobody known did it to.
+func (e Event) person() string {
+	if e.Actor != "" {
+		return e.Actor
+	}
+	return e.Subject
 }
 
 func personalHash(salt []byte, address, browser string) []byte {
@@ -60,4 +101,48 @@ func personalHash(salt []byte, address, browser string) []byte {
 	h.Write([]byte{0})
 	h.Write([]byte(browser))
 	return h.Sum(nil)
+}
+
+// eventMAC binds what an event says to its place, from the moment it is written: 128 bits.
+func (s *Service) eventMAC(e Event) []byte {
+	var w words
+	w.text("event", e.Workspace, e.ID, e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Result)
+	w.number(e.At.UnixMilli())
+	w.bytes(e.PersonalHash)
+	for _, name := range slices.Sorted(maps.Keys(e.Detail)) {
+		w.text(name, e.Detail[name])
+	}
+	return s.Keys.Audit(w)[:16]
+}
+
+// genuine reports whether an event says what it said when it was written, but for what may be erased.
+func (s *Service) genuine(e Event) bool {
+	if !hmac.Equal(e.MAC, s.eventMAC(e)) {
+		return false
+	}
+	if e.Salt == nil {
+		return e.Address == "" && e.Browser == ""
+	}
+	return hmac.Equal(e.PersonalHash, personalHash(e.Salt, e.Address, e.Browser))
+}
+
+// words are what a hash is made over: each has its length before it, so that none runs into the next.
+type words []byte
+
+func (w *words) text(all ...string) {
+	for _, s := range all {
+		*w = append(binary.AppendUvarint(*w, uint64(len(s))), s...)
+	}
+}
+
+func (w *words) bytes(all ...[]byte) {
+	for _, b := range all {
+		*w = append(binary.AppendUvarint(*w, uint64(len(b))), b...)
+	}
+}
+
+func (w *words) number(all ...int64) {
+	for _, n := range all {
+		*w = binary.BigEndian.AppendUint64(*w, uint64(n))
+	}
 }

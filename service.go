@@ -27,6 +27,9 @@ type Service struct {
 	// SecurityContact is where weaknesses are reported (mailto: or https:), for /.well-known/security.txt; may be empty.
 	SecurityContact string
 
+	// AuditDays is how long events are kept, in days; 0: for ever.
+	AuditDays int
+
 	decoy string        // costs what a real hash costs, and no password matches it
 	wake  chan struct{} // mail was queued on this node
 }

@@ -35,6 +35,8 @@ type Tx interface {
 	LinkTx
 	TriesTx
 	EventTx
+	SealTx
+	AuditTx
 	MailTx
 	PeopleTx
 

@@ -2,6 +2,7 @@ package sallyport
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -18,6 +19,7 @@ func (s *Service) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { s.deliver(ctx) })
 	all.Go(func() { s.sweep(ctx) })
+	all.Go(func() { s.seal(ctx) })
 	all.Wait()
 }
 
@@ -25,7 +27,7 @@ func (s *Service) sweep(ctx context.Context) {
 	tick := time.NewTicker(10 * time.Minute)
 	defer tick.Stop()
 	for {
-		if err := s.Sweep(ctx); err != nil && ctx.Err() == nil {
+		if err := errors.Join(s.Sweep(ctx), s.DropOldEvents(ctx)); err != nil && ctx.Err() == nil {
 			s.Log.Error("sweep", "error", err)
 		}
 		select {

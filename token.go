@@ -50,6 +50,15 @@ func newID(prefix string, now time.Time) string {
 	return prefix + idEncoding.EncodeToString(u[:])
 }
 
+// idFrom returns the least of the ids that newID makes at a time or later.
+func idFrom(prefix string, at time.Time) string {
+	var u [16]byte
+	for i := range 6 {
+		u[i] = byte(at.UnixMilli() >> (40 - 8*i))
+	}
+	return prefix + idEncoding.EncodeToString(u[:])
+}
+
 const tokenSize = 16 + 16 + 32
 
 // newToken returns a value for a cookie or link: the ids of the user and the row it is looked up by, and 256 random

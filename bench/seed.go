@@ -279,7 +279,7 @@ func (w *world) completed(ctx context.Context) (n int, err error) {
 	for {
 		var page []sallyport.Event
 		err = w.store.Read(ctx, func(tx sallyport.Tx) (err error) {
-			page, err = tx.Events(w.space, "", before, 10_000)
+			page, err = tx.Events(w.space, sallyport.EventFilter{}, before, 10_000)
 			return err
 		})
 		if err != nil || len(page) == 0 {

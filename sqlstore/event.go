@@ -2,6 +2,8 @@ package sqlstore
 
 import (
 	"encoding/json"
+	"strconv"
+	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
 )
@@ -15,38 +17,108 @@ func (t *tx) InsertEvent(e sallyport.Event) error {
 		}
 		detail = string(b)
 	}
-	return t.exec(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, salt, personal_hash, result, detail)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`,
+	return t.exec(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, salt, personal_hash, result, detail, mac)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
 		e.Workspace, e.ID, ms(e.At), e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Address, e.Browser,
-		e.Salt, e.PersonalHash, e.Result, detail)
+		e.Salt, e.PersonalHash, e.Result, detail, e.MAC)
 }
 
-func (t *tx) Events(workspace, user, before string, limit int) ([]sallyport.Event, error) {
+// eventColumns are what pages show.
+const eventColumns = `id, at, kind, actor, actor_kind, subject, door, address, browser, result, detail`
+
+// eventRow is an event on its way out of a row.
+type eventRow struct {
+	sallyport.Event
+	when   int64
+	detail string
+}
+
+func (r *eventRow) dest() []any {
+	return []any{&r.ID, &r.when, &r.Kind, &r.Actor, &r.ActorKind, &r.Subject, &r.Door, &r.Address, &r.Browser, &r.Result, &r.detail}
+}
+
+// event: a detail that cannot be read, because somebody changed it, stands there as it is, without a name.
+func (r *eventRow) event() sallyport.Event {
+	r.At = at(r.when)
+	if r.detail != "" && json.Unmarshal([]byte(r.detail), &r.Detail) != nil {
+		r.Detail = map[string]string{"": r.detail}
+	}
+	return r.Event
+}
+
+// Events has a statement for each set of conditions. A person's are found by two indexes, each read as far as needed.
+func (t *tx) Events(workspace string, f sallyport.EventFilter, before string, limit int) ([]sallyport.Event, error) {
+	from, to := f.IDs()
 	if before == "" {
 		before = "~" // after every id
 	}
-	sql := `SELECT id, at, kind, actor, actor_kind, subject, door, address, browser, result, detail FROM events
-		WHERE workspace_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3`
+	if to != "" {
+		before = min(before, to)
+	}
 	args := []any{workspace, before, limit}
-	if user != "" {
-		sql = `SELECT id, at, kind, actor, actor_kind, subject, door, address, browser, result, detail FROM events
-			WHERE workspace_id = $1 AND subject = $4 AND id < $2 ORDER BY id DESC LIMIT $3`
-		args = append(args, user)
+	var where strings.Builder
+	add := func(condition string, value string) {
+		if value != "" {
+			args = append(args, value)
+			where.WriteString(` AND ` + condition + ` $` + strconv.Itoa(len(args)))
+		}
+	}
+	add(`id >=`, from)
+	add(`kind =`, f.Kind)
+	add(`address <> '' AND address =`, f.Address)
+	add(`subject =`, f.Subject)
+	switch f.Result {
+	case sallyport.Refused:
+		where.WriteString(` AND result = 'refused'`) // by its own index
+	default:
+		add(`result =`, f.Result)
+	}
+	list := func(who string) string {
+		return `SELECT ` + eventColumns + ` FROM events WHERE workspace_id = $1 AND id < $2` + where.String() + who + ` ORDER BY id DESC LIMIT $3`
+	}
+	sql := list(``)
+	if f.Person != "" {
+		args = append(args, f.Person)
+		person := `$` + strconv.Itoa(len(args))
+		sql = `SELECT * FROM (SELECT * FROM (` + list(` AND subject = `+person) + `) AS s UNION ALL SELECT * FROM (` +
+			list(` AND actor <> subject AND actor = `+person) + `) AS a) AS e ORDER BY id DESC LIMIT $3`
 	}
 	var all []sallyport.Event
 	err := t.rows(sql, args, func(scan scanner) error {
-		e := sallyport.Event{Workspace: workspace}
-		var when int64
-		var door, detail string
-		if err := scan(&e.ID, &when, &e.Kind, &e.Actor, &e.ActorKind, &e.Subject, &door, &e.Address, &e.Browser, &e.Result, &detail); err != nil {
+		r := eventRow{Event: sallyport.Event{Workspace: workspace}}
+		if err := scan(r.dest()...); err != nil {
 			return err
 		}
-		e.At, e.Door = at(when), sallyport.Door(door)
-		all = append(all, e)
-		if detail == "" {
-			return nil
-		}
-		return json.Unmarshal([]byte(detail), &all[len(all)-1].Detail)
+		all = append(all, r.event())
+		return nil
 	})
 	return all, err
+}
+
+func (t *tx) EraseEvents(workspace, user string) error {
+	const erase = `UPDATE events SET address = '', browser = '', salt = NULL WHERE workspace_id = $1 AND `
+	if err := t.exec(erase+`subject = $2 AND (actor = '' OR actor = $2)`, workspace, user); err != nil {
+		return err
+	}
+	return t.exec(erase+`actor = $2 AND actor <> subject`, workspace, user)
+}
+
+// loggedEvents reads whole events, for the sealer and for verification.
+func (t *tx) loggedEvents(end string, args []any, each func(sallyport.Event) error) error {
+	return t.rows(`SELECT workspace_id, salt, personal_hash, mac, seal_batch, seal_position, `+eventColumns+` FROM events `+end, args,
+		func(scan scanner) error {
+			var r eventRow
+			var batch, position *int64
+			dest := append([]any{&r.Workspace, &r.Salt, &r.PersonalHash, &r.MAC, &batch, &position}, r.dest()...)
+			if err := scan(dest...); err != nil {
+				return err
+			}
+			if batch != nil {
+				r.Batch = *batch
+			}
+			if position != nil {
+				r.Position = int(*position)
+			}
+			return each(r.event())
+		})
 }

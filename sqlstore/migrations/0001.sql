@@ -209,7 +209,8 @@ CREATE TABLE links (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX links_expires ON links (expires_at);
 
--- Events outlive people, so they refer to nobody by foreign key. The sealer fills in the last two columns.
+-- Events outlive people, so they refer to nobody by foreign key. The sealer fills in the last two columns; address,
+-- browser and salt are emptied with the person they tell of; nothing else ever changes.
 CREATE TABLE events (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -225,12 +226,39 @@ CREATE TABLE events (
   personal_hash BLOB NOT NULL,
   result TEXT NOT NULL,
   detail TEXT NOT NULL, -- JSON object of strings, or empty
+  mac BLOB NOT NULL, -- of all before it, but what is erasable
   seal_batch INTEGER,
-  seal_position INTEGER,
+  seal_position INTEGER, -- in the batch, from 1
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX events_subject ON events (workspace_id, subject, id);
+CREATE INDEX events_actor ON events (workspace_id, actor, id) WHERE actor <> subject;
+CREATE INDEX events_kind ON events (workspace_id, kind, id);
+CREATE INDEX events_address ON events (workspace_id, address, id) WHERE address <> '';
+CREATE INDEX events_refused ON events (workspace_id, id) WHERE result = 'refused';
 CREATE INDEX events_unsealed ON events (workspace_id, id) WHERE seal_batch IS NULL;
+CREATE INDEX events_sealed ON events (workspace_id, seal_batch, seal_position) WHERE seal_batch IS NOT NULL;
+
+-- The audit log's chain: each seal closes a batch of events and continues the one before it.
+CREATE TABLE seals (
+  workspace_id TEXT NOT NULL,
+  batch INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  previous BLOB NOT NULL,
+  hash BLOB NOT NULL,
+  mac BLOB NOT NULL,
+  PRIMARY KEY (workspace_id, batch)
+) STRICT, WITHOUT ROWID;
+
+-- Where each chain begins and ends now, so that a piece cut off either end is missed.
+CREATE TABLE seal_heads (
+  workspace_id TEXT PRIMARY KEY,
+  first INTEGER NOT NULL,
+  batch INTEGER NOT NULL,
+  hash BLOB NOT NULL,
+  mac BLOB NOT NULL
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE outbox (
   workspace_id TEXT NOT NULL,

@@ -1,0 +1,242 @@
+package sallyport
+
+import (
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Seal closes a batch of events and continues the seal before it: a chain, of which no link can be made without the
+// keyset.
+type Seal struct {
+	Workspace string
+	Batch     int64 // 1, 2, 3, ...
+	Count     int   // of its events
+	At        time.Time
+	Previous  []byte // hash of the seal before it; empty for the first
+	Hash      []byte // SHA-256 over all above and the MACs of the events, in their order
+	MAC       []byte // of all of it
+}
+
+// SealHead tells where the chain of a workspace begins and ends now. What was true earlier cannot be told from the
+// seals, as its MAC was in no other place and is overwritten.
+type SealHead struct {
+	Workspace string
+	First     int64 // the oldest batch that is kept
+	Batch     int64 // the newest
+	Hash      []byte
+	MAC       []byte
+}
+
+// SealTx is the storage of the sealer. Nothing of it waits for those who write events, or lets them wait.
+type SealTx interface {
+	// UnsealedWorkspace returns the first workspace after the one given that has an event without a seal; empty: none.
+	UnsealedWorkspace(after string) (string, error)
+	// Unsealed returns the oldest events without a seal, after the one given.
+	Unsealed(workspace, after string, limit int) ([]Event, error)
+	SealHead(workspace string) (SealHead, bool, error)
+	// MoveSealHead replaces a head, or makes the first one in place of a zero head. Of concurrent calls that give the
+	// same head as was, exactly one gets true.
+	MoveSealHead(was, now SealHead) (bool, error)
+	// InsertSeal keeps a seal and gives its batch and their positions to the events of these ids, all of which have
+	// none yet, or fails.
+	InsertSeal(seal Seal, ids []string) error
+}
+
+// AuditTx is the storage of what looks at sealed events.
+type AuditTx interface {
+	// Seals returns the seals of a workspace in their order, after the batch given.
+	Seals(workspace string, after int64, limit int) ([]Seal, error)
+	// Sealed hands out whole events with a seal of these batches, from first to last, in their order.
+	Sealed(workspace string, first, last int64, each func(Event) error) error
+	// DropBatch deletes a seal and its events.
+	DropBatch(workspace string, batch int64) error
+	// UserExists tells whether a user is there.
+	UserExists(workspace, id string) (bool, error)
+}
+
+// How the log is sealed.
+const (
+	sealEvery = 10 * time.Second
+	sealBatch = 256 // so that a batch holds SQLite's one writer for some milliseconds
+	// SealLimit is how long an event may be without its seal before that counts as a finding.
+	SealLimit = 5 * time.Minute
+)
+
+// errHead means that somebody changed a head, or seals, behind our back. Nothing is sealed on top of that, as it would
+// cover what is missing.
+var errHead = errors.New("the seals of the audit log were changed: run sallyport audit verify")
+
+// Seal seals all events that have no seal yet, whenever they were committed. Run calls it; several nodes may at once:
+// of two that continue the same seal, one wins, and the other goes on after it.
+func (s *Service) Seal(ctx context.Context) error {
+	var failed error
+	for more := true; more && ctx.Err() == nil; {
+		more = false
+		for workspace := ""; ctx.Err() == nil; {
+			err := s.Store.Read(ctx, func(tx Tx) (err error) {
+				workspace, err = tx.UnsealedWorkspace(workspace)
+				return err
+			})
+			if err != nil || workspace == "" {
+				failed = errors.Join(failed, err)
+				break
+			}
+			full, err := s.sealOne(ctx, workspace)
+			if err != nil {
+				failed = errors.Join(failed, fmt.Errorf("workspace %s: %w", workspace, err))
+			}
+			more = more || full && err == nil
+		}
+		if failed != nil {
+			return failed
+		}
+	}
+	return failed
+}
+
+// sealOne seals one batch of a workspace. Full tells that there may be more.
+func (s *Service) sealOne(ctx context.Context, workspace string) (full bool, err error) {
+	var head SealHead
+	var events []Event
+	// First the head, then the events: whoever moved the head meanwhile is found out, and took events that we then
+	// do not take.
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		h, found, err := tx.SealHead(workspace)
+		if err != nil {
+			return err
+		}
+		if found && !s.headHolds(h) {
+			return errHead
+		}
+		head = h
+		events, err = tx.Unsealed(workspace, "", sealBatch)
+		return err
+	})
+	if err != nil || len(events) == 0 {
+		return false, err
+	}
+	seal := Seal{Workspace: workspace, Batch: head.Batch + 1, Count: len(events), At: s.Now(), Previous: head.Hash}
+	macs, ids := sha256.New(), make([]string, len(events))
+	for i, e := range events {
+		macs.Write(e.MAC)
+		ids[i] = e.ID
+	}
+	s.sign(&seal, macs.Sum(nil))
+	now := SealHead{Workspace: workspace, First: max(head.First, 1), Batch: seal.Batch, Hash: seal.Hash}
+	now.MAC = s.headMAC(now)
+	var won bool
+	err = s.Store.Write(ctx, func(tx Tx) error {
+		if won, err = tx.MoveSealHead(head, now); err != nil || !won {
+			return err
+		}
+		return tx.InsertSeal(seal, ids)
+	})
+	if err == nil && won {
+		s.Log.Info("audit log sealed", "workspace", workspace, "batch", seal.Batch, "events", seal.Count, "hash", hex.EncodeToString(seal.Hash))
+	}
+	return len(events) == sealBatch || !won, err
+}
+
+// sign makes hash and MAC of a seal over the events, whose MACs have the hash given.
+func (s *Service) sign(seal *Seal, events []byte) {
+	var w words
+	w.text("seal", seal.Workspace)
+	w.number(seal.Batch, int64(seal.Count), seal.At.UnixMilli())
+	w.bytes(seal.Previous, events)
+	hash := sha256.Sum256(w)
+	seal.Hash = hash[:]
+	seal.MAC = s.sealMAC(*seal)
+}
+
+func (s *Service) sealMAC(seal Seal) []byte {
+	var w words
+	w.text("sealed", seal.Workspace)
+	w.number(seal.Batch, int64(seal.Count), seal.At.UnixMilli())
+	w.bytes(seal.Previous, seal.Hash)
+	return s.Keys.Audit(w)
+}
+
+func (s *Service) headMAC(h SealHead) []byte {
+	var w words
+	w.text("head", h.Workspace)
+	w.number(h.First, h.Batch)
+	w.bytes(h.Hash)
+	return s.Keys.Audit(w)
+}
+
+func (s *Service) headHolds(h SealHead) bool { return hmac.Equal(h.MAC, s.headMAC(h)) }
+
+// seal keeps the log sealed until ctx ends, and then seals the last of it.
+func (s *Service) seal(ctx context.Context) {
+	tick := time.NewTicker(sealEvery)
+	defer tick.Stop()
+	for {
+		if err := s.Seal(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error("sealing the audit log", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), sealEvery)
+			defer cancel()
+			if err := s.Seal(last); err != nil {
+				s.Log.Error("sealing the audit log", "error", err)
+			}
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// DropOldEvents deletes events older than AuditDays, in whole batches, from the old end of each chain. The newest batch
+// stays. Without AuditDays it deletes nothing. Run calls it.
+func (s *Service) DropOldEvents(ctx context.Context) error {
+	if s.AuditDays == 0 {
+		return nil
+	}
+	var all []HostedWorkspace
+	err := s.Store.Read(ctx, func(tx Tx) (err error) {
+		all, err = tx.Workspaces()
+		return err
+	})
+	for _, w := range all {
+		for more := true; more && err == nil; {
+			more, err = s.dropOldest(ctx, w.ID)
+		}
+	}
+	return err
+}
+
+// dropOldest deletes the oldest batch of a workspace, if it is old enough.
+func (s *Service) dropOldest(ctx context.Context, workspace string) (dropped bool, err error) {
+	before := s.Now().AddDate(0, 0, -s.AuditDays)
+	err = s.Store.Write(ctx, func(tx Tx) error {
+		dropped = false
+		head, found, err := tx.SealHead(workspace)
+		if err != nil || !found || head.First == head.Batch {
+			return err
+		}
+		oldest, err := tx.Seals(workspace, head.First-1, 1)
+		if err != nil {
+			return err
+		}
+		if len(oldest) == 0 || oldest[0].Batch != head.First || !s.headHolds(head) || !hmac.Equal(oldest[0].MAC, s.sealMAC(oldest[0])) {
+			return fmt.Errorf("workspace %s: %w", workspace, errHead)
+		}
+		if !oldest[0].At.Before(before) {
+			return nil
+		}
+		now := head
+		now.First++
+		now.MAC = s.headMAC(now)
+		if dropped, err = tx.MoveSealHead(head, now); err != nil || !dropped {
+			return err
+		}
+		return tx.DropBatch(workspace, head.First)
+	})
+	return dropped, err
+}

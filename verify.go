@@ -1,0 +1,355 @@
+package sallyport
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"hash"
+	"math"
+)
+
+// AuditFault is what can be wrong with the audit log, in words that follow on the name of the place.
+type AuditFault string
+
+const (
+	FaultChanged   AuditFault = "was changed, or not written by Sallyport"
+	FaultErased    AuditFault = "lost its address and browser, though the person was not deleted"
+	FaultInserted  AuditFault = "does not belong here"
+	FaultMoved     AuditFault = "is not where it was sealed"
+	FaultRemoved   AuditFault = "was removed"
+	FaultSeal      AuditFault = "has a seal that does not fit its events or the seal before it"
+	FaultNoSeal    AuditFault = "has lost its seal"
+	FaultCut       AuditFault = "was cut off, with all that followed"
+	FaultHead      AuditFault = "has lost the record of where it begins and ends, or that record was changed"
+	FaultBeginning AuditFault = "does not begin where the workspace was made"
+	FaultUnsealed  AuditFault = "has waited too long for its seal: is the server running?"
+)
+
+// AuditFinding is one thing that is wrong, and where: a line by Event or by Batch and Position, a batch by Batch, the
+// log as a whole by none.
+type AuditFinding struct {
+	Fault    AuditFault
+	Batch    int64
+	Position int
+	Event    string // id
+	Count    int    // of lines in a row, from Position on; 0 is one
+}
+
+// AuditReport is what was looked at.
+type AuditReport struct {
+	Events   int // all of them
+	Waiting  int // those of them that have no seal yet
+	Findings int
+	Head     SealHead // after it
+}
+
+// VerifyAudit checks the audit log of the caller's workspace, from the console: that every line says what it said when
+// it was written, and that none was removed, inserted or moved since it was sealed. Found is called for each thing that
+// is wrong. The log may grow meanwhile. What is removed from the end within seconds, before it is sealed, is not missed.
+func (s *Service) VerifyAudit(ctx context.Context, by Caller, found func(AuditFinding)) (AuditReport, error) {
+	if by.kind != "console" {
+		return AuditReport{}, ErrNotAllowed
+	}
+	v := verifier{s: s, workspace: by.workspace, found: found, there: map[string]bool{}}
+	err := s.Store.Read(ctx, func(tx Tx) error {
+		v.tx = tx
+		return v.run()
+	})
+	v.report.Head = v.head
+	return v.report, err
+}
+
+// verifier goes through one log.
+type verifier struct {
+	s         *Service
+	tx        Tx
+	workspace Workspace
+	found     func(AuditFinding)
+	report    AuditReport
+	head      SealHead
+
+	last    int64  // batch, up to which all is looked at
+	hash    []byte // of its seal, if that holds
+	batch   *openBatch
+	pending []AuditFinding
+	erased  []Event
+	there   map[string]bool // users
+	begun   bool            // the line about the making of the workspace was seen
+}
+
+// openBatch is the batch that is being gone through.
+type openBatch struct {
+	Seal
+	next    int // position
+	id      string
+	macs    hash.Hash
+	faulty  bool
+	hasSeal bool
+}
+
+func (v *verifier) run() error {
+	var ok bool
+	var err error
+	if v.head, ok, err = v.tx.SealHead(v.workspace.ID); err != nil {
+		return err
+	}
+	if ok && !v.s.headHolds(v.head) || !ok && v.s.Now().Sub(v.workspace.CreatedAt) > SealLimit {
+		v.fault(AuditFinding{Fault: FaultHead})
+	}
+	v.last = max(v.head.First, 1) - 1
+	if err := v.before(); err != nil {
+		return err
+	}
+	for {
+		seals, err := v.tx.Seals(v.workspace.ID, v.last, 256)
+		if err != nil {
+			return err
+		}
+		if len(seals) > 0 {
+			if err := v.chunk(seals, seals[len(seals)-1].Batch); err != nil {
+				return err
+			}
+			continue
+		}
+		grown, err := v.end()
+		if err != nil {
+			return err
+		}
+		if !grown {
+			break
+		}
+	}
+	return v.unsealed()
+}
+
+// before looks for what stands before the first batch.
+func (v *verifier) before() error {
+	seals, err := v.tx.Seals(v.workspace.ID, math.MinInt64, 1)
+	if err == nil && len(seals) > 0 && seals[0].Batch <= v.last {
+		v.fault(AuditFinding{Fault: FaultInserted, Batch: seals[0].Batch})
+	}
+	if err != nil {
+		return err
+	}
+	err = v.tx.Sealed(v.workspace.ID, math.MinInt64, v.last, func(e Event) error {
+		v.fault(AuditFinding{Fault: FaultInserted, Event: e.ID, Batch: e.Batch, Position: e.Position})
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return v.flush()
+}
+
+// chunk goes through some batches, up to the last of them.
+func (v *verifier) chunk(seals []Seal, last int64) error {
+	next := func(batch int64) { // opens the batch, and closes those before it
+		for v.batch == nil || v.batch.Batch < batch {
+			v.close()
+			if len(seals) > 0 && seals[0].Batch <= batch {
+				v.open(seals[0])
+				seals = seals[1:]
+			} else {
+				v.step(batch)
+				v.batch, v.hash = &openBatch{Seal: Seal{Batch: batch}}, nil
+				v.fault(AuditFinding{Fault: FaultNoSeal, Batch: batch})
+			}
+		}
+	}
+	err := v.tx.Sealed(v.workspace.ID, v.last+1, last, func(e Event) error {
+		next(e.Batch)
+		v.line(e)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if len(seals) > 0 {
+		next(seals[len(seals)-1].Batch)
+	}
+	v.close()
+	return v.flush()
+}
+
+// step goes on to a batch, and misses those between.
+func (v *verifier) step(batch int64) {
+	if batch > v.last+1 {
+		v.fault(AuditFinding{Fault: FaultRemoved, Batch: v.last + 1, Count: int(batch - v.last - 1)})
+		v.hash = nil
+	}
+	v.last = batch
+}
+
+// open begins a batch that has a seal.
+func (v *verifier) open(seal Seal) {
+	v.step(seal.Batch)
+	v.batch = &openBatch{Seal: seal, next: 1, macs: sha256.New(), hasSeal: true}
+	if !hmac.Equal(seal.MAC, v.s.sealMAC(seal)) || v.hash != nil && !bytes.Equal(v.hash, seal.Previous) {
+		v.fault(AuditFinding{Fault: FaultSeal, Batch: seal.Batch})
+	}
+	v.hash = seal.Hash
+}
+
+// line checks one event of the open batch.
+func (v *verifier) line(e Event) {
+	v.content(e)
+	b := v.batch
+	if !b.hasSeal {
+		return
+	}
+	switch {
+	case e.Position >= b.next && e.Position <= b.Count:
+		if e.Position > b.next {
+			v.fault(AuditFinding{Fault: FaultRemoved, Batch: b.Batch, Position: b.next, Count: e.Position - b.next})
+		}
+		b.next = e.Position + 1
+	default:
+		v.fault(AuditFinding{Fault: FaultInserted, Event: e.ID, Batch: b.Batch, Position: e.Position})
+	}
+	if e.ID < b.id {
+		v.fault(AuditFinding{Fault: FaultMoved, Event: e.ID, Batch: b.Batch, Position: e.Position})
+	}
+	b.id = max(b.id, e.ID)
+	b.macs.Write(e.MAC)
+}
+
+// content checks what one event says.
+func (v *verifier) content(e Event) {
+	v.report.Events++
+	v.begun = v.begun || e.Kind == "workspace.created"
+	switch {
+	case !v.s.genuine(e):
+		v.fault(AuditFinding{Fault: FaultChanged, Event: e.ID, Batch: e.Batch, Position: e.Position})
+	case e.Salt == nil:
+		v.erased = append(v.erased, e)
+	}
+}
+
+// close ends the open batch.
+func (v *verifier) close() {
+	b := v.batch
+	if b == nil {
+		return
+	}
+	v.batch = nil
+	if b.Batch == 1 && !v.begun {
+		v.fault(AuditFinding{Fault: FaultBeginning})
+	}
+	if !b.hasSeal {
+		return
+	}
+	if b.next <= b.Count {
+		v.fault(AuditFinding{Fault: FaultRemoved, Batch: b.Batch, Position: b.next, Count: b.Count - b.next + 1})
+		b.faulty = true
+	}
+	again := b.Seal
+	v.s.sign(&again, b.macs.Sum(nil))
+	if !b.faulty && !bytes.Equal(again.Hash, b.Hash) {
+		v.fault(AuditFinding{Fault: FaultSeal, Batch: b.Batch})
+	}
+}
+
+// end compares the last seal with the head; grown tells that there are new ones.
+func (v *verifier) end() (grown bool, err error) {
+	var stray []AuditFinding
+	err = v.tx.Sealed(v.workspace.ID, v.last+1, math.MaxInt64, func(e Event) error {
+		if n := len(stray); n == 0 || stray[n-1].Batch != e.Batch {
+			stray = append(stray, AuditFinding{Fault: FaultNoSeal, Batch: e.Batch})
+		}
+		return nil
+	})
+	if err != nil {
+		return false, err
+	}
+	if v.head, _, err = v.tx.SealHead(v.workspace.ID); err != nil {
+		return false, err
+	}
+	seals, err := v.tx.Seals(v.workspace.ID, v.last, 1)
+	if err != nil || len(seals) > 0 {
+		return true, err
+	}
+	for _, f := range stray {
+		v.fault(f)
+	}
+	switch {
+	case v.head.Batch > v.last:
+		v.fault(AuditFinding{Fault: FaultCut, Batch: v.last + 1, Count: int(v.head.Batch - v.last)})
+	case v.head.Batch > 0 && (v.head.Batch < v.last || v.hash != nil && !bytes.Equal(v.hash, v.head.Hash)):
+		v.fault(AuditFinding{Fault: FaultHead})
+	}
+	return false, v.flush()
+}
+
+// unsealed checks what has no seal yet.
+func (v *verifier) unsealed() error {
+	late := AuditFinding{Fault: FaultUnsealed}
+	for after := ""; ; {
+		events, err := v.tx.Unsealed(v.workspace.ID, after, 1000)
+		if err != nil {
+			return err
+		}
+		for _, e := range events {
+			v.content(e)
+			v.report.Waiting++
+			after = e.ID
+			if v.s.Now().Sub(e.At) > SealLimit {
+				if late.Count++; late.Count == 1 {
+					late.Event = e.ID
+				}
+			}
+		}
+		if err := v.flush(); err != nil {
+			return err
+		}
+		if len(events) == 0 {
+			break
+		}
+	}
+	if late.Count > 0 {
+		v.fault(late)
+	}
+	return v.flush()
+}
+
+func (v *verifier) fault(f AuditFinding) {
+	if v.batch != nil {
+		v.batch.faulty = true
+	}
+	v.pending = append(v.pending, f)
+}
+
+// flush tells what was found so far, but for what was deleted meanwhile because it was old.
+func (v *verifier) flush() error {
+	for _, e := range v.erased {
+		who := e.person()
+		there, known := v.there[who]
+		if !known && who != "" {
+			var err error
+			if there, err = v.tx.UserExists(v.workspace.ID, who); err != nil {
+				return err
+			}
+			v.there[who] = there
+		}
+		if there || who == "" {
+			v.fault(AuditFinding{Fault: FaultErased, Event: e.ID, Batch: e.Batch, Position: e.Position})
+		}
+	}
+	v.erased = nil
+	if len(v.pending) == 0 {
+		return nil
+	}
+	head, _, err := v.tx.SealHead(v.workspace.ID)
+	if err != nil {
+		return err
+	}
+	for _, f := range v.pending {
+		gone := (f.Fault == FaultRemoved || f.Fault == FaultNoSeal) && f.Batch < head.First && v.s.headHolds(head)
+		if !gone {
+			v.report.Findings++
+			v.found(f)
+		}
+	}
+	v.pending = nil
+	return nil
+}
