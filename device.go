@@ -142,7 +142,7 @@ func (s *Service) oldTrust(tx Tx, by Caller, u User, d TrustedDevice, hash []byt
 	if _, err := tx.DeleteTrustedDevices(u.Workspace, u.ID, d.ID); err != nil {
 		return err
 	}
-	if err := s.notify(tx, by, u, "trusted_device.copied", map[string]any{"device": d.Name}); err != nil {
+	if err := s.notify(tx, by.as(u), u, "trusted_device.copied", map[string]any{"device": d.Name}); err != nil {
 		return err
 	}
 	detail["alarm"] = "an old value came back"
@@ -170,7 +170,7 @@ func (s *Service) trust(tx Tx, by Caller, u User) (Secret, error) {
 	if err := tx.InsertTrustedDevice(d); err != nil {
 		return "", err
 	}
-	if err := s.notify(tx, by, u, "trusted_device.added", map[string]any{"device": d.Name, "days": d.Days}); err != nil {
+	if err := s.notify(tx, by.as(u), u, "trusted_device.added", map[string]any{"device": d.Name, "days": d.Days}); err != nil {
 		return "", err
 	}
 	return value, s.record(tx, by.as(u), "trusted_device.added", u.ID, Done, map[string]string{"device": d.ID, "name": d.Name})

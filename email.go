@@ -110,10 +110,10 @@ func (s *Service) ConfirmEmail(ctx context.Context, by Caller, token Secret) (Se
 			return err
 		}
 		facts := map[string]any{"old": old.Address, "new": u.Address, "token": undo, "ends": ends}
-		if err := s.notifyAt(tx, by, u, old.Address, "email.undo", facts); err != nil {
+		if err := s.notifyAt(tx, by.as(u), u, old.Address, "email.undo", facts); err != nil {
 			return err
 		}
-		if err := s.notify(tx, by, u, "email.changed", map[string]any{"old": old.Address, "new": u.Address}); err != nil {
+		if err := s.notify(tx, by.as(u), u, "email.changed", map[string]any{"old": old.Address, "new": u.Address}); err != nil {
 			return err
 		}
 		return s.record(tx, by.as(u), "email.changed", u.ID, Done, nil)
@@ -147,7 +147,7 @@ func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secre
 			return err
 		}
 		for _, to := range []string{replaced.Address, u.Address} {
-			if err := s.notifyAt(tx, by, u, to, "email.changed", map[string]any{"old": replaced.Address, "new": u.Address}); err != nil {
+			if err := s.notifyAt(tx, by.as(u), u, to, "email.changed", map[string]any{"old": replaced.Address, "new": u.Address}); err != nil {
 				return err
 			}
 		}

@@ -48,7 +48,7 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 		if !found {
 			u.Workspace, u.Address, tx = by.workspace.ID, shown, pretending{tx, LinkReset}
 		}
-		return s.notify(tx, by, u, "password.forgotten", map[string]any{"token": token, "ends": ends})
+		return s.notify(tx, by.as(u), u, "password.forgotten", map[string]any{"token": token, "ends": ends})
 	})
 }
 

@@ -212,7 +212,7 @@ func (s *Service) newPassword(tx Tx, by Caller, u User, kind string) error {
 			}
 		}
 	}
-	if err := s.notify(tx, by, u, "password.changed", nil); err != nil {
+	if err := s.notify(tx, by.as(u), u, "password.changed", nil); err != nil {
 		return err
 	}
 	return s.record(tx, by.as(u), kind, u.ID, Done, nil)

@@ -244,7 +244,7 @@ func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error 
 		return err
 	}
 	if tries.Count == codesWrongNotice {
-		if err := s.notify(tx, by, *u, "codes.wrong", nil); err != nil {
+		if err := s.notify(tx, by.as(*u), *u, "codes.wrong", nil); err != nil {
 			return err
 		}
 	}
@@ -279,7 +279,7 @@ func (s *Service) spendRecovery(tx Tx, by Caller, u *User, c RecoveryCode) (bool
 		return false, err
 	}
 	facts := map[string]any{"left": u.RecoveryLeft, "low": u.RecoveryLow(by.policy)}
-	if err := s.notify(tx, by, *u, "recovery_code.used", facts); err != nil {
+	if err := s.notify(tx, by.as(*u), *u, "recovery_code.used", facts); err != nil {
 		return false, err
 	}
 	return true, s.record(tx, by.as(*u), "recovery_code.used", u.ID, Done, map[string]string{"left": strconv.Itoa(u.RecoveryLeft)})

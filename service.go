@@ -122,7 +122,8 @@ func (c Caller) actor() string {
 	return c.user.ID
 }
 
-// as returns the caller as the user that the sign-in in hand belongs to, for the audit log.
+// as returns the caller as the user that the sign-in or link in hand belongs to, for the audit log and for mails: a
+// session of somebody else in the same browser takes no part.
 func (c Caller) as(u User) Caller {
 	c.kind, c.user = "user", &u
 	return c

@@ -138,7 +138,7 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 		return Passage{}, err
 	}
 	if unknown {
-		if err := s.notify(tx, by, u, "sign_in.new_browser", nil); err != nil {
+		if err := s.notify(tx, by.as(u), u, "sign_in.new_browser", nil); err != nil {
 			return Passage{}, err
 		}
 	}
@@ -405,7 +405,7 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 		notice = "codes.locked"
 	}
 	if notice != "" {
-		if err := s.notify(tx, by, u, notice, nil); err != nil {
+		if err := s.notify(tx, by.as(u), u, notice, nil); err != nil {
 			return err
 		}
 	}

@@ -148,7 +148,7 @@ const (
 
 // codeWait is wait for codes from unknown clients; permanentlyLocked means that no time mends it.
 func codeWait(t Tries, now time.Time) time.Duration {
-	if t.Row >= codeLimit || t.Count >= codeLimit && now.Sub(t.Since) < codeWindow {
+	if t.Row >= codeLimit || t.Count >= codeLimit {
 		return permanentlyLocked
 	}
 	if now.Before(t.Until) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -38,6 +39,24 @@ func TestI34_NoTimeLiftsALock(t *testing.T) {
 		e.Check(e.Sweep(context.Background()))
 		if err := answer(e, challenged(e, p), p.Code(e.Clock.Now())); !errors.Is(err, sallyport.ErrCodesLocked) {
 			t.Errorf("after forty days of quiet: %v", err)
+		}
+	})
+}
+
+// TestI34_TenInThirtyDays: a success in between ends the row of wrong codes, and not the count of thirty days; what that
+// locks no time lifts either.
+func TestI34_TenInThirtyDays(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		p := e.Add("mia@acme.example", sallyport.Member)
+		e.Enrol(&p, "Pixel")
+		giveWrongCodes(e, p, 9)
+		e.Clock.Advance(2 * time.Hour)
+		e.Check(answer(e, challenged(e, p), p.Code(e.Clock.Now())))
+		giveWrongCodes(e, p, 1)
+		e.Clock.Advance(40 * 24 * time.Hour)
+		e.Check(e.Sweep(context.Background()))
+		if err := answer(e, challenged(e, p), p.Code(e.Clock.Now())); !errors.Is(err, sallyport.ErrCodesLocked) {
+			t.Errorf("after the tenth within thirty days: %v", err)
 		}
 	})
 }
@@ -148,6 +167,27 @@ func TestI38_ASharedBrowserIsKnownToBoth(t *testing.T) {
 		signIn(e, &before, eve, false)
 		if mails(eve) != 2 {
 			t.Error("the value from before is a known device")
+		}
+	})
+}
+
+// TestI53_MailsSayFromWhereWhoeverElseIsSignedInThere: a session of somebody else in the browser hides nothing.
+func TestI53_MailsSayFromWhereWhoeverElseIsSignedInThere(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		ben, eve := e.Add("ben@acme.example", sallyport.Member), e.Add("eve@acme.example", sallyport.Member)
+		b := e.Arriving()
+		b.Address = netip.MustParseAddr("192.0.2.66")
+		signIn(e, b, eve, false)
+		e.Check(e.Forgot(context.Background(), b.By(), ben.Address))
+		signIn(e, b, ben, false)
+		mails := e.WaitingMails(ben.Address)
+		if len(mails) != 2 {
+			t.Errorf("%d mails, not two", len(mails))
+		}
+		for _, m := range mails {
+			if !strings.Contains(m.Text, "192.0.2.66") {
+				t.Errorf("the mail %q does not say from where", m.Subject)
+			}
 		}
 	})
 }
