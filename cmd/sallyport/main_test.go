@@ -33,6 +33,7 @@ func TestScripts(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Dir:                 "testdata",
+				Deadline:            time.Now().Add(5 * time.Minute), // a server that should have refused never ends
 				RequireExplicitExec: true,
 				RequireUniqueNames:  true,
 				Setup: func(e *testscript.Env) error {
