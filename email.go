@@ -99,7 +99,7 @@ func (s *Service) ConfirmEmail(ctx context.Context, by Caller, token Secret) (Se
 			return err
 		}
 		old := u
-		if err := s.moveTo(tx, &u, l); err != nil {
+		if err := s.moveTo(&u, l); err != nil {
 			return err
 		}
 		if value, err = s.endAllBut(tx, by, &u); err != nil {
@@ -138,7 +138,7 @@ func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secre
 			return err
 		}
 		replaced := u
-		if err := s.moveTo(tx, &u, l); err != nil {
+		if err := s.moveTo(&u, l); err != nil {
 			return err
 		}
 		u.PasswordHash, u.PasswordAt, u.PasswordLong = "", s.Now(), false
@@ -159,23 +159,17 @@ func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secre
 	return reset, taken(err)
 }
 
-// moveTo gives a locked user the address that a link carries, unless somebody else has it.
-func (s *Service) moveTo(tx Tx, u *User, l Link) error {
+// moveTo gives a locked user the address that a link carries. Whether somebody else has it, saving the user tells.
+func (s *Service) moveTo(u *User, l Link) error {
 	address, err := s.carried(l)
 	if err != nil {
 		return err
 	}
-	if u.Address, u.Folded, err = fold.Address(address); err != nil {
-		return err
-	}
-	other, found, err := tx.UserByAddress(u.Workspace, u.Folded)
-	if err == nil && found && other.ID != u.ID {
-		return ErrAddressTaken
-	}
+	u.Address, u.Folded, err = fold.Address(address)
 	return err
 }
 
-// taken names the outcome of two who move to one address at once.
+// taken names the outcome of moving to an address that somebody else has, be it since this instant.
 func taken(err error) error {
 	if errors.Is(err, ErrDuplicate) {
 		return ErrAddressTaken

@@ -92,6 +92,9 @@ func TestI26_AConfirmedAddressSignsNobodyIn(t *testing.T) {
 		if got := stranger.Post(second, nil); got.Location != "/sign-in" || stranger.SignedIn() || address(e, p) != "two@new.example" {
 			t.Errorf("%d %s", got.Status, got.Location)
 		}
+		if v.SignedIn() {
+			t.Error("confirmed in another browser, it leaves the session that asked (I24)")
+		}
 		if got := stranger.Post(second, nil); got.Status != http.StatusGone {
 			t.Errorf("it works twice: %d", got.Status)
 		}
