@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io"
@@ -52,6 +53,7 @@ func TestScripts(t *testing.T) {
 					"code":   code,
 					"find":   find,
 					"listen": listenAt,
+					"sql":    changeDatabase,
 				},
 			})
 		})
@@ -88,6 +90,19 @@ func listenAt(ts *testscript.TestScript, _ bool, args []string) {
 	l, err := net.Listen("tcp", args[0])
 	ts.Check(err)
 	ts.Defer(func() { l.Close() })
+}
+
+// changeDatabase changes the database behind Sallyport's back: sql STATEMENT.
+func changeDatabase(ts *testscript.TestScript, _ bool, args []string) {
+	driver, address := "pgx", ts.Getenv("SALLYPORT_DATABASE")
+	if address == "" {
+		driver, address = "sqlite", ts.MkAbs("sallyport-data/sallyport.db")
+	}
+	db, err := sql.Open(driver, address)
+	ts.Check(err)
+	defer db.Close()
+	_, err = db.Exec(args[0])
+	ts.Check(err)
 }
 
 // find waits until a file that another program writes holds what begins with a prefix, and keeps it, up to the next

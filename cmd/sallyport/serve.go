@@ -38,6 +38,7 @@ type serveCmd struct {
 	SecurityContact string   `env:"SALLYPORT_SECURITY_CONTACT" placeholder:"URL" help:"Where weaknesses are reported, mailto: or https:, for /.well-known/security.txt (default: none)."`
 	TLSCert         string   `name:"tls-cert" env:"SALLYPORT_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, where no proxy does TLS."`
 	TLSKey          string   `name:"tls-key" env:"SALLYPORT_TLS_KEY" placeholder:"FILE" help:"Its private key in PEM."`
+	AuditDays       uint16   `env:"SALLYPORT_AUDIT_DAYS" placeholder:"DAYS" help:"How long events of the audit log are kept, in days; older ones are deleted (default: for ever)."`
 }
 
 // shutdownLimit is how long requests in flight may take to finish once the server is told to stop.
@@ -66,7 +67,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	defer s.listener.Close()
 	parts := s.parts(time.Now)
-	parts.SecurityContact = c.SecurityContact
+	parts.SecurityContact, parts.AuditDays = c.SecurityContact, int(c.AuditDays)
 	in, err := c.open(ctx, parts, true)
 	if err != nil {
 		return err
