@@ -7,16 +7,13 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// PeopleTx is the storage of lists of people, and of what they have open.
-type PeopleTx interface {
-	// Sessions returns the sessions of a user, also those that have ended and are not swept yet, the one seen last first.
-	Sessions(workspace, user string) ([]Session, error)
-	// UsersAfter returns the users of a workspace in the order of their ids, after the one given.
-	UsersAfter(workspace, after string, limit int) ([]User, error)
-}
-
-// ErrNoPassword means that a user cannot be added without one.
-var ErrNoPassword = invalid("password", "password_missing", text.Say("Enter a password."))
+// Outcomes of administration.
+var (
+	// ErrNoPassword means that a user cannot be added without one.
+	ErrNoPassword   = invalid("password", "password_missing", text.Say("Enter a password."))
+	ErrSuspended    = &Error{Kind: Conflict, Code: "suspended", Text: text.Say("This person is suspended. Restore them first.")}
+	ErrNotSuspended = &Error{Kind: Conflict, Code: "not_suspended", Text: text.Say("This person is not suspended.")}
+)
 
 // AddUser adds a person with a password, from the console.
 func (s *Service) AddUser(ctx context.Context, by Caller, address, name string, role Role, password Secret) (User, error) {
@@ -45,43 +42,67 @@ func (s *Service) AddUser(ctx context.Context, by Caller, address, name string, 
 	})
 }
 
-// Users returns people of the caller's workspace in the order of their ids, after the one given, at most limit.
-func (s *Service) Users(ctx context.Context, by Caller, after string, limit int) (users []User, err error) {
-	if by.kind != "console" {
-		return nil, ErrNotAllowed
-	}
-	err = s.Store.Read(ctx, func(tx Tx) error {
-		users, err = tx.UsersAfter(by.workspace.ID, after, limit)
-		return err
+// Suspend keeps somebody out until Restore, and ends everything they had open. From the console the address names them
+// as well as the id; the same goes for Unlock and ResetTwoFactor.
+func (s *Service) Suspend(ctx context.Context, by Caller, id string) error {
+	return s.actOn(ctx, by, need{may: SuspendPeople}, id, func(tx Tx, o *other) error {
+		if o.State == Suspended {
+			return ErrSuspended
+		}
+		if err := o.remain(); err != nil {
+			return err
+		}
+		o.State = Suspended
+		return s.changed(tx, by, o, "user.suspended", nil)
 	})
-	return users, err
+}
+
+// Restore lets somebody in again who was suspended. Whoever had not accepted the invitation is invited still.
+func (s *Service) Restore(ctx context.Context, by Caller, id string) error {
+	return s.actOn(ctx, by, need{may: SuspendPeople}, id, func(tx Tx, o *other) error {
+		if o.State != Suspended {
+			return ErrNotSuspended
+		}
+		o.State = Active
+		if o.PasswordHash == "" || !o.TemporaryEnds.IsZero() {
+			o.State = Invited
+		}
+		return s.changed(tx, by, o, "user.restored", nil)
+	})
+}
+
+// SignOutEverywhere ends everything somebody has open, trusted devices among it.
+func (s *Service) SignOutEverywhere(ctx context.Context, by Caller, id string) error {
+	return s.actOn(ctx, by, need{may: SignOutPeople}, id, func(tx Tx, o *other) error {
+		return s.changed(tx, by, o, "user.signed_out", nil)
+	})
+}
+
+// Delete removes somebody for good: events keep the id and nothing else of them.
+func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
+	return s.actOn(ctx, by, need{may: DeletePeople, fresh: true}, id, func(tx Tx, o *other) error {
+		if err := o.remain(); err != nil {
+			return err
+		}
+		if err := tx.DeleteUser(o.Workspace, o.ID); err != nil {
+			return err
+		}
+		return s.record(tx, by, "user.deleted", o.ID, Done, nil)
+	})
 }
 
 // Unlock empties a user's budgets of tries, of passwords and of codes from every client. An authenticator whose
 // codes are refused stays refused until it is set up anew. Where the clock was set back after an authenticator was used,
 // its codes are accepted again from the second time step from now on (I43).
-func (s *Service) Unlock(ctx context.Context, by Caller, address string) error {
-	if by.kind != "console" {
-		return ErrNotAllowed
-	}
-	return s.write(ctx, func(tx Tx) error {
-		u, ok, err := tx.UserByAddress(by.workspace.ID, folded(address))
-		if err != nil {
+func (s *Service) Unlock(ctx context.Context, by Caller, id string) error {
+	return s.actOn(ctx, by, need{may: UnlockPeople}, id, func(tx Tx, o *other) error {
+		if err := tx.ClearTries(o.Workspace, o.ID, ""); err != nil {
 			return err
 		}
-		if ok {
-			_, ok, err = tx.LockUser(u.Workspace, u.ID)
-		}
-		if err != nil || !ok {
-			return cmpErr(err, ErrNotFound)
-		}
-		if err := tx.ClearTries(u.Workspace, u.ID, ""); err != nil {
+		if err := s.unburn(tx, o.User); err != nil {
 			return err
 		}
-		if err := s.unburn(tx, u); err != nil {
-			return err
-		}
-		return s.record(tx, by, "user.unlocked", u.ID, Done, nil)
+		return s.record(tx, by, "user.unlocked", o.ID, Done, nil)
 	})
 }
 

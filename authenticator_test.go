@@ -41,7 +41,7 @@ func require(e *sallyporttest.Env, of string) {
 func another(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Person, name string) sallyporttest.Person {
 	e.T.Helper()
 	ctx := context.Background()
-	e.Check(e.StartSetUp(ctx, b.By(), name))
+	e.Check(e.StartSetUp(ctx, b.By(), name, ""))
 	p.Secret = draftSecret(e, b)
 	passage, err := e.ConfirmSetUp(ctx, b.By(), "", p.Code(e.Clock.Now()))
 	e.Check(err)
@@ -72,7 +72,7 @@ func TestI22_FreshProof(t *testing.T) {
 		do   func(context.Context, *sallyporttest.Env, sallyport.Caller, string) error
 	}
 	setUp := verb{"set up", func(ctx context.Context, e *sallyporttest.Env, by sallyport.Caller, _ string) error {
-		return e.StartSetUp(ctx, by, "Tablet")
+		return e.StartSetUp(ctx, by, "Tablet", "")
 	}}
 	change := verb{"change", func(ctx context.Context, e *sallyporttest.Env, by sallyport.Caller, _ string) error {
 		return e.StartChange(ctx, by, "Tablet", "")
@@ -164,7 +164,7 @@ func TestI22_FirstSetUpWantsThePassword(t *testing.T) {
 				p := e.Add(newAddress(), sallyport.Member)
 				b := challenged(e, p)
 				proved(e, p, proofs{password: test.ago})
-				holds(t, e.StartSetUp(ctx, b.By(), "Pixel"), test.want)
+				holds(t, e.StartSetUp(ctx, b.By(), "Pixel", ""), test.want)
 				holds(t, e.StartChange(ctx, b.By(), "Pixel", ""), map[string]string{"": "two_factor_disabled"}[test.want]+test.want)
 			})
 		}
@@ -264,7 +264,7 @@ func TestI19_DraftBesideOthersWantsAnAuthenticator(t *testing.T) {
 		ctx := context.Background()
 		p := e.Add("mia@acme.example", sallyport.Member)
 		b := e.Enrol(&p, "Pixel")
-		e.Check(e.StartSetUp(ctx, b.By(), "New"))
+		e.Check(e.StartSetUp(ctx, b.By(), "New", ""))
 		p.Secret = draftSecret(e, b)
 		for name, given := range map[string]proofs{
 			"old": {authenticator: old}, "recovery": {authenticator: old, recovery: fresh}, "password": {authenticator: old, password: fresh},
@@ -304,7 +304,7 @@ func TestI21_Draft(t *testing.T) {
 			return challenged(e, e.Add(newAddress(), sallyport.Member))
 		}, sallyport.ErrNoDraft},
 		{"started anew", func(e *sallyporttest.Env, _ sallyporttest.Person, b *sallyporttest.Client) *sallyporttest.Client {
-			e.Check(e.StartSetUp(context.Background(), b.By(), "Tablet"))
+			e.Check(e.StartSetUp(context.Background(), b.By(), "Tablet", ""))
 			return b
 		}, sallyport.ErrOtherDraft},
 	}
@@ -314,7 +314,7 @@ func TestI21_Draft(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				p := e.Add(newAddress(), sallyport.Member)
 				b := challenged(e, p)
-				e.Check(e.StartSetUp(ctx, b.By(), "Pixel"))
+				e.Check(e.StartSetUp(ctx, b.By(), "Pixel", ""))
 				d, err := e.SetUp(ctx, b.By())
 				e.Check(err)
 				p.Secret = draftSecret(e, b)
@@ -500,7 +500,7 @@ func TestConfirmedTwiceAtOnce(t *testing.T) {
 		for range 8 {
 			p := e.Add(newAddress(), sallyport.Member)
 			b := challenged(e, p)
-			e.Check(e.StartSetUp(ctx, b.By(), "Pixel"))
+			e.Check(e.StartSetUp(ctx, b.By(), "Pixel", ""))
 			p.Secret = draftSecret(e, b)
 			by, code := b.By(), p.Code(e.Clock.Now())
 			outcomes := make([]error, 4)
@@ -530,7 +530,7 @@ func TestTooManyAuthenticators(t *testing.T) {
 			another(e, b, p, "Tablet")
 			proved(e, p, proofs{authenticator: fresh})
 		}
-		holds(t, e.StartSetUp(context.Background(), b.By(), "One more"), "too_many_authenticators")
+		holds(t, e.StartSetUp(context.Background(), b.By(), "One more", ""), "too_many_authenticators")
 		holds(t, e.StartChange(context.Background(), b.By(), "In place", sallyport.ReplacesAll), "")
 	})
 }

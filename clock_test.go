@@ -183,7 +183,7 @@ func TestClockAtSetUp(t *testing.T) {
 		ctx := context.Background()
 		p := e.Add("mia@acme.example", sallyport.Member)
 		b := challenged(e, p)
-		e.Check(e.StartSetUp(ctx, b.By(), "Pixel"))
+		e.Check(e.StartSetUp(ctx, b.By(), "Pixel", ""))
 		p.Secret = draftSecret(e, b)
 		early := p.Code(e.Clock.Now().Add(4 * time.Minute))
 		for code, says := range map[string]string{early: "about 4 minutes ahead", p.Code(e.Clock.Now().Add(-8 * time.Minute)): "about 8 minutes behind"} {

@@ -29,6 +29,7 @@ const (
 	LinkReset        LinkKind = "/reset/"
 	LinkConfirmEmail LinkKind = "/email/"
 	LinkUndoEmail    LinkKind = "/email/undo/"
+	LinkInvitation   LinkKind = "/invitation/"
 )
 
 // How long links work.
@@ -36,6 +37,7 @@ const (
 	ResetLimit        = 30 * time.Minute
 	ConfirmEmailLimit = 24 * time.Hour
 	UndoEmailLimit    = 72 * time.Hour
+	InvitationLimit   = 72 * time.Hour
 )
 
 // lasting is the epoch of a link that no change of its user ends.

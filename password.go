@@ -39,14 +39,14 @@ func (s *Service) tryPassword(ctx context.Context, by Caller, address, password 
 		return t, err
 	}
 	hash := t.user.PasswordHash
-	if hash == "" || t.user.State != Active {
+	if hash == "" || !t.user.enters() {
 		hash = Secret(s.decoy)
 	}
 	ok, err := s.Hasher.Verify(ctx, hash.Reveal(), password)
 	if err != nil {
 		return t, s.giveBack(ctx, by, t, err)
 	}
-	t.right = ok && t.allowed && t.user.State == Active && t.user.PasswordHash != "" && !s.tempOver(t.user)
+	t.right = ok && t.allowed && t.user.enters() && t.user.PasswordHash != "" && !s.tempOver(t.user)
 	if t.right && passwd.NeedsRehash(hash.Reveal(), s.Hash) {
 		phc, err := s.Hasher.Hash(ctx, password, s.Hash)
 		if err != nil && !errors.Is(err, passwd.ErrBusy) {
@@ -137,7 +137,7 @@ func (s *Service) settle(tx Tx, by Caller, t passwordTry) (User, bool, error) {
 	if err != nil {
 		return User{}, false, err
 	}
-	right := t.right && found && u.Epoch == t.user.Epoch && u.PasswordHash == t.user.PasswordHash && u.State == Active
+	right := t.right && found && u.Epoch == t.user.Epoch && u.PasswordHash == t.user.PasswordHash && u.enters()
 	if !right {
 		return User{}, false, s.record(tx, by, "password.wrong", t.user.ID, Refused, nil)
 	}
@@ -252,6 +252,7 @@ func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string
 			return err
 		}
 		u.takePassword(chosen)
+		u.State = Active
 		u.Epoch++
 		si.Epoch = u.Epoch
 		if err := tx.SaveUser(u); err != nil {

@@ -64,7 +64,7 @@ func otherWorkspace(e *sallyporttest.Env, address string) string {
 	passage, err := e.SignIn(ctx, b.By(), address, sallyporttest.Password)
 	e.Check(err)
 	b.Keep(passage)
-	e.Check(e.StartSetUp(ctx, b.By(), "Pixel"))
+	e.Check(e.StartSetUp(ctx, b.By(), "Pixel", ""))
 	d, err := e.SetUp(ctx, b.By())
 	e.Check(err)
 	passage, err = e.ConfirmSetUp(ctx, b.By(), d.Draft, codeFor(e, d.Key))

@@ -119,6 +119,7 @@ type Session struct {
 	ExpiresAt  time.Time
 	Parked     []byte // a confirmed action that waits for step-up, sealed
 	ParkedAt   time.Time
+	WokeAt     time.Time // when it was last used again after AdminIdleLimit
 }
 
 // Limits of sessions, held by the server (I33).
@@ -135,6 +136,20 @@ func (s Session) Restricted() bool {
 	return s.Proofs.Has(ByRecoveryCode) && !s.Proofs.Has(ByAuthenticator)
 }
 
+// awake reports whether the session may open the pages of administrators: after AdminIdleLimit without use it takes a
+// proof given since (I33).
+func (s Session) awake(now time.Time) bool {
+	if now.Sub(s.LastSeenAt) >= AdminIdleLimit {
+		return false
+	}
+	for _, p := range s.Proofs {
+		if !p.At.Before(s.WokeAt) {
+			return true
+		}
+	}
+	return false
+}
+
 // lives reports whether the session may be used by its user now.
 func (s Session) lives(hash []byte, u User, now time.Time) bool {
 	return bytes.Equal(s.Hash, hash) && s.Epoch == u.Epoch && u.State == Active &&
@@ -149,7 +164,7 @@ type SessionTx interface {
 	InsertSession(Session) error
 	// Session returns one session of a user.
 	Session(workspace, user, id string) (Session, bool, error)
-	// SaveSession replaces hash, epoch, proofs, last seen and what is parked.
+	// SaveSession replaces hash, epoch, proofs, last seen, when it woke and what is parked.
 	SaveSession(Session) error
 	// DeleteSession ends a session, and says whether it was there.
 	DeleteSession(workspace, user, id string) (bool, error)
@@ -215,7 +230,7 @@ func (s *Service) seen(ctx context.Context, by Caller, hash []byte) error {
 		if err != nil || !ok || !ses.lives(hash, u, s.Now()) {
 			return err
 		}
-		ses.LastSeenAt = s.Now()
+		ses.touch(s.Now())
 		ses.Browser = by.agent
 		if by.address.IsValid() {
 			ses.Address = by.address.String()
@@ -224,11 +239,20 @@ func (s *Service) seen(ctx context.Context, by Caller, hash []byte) error {
 	})
 }
 
+// touch notes that the session is in use.
+func (s *Session) touch(now time.Time) {
+	if now.Sub(s.LastSeenAt) >= AdminIdleLimit {
+		s.WokeAt = now
+	}
+	s.LastSeenAt = now
+}
+
 // need is what a verb asks of the session in hand beside being alive.
 type need struct {
-	forced bool // also open to somebody who must set up first
-	fresh  bool // a second factor at most StepUpLimit old; the password, for a user who has none (I22)
-	strong bool // and a recovery code does not count (I60)
+	may    Action // what an administrator does; empty: nothing of that kind
+	forced bool   // also open to somebody who must set up first
+	fresh  bool   // a second factor at most StepUpLimit old; the password, for a user who has none (I22)
+	strong bool   // and a recovery code does not count (I60)
 }
 
 // actor is who acts, as the database has it inside the transaction.
@@ -245,31 +269,43 @@ func (s *Service) act(ctx context.Context, by Caller, n need, fn func(Tx, *actor
 		return ErrSignedOut
 	}
 	return s.write(ctx, func(tx Tx) error {
-		now := s.Now()
-		u, ok, err := tx.LockUser(by.workspace.ID, by.user.ID)
+		me, err := s.actor(tx, by, n)
 		if err != nil {
 			return err
 		}
-		if !ok {
-			return ErrSignedOut
-		}
-		ses, ok, err := tx.Session(u.Workspace, u.ID, by.session.ID)
-		if err != nil {
-			return err
-		}
-		if !ok || !ses.lives(by.session.Hash, u, now) {
-			return ErrSignedOut
-		}
-		if err := n.judge(u, ses, by.policy, now); err != nil {
-			return err
-		}
-		return fn(tx, &actor{User: u, session: ses, now: now})
+		return fn(tx, me)
 	})
+}
+
+// actor takes the row of who is signed in, and judges by it and by the session as it is now.
+func (s *Service) actor(tx Tx, by Caller, n need) (*actor, error) {
+	now := s.Now()
+	u, ok, err := tx.LockUser(by.workspace.ID, by.user.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, ErrSignedOut
+	}
+	ses, ok, err := tx.Session(u.Workspace, u.ID, by.session.ID)
+	if err != nil {
+		return nil, err
+	}
+	if !ok || !ses.lives(by.session.Hash, u, now) {
+		return nil, ErrSignedOut
+	}
+	return &actor{User: u, session: ses, now: now}, n.judge(u, ses, by.policy, now)
 }
 
 func (n need) judge(u User, ses Session, p Policy, now time.Time) error {
 	if !n.forced && p.Forces(u, now) {
 		return ErrSetUpRequired
+	}
+	if n.may != "" && !u.Role.May(n.may) {
+		return ErrNotAllowed
+	}
+	if n.may != "" && !ses.awake(now) {
+		return ErrStepUp
 	}
 	if n.strong && ses.Restricted() {
 		return ErrRestricted
@@ -291,7 +327,8 @@ func fresh(u User, p Proofs, strong bool, now time.Time) bool {
 // rotate gives the session in hand a new value: what the browser held before is dead (I31).
 func (a *actor) rotate() Secret {
 	token, hash := newToken(a.ID, a.session.ID)
-	a.session.Hash, a.session.LastSeenAt = hash, a.now
+	a.session.Hash = hash
+	a.session.touch(a.now)
 	return token
 }
 

@@ -99,15 +99,20 @@ var (
 	changing = need{fresh: true}
 )
 
-// MaySetUp reports whether the caller may start to set up one more authenticator now; its errors are those of
-// StartSetUp.
-func (s *Service) MaySetUp(ctx context.Context, by Caller) error {
-	return s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error { return s.room(tx, h) })
+// MaySetUp reports whether the caller may start to set up one more authenticator now, and whether that takes a set-up
+// code; its errors are those of StartSetUp.
+func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, err error) {
+	err = s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error {
+		withCode = h.owesSetUpCode()
+		return s.room(tx, h)
+	})
+	return withCode, err
 }
 
 // StartSetUp makes a new key for one more authenticator app, with a name, and keeps it as a draft. An earlier draft
-// of the same session or sign-in is dropped.
-func (s *Service) StartSetUp(ctx context.Context, by Caller, name string) error {
+// of the same session or sign-in is dropped. After a reset it takes the set-up code, once in a session or sign-in: a
+// wrong one is ErrSetUpCodeMissing, one that is too old ErrSetUpCodeOver, a spent budget ErrSetUpCodeLimit.
+func (s *Service) StartSetUp(ctx context.Context, by Caller, name, setUpCode string) error {
 	name, err := cleanName("name", name)
 	if err != nil {
 		return err
@@ -116,8 +121,34 @@ func (s *Service) StartSetUp(ctx context.Context, by Caller, name string) error 
 		if err := s.room(tx, h); err != nil {
 			return err
 		}
+		if h.owesSetUpCode() {
+			if err := s.takeSetUpCode(tx, by, h, setUpCode); err != nil {
+				return err
+			}
+		}
 		return s.putDraft(tx, h, name, "")
 	})
+}
+
+// owesSetUpCode reports whether a reset stands between the holder and a draft (I25).
+func (h *holder) owesSetUpCode() bool {
+	if h.signIn != nil {
+		return h.MustSetUp && !h.signIn.Proofs.Has(BySetUpCode)
+	}
+	return h.MustSetUp && !h.session.session.Proofs.Has(BySetUpCode)
+}
+
+// takeSetUpCode keeps with the holder that the set-up code was given.
+func (s *Service) takeSetUpCode(tx Tx, by Caller, h *holder, code string) error {
+	if err := s.checkSetUpCode(tx, by, h.User, code); err != nil {
+		return err
+	}
+	if h.signIn != nil {
+		h.signIn.Proofs = h.signIn.Proofs.With(BySetUpCode, s.Now())
+		return tx.SaveSignIn(*h.signIn)
+	}
+	h.session.session.Proofs = h.session.session.Proofs.With(BySetUpCode, s.Now())
+	return tx.SaveSession(h.session.session)
 }
 
 // room is ErrTooManyApps for whoever has as many as one may have.
@@ -227,7 +258,7 @@ func (s *Service) draft(tx Tx, by Caller, h *holder) (Draft, []byte, error) {
 	if err != nil {
 		return d, nil, err
 	}
-	if !ok || d.Epoch != h.Epoch || !s.Now().Before(d.ExpiresAt) {
+	if !ok || d.Epoch != h.Epoch || !s.Now().Before(d.ExpiresAt) || h.owesSetUpCode() {
 		return d, nil, ErrNoDraft
 	}
 	if h.session != nil && h.TwoFactor {
@@ -367,6 +398,7 @@ func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed
 	case !h.TwoFactor:
 		kind = "two_factor.enabled"
 		h.TwoFactor, h.TwoFactorSince, h.MustSetUp = true, a.CreatedAt, false
+		h.SetUpCodeHash, h.SetUpCodeEnds = nil, time.Time{}
 	case changed:
 		kind = "authenticator.changed"
 	}

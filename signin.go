@@ -159,7 +159,7 @@ func (s *Service) signIn(tx Tx, by Caller) (SignIn, User, error) {
 	if err != nil {
 		return SignIn{}, User{}, err
 	}
-	if !ok || !bytes.Equal(si.Hash, hash) || si.Epoch != u.Epoch || u.State != Active || !s.Now().Before(si.ExpiresAt) {
+	if !ok || !bytes.Equal(si.Hash, hash) || si.Epoch != u.Epoch || !u.enters() || !s.Now().Before(si.ExpiresAt) {
 		return SignIn{}, User{}, ErrSignInEnded
 	}
 	return si, u, nil

@@ -176,7 +176,7 @@ func (e *Env) Enrol(p *Person, name string) *Client {
 		}
 		return b.By()
 	}
-	e.Check(e.StartSetUp(ctx, by(), name))
+	e.Check(e.StartSetUp(ctx, by(), name, ""))
 	d, err := e.SetUp(ctx, by())
 	e.Check(err)
 	p.Secret, err = otp.DecodeSecret(d.Key.Reveal())

@@ -3,18 +3,18 @@ package sqlstore
 import "github.com/sallyport-2fa/sallyport"
 
 const sessionColumns = `s.id, s.hash, s.epoch, s.proofs, s.door, s.address, s.browser, s.created_at, s.last_seen_at,
-	s.expires_at, s.parked, s.parked_at`
+	s.expires_at, s.parked, s.parked_at, s.woke_at`
 
 // sessionRow is a session on its way out of a row, or of an outer join that may have none.
 type sessionRow struct {
 	id, proofs, door, address, browser          *string
 	hash, parked                                []byte
-	epoch, created, lastSeen, expires, parkedAt *int64
+	epoch, created, lastSeen, expires, parkedAt, woke *int64
 }
 
 func (r *sessionRow) dest() []any {
 	return []any{&r.id, &r.hash, &r.epoch, &r.proofs, &r.door, &r.address, &r.browser, &r.created, &r.lastSeen,
-		&r.expires, &r.parked, &r.parkedAt}
+		&r.expires, &r.parked, &r.parkedAt, &r.woke}
 }
 
 func (r *sessionRow) session(workspace, user string) sallyport.Session {
@@ -25,6 +25,7 @@ func (r *sessionRow) session(workspace, user string) sallyport.Session {
 		Workspace: workspace, User: user, ID: *r.id, Hash: r.hash, Epoch: *r.epoch, Proofs: sallyport.ParseProofs(*r.proofs),
 		Door: sallyport.Door(*r.door), Address: *r.address, Browser: *r.browser, CreatedAt: at(*r.created),
 		LastSeenAt: at(*r.lastSeen), ExpiresAt: at(*r.expires), Parked: r.parked, ParkedAt: at(*r.parkedAt),
+		WokeAt: at(*r.woke),
 	}
 }
 
@@ -57,9 +58,10 @@ func (t *tx) Sessions(workspace, user string) ([]sallyport.Session, error) {
 }
 
 func (t *tx) SaveSession(s sallyport.Session) error {
-	return t.exec(`UPDATE sessions SET hash = $4, epoch = $5, proofs = $6, address = $7, browser = $8, last_seen_at = $9, parked = $10, parked_at = $11
+	return t.exec(`UPDATE sessions SET hash = $4, epoch = $5, proofs = $6, address = $7, browser = $8, last_seen_at = $9, parked = $10, parked_at = $11,
+			woke_at = $12
 		WHERE workspace_id = $1 AND user_id = $2 AND id = $3`,
-		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), s.Address, s.Browser, ms(s.LastSeenAt), s.Parked, ms(s.ParkedAt))
+		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), s.Address, s.Browser, ms(s.LastSeenAt), s.Parked, ms(s.ParkedAt), ms(s.WokeAt))
 }
 
 func (t *tx) DeleteSession(workspace, user, id string) (bool, error) {

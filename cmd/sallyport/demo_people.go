@@ -235,7 +235,7 @@ func (b *demoBrowser) setUp(ctx context.Context, app string) (secret string, p s
 	if err != nil {
 		return "", p, err
 	}
-	if err := b.d.StartSetUp(ctx, by, app); err != nil {
+	if err := b.d.StartSetUp(ctx, by, app, ""); err != nil {
 		return "", p, err
 	}
 	draft, err := b.d.SetUp(ctx, by)

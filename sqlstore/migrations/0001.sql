@@ -68,6 +68,13 @@ CREATE TABLE users (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX users_address ON users (workspace_id, app_id, address_folded) WHERE address_folded <> '';
 CREATE UNIQUE INDEX users_ref ON users (workspace_id, app_id, ref) WHERE ref <> '';
+-- The list of people: an order each, alone and under every filter. A filter is a union of ranges of the latter.
+CREATE INDEX users_by_name ON users (workspace_id, name_folded, id);
+CREATE INDEX users_by_address ON users (workspace_id, address_folded, id);
+CREATE INDEX users_by_created ON users (workspace_id, created_at, id);
+CREATE INDEX users_filtered_by_name ON users (workspace_id, role, state, two_factor, must_set_up, name_folded, id);
+CREATE INDEX users_filtered_by_address ON users (workspace_id, role, state, two_factor, must_set_up, address_folded, id);
+CREATE INDEX users_filtered_by_created ON users (workspace_id, role, state, two_factor, must_set_up, created_at, id);
 
 CREATE TABLE authenticators (
   workspace_id TEXT NOT NULL,
@@ -187,6 +194,7 @@ CREATE TABLE sessions (
   expires_at INTEGER NOT NULL,
   parked BLOB, -- a confirmed action that waits for step-up, sealed
   parked_at INTEGER NOT NULL DEFAULT 0,
+  woke_at INTEGER NOT NULL DEFAULT 0, -- last used again after an hour without use
   PRIMARY KEY (workspace_id, user_id, id),
   FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
@@ -231,6 +239,7 @@ CREATE TABLE events (
   seal_position INTEGER, -- in the batch, from 1
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX events_actor ON events (workspace_id, actor, id);
 CREATE INDEX events_subject ON events (workspace_id, subject, id);
 CREATE INDEX events_actor ON events (workspace_id, actor, id) WHERE actor <> subject;
 CREATE INDEX events_kind ON events (workspace_id, kind, id);

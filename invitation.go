@@ -1,0 +1,170 @@
+package sallyport
+
+import (
+	"context"
+	"errors"
+
+	"github.com/sallyport-2fa/sallyport/internal/passwd"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// ErrNotInvited means that there is no invitation of this person any more: it was accepted.
+var ErrNotInvited = &Error{Kind: Conflict, Code: "not_invited", Text: text.Say("This person has accepted the invitation already, or is suspended.")}
+
+// Invite makes an account for somebody and mails them a link, or a temporary password, as the policy says. Either opens
+// nothing but the set-up of the account (I27). Nobody invites into a role above their own.
+func (s *Service) Invite(ctx context.Context, by Caller, address, name string, role Role) (User, error) {
+	if err := s.MayAct(by, InvitePeople); err != nil {
+		return User{}, err
+	}
+	u, err := newUser(by.workspace.ID, address, name, role, s.Now())
+	if err != nil {
+		return u, err
+	}
+	u.State = Invited
+	password, err := s.temporaryPassword(ctx, by, &u)
+	if err != nil {
+		return u, err
+	}
+	return u, s.act(ctx, by, need{may: InvitePeople}, func(tx Tx, me *actor) error {
+		if !me.Role.Over(role) {
+			return ErrRoleAbove
+		}
+		err := tx.InsertUser(u)
+		if errors.Is(err, ErrDuplicate) {
+			return ErrAddressTaken
+		}
+		if err != nil {
+			return err
+		}
+		return s.mailInvitation(tx, by, u, password, "user.invited")
+	})
+}
+
+// temporaryPassword gives u a temporary password of 125 bits, if the policy invites by one, else none. It computes a
+// hash, so it is called outside of Write.
+func (s *Service) temporaryPassword(ctx context.Context, by Caller, u *User) (Secret, error) {
+	u.PasswordHash = ""
+	if by.policy.InviteMethod != InviteByPassword {
+		return "", nil
+	}
+	password := groupRecovery(newRecoveryCode())
+	phc, err := s.Hasher.Hash(ctx, password, s.Hash)
+	if errors.Is(err, passwd.ErrBusy) {
+		return "", ErrBusy
+	}
+	now := s.Now()
+	u.PasswordHash, u.PasswordAt, u.TemporaryEnds = Secret(phc), now, now.Add(TemporaryLimit)
+	return Secret(password), err
+}
+
+// mailInvitation mails what opens the account, a link where there is no temporary password, and tells of it.
+func (s *Service) mailInvitation(tx Tx, by Caller, u User, password Secret, kind string) error {
+	method, notice, facts := InviteByPassword, "temporary_password", map[string]any{"password": password, "ends": u.TemporaryEnds}
+	if password == "" {
+		token, ends, err := s.newLink(tx, by, u, LinkInvitation, u.Epoch, "", InvitationLimit)
+		if err != nil {
+			return err
+		}
+		method, notice, facts = InviteByLink, "invitation", map[string]any{"token": token, "ends": ends}
+	}
+	if err := s.notify(tx, by, u, notice, facts); err != nil {
+		return err
+	}
+	return s.record(tx, by, kind, u.ID, Done, map[string]string{"role": string(u.Role), "by": method})
+}
+
+// ResendInvitation mails a new link or temporary password, as the policy says now. What was mailed before is dead.
+func (s *Service) ResendInvitation(ctx context.Context, by Caller, id string) error {
+	if err := s.MayAct(by, InvitePeople); err != nil {
+		return err
+	}
+	var fresh User
+	password, err := s.temporaryPassword(ctx, by, &fresh)
+	if err != nil {
+		return err
+	}
+	return s.actOn(ctx, by, need{may: InvitePeople}, id, func(tx Tx, o *other) error {
+		if o.State != Invited {
+			return ErrNotInvited
+		}
+		o.PasswordHash, o.PasswordAt, o.TemporaryEnds = fresh.PasswordHash, fresh.PasswordAt, fresh.TemporaryEnds
+		o.Epoch++
+		if err := tx.SaveUser(o.User); err != nil {
+			return err
+		}
+		return s.mailInvitation(tx, by, o.User, password, "user.invited_again")
+	})
+}
+
+// RevokeInvitation takes an invitation back, and with it the account.
+func (s *Service) RevokeInvitation(ctx context.Context, by Caller, id string) error {
+	return s.actOn(ctx, by, need{may: InvitePeople}, id, func(tx Tx, o *other) error {
+		if o.State != Invited {
+			return ErrNotInvited
+		}
+		if err := tx.DeleteUser(o.Workspace, o.ID); err != nil {
+			return err
+		}
+		return s.record(tx, by, "user.invitation_revoked", o.ID, Done, nil)
+	})
+}
+
+// Invitation is what the page of an invitation shows.
+type Invitation struct {
+	NewPassword
+	Name string
+}
+
+// Invitation returns what an invitation is for, or ErrLinkEnded. It uses nothing up.
+func (s *Service) Invitation(ctx context.Context, by Caller, token Secret) (Invitation, error) {
+	u, err := s.invited(ctx, by, token)
+	return Invitation{NewPassword{u.Address, s.LeastPassword(by, u)}, u.Name}, err
+}
+
+func (s *Service) invited(ctx context.Context, by Caller, token Secret) (u User, err error) {
+	err = s.write(ctx, func(tx Tx) (err error) {
+		_, u, err = s.invitation(tx, by, token)
+		return err
+	})
+	return u, err
+}
+
+func (s *Service) invitation(tx Tx, by Caller, token Secret) (Link, User, error) {
+	l, u, err := s.link(tx, by, LinkInvitation, token)
+	if err == nil && u.State != Invited {
+		err = ErrLinkEnded
+	}
+	return l, u, err
+}
+
+// AcceptInvitation gives an invited person a name and a password of their own. Address, role and workspace are those of
+// the invitation. It signs nobody in: signing in by the new password asks for all that the policy wants.
+func (s *Service) AcceptInvitation(ctx context.Context, by Caller, token Secret, name string, password Secret) error {
+	chosen, err := s.invited(ctx, by, token)
+	if err != nil {
+		return err
+	}
+	if chosen.Name, err = cleanName("name", name); err != nil {
+		return err
+	}
+	if err := s.setPassword(ctx, &chosen, by.workspace, s.LeastPassword(by, chosen), "new_password", password.Reveal()); err != nil {
+		return err
+	}
+	return s.write(ctx, func(tx Tx) error {
+		l, u, err := s.invitation(tx, by, token)
+		if err != nil {
+			return err
+		}
+		if err := s.useUp(tx, l); err != nil {
+			return err
+		}
+		u.takePassword(chosen)
+		u.Name, u.State = chosen.Name, Active
+		u.Epoch++
+		if err := tx.SaveUser(u); err != nil {
+			return err
+		}
+		return s.record(tx, by.as(u), "user.joined", u.ID, Done, nil)
+	})
+}

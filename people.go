@@ -1,0 +1,274 @@
+package sallyport
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/fold"
+)
+
+// PeopleTx is the storage of lists of people, and of what they have open.
+type PeopleTx interface {
+	// Sessions returns the sessions of a user, also those that have ended and are not swept yet, the one seen last first.
+	Sessions(workspace, user string) ([]Session, error)
+	// UsersAfter returns the users of a workspace in the order of their ids, after the one given.
+	UsersAfter(workspace, after string, limit int) ([]User, error)
+	// User returns a user without taking the row.
+	User(workspace, id string) (User, bool, error)
+	// People returns users in an order that an index has.
+	People(PeopleRange) ([]User, error)
+	// DeleteUser removes a user with everything that belongs to them: their mails, their tries, and what is personal in
+	// the events that they did or that were done to them.
+	DeleteUser(workspace, id string) error
+}
+
+// Users returns people of the caller's workspace in the order of their ids, after the one given, at most limit.
+func (s *Service) Users(ctx context.Context, by Caller, after string, limit int) (users []User, err error) {
+	if by.kind != "console" {
+		return nil, ErrNotAllowed
+	}
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		users, err = tx.UsersAfter(by.workspace.ID, after, limit)
+		return err
+	})
+	return users, err
+}
+
+// Order is what people are listed by.
+type Order string
+
+const (
+	ByName    Order = "name"
+	ByAddress Order = "address"
+	ByCreated Order = "created"
+)
+
+// Other is what a search looks through beside the order.
+func (o Order) Other() Order {
+	if o == ByAddress {
+		return ByName
+	}
+	return ByAddress
+}
+
+// PeopleFilter says who is listed, and in which order. What is empty or unknown does not narrow the list.
+type PeopleFilter struct {
+	Search    string // start of a name or of an address, in any case
+	TwoFactor string // TwoFactorEnabled, TwoFactorDisabled or TwoFactorRequired
+	Role      Role
+	State     State
+	Order     Order // ByName unless said; who is found by the start of the other comes last
+	Reverse   bool
+}
+
+// PeopleCell is a set of users that stand together in every index of the filters.
+type PeopleCell struct {
+	Role                 Role
+	State                State
+	TwoFactor, MustSetUp bool
+}
+
+// PeopleRange is one walk along an index.
+type PeopleRange struct {
+	Workspace string
+	Order     Order
+	Filtered  bool
+	Cells     []PeopleCell // if Filtered: who is in one of them; of none, nobody
+	Prefix    string       // start of what Order is by, folded
+	NotOther  bool         // without those whose name, or address, whichever Order is not by, begins with Prefix too
+	From      *User        // the users after this one
+	Backward  bool         // from the end
+	Limit     int
+}
+
+// States lists those of users.
+var States = []State{Active, Invited, Suspended}
+
+// cells are the sets of users that the filter names. Without a filter it is false.
+func (f PeopleFilter) cells(p Policy, now time.Time) (cells []PeopleCell, filtered bool) {
+	if f.TwoFactor == "" && f.Role == "" && f.State == "" {
+		return nil, false
+	}
+	for _, role := range Roles {
+		for _, state := range States {
+			for _, factor := range []PeopleCell{{TwoFactor: true}, {}, {MustSetUp: true}} {
+				u := User{Role: role, State: state, TwoFactor: factor.TwoFactor, MustSetUp: factor.MustSetUp}
+				if (f.Role == "" || f.Role == role) && (f.State == "" || f.State == state) &&
+					(f.TwoFactor == "" || f.TwoFactor == p.TwoFactorState(u, now)) {
+					cells = append(cells, PeopleCell{role, state, factor.TwoFactor, factor.MustSetUp})
+				}
+			}
+		}
+	}
+	return cells, true
+}
+
+// walks are the walks along indexes whose users, one after the other, are the list: one, or for a search two.
+func (f PeopleFilter) walks(workspace string, p Policy, now time.Time) []PeopleRange {
+	r := PeopleRange{Workspace: workspace, Order: f.Order, Backward: f.Reverse}
+	if r.Order != ByAddress && r.Order != ByCreated {
+		r.Order = ByName
+	}
+	r.Cells, r.Filtered = f.cells(p, now)
+	if r.Prefix = fold.Name(f.Search); r.Prefix == "" {
+		return []PeopleRange{r}
+	}
+	if r.Order == ByCreated {
+		r.Order = ByName
+	}
+	other := r
+	other.Order, other.NotOther = r.Order.Other(), true
+	if f.Reverse {
+		return []PeopleRange{other, r}
+	}
+	return []PeopleRange{r, other}
+}
+
+// holds reports whether a user found by the search is of this walk.
+func (r PeopleRange) holds(u User) bool {
+	name, address := strings.HasPrefix(fold.Name(u.Name), r.Prefix), strings.HasPrefix(u.Folded, r.Prefix)
+	if r.Order == ByAddress {
+		name, address = address, name
+	}
+	return name && !(r.NotOther && address)
+}
+
+// PeoplePage is how many people a page lists.
+const PeoplePage = 50
+
+// PeopleList is a page of people, and whether there are others before and after it.
+type PeopleList struct {
+	People         []User
+	Before, Beyond bool
+}
+
+// People lists people: those after the one with the id given, or those before, or with neither the first. Somebody who
+// is not there any more stands for neither.
+func (s *Service) People(ctx context.Context, by Caller, f PeopleFilter, after, before string) (PeopleList, error) {
+	var list PeopleList
+	if err := s.MayAct(by, SeePeople); err != nil {
+		return list, err
+	}
+	walks := f.walks(by.workspace.ID, by.policy, s.Now())
+	return list, s.Store.Read(ctx, func(tx Tx) error {
+		from, found, err := tx.User(by.workspace.ID, cmp.Or(after, before))
+		if err != nil {
+			return err
+		}
+		back := found && after == ""
+		all, err := along(tx, walks, from, back, PeoplePage+1)
+		more := len(all) > PeoplePage
+		all = all[:min(len(all), PeoplePage)]
+		list = PeopleList{People: all, Before: found, Beyond: more}
+		if back {
+			slices.Reverse(all)
+			list.Before, list.Beyond = more, true
+		}
+		return err
+	})
+}
+
+// EachPerson calls each for all people of a filter, in its order. It reads them 1,000 at a time and holds nothing of
+// the database between.
+func (s *Service) EachPerson(ctx context.Context, by Caller, f PeopleFilter, each func(User) error) error {
+	if err := s.MayAct(by, SeePeople); err != nil {
+		return err
+	}
+	const batch = 1000
+	walks := f.walks(by.workspace.ID, by.policy, s.Now())
+	var from User
+	for {
+		var all []User
+		err := s.Store.Read(ctx, func(tx Tx) (err error) {
+			all, err = along(tx, walks, from, false, batch)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, u := range all {
+			if err := each(u); err != nil {
+				return err
+			}
+		}
+		if len(all) < batch {
+			return nil
+		}
+		from = all[batch-1]
+	}
+}
+
+// along goes along the walks, on or back, from the user given or from the end, until it has limit users.
+func along(tx Tx, walks []PeopleRange, from User, back bool, limit int) (all []User, err error) {
+	walks = slices.Clone(walks)
+	if back {
+		slices.Reverse(walks)
+	}
+	if from.ID != "" && len(walks) > 1 && !walks[0].holds(from) {
+		walks = walks[1:]
+	}
+	for _, r := range walks {
+		if from.ID != "" {
+			r.From = &from
+		}
+		r.Backward, r.Limit = r.Backward != back, limit
+		some, err := tx.People(r)
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, some...); len(all) >= limit {
+			return all[:limit], nil
+		}
+		from = User{}
+	}
+	return all, nil
+}
+
+// Person is what administrators see of somebody. A manager sees no more than the User.
+type Person struct {
+	User
+	Security       bool // what follows is filled in
+	Authenticators []Authenticator
+	Trusted        []Trust
+	Sessions       []Session // living ones, the one seen last first
+	Self           bool      // it is who asks
+}
+
+// Person returns somebody, or ErrNotFound for whoever is not there or above the role of who asks.
+func (s *Service) Person(ctx context.Context, by Caller, id string) (Person, error) {
+	u, err := s.see(ctx, by, SeePeople, id)
+	if err != nil {
+		return Person{}, err
+	}
+	p := Person{User: u, Self: by.user.ID == u.ID, Security: by.user.Role.May(SeeSecurity)}
+	if !p.Security {
+		return p, nil
+	}
+	return p, s.Store.Read(ctx, func(tx Tx) error {
+		p.Trusted, p.Sessions = nil, nil
+		all, err := tx.Authenticators(u.Workspace, u.ID)
+		if err != nil {
+			return err
+		}
+		p.Authenticators = withoutSecrets(all)
+		devices, err := tx.TrustedDevices(u.Workspace, u.ID)
+		if err != nil {
+			return err
+		}
+		for _, d := range devices {
+			if by.policy.trusts(d, u, s.Now()) {
+				p.Trusted = append(p.Trusted, Trust{TrustedDevice: d, Until: by.policy.TrustUntil(d.CreatedAt, d.Days)})
+			}
+		}
+		sessions, err := tx.Sessions(u.Workspace, u.ID)
+		for _, ses := range sessions {
+			if ses.lives(ses.Hash, u, s.Now()) {
+				p.Sessions = append(p.Sessions, ses)
+			}
+		}
+		return err
+	})
+}

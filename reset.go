@@ -1,0 +1,193 @@
+package sallyport
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// SetUpCode is the one-time code without which nobody sets up two-factor authentication after a reset. The
+// administrator sees it once and hands it over; it goes into no mail (I25).
+type SetUpCode struct {
+	User string
+	Code Secret // as people are shown it
+	Ends time.Time
+}
+
+// How long a set-up code works, and how long the browser of who made it can show it.
+const (
+	SetUpCodeLimit      = 24 * time.Hour
+	SetUpCodeShownLimit = 10 * time.Minute
+)
+
+// Outcomes of resets and set-up codes.
+var (
+	ErrReasonInvalid    = invalid("reason", "reason_invalid", text.Say("Enter a reason of at most 500 characters."))
+	ErrNothingToReset   = &Error{Kind: Conflict, Code: "nothing_to_reset", Text: text.Say("This person has no two-factor authentication that could be reset.")}
+	ErrResetRequired    = &Error{Kind: Conflict, Code: "reset_not_allowed", Text: text.Say("Two-factor authentication is required of this person, and may not be reset while it is. The requirement must be lifted first.")}
+	ErrSetUpCodeMissing = invalid("set_up_code", "set_up_code_wrong", text.Say("This set-up code is not right. Enter the one that your administrator gave you: only the newest works."))
+	ErrSetUpCodeOver    = invalid("set_up_code", "set_up_code_over", text.Say("Your set-up code is no longer valid. Ask an administrator to reset your two-factor authentication once more, and to give you a new one."))
+	ErrSetUpCodeLimit   = &Error{Kind: TooMany, Code: "too_many_set_up_codes", Text: text.Say("There were too many wrong set-up codes. Try again later."), Field: "set_up_code"}
+)
+
+// cleanReason returns a reason without surrounding space, or ErrReasonInvalid.
+func cleanReason(reason string) (string, error) {
+	reason = strings.TrimSpace(reason)
+	if reason == "" || utf8.RuneCountInString(reason) > maxReason || strings.ContainsFunc(reason, isControl) {
+		return "", ErrReasonInvalid
+	}
+	return reason, nil
+}
+
+// MayReset is what ResetTwoFactor would say now, short of asking for fresh proof.
+func (s *Service) MayReset(ctx context.Context, by Caller, id string) (User, error) {
+	u, err := s.see(ctx, by, ResetTwoFactor, id)
+	switch {
+	case err != nil:
+		return u, err
+	case u.ID == by.user.ID:
+		return u, ErrYourself
+	}
+	return u, s.resettable(by, u)
+}
+
+func (s *Service) resettable(by Caller, u User) error {
+	switch {
+	case !u.TwoFactor && !u.MustSetUp:
+		return ErrNothingToReset
+	case !by.policy.AllowResetWhenRequired && by.policy.Required(u, s.Now()):
+		return ErrResetRequired
+	}
+	return nil
+}
+
+// ResetTwoFactor takes away somebody's authenticators, recovery codes and devices, and ends everything they had open.
+// They must set up two-factor authentication again at the next sign-in, with the set-up code returned.
+func (s *Service) ResetTwoFactor(ctx context.Context, by Caller, id, reason string) (SetUpCode, error) {
+	var c SetUpCode
+	reason, err := cleanReason(reason)
+	if err != nil {
+		return c, err
+	}
+	n := need{may: ResetTwoFactor, fresh: true, strong: true}
+	err = s.actOn(ctx, by, n, id, func(tx Tx, o *other) error {
+		if err := s.resettable(by, o.User); err != nil {
+			return err
+		}
+		if err := s.takeFactors(tx, &o.User); err != nil {
+			return err
+		}
+		code := newRecoveryCode()
+		c = SetUpCode{o.ID, Secret(groupRecovery(code)), s.Now().Add(SetUpCodeLimit)}
+		o.TwoFactor, o.TwoFactorSince, o.MustSetUp = false, time.Time{}, true
+		o.SetUpCodeHash, o.SetUpCodeEnds = hashRecovery(code), c.Ends
+		if err := s.changed(tx, by, o, "two_factor.reset", map[string]string{"reason": reason}); err != nil {
+			return err
+		}
+		return s.notify(tx, by, o.User, "two_factor.reset", nil)
+	})
+	if err != nil {
+		return SetUpCode{}, err
+	}
+	return c, nil
+}
+
+// takeFactors deletes every second factor of a user, and what was counted against them. The caller saves the user.
+func (s *Service) takeFactors(tx Tx, u *User) error {
+	all, err := tx.Authenticators(u.Workspace, u.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if _, err := tx.DeleteAuthenticator(a.Workspace, a.User, a.ID, true); err != nil {
+			return err
+		}
+	}
+	if err := s.putRecoveryCodes(tx, u, nil); err != nil {
+		return err
+	}
+	if _, err := tx.DeleteTrustedDevices(u.Workspace, u.ID, ""); err != nil {
+		return err
+	}
+	for _, bucket := range []string{bucketCode, bucketRecovery, bucketSetUpCode} {
+		if err := tx.ClearTries(u.Workspace, u.ID, bucket); err != nil {
+			return err
+		}
+	}
+	return tx.ForgetBrowsers(u.Workspace, u.ID)
+}
+
+// checkSetUpCode judges a set-up code, or charges a wrong one. It works until the set-up that it begins is confirmed.
+func (s *Service) checkSetUpCode(tx Tx, by Caller, u User, input string) error {
+	now := s.Now()
+	if u.SetUpCodeHash == nil || !now.Before(u.SetUpCodeEnds) {
+		return ErrSetUpCodeOver
+	}
+	b, err := s.budgets(tx, u)
+	if err != nil {
+		return err
+	}
+	tries := b.of(bucketSetUpCode)
+	if wait := setUpCodeRule.wait(tries, now); wait > 0 {
+		return ErrSetUpCodeLimit.after(wait)
+	}
+	code, ok := parseRecovery(input)
+	if ok && bytes.Equal(hashRecovery(code), u.SetUpCodeHash) {
+		return s.record(tx, by.as(u), "set_up_code.given", u.ID, Done, nil)
+	}
+	if strings.TrimSpace(input) == "" {
+		return ErrSetUpCodeMissing
+	}
+	if err := tx.SaveTries(setUpCodeRule.charge(tries, now)); err != nil {
+		return err
+	}
+	if err := s.record(tx, by.as(u), "set_up_code.wrong", u.ID, Refused, nil); err != nil {
+		return err
+	}
+	return keep(ErrSetUpCodeMissing)
+}
+
+// shownSetUpCode is a set-up code on its way to the next page; it is sealed there.
+type shownSetUpCode struct {
+	User, Code string
+	Ends, Made time.Time
+}
+
+// SealSetUpCode returns what the browser of who made a reset holds of the code, until the next page has shown it.
+func (s *Service) SealSetUpCode(by Caller, c SetUpCode) (Secret, error) {
+	plain, err := json.Marshal(shownSetUpCode{c.User, c.Code.Reveal(), c.Ends, s.Now()})
+	if err != nil || by.session == nil {
+		return "", cmpErr(err, ErrSignedOut)
+	}
+	sealed, err := s.Keys.Seal(plain, setUpCodeAD(by))
+	return Secret(hex.EncodeToString(sealed)), err
+}
+
+// ShownSetUpCode returns a set-up code out of what the browser holds of it, to the session that made it, and for
+// SetUpCodeShownLimit.
+func (s *Service) ShownSetUpCode(by Caller, held Secret) (SetUpCode, bool) {
+	sealed, err := hex.DecodeString(held.Reveal())
+	if err != nil || held == "" || by.session == nil {
+		return SetUpCode{}, false
+	}
+	plain, err := s.Keys.Open(sealed, setUpCodeAD(by))
+	if err != nil {
+		return SetUpCode{}, false
+	}
+	var c shownSetUpCode
+	if json.Unmarshal(plain, &c) != nil || s.Now().Sub(c.Made) >= SetUpCodeShownLimit {
+		return SetUpCode{}, false
+	}
+	return SetUpCode{c.User, Secret(c.Code), c.Ends}, true
+}
+
+func setUpCodeAD(by Caller) seal.AD {
+	return seal.AD{Purpose: "set-up code", Workspace: by.workspace.ID, User: by.user.ID, Row: by.session.ID}
+}

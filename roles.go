@@ -1,0 +1,222 @@
+package sallyport
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// Action is something that an administrator does.
+type Action string
+
+const (
+	SeePeople      Action = "see_people"
+	SeeSecurity    Action = "see_security"
+	RemindPeople   Action = "remind_people"
+	InvitePeople   Action = "invite_people"
+	SuspendPeople  Action = "suspend_people"
+	UnlockPeople   Action = "unlock_people"
+	SignOutPeople  Action = "sign_out_people"
+	ResetTwoFactor Action = "reset_two_factor"
+	ChangeRoles    Action = "change_roles"
+	DeletePeople   Action = "delete_people"
+	SetPolicy      Action = "set_policy"
+	SetBrand       Action = "set_brand"
+	ReadAudit      Action = "read_audit"
+	ReadOutbox     Action = "read_outbox"
+	KeepApps       Action = "keep_apps"
+	KeepWorkspaces Action = "keep_workspaces"
+)
+
+// Power is one line of the table of roles: an action, whether it is done to a person, and the roles that may.
+type Power struct {
+	Action Action
+	Says   text.Message
+	Person bool // done to somebody: then never to oneself, and never upwards
+	Roles  []Role
+}
+
+var (
+	fromAdmin   = []Role{Owner, Admin}
+	fromManager = []Role{Owner, Admin, Manager}
+)
+
+// powers is the table: nobody has a power that does not stand here.
+var powers = []Power{
+	{SeePeople, text.Say("See people, and whether they have two-factor authentication"), true, fromManager},
+	{SeeSecurity, text.Say("See a person's authenticator apps, trusted devices and sessions"), true, fromAdmin},
+	{RemindPeople, text.Say("Remind people to set up two-factor authentication"), false, fromAdmin},
+	{InvitePeople, text.Say("Invite people, send an invitation again, revoke it"), true, fromAdmin},
+	{SuspendPeople, text.Say("Suspend and restore people"), true, fromAdmin},
+	{UnlockPeople, text.Say("Unlock people after wrong passwords and codes"), true, fromAdmin},
+	{SignOutPeople, text.Say("Sign people out everywhere"), true, fromAdmin},
+	{ResetTwoFactor, text.Say("Reset two-factor authentication"), true, fromAdmin},
+	{ChangeRoles, text.Say("Change the role of people"), true, fromAdmin},
+	{DeletePeople, text.Say("Delete people"), true, fromAdmin},
+	{SetPolicy, text.Say("Decide what the workspace requires"), false, fromAdmin},
+	{SetBrand, text.Say("Change name and colour of the brand"), false, fromAdmin},
+	{ReadAudit, text.Say("Read the audit log"), false, fromAdmin},
+	{ReadOutbox, text.Say("Read the mail outbox"), false, fromAdmin},
+	{KeepApps, text.Say("Add and change apps"), false, fromAdmin},
+	{KeepWorkspaces, text.Say("Create workspaces, as a reseller"), false, fromAdmin},
+}
+
+// Powers returns the table of roles.
+func Powers() []Power { return append([]Power(nil), powers...) }
+
+// May reports whether a role has the power to do something, to whomever.
+func (r Role) May(a Action) bool {
+	for _, p := range powers {
+		if p.Action != a {
+			continue
+		}
+		for _, has := range p.Roles {
+			if has == r {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Over reports whether somebody with role r may act on, and see the page of, somebody with the other role: nobody acts
+// upwards.
+func (r Role) Over(other Role) bool { return r.Valid() && r.rank() >= other.rank() }
+
+// Outcomes of acting on others.
+var (
+	ErrYourself  = &Error{Kind: Denied, Code: "yourself", Text: text.Say("Nobody does this to themselves. Ask another administrator.")}
+	ErrLastOwner = &Error{Kind: Conflict, Code: "last_owner", Text: text.Say("This is the last owner. Make somebody else an owner first.")}
+	ErrRoleAbove = &Error{Kind: Denied, Code: "role_above", Text: text.Say("You cannot give a role above your own.")}
+)
+
+// RoleTx is the storage of what roles hang on.
+type RoleTx interface {
+	// LockOwners takes the workspace's row until the end of the transaction, and then counts its active owners.
+	// Whoever acts on others takes it first of all rows, so that no two of them wait for each other.
+	LockOwners(workspace string) (int64, error)
+}
+
+// MayAct reports whether who is signed in may do something as an administrator, now. ErrStepUp asks for proof after an
+// hour without use (I33).
+func (s *Service) MayAct(by Caller, a Action) error {
+	if by.session == nil {
+		return ErrSignedOut
+	}
+	return need{may: a}.judge(*by.user, *by.session, by.policy, s.Now())
+}
+
+// see is MayAct for looking at a person. What is above the caller's role is not there (I28).
+func (s *Service) see(ctx context.Context, by Caller, a Action, id string) (u User, err error) {
+	if err := s.MayAct(by, a); err != nil {
+		return u, err
+	}
+	var found bool
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		u, found, err = tx.User(by.workspace.ID, id)
+		return err
+	})
+	if err == nil && (!found || !by.user.Role.Over(u.Role)) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return User{}, err
+	}
+	return u, nil
+}
+
+// other is somebody whom an administrator, or the console, acts on; the rows of both are taken.
+type other struct {
+	User
+	by     Role  // of who acts; Owner for the console
+	owners int64 // active ones in the workspace
+}
+
+// actOn runs a change that an administrator makes to another person, who is named by id; from the console also by
+// address. Whoever is not there, or above the role of who acts, is ErrNotFound.
+func (s *Service) actOn(ctx context.Context, by Caller, n need, target string, fn func(Tx, *other) error) error {
+	if by.session == nil && by.kind != "console" {
+		return ErrSignedOut
+	}
+	return s.write(ctx, func(tx Tx) error {
+		owners, err := tx.LockOwners(by.workspace.ID)
+		if err != nil {
+			return err
+		}
+		o := other{by: Owner, owners: owners}
+		if by.kind != "console" {
+			me, err := s.actor(tx, by, n)
+			if err != nil {
+				return err
+			}
+			if me.ID == target {
+				return ErrYourself
+			}
+			o.by = me.Role
+		} else if target, err = idOf(tx, by, target); err != nil {
+			return err
+		}
+		found := false
+		o.User, found, err = tx.LockUser(by.workspace.ID, target)
+		if err != nil {
+			return err
+		}
+		if !found || !o.by.Over(o.Role) {
+			return ErrNotFound
+		}
+		return fn(tx, &o)
+	})
+}
+
+// idOf turns an e-mail address into the id of who has it; ids stay as they are.
+func idOf(tx Tx, by Caller, target string) (string, error) {
+	if !strings.Contains(target, "@") {
+		return target, nil
+	}
+	u, _, err := tx.UserByAddress(by.workspace.ID, folded(target))
+	return u.ID, err
+}
+
+// remain is ErrLastOwner if without o there were no owner who can sign in (I58).
+func (o *other) remain() error {
+	if o.Role == Owner && o.State == Active && o.owners <= 1 {
+		return ErrLastOwner
+	}
+	return nil
+}
+
+// ChangeRole gives somebody another role, at most that of who gives it. Everything they had open ends (I24).
+func (s *Service) ChangeRole(ctx context.Context, by Caller, id string, role Role) error {
+	if !role.Valid() {
+		return ErrRoleInvalid
+	}
+	return s.actOn(ctx, by, need{may: ChangeRoles, fresh: true}, id, func(tx Tx, o *other) error {
+		if !o.by.Over(role) {
+			return ErrRoleAbove
+		}
+		if o.Role == role {
+			return nil
+		}
+		if err := o.remain(); err != nil {
+			return err
+		}
+		was := o.Role
+		o.Role = role
+		return s.changed(tx, by, o, "user.role_changed", map[string]string{"from": string(was), "to": string(role)})
+	})
+}
+
+// changed ends everything that somebody had open, saves them as they are now, and tells of it.
+func (s *Service) changed(tx Tx, by Caller, o *other, kind string, detail map[string]string) error {
+	o.Epoch++
+	if err := tx.SaveUser(o.User); err != nil {
+		return err
+	}
+	return s.record(tx, by, kind, o.ID, Done, detail)
+}
+
+// Offers reports whether the caller may do something to a person, so that a page shows what can be done and no more.
+func (c Caller) Offers(a Action, to User) bool {
+	return c.user != nil && c.user.ID != to.ID && c.user.Role.May(a) && c.user.Role.Over(to.Role)
+}

@@ -1,0 +1,129 @@
+package sqlstore
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/fold"
+)
+
+func (t *tx) User(workspace, id string) (sallyport.User, bool, error) {
+	return t.oneUser(`SELECT `+userColumns+` FROM users u WHERE u.workspace_id = $1 AND u.id = $2`, workspace, id)
+}
+
+func (t *tx) UsersAfter(workspace, after string, limit int) ([]sallyport.User, error) {
+	return t.users(`SELECT `+userColumns+` FROM users u WHERE u.workspace_id = $1 AND u.id > $2 ORDER BY u.id LIMIT $3`,
+		workspace, after, limit)
+}
+
+func (t *tx) users(sql string, args ...any) (all []sallyport.User, err error) {
+	err = t.rows(sql, args, func(scan scanner) error {
+		var r userRow
+		if err := scan(r.dest()...); err != nil {
+			return err
+		}
+		all = append(all, r.user())
+		return nil
+	})
+	return all, err
+}
+
+// People asks for the ids first, along one index, or for a filter along one range of it for each cell; only those that
+// come first of all are looked up. So it costs the same however many people there are.
+func (t *tx) People(r sallyport.PeopleRange) ([]sallyport.User, error) {
+	if r.Filtered && len(r.Cells) == 0 {
+		return nil, nil
+	}
+	w := newWalk(r)
+	ranges := w.where
+	var from []string
+	for _, c := range r.Cells {
+		from = append(from, w.along(ranges+" AND role = "+w.arg(string(c.Role))+" AND state = "+w.arg(string(c.State))+
+			" AND two_factor = "+w.arg(c.TwoFactor)+" AND must_set_up = "+w.arg(c.MustSetUp)))
+	}
+	if !r.Filtered {
+		from = append(from, w.along(ranges))
+	}
+	sql := `SELECT ` + userColumns + ` FROM (SELECT k, id FROM (` + strings.Join(from, ` UNION ALL `) + `) a ORDER BY ` + w.order +
+		` LIMIT ` + w.limit + `) p JOIN users u ON u.workspace_id = $1 AND u.id = p.id ORDER BY ` + w.outer
+	return t.users(sql, w.args...)
+}
+
+// walk is the SQL of a PeopleRange.
+type walk struct {
+	args         []any
+	key, where   string
+	order, outer string
+	limit        string
+}
+
+// peopleKeys are the columns that people are ordered by.
+var peopleKeys = map[sallyport.Order]string{
+	sallyport.ByName: "name_folded", sallyport.ByAddress: "address_folded", sallyport.ByCreated: "created_at",
+}
+
+func newWalk(r sallyport.PeopleRange) *walk {
+	w := &walk{args: []any{r.Workspace}, key: peopleKeys[r.Order], where: "workspace_id = $1"}
+	before, direction := ">", ""
+	if r.Backward {
+		before, direction = "<", " DESC"
+	}
+	w.order = "k" + direction + ", id" + direction
+	w.outer = "p.k" + direction + ", p.id" + direction
+	if r.Prefix != "" {
+		low, high := w.arg(r.Prefix), w.arg(r.Prefix+string(utf8.MaxRune))
+		w.where += fmt.Sprintf(" AND %s >= %s AND %s < %s", w.key, low, w.key, high)
+		if other := peopleKeys[r.Order.Other()]; r.NotOther {
+			w.where += fmt.Sprintf(" AND NOT (%s >= %s AND %s < %s)", other, low, other, high)
+		}
+	}
+	if r.From != nil {
+		w.where += fmt.Sprintf(" AND (%s, id) %s (%s, %s)", w.key, before, w.arg(keyOf(r.Order, *r.From)), w.arg(r.From.ID))
+	}
+	w.limit = strconv.Itoa(r.Limit) // as it stands: a planner that does not know it may take another way
+	return w
+}
+
+// keyOf is what the column holds that people are ordered by.
+func keyOf(o sallyport.Order, u sallyport.User) any {
+	switch o {
+	case sallyport.ByAddress:
+		return u.Folded
+	case sallyport.ByCreated:
+		return ms(u.CreatedAt)
+	}
+	return fold.Name(u.Name)
+}
+
+// arg gives a parameter its number; the same value has one.
+func (w *walk) arg(v any) string {
+	i := slices.Index(w.args, v)
+	if i < 0 {
+		i = len(w.args)
+		w.args = append(w.args, v)
+	}
+	return fmt.Sprint("$", i+1)
+}
+
+func (w *walk) along(where string) string {
+	return `SELECT * FROM (SELECT ` + w.key + ` AS k, id FROM users WHERE ` + where + ` ORDER BY ` + w.order + ` LIMIT ` + w.limit + `) c`
+}
+
+func (t *tx) DeleteUser(workspace, id string) error {
+	for _, sql := range []string{
+		`DELETE FROM outbox WHERE workspace_id = $1 AND user_id = $2`,
+		`DELETE FROM tries WHERE workspace_id = $1 AND subject = $2`,
+		`UPDATE events SET address = '', browser = '', salt = NULL WHERE workspace_id = $1 AND subject = $2`,
+		`UPDATE events SET address = '', browser = '', salt = NULL WHERE workspace_id = $1 AND actor = $2`,
+		`DELETE FROM users WHERE workspace_id = $1 AND id = $2`,
+	} {
+		if err := t.exec(sql, workspace, id); err != nil {
+			return err
+		}
+	}
+	return nil
+}
