@@ -60,15 +60,17 @@ func (s *Service) temporaryPassword(ctx context.Context, by Caller, u *User) (Se
 
 // mailInvitation mails what opens the account, a link where there is no temporary password, and tells of it.
 func (s *Service) mailInvitation(tx Tx, by Caller, u User, password Secret, kind string) error {
-	method, notice, facts := InviteByPassword, "temporary_password", map[string]any{"password": password, "ends": u.TemporaryEnds}
+	method := InviteByPassword
 	if password == "" {
+		method = InviteByLink
 		token, ends, err := s.newLink(tx, by, u, LinkInvitation, u.Epoch, "", InvitationLimit)
 		if err != nil {
 			return err
 		}
-		method, notice, facts = InviteByLink, "invitation", map[string]any{"token": token, "ends": ends}
-	}
-	if err := s.notify(tx, by, u, notice, facts); err != nil {
+		if err := s.notify(tx, by, u, "invitation", map[string]any{"token": token, "ends": ends}); err != nil {
+			return err
+		}
+	} else if err := s.notify(tx, by, u, "temporary_password", map[string]any{"password": password, "ends": u.TemporaryEnds}); err != nil {
 		return err
 	}
 	return s.record(tx, by, kind, u.ID, Done, map[string]string{"role": string(u.Role), "by": method})

@@ -14,8 +14,6 @@ import (
 type PeopleTx interface {
 	// Sessions returns the sessions of a user, also those that have ended and are not swept yet, the one seen last first.
 	Sessions(workspace, user string) ([]Session, error)
-	// UsersAfter returns the users of a workspace in the order of their ids, after the one given.
-	UsersAfter(workspace, after string, limit int) ([]User, error)
 	// User returns a user without taking the row.
 	User(workspace, id string) (User, bool, error)
 	// People returns users in an order that an index has.
@@ -23,15 +21,26 @@ type PeopleTx interface {
 	// DeleteUser removes a user with everything that belongs to them: their mails, their tries, and what is personal in
 	// the events that they did or that were done to them.
 	DeleteUser(workspace, id string) error
+	// LockOwners takes the workspace's row until the end of the transaction, and then counts its active owners.
+	// Whoever acts on others takes it first of all rows, so that no two of them wait for each other.
+	LockOwners(workspace string) (int64, error)
 }
 
-// Users returns people of the caller's workspace in the order of their ids, after the one given, at most limit.
+// Users returns people of the caller's workspace, the oldest first, after the one with the id given, at most limit.
 func (s *Service) Users(ctx context.Context, by Caller, after string, limit int) (users []User, err error) {
 	if by.kind != "console" {
 		return nil, ErrNotAllowed
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {
-		users, err = tx.UsersAfter(by.workspace.ID, after, limit)
+		r := PeopleRange{Workspace: by.workspace.ID, Order: ByCreated, Limit: limit}
+		from, found, err := tx.User(r.Workspace, after)
+		if err != nil {
+			return err
+		}
+		if found {
+			r.From = &from
+		}
+		users, err = tx.People(r)
 		return err
 	})
 	return users, err
@@ -171,34 +180,21 @@ func (s *Service) People(ctx context.Context, by Caller, f PeopleFilter, after, 
 	})
 }
 
-// EachPerson calls each for all people of a filter, in its order. It reads them 1,000 at a time and holds nothing of
-// the database between.
-func (s *Service) EachPerson(ctx context.Context, by Caller, f PeopleFilter, each func(User) error) error {
+// PeopleBatch is how many people NextPeople returns.
+const PeopleBatch = 1000
+
+// NextPeople returns the people of a filter that come after one that it returned before, or with the zero User the
+// first. Nothing of the database is held between two calls.
+func (s *Service) NextPeople(ctx context.Context, by Caller, f PeopleFilter, after User) (all []User, err error) {
 	if err := s.MayAct(by, SeePeople); err != nil {
-		return err
+		return nil, err
 	}
-	const batch = 1000
 	walks := f.walks(by.workspace.ID, by.policy, s.Now())
-	var from User
-	for {
-		var all []User
-		err := s.Store.Read(ctx, func(tx Tx) (err error) {
-			all, err = along(tx, walks, from, false, batch)
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		for _, u := range all {
-			if err := each(u); err != nil {
-				return err
-			}
-		}
-		if len(all) < batch {
-			return nil
-		}
-		from = all[batch-1]
-	}
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		all, err = along(tx, walks, after, false, PeopleBatch)
+		return err
+	})
+	return all, err
 }
 
 // along goes along the walks, on or back, from the user given or from the end, until it has limit users.

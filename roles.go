@@ -91,13 +91,6 @@ var (
 	ErrRoleAbove = &Error{Kind: Denied, Code: "role_above", Text: text.Say("You cannot give a role above your own.")}
 )
 
-// RoleTx is the storage of what roles hang on.
-type RoleTx interface {
-	// LockOwners takes the workspace's row until the end of the transaction, and then counts its active owners.
-	// Whoever acts on others takes it first of all rows, so that no two of them wait for each other.
-	LockOwners(workspace string) (int64, error)
-}
-
 // MayAct reports whether who is signed in may do something as an administrator, now. ErrStepUp asks for proof after an
 // hour without use (I33).
 func (s *Service) MayAct(by Caller, a Action) error {

@@ -84,7 +84,7 @@ func (s *Service) stepUp(tx Tx, by Caller, me *actor, m Method) (Secret, error) 
 type Parked struct {
 	ID        string            `json:"id"`        // of this parking; Park makes it
 	Path      string            `json:"path"`      // of the page, with the id of what it is about
-	Confirmed bool              `json:"confirmed"` // it is to be done; then the path is all there is
+	Confirmed bool              `json:"confirmed"` // it is to be done
 	Fields    map[string]string `json:"fields,omitempty"`
 }
 
@@ -98,9 +98,6 @@ const maxParked = 8 << 10
 // returns the id to take it by.
 func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error) {
 	p.ID = newID(prefixParked, s.Now())
-	if p.Confirmed {
-		p.Fields = nil
-	}
 	plain, err := json.Marshal(p)
 	if err == nil && len(plain) > maxParked {
 		p.Fields = nil
@@ -119,18 +116,19 @@ func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error)
 	})
 }
 
-// TakeConfirmed returns the path of what was parked under an id and had been confirmed, once: of concurrent calls one
+// TakeConfirmed returns what was parked under an id and had been confirmed, once: of concurrent calls one
 // gets it. There is nothing after ParkedLimit, or when something else was parked since.
-func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id string) (path string, found bool, err error) {
+func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id string) (p Parked, found bool, err error) {
 	err = s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
-		p, ok := s.parked(me.session)
+		var ok bool
+		p, ok = s.parked(me.session)
 		if found = ok && p.Confirmed && p.ID == id; !found {
 			return nil
 		}
-		path, me.session.Parked = p.Path, nil
+		me.session.Parked = nil
 		return tx.SaveSession(me.session)
 	})
-	return path, found && err == nil, err
+	return p, found && err == nil, err
 }
 
 // Interrupted returns what stood in the form of a page when a step-up interrupted it; it stays parked.

@@ -39,7 +39,6 @@ type Tx interface {
 	AuditTx
 	MailTx
 	PeopleTx
-	RoleTx
 
 	// Sweep deletes sessions, sign-ins, drafts, links and known devices that ended before the times given, and tries
 	// that nothing has touched for 31 days and that have none wrong in a row.

@@ -136,7 +136,9 @@ func newUser(workspace, address, name string, role Role, now time.Time) (User, e
 }
 
 // enters reports whether the user may give a password: whoever was invited gives the temporary one, and no other.
-func (u User) enters() bool { return u.State == Active || u.State == Invited && !u.TemporaryEnds.IsZero() }
+func (u User) enters() bool {
+	return u.State == Active || u.State == Invited && !u.TemporaryEnds.IsZero()
+}
 
 // about lists what a password must not be made of.
 func (u User) about(w Workspace) []string {

@@ -15,11 +15,6 @@ func (t *tx) User(workspace, id string) (sallyport.User, bool, error) {
 	return t.oneUser(`SELECT `+userColumns+` FROM users u WHERE u.workspace_id = $1 AND u.id = $2`, workspace, id)
 }
 
-func (t *tx) UsersAfter(workspace, after string, limit int) ([]sallyport.User, error) {
-	return t.users(`SELECT `+userColumns+` FROM users u WHERE u.workspace_id = $1 AND u.id > $2 ORDER BY u.id LIMIT $3`,
-		workspace, after, limit)
-}
-
 func (t *tx) users(sql string, args ...any) (all []sallyport.User, err error) {
 	err = t.rows(sql, args, func(scan scanner) error {
 		var r userRow
@@ -126,4 +121,13 @@ func (t *tx) DeleteUser(workspace, id string) error {
 		}
 	}
 	return nil
+}
+
+func (t *tx) LockOwners(workspace string) (int64, error) {
+	if err := t.exec(`UPDATE workspaces SET name = name WHERE id = $1`, workspace); err != nil {
+		return 0, err
+	}
+	var owners int64
+	_, err := t.row(`SELECT count(*) FROM users WHERE workspace_id = $1 AND role = 'owner' AND state = 'active'`, []any{workspace}, &owners)
+	return owners, err
 }

@@ -7,8 +7,8 @@ const sessionColumns = `s.id, s.hash, s.epoch, s.proofs, s.door, s.address, s.br
 
 // sessionRow is a session on its way out of a row, or of an outer join that may have none.
 type sessionRow struct {
-	id, proofs, door, address, browser          *string
-	hash, parked                                []byte
+	id, proofs, door, address, browser                *string
+	hash, parked                                      []byte
 	epoch, created, lastSeen, expires, parkedAt, woke *int64
 }
 

@@ -113,7 +113,7 @@ func (d *demo) look(ctx context.Context) ([]demoCompanyShown, error) {
 			if err != nil {
 				return err
 			}
-			people, err := tx.UsersAfter(w.ID, "", 1000)
+			people, err := tx.People(sallyport.PeopleRange{Workspace: w.ID, Order: sallyport.ByCreated, Limit: 1000})
 			if err != nil {
 				return err
 			}

@@ -12,9 +12,11 @@ import (
 )
 
 type userCmd struct {
-	List   userListCmd   `cmd:"" help:"List all people."`
-	Add    userAddCmd    `cmd:"" help:"Add a person, whose password is read from standard input."`
-	Unlock userUnlockCmd `cmd:"" help:"Let a person try passwords and codes again."`
+	List     userListCmd    `cmd:"" help:"List all people."`
+	Add      userAddCmd     `cmd:"" help:"Add a person, whose password is read from standard input."`
+	Unlock   userUnlockCmd  `cmd:"" help:"Let a person try passwords and codes again."`
+	Suspend  userSuspendCmd `cmd:"" help:"Keep a person out, and end everything they have open."`
+	Reset2FA userResetCmd   `cmd:"" name:"reset-2fa" help:"Take away a person's second factors, and print the set-up code without which nobody sets up new ones."`
 }
 
 // atConsole runs fn for the host's own console.
@@ -89,10 +91,43 @@ type userUnlockCmd struct {
 
 func (c *userUnlockCmd) Run(ctx context.Context) error {
 	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
-		err := in.Unlock(ctx, by, c.Email)
-		if errors.Is(err, sallyport.ErrNotFound) {
-			return fmt.Errorf("nobody here has the e-mail address %s: sallyport user list shows who there is", c.Email)
+		return about(c.Email, in.Unlock(ctx, by, c.Email))
+	})
+}
+
+// about names who was not found.
+func about(email string, err error) error {
+	if errors.Is(err, sallyport.ErrNotFound) {
+		return fmt.Errorf("nobody here has the e-mail address %s: sallyport user list shows who there is", email)
+	}
+	return err
+}
+
+type userSuspendCmd struct {
+	place
+	Email string `arg:"" placeholder:"EMAIL" help:"E-mail address."`
+}
+
+func (c *userSuspendCmd) Run(ctx context.Context) error {
+	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
+		return about(c.Email, in.Suspend(ctx, by, c.Email))
+	})
+}
+
+type userResetCmd struct {
+	place
+	Email  string `arg:"" placeholder:"EMAIL" help:"E-mail address."`
+	Reason string `required:"" placeholder:"TEXT" help:"Why, for the audit log."`
+}
+
+func (c *userResetCmd) Run(ctx context.Context) error {
+	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
+		code, err := in.ResetTwoFactor(ctx, by, c.Email, c.Reason)
+		if err != nil {
+			return about(c.Email, err)
 		}
-		return err
+		fmt.Fprintf(os.Stderr, "Hand this set-up code over personally. It works until %s, and is shown only now.\n", code.Ends.UTC().Format(time.RFC3339))
+		fmt.Println(code.Code.Reveal())
+		return nil
 	})
 }

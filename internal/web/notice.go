@@ -33,6 +33,17 @@ var notices = map[string]text.Message{
 	"email-undone":          text.Say("The change of your e-mail address is undone. Choose a new password to go on."),
 	"session-ended":         text.Say("The session is ended."),
 	"sessions-ended":        text.Say("All other sessions are ended."),
+	"role-changed":          text.Say("The role is changed. The person has to sign in again."),
+	"reset":                 text.Say("Two-factor authentication is reset."),
+	"suspended":             text.Say("The person is suspended, and signed out everywhere."),
+	"restored":              text.Say("The person may sign in again."),
+	"unlocked":              text.Say("The person may try passwords and codes again."),
+	"signed-out-everywhere": text.Say("The person is signed out everywhere."),
+	"deleted":               text.Say("The person is deleted."),
+	"invited":               text.Say("The invitation is on its way. It works for 72 hours."),
+	"invited-again":         text.Say("A new invitation is on its way. The one before no longer works."),
+	"invitation-revoked":    text.Say("The invitation is revoked."),
+	"joined":                text.Say("Your account is ready. Sign in with your new password."),
 }
 
 // done answers a post that did its work: the browser moves on to a page of ours, which shows the notice once.

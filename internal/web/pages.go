@@ -94,7 +94,10 @@ type link struct {
 }
 
 // pager leads through a list that is longer than a page. Either address may be empty.
-type pager struct{ Newer, Older string }
+type pager struct {
+	Newer, Older string
+	Sorted       bool // not by time: they are called previous and next
+}
 
 // banner stands above a page until its reason is gone. Href and Action are empty where there is nothing to do.
 type banner struct {

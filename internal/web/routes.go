@@ -13,6 +13,8 @@ const (
 	signingIn access = "signingIn" // whoever holds a sign-in: the Service tells
 	setUp     access = "setUp"     // signed in; also open to somebody who must set up two-factor authentication first
 	signedIn  access = "signedIn"  // signed in
+	managers  access = "managers"  // signed in as somebody who may see people, not idle for an hour
+	admins    access = "admins"    // the same as an owner or admin
 	outside   access = "outside"   // before there is a workspace
 )
 
@@ -35,7 +37,7 @@ func Routes() (all []Route) {
 
 // routes is the table of all pages.
 func (s *site) routes() []route {
-	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.helpRoutes())
+	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.helpRoutes())
 }
 
 // doorRoutes lead in and out.
@@ -67,6 +69,8 @@ func (s *site) doorRoutes() []route {
 		{"POST", "/forgot", anyone, s.forgotPost},
 		{"GET", "/reset/{token}", anyone, s.reset},
 		{"POST", "/reset/{token}", anyone, s.resetPost},
+		{"GET", "/invitation/{token}", anyone, s.invitation},
+		{"POST", "/invitation/{token}", anyone, s.invitationPost},
 		{"GET", "/email/{token}", anyone, s.confirmEmail},
 		{"POST", "/email/{token}", anyone, s.confirmEmailPost},
 		{"GET", "/email/undo/{token}", anyone, s.undoEmail},
@@ -117,6 +121,27 @@ func (s *site) twoFactorRoutes() []route {
 		{"GET", "/account/trusted-devices/remove-all", signedIn, s.removeAllTrusted},
 		{"POST", "/account/trusted-devices/remove-all", signedIn, s.removeAllTrustedPost},
 	}
+}
+
+// peopleRoutes are what administrators see of people, and do to them.
+func (s *site) peopleRoutes() []route {
+	all := []route{
+		{"GET", "/admin/users", managers, s.users},
+		{"GET", "/admin/users.csv", managers, s.usersCSV},
+		{"GET", "/admin/users/new", admins, s.newUser},
+		{"POST", "/admin/users/new", admins, s.newUserPost},
+		{"GET", "/admin/users/{id}", managers, s.user},
+		{"POST", "/admin/users/{id}", admins, s.userPost},
+		{"GET", "/admin/users/{id}/security", managers, s.userSecurity},
+		{"GET", "/admin/users/{id}/reset-2fa", admins, s.resetTwoFactor},
+		{"POST", "/admin/users/{id}/reset-2fa", admins, s.resetTwoFactorPost},
+	}
+	for _, a := range personActions {
+		all = append(all,
+			route{"GET", "/admin/users/{id}/" + a.path, admins, s.confirmOn(a)},
+			route{"POST", "/admin/users/{id}/" + a.path, admins, s.actOn(a)})
+	}
+	return all
 }
 
 // helpRoutes are for everybody, programs among them.

@@ -92,6 +92,7 @@ type setUpNamePage struct {
 	Change              bool
 	Old                 []option // to choose between
 	All                 bool     // every old one goes
+	SetUpCode           bool     // it takes the one of an administrator
 }
 
 func (s *site) newSetUpNamePage(r *http.Request, f form, old []sallyport.Authenticator) *setUpNamePage {
@@ -127,16 +128,18 @@ func (s *site) setUp(w http.ResponseWriter, r *http.Request) error {
 // setUpName shows the first page, with what is wrong with what was sent, if anything.
 func (s *site) setUpName(w http.ResponseWriter, r *http.Request, f form, wrong error) error {
 	var old []sallyport.Authenticator
+	var withCode bool
 	var err error
 	if r.URL.Path == changePath {
 		old, err = s.service.Replaceable(r.Context(), by(r))
 	} else {
-		err = s.service.MaySetUp(r.Context(), setter(r))
+		withCode, err = s.service.MaySetUp(r.Context(), setter(r))
 	}
 	if err != nil {
 		return s.beforeSetUp(w, r, err)
 	}
 	v := s.newSetUpNamePage(r, f, old)
+	v.SetUpCode = withCode
 	if wrong != nil {
 		return s.again(w, r, "set-up-name", v, wrong)
 	}
@@ -193,7 +196,7 @@ func (s *site) setUpPost(w http.ResponseWriter, r *http.Request) error {
 	if r.URL.Path == changePath {
 		err = s.service.StartChange(r.Context(), by(r), s.nameOf(f), f.get("replaces"))
 	} else {
-		err = s.service.StartSetUp(r.Context(), setter(r), s.nameOf(f))
+		err = s.service.StartSetUp(r.Context(), setter(r), s.nameOf(f), f.get("set_up_code"))
 	}
 	if mendable(err) {
 		return s.setUpName(w, r, f, err)
@@ -207,7 +210,7 @@ func (s *site) setUpPost(w http.ResponseWriter, r *http.Request) error {
 // mendable reports whether a form is shown again with what is wrong with it.
 func mendable(err error) bool {
 	var e *sallyport.Error
-	return errors.As(err, &e) && e.Kind == sallyport.Invalid
+	return errors.As(err, &e) && (e.Kind == sallyport.Invalid || e.Field == "set_up_code")
 }
 
 func (s *site) confirmSetUp(w http.ResponseWriter, r *http.Request, f form) error {

@@ -50,11 +50,10 @@ func (s *site) enter(a access, h handler) handler {
 			return err
 		}
 		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
-		if err := s.admit(a, c); err != nil {
-			s.answer(w, r, err)
-			return nil
+		if err = s.admit(a, c); err == nil {
+			err = h(w, r)
 		}
-		if err = h(w, r); interrupted(err) {
+		if interrupted(err) {
 			err = s.toStepUp(w, r)
 		}
 		if err != nil {
@@ -97,6 +96,10 @@ func (s *site) admit(a access, c sallyport.Caller) error {
 		return sallyport.ErrSignedOut
 	case a != setUp && c.Policy().Forces(u, s.service.Now()):
 		return sallyport.ErrSetUpRequired
+	case a == managers:
+		return s.service.MayAct(c, sallyport.SeePeople)
+	case a == admins:
+		return s.service.MayAct(c, sallyport.SeeSecurity)
 	}
 	return nil
 }
@@ -107,6 +110,7 @@ func (s *site) frame(r *http.Request) frame {
 	f := frame{Brand: c.Workspace().Issuer()}
 	if u, ok := c.User(); ok {
 		f.Person = &person{Name: u.Name, Email: u.Address}
+		f.Nav = adminNav(r, u)
 		f.Banners = s.recoveryBanners(r, u)
 	}
 	return f

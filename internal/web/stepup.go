@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -19,8 +20,8 @@ import (
 // action is a page that a step-up may interrupt: what it is for, and what is to become of it.
 type action struct {
 	say       text.Message
-	confirmed bool     // its post was confirmed on a page that asks, and has no fields: it is done after the step-up
-	fields    []string // else: what is kept of its form
+	confirmed bool     // its post was confirmed on a page that asks: it is done after the step-up
+	fields    []string // what is kept of its form
 	strong    bool     // a recovery code does not do (I60)
 }
 
@@ -38,6 +39,17 @@ var actions = map[string]action{
 	"/account/email":                          {say: text.Say("Change your e-mail address"), fields: []string{"email"}},
 	"/account/trusted-devices/{id}/remove":    {say: text.Say("Remove a trusted device"), confirmed: true},
 	"/account/trusted-devices/remove-all":     {say: text.Say("Remove all trusted devices"), confirmed: true},
+
+	"/admin/users/new":                    {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}},
+	"/admin/users/{id}":                   {say: text.Say("Change a person's role"), fields: []string{"role"}},
+	"/admin/users/{id}/reset-2fa":         {say: text.Say("Reset two-factor authentication"), confirmed: true, fields: []string{"reason"}, strong: true},
+	"/admin/users/{id}/suspend":           {say: text.Say("Suspend a person"), confirmed: true},
+	"/admin/users/{id}/restore":           {say: text.Say("Restore a person"), confirmed: true},
+	"/admin/users/{id}/unlock":            {say: text.Say("Unlock a person"), confirmed: true},
+	"/admin/users/{id}/sign-out":          {say: text.Say("Sign a person out everywhere"), confirmed: true},
+	"/admin/users/{id}/delete":            {say: text.Say("Delete a person"), confirmed: true},
+	"/admin/users/{id}/resend-invitation": {say: text.Say("Send an invitation again"), confirmed: true},
+	"/admin/users/{id}/revoke-invitation": {say: text.Say("Revoke an invitation"), confirmed: true},
 }
 
 // toStepUp answers ErrStepUp: it parks what was interrupted and leads to the page that asks for fresh proof.
@@ -45,6 +57,11 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
 	to := url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
 	q := url.Values{"to": {to.String()}}
 	if r.Method == http.MethodPost {
+		if r.PostForm == nil {
+			if _, err := readForm(w, r); err != nil {
+				return err
+			}
+		}
 		a := actions[s.routed(http.MethodPost, r.URL.Path)]
 		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed, Fields: map[string]string{}}
 		for _, name := range a.fields {
@@ -181,15 +198,19 @@ func (s *site) resume(w http.ResponseWriter, r *http.Request, token sallyport.Se
 	if err != nil {
 		return err
 	}
-	to, found, err := s.service.TakeConfirmed(r.Context(), c, q.get("parked"))
+	p, found, err := s.service.TakeConfirmed(r.Context(), c, q.get("parked"))
 	if err != nil {
 		return err
 	}
-	if !found || !actions[s.routed(http.MethodPost, to)].confirmed {
+	if !found || !actions[s.routed(http.MethodPost, p.Path)].confirmed {
 		return s.back(w, r, q.get("to"))
 	}
-	r.URL = &url.URL{Path: to}
-	r.Body, r.ContentLength, r.Form, r.PostForm = http.NoBody, 0, nil, nil
+	fields := url.Values{}
+	for name, value := range p.Fields {
+		fields.Set(name, value)
+	}
+	r.URL = &url.URL{Path: p.Path}
+	r.Body, r.ContentLength, r.Form, r.PostForm = io.NopCloser(strings.NewReader(fields.Encode())), 0, nil, nil
 	s.served.ServeHTTP(w, r)
 	return nil
 }

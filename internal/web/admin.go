@@ -1,0 +1,150 @@
+package web
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"strings"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// adminPart is a part of the pages of administrators, and the power that opens it.
+type adminPart struct {
+	href string
+	say  text.Message
+	may  sallyport.Action
+}
+
+var adminParts = []adminPart{
+	{usersPath, text.Say("Users"), sallyport.SeePeople},
+}
+
+// adminNav leads to the parts that somebody may open.
+func adminNav(r *http.Request, u sallyport.User) (all []link) {
+	for _, p := range adminParts {
+		if u.Role.May(p.may) {
+			here := r.URL.Path == p.href || p.href != "/admin" && strings.HasPrefix(r.URL.Path, p.href+"/")
+			all = append(all, link{p.href, p.say, here})
+		}
+	}
+	return all
+}
+
+// personAction is something that is done to somebody after a page has asked: its path below the person's, and the verb.
+type personAction struct {
+	path     string
+	may      sallyport.Action
+	menu     text.Message // in the row menu, and on the button
+	title    text.Message
+	question text.Key // holds {name}
+	danger   bool
+	notice   string
+	gone     bool // the person is, afterwards
+	do       func(*sallyport.Service, context.Context, sallyport.Caller, string) error
+	fits     func(sallyport.User) bool
+}
+
+func state(s sallyport.State) func(sallyport.User) bool {
+	return func(u sallyport.User) bool { return u.State == s }
+}
+
+func notInvited(u sallyport.User) bool { return u.State != sallyport.Invited }
+
+// What is asked before something is done to {name}.
+const (
+	askResend  text.Key = "<bdi>{name}</bdi> gets a new one by mail. The one before stops working."
+	askRevoke  text.Key = "The invitation of <bdi>{name}</bdi> stops working, and the account is removed."
+	askSignOut text.Key = "All sessions and trusted devices of <bdi>{name}</bdi> end at once."
+	askUnlock  text.Key = "Wrong passwords and codes that were counted for <bdi>{name}</bdi> are forgotten. Do this only for somebody you have spoken to."
+	askSuspend text.Key = "<bdi>{name}</bdi> is signed out everywhere, and cannot sign in until you restore the account."
+	askRestore text.Key = "<bdi>{name}</bdi> may sign in again, with the same password and authenticator apps as before."
+	askDelete  text.Key = "The account of <bdi>{name}</bdi> is removed for good. The audit log keeps what happened, without the person. This cannot be undone."
+)
+
+var personActions = []personAction{
+	{
+		path: "resend-invitation", may: sallyport.InvitePeople, menu: text.Say("Send the invitation again"), title: text.Say("Send the invitation again?"),
+		question: askResend, notice: "invited-again",
+		do: (*sallyport.Service).ResendInvitation, fits: state(sallyport.Invited),
+	},
+	{
+		path: "revoke-invitation", may: sallyport.InvitePeople, menu: text.Say("Revoke the invitation"), title: text.Say("Revoke the invitation?"),
+		question: askRevoke, danger: true,
+		notice: "invitation-revoked", gone: true, do: (*sallyport.Service).RevokeInvitation, fits: state(sallyport.Invited),
+	},
+	{
+		path: "sign-out", may: sallyport.SignOutPeople, menu: text.Say("Sign out everywhere"), title: text.Say("Sign out everywhere?"),
+		question: askSignOut, notice: "signed-out-everywhere",
+		do: (*sallyport.Service).SignOutEverywhere, fits: state(sallyport.Active),
+	},
+	{
+		path: "unlock", may: sallyport.UnlockPeople, menu: text.Say("Unlock"), title: text.Say("Unlock this person?"),
+		question: askUnlock,
+		notice:   "unlocked", do: (*sallyport.Service).Unlock, fits: state(sallyport.Active),
+	},
+	{
+		path: "suspend", may: sallyport.SuspendPeople, menu: text.Say("Suspend"), title: text.Say("Suspend this person?"),
+		question: askSuspend, danger: true,
+		notice: "suspended", do: (*sallyport.Service).Suspend, fits: func(u sallyport.User) bool { return u.State != sallyport.Suspended },
+	},
+	{
+		path: "restore", may: sallyport.SuspendPeople, menu: text.Say("Restore"), title: text.Say("Restore this person?"),
+		question: askRestore,
+		notice:   "restored", do: (*sallyport.Service).Restore, fits: state(sallyport.Suspended),
+	},
+	{
+		path: "delete", may: sallyport.DeletePeople, menu: text.Say("Delete"), title: text.Say("Delete this person?"),
+		question: askDelete,
+		danger:   true, notice: "deleted", gone: true, do: (*sallyport.Service).Delete, fits: notInvited,
+	},
+}
+
+// confirmOn asks before something is done to somebody.
+func (s *site) confirmOn(a personAction) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		p, err := s.service.Person(r.Context(), by(r), r.PathValue("id"))
+		if err != nil {
+			return err
+		}
+		return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
+			page: page{Title: a.title}, Question: text.Say(a.question, "name", nameOf(p.User)),
+			Button: a.menu, Danger: a.danger, Back: userPath(p.ID),
+		})
+	}
+}
+
+// actOn does it.
+func (s *site) actOn(a personAction) handler {
+	return func(w http.ResponseWriter, r *http.Request) error {
+		if _, err := readForm(w, r); err != nil {
+			return err
+		}
+		id := r.PathValue("id")
+		if err := a.do(s.service, r.Context(), by(r), id); err != nil {
+			return err
+		}
+		to := userPath(id)
+		if a.gone {
+			to = usersPath
+		}
+		return s.done(w, r, to, a.notice)
+	}
+}
+
+// menuFor are the links to what the caller can do to somebody.
+func menuFor(c sallyport.Caller, u sallyport.User) (all []link) {
+	if (u.TwoFactor || u.MustSetUp) && c.Offers(sallyport.ResetTwoFactor, u) {
+		all = append(all, link{Href: userPath(u.ID) + "/reset-2fa", Text: text.Say("Reset two-factor authentication")})
+	}
+	for _, a := range personActions {
+		if a.fits(u) && c.Offers(a.may, u) {
+			all = append(all, link{Href: userPath(u.ID) + "/" + a.path, Text: a.menu})
+		}
+	}
+	return all
+}
+
+// nameOf is what a page calls somebody.
+func nameOf(u sallyport.User) string { return cmp.Or(u.Name, u.Address) }

@@ -1,0 +1,79 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+type newUserPage struct {
+	page
+	Email, Name, Role string
+	Roles             []option
+	ByPassword        bool // they get a temporary password, and no link
+}
+
+func (s *site) newUserPage(r *http.Request, f form) *newUserPage {
+	me, _ := by(r).User()
+	v := &newUserPage{
+		page: page{Title: text.Say("Invite a person")}, Email: f.get("email"), Name: f.get("name"), Role: f.get("role"),
+		Roles: s.roleOptions(me.Role), ByPassword: by(r).Policy().InviteMethod == sallyport.InviteByPassword,
+	}
+	if v.Role == "" {
+		v.Role = string(sallyport.Member)
+	}
+	return v
+}
+
+func (s *site) newUser(w http.ResponseWriter, r *http.Request) error {
+	return s.render(w, r, http.StatusOK, "user-new", s.newUserPage(r, s.filled(r)))
+}
+
+func (s *site) newUserPost(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	u, err := s.service.Invite(r.Context(), by(r), f.get("email"), f.get("name"), sallyport.Role(f.get("role")))
+	if err != nil {
+		return s.again(w, r, "user-new", s.newUserPage(r, f), err)
+	}
+	return s.done(w, r, userPath(u.ID), "invited")
+}
+
+type invitationPage struct {
+	newPasswordPage
+	Name string
+}
+
+func (s *site) invitationPage(r *http.Request) (*invitationPage, error) {
+	i, err := s.service.Invitation(r.Context(), by(r), token(r))
+	title := text.Say("Welcome to <bdi>{brand}</bdi>", "brand", by(r).Workspace().Issuer())
+	return &invitationPage{newPasswordPage{page: page{Title: title}, Address: i.Address, Least: i.Least}, i.Name}, err
+}
+
+func (s *site) invitation(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.invitationPage(r)
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "invitation", v)
+}
+
+func (s *site) invitationPost(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	wrong := s.service.AcceptInvitation(r.Context(), by(r), token(r), f.get("name"), sallyport.Secret(f.get("new_password")))
+	if wrong == nil {
+		return s.done(w, r, "/sign-in", "joined")
+	}
+	v, err := s.invitationPage(r)
+	if err != nil {
+		return err
+	}
+	v.Name = f.get("name")
+	return s.again(w, r, "invitation", v, wrong)
+}

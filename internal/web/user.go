@@ -1,0 +1,86 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+func userPath(id string) string { return usersPath + "/" + id }
+
+type userPage struct {
+	page
+	sallyport.Person
+	Tabs           []link
+	TwoFactorState string
+	Menu           []link
+	Roles          []option // that the person can be given; none: not by who looks
+	RoleChosen     string
+	Method         text.Message
+	SetUpCode      *sallyport.SetUpCode // just made for this person
+}
+
+func (s *site) userPage(r *http.Request, tab string) (*userPage, error) {
+	c := by(r)
+	p, err := s.service.Person(r.Context(), c, r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	v := &userPage{
+		page: page{Title: text.Say("<bdi>{name}</bdi>", "name", nameOf(p.User)), Wide: true}, Person: p,
+		TwoFactorState: c.Policy().TwoFactorState(p.User, s.service.Now()), Menu: menuFor(c, p.User),
+		RoleChosen: string(p.Role), Method: methodWords[p.LastSignInMethod],
+		Tabs: []link{
+			{Href: userPath(p.ID), Text: text.Say("Details"), Current: tab == ""},
+			{Href: userPath(p.ID) + "/security", Text: text.Say("Security"), Current: tab == "security"},
+		},
+	}
+	if c.Offers(sallyport.ChangeRoles, p.User) {
+		me, _ := c.User()
+		v.Roles = s.roleOptions(me.Role)
+	}
+	return v, nil
+}
+
+func (s *site) user(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.userPage(r, "")
+	if err != nil {
+		return err
+	}
+	if f := s.filled(r); f.has("role") {
+		v.RoleChosen = f.get("role")
+	}
+	return s.render(w, r, http.StatusOK, "user", v)
+}
+
+func (s *site) userPost(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	wrong := s.service.ChangeRole(r.Context(), by(r), r.PathValue("id"), sallyport.Role(f.get("role")))
+	if wrong == nil {
+		return s.done(w, r, userPath(r.PathValue("id")), "role-changed")
+	}
+	if !mendable(wrong) {
+		return wrong
+	}
+	v, err := s.userPage(r, "")
+	if err != nil {
+		return err
+	}
+	return s.again(w, r, "user", v, wrong)
+}
+
+func (s *site) userSecurity(w http.ResponseWriter, r *http.Request) error {
+	v, err := s.userPage(r, "security")
+	if err != nil {
+		return err
+	}
+	if c, found := s.service.ShownSetUpCode(by(r), s.secret(r, setUpCodeCookie)); found && c.User == v.ID {
+		v.SetUpCode = &c
+		s.edge.ClearCookie(w, setUpCodeCookie)
+	}
+	return s.render(w, r, http.StatusOK, "user-security", v)
+}

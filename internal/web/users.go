@@ -1,0 +1,195 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+const usersPath = "/admin/users"
+
+type usersPage struct {
+	page
+	Search, TwoFactor, Role, State, Sort string
+
+	TwoFactors, Roles, States, Sorts []option
+	People                           []personRow
+	Pager                            pager
+	CSV                              string
+	Columns                          map[string]column // those that can be sorted by
+	MayInvite, Filtered              bool
+}
+
+// personRow is somebody in the list. Whoever stands above the reader has no page to open.
+type personRow struct {
+	sallyport.User
+	TwoFactorState string
+	Href           string
+	Menu           []link
+	Self           bool
+}
+
+// column is the heading of one that can be sorted by.
+type column struct {
+	Href string
+	Sort string // of aria-sort; empty: it is not sorted by
+}
+
+// peopleFilter reads a filter out of the address of the list. What it does not know does not narrow the list.
+func peopleFilter(q form) sallyport.PeopleFilter {
+	sort, reverse := q.get("sort"), false
+	if len(sort) > 0 && sort[0] == '-' {
+		sort, reverse = sort[1:], true
+	}
+	f := sallyport.PeopleFilter{
+		Search: q.get("q"), TwoFactor: oneOf(q.get("two_factor"), sallyport.TwoFactorEnabled, sallyport.TwoFactorDisabled, sallyport.TwoFactorRequired),
+		Role: oneOf(sallyport.Role(q.get("role")), sallyport.Roles...), State: oneOf(sallyport.State(q.get("state")), sallyport.States...),
+		Order: oneOf(sallyport.Order(sort), sallyport.ByName, sallyport.ByAddress, sallyport.ByCreated), Reverse: reverse,
+	}
+	if f.Order == "" {
+		f.Order = sallyport.ByName
+	}
+	return f
+}
+
+func oneOf[T ~string](v T, all ...T) T {
+	if slices.Contains(all, v) {
+		return v
+	}
+	return ""
+}
+
+// sortOf is how a filter's order stands in the address.
+func sortOf(f sallyport.PeopleFilter) string {
+	if f.Reverse {
+		return "-" + string(f.Order)
+	}
+	return string(f.Order)
+}
+
+// address is that of a list with the filter, and with other names and values beside it.
+func listAddress(path string, f sallyport.PeopleFilter, others ...string) string {
+	q := url.Values{}
+	for name, value := range map[string]string{
+		"q": f.Search, "two_factor": f.TwoFactor, "role": string(f.Role), "state": string(f.State), "sort": sortOf(f),
+	} {
+		if value != "" && (name != "sort" || value != string(sallyport.ByName)) {
+			q.Set(name, value)
+		}
+	}
+	for i := 0; i+1 < len(others); i += 2 {
+		q.Set(others[i], others[i+1])
+	}
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+func (s *site) users(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
+	f := peopleFilter(q)
+	list, err := s.service.People(r.Context(), by(r), f, q.get("after"), q.get("before"))
+	if err != nil {
+		return err
+	}
+	v := s.newUsersPage(f)
+	me, _ := by(r).User()
+	v.MayInvite = me.Role.May(sallyport.InvitePeople)
+	for _, u := range list.People {
+		row := personRow{User: u, TwoFactorState: by(r).Policy().TwoFactorState(u, s.service.Now()), Menu: menuFor(by(r), u), Self: u.ID == me.ID}
+		if me.Role.Over(u.Role) {
+			row.Href = userPath(u.ID)
+		}
+		v.People = append(v.People, row)
+	}
+	if n := len(list.People); n > 0 {
+		if list.Before {
+			v.Pager.Newer = listAddress(usersPath, f, "before", list.People[0].ID)
+		}
+		if list.Beyond {
+			v.Pager.Older = listAddress(usersPath, f, "after", list.People[n-1].ID)
+		}
+	}
+	return s.render(w, r, http.StatusOK, "users", v)
+}
+
+func (s *site) newUsersPage(f sallyport.PeopleFilter) *usersPage {
+	say := s.lang.HTML
+	anything := option{Label: say(text.Say("Any"))}
+	v := &usersPage{
+		page: page{Title: text.Say("Users"), Wide: true}, Search: f.Search, TwoFactor: f.TwoFactor, Role: string(f.Role),
+		State: string(f.State), Sort: sortOf(f), Pager: pager{Sorted: true}, CSV: listAddress(usersPath+".csv", f),
+		Filtered: f.Search != "" || f.TwoFactor != "" || f.Role != "" || f.State != "", Columns: map[string]column{},
+		TwoFactors: []option{anything, {Value: "enabled", Label: say(text.Say("Enabled"))}, {Value: "disabled", Label: say(text.Say("Disabled"))},
+			{Value: "required", Label: say(text.Say("Set-up required"))}},
+		Roles: append([]option{anything}, s.roleOptions(sallyport.Owner)...),
+		States: []option{anything, {Value: "active", Label: say(text.Say("Active"))}, {Value: "invited", Label: say(text.Say("Invited"))},
+			{Value: "suspended", Label: say(text.Say("Suspended"))}},
+		Sorts: []option{{Value: "name", Label: say(text.Say("Name"))}, {Value: "-name", Label: say(text.Say("Name, from the end"))},
+			{Value: "address", Label: say(text.Say("E-mail address"))}, {Value: "-address", Label: say(text.Say("E-mail address, from the end"))},
+			{Value: "-created", Label: say(text.Say("Newest first"))}, {Value: "created", Label: say(text.Say("Oldest first"))}},
+	}
+	for _, o := range []sallyport.Order{sallyport.ByName, sallyport.ByAddress, sallyport.ByCreated} {
+		to, sorted := f, ""
+		to.Order, to.Reverse = o, false
+		if f.Order == o {
+			to.Reverse, sorted = !f.Reverse, "ascending"
+			if f.Reverse {
+				sorted = "descending"
+			}
+		}
+		v.Columns[string(o)] = column{listAddress(usersPath, to), sorted}
+	}
+	return v
+}
+
+// roleWords are the names of roles.
+var roleWords = map[sallyport.Role]text.Message{
+	sallyport.Owner: text.Say("Owner"), sallyport.Admin: text.Say("Admin"), sallyport.Manager: text.Say("Manager"), sallyport.Member: text.Say("Member"),
+}
+
+// roleOptions are the roles that somebody of a role can give.
+func (s *site) roleOptions(of sallyport.Role) (all []option) {
+	for _, r := range sallyport.Roles {
+		if of.Over(r) {
+			all = append(all, option{Value: string(r), Label: s.lang.HTML(roleWords[r])})
+		}
+	}
+	return all
+}
+
+var usersColumns = []string{"email", "name", "role", "state", "two_factor", "two_factor_since", "last_sign_in", "created"}
+
+func (s *site) usersCSV(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
+	f, c := peopleFilter(q), by(r)
+	var last sallyport.User
+	return s.download(w, r, "users.csv", usersColumns, func() ([][]string, error) {
+		people, err := s.service.NextPeople(r.Context(), c, f, last)
+		rows := make([][]string, len(people))
+		for i, u := range people {
+			last = u
+			rows[i] = []string{u.Address, u.Name, string(u.Role), string(u.State), c.Policy().TwoFactorState(u, s.service.Now()),
+				csvTime(u.TwoFactorSince), csvTime(u.LastSignInAt), csvTime(u.CreatedAt)}
+		}
+		return rows, err
+	})
+}
+
+func csvTime(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}

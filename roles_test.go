@@ -1,0 +1,90 @@
+package sallyport_test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// TestPowers holds the table of roles to SPEC 6.1, line by line.
+func TestPowers(t *testing.T) {
+	admins := []sallyport.Action{
+		sallyport.SeeSecurity, sallyport.RemindPeople, sallyport.InvitePeople, sallyport.SuspendPeople, sallyport.UnlockPeople,
+		sallyport.SignOutPeople, sallyport.ResetTwoFactor, sallyport.ChangeRoles, sallyport.DeletePeople, sallyport.SetPolicy,
+		sallyport.SetBrand, sallyport.ReadAudit, sallyport.ReadOutbox, sallyport.KeepApps, sallyport.KeepWorkspaces,
+	}
+	may := map[sallyport.Role][]sallyport.Action{
+		sallyport.Owner:   append([]sallyport.Action{sallyport.SeePeople}, admins...),
+		sallyport.Admin:   append([]sallyport.Action{sallyport.SeePeople}, admins...),
+		sallyport.Manager: {sallyport.SeePeople},
+		sallyport.Member:  nil,
+		"boss":            nil,
+		"":                nil,
+	}
+	for role, want := range may {
+		for _, p := range sallyport.Powers() {
+			if got := role.May(p.Action); got != slices.Contains(want, p.Action) {
+				t.Errorf("%q may %s: %v", role, p.Action, got)
+			}
+		}
+		if role.May("") || role.May("everything") {
+			t.Errorf("%q may what stands in no table", role)
+		}
+	}
+	if len(sallyport.Powers()) != len(admins)+1 {
+		t.Errorf("the table has %d powers, this test knows %d", len(sallyport.Powers()), len(admins)+1)
+	}
+	for i, r := range sallyport.Roles {
+		for j, other := range sallyport.Roles {
+			if r.Over(other) != (i <= j) {
+				t.Errorf("%s over %s: %v", r, other, r.Over(other))
+			}
+		}
+		if sallyport.Role("boss").Over(r) {
+			t.Errorf("a role that does not exist is over %s", r)
+		}
+	}
+}
+
+// TestGuideOfRoles holds docs/guides/roles.md to the table; UPDATE=1 writes it.
+func TestGuideOfRoles(t *testing.T) {
+	const file = "docs/guides/roles.md"
+	var b strings.Builder
+	b.WriteString("# Who may do what\n\nThis table is printed from the code (`roles.go`).\n\n| |")
+	for _, r := range sallyport.Roles {
+		fmt.Fprintf(&b, " %s |", r)
+	}
+	b.WriteString("\n|---|" + strings.Repeat(":-:|", len(sallyport.Roles)) + "\n")
+	for _, p := range sallyport.Powers() {
+		fmt.Fprintf(&b, "| %s |", text.English.Text(p.Says))
+		for _, r := range sallyport.Roles {
+			if r.May(p.Action) {
+				b.WriteString(" yes |")
+			} else {
+				b.WriteString(" – |")
+			}
+		}
+		b.WriteString("\n")
+	}
+	b.WriteString("\nNobody acts on themselves. Nobody acts on, gives a role to, or opens the page of somebody whose role is above their own:\n" +
+		"an admin acts on admins, managers and members, and only an owner on owners. The last owner who can sign in can be\n" +
+		"neither suspended, nor deleted, nor given another role. Whatever is not in the table everybody does for themselves.\n" +
+		"After an hour without use, a browser is asked for proof again before it opens the pages of administrators.\n")
+	if os.Getenv("UPDATE") != "" {
+		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != b.String() {
+		t.Errorf("%s is not what the code says: UPDATE=1 go test -run TestGuideOfRoles .", file)
+	}
+}
