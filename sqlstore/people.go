@@ -112,15 +112,13 @@ func (t *tx) DeleteUser(workspace, id string) error {
 	for _, sql := range []string{
 		`DELETE FROM outbox WHERE workspace_id = $1 AND user_id = $2`,
 		`DELETE FROM tries WHERE workspace_id = $1 AND subject = $2`,
-		`UPDATE events SET address = '', browser = '', salt = NULL WHERE workspace_id = $1 AND subject = $2`,
-		`UPDATE events SET address = '', browser = '', salt = NULL WHERE workspace_id = $1 AND actor = $2`,
 		`DELETE FROM users WHERE workspace_id = $1 AND id = $2`,
 	} {
 		if err := t.exec(sql, workspace, id); err != nil {
 			return err
 		}
 	}
-	return nil
+	return t.EraseEvents(workspace, id)
 }
 
 func (t *tx) LockOwners(workspace string) (int64, error) {

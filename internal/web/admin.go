@@ -38,7 +38,7 @@ type personAction struct {
 	may      sallyport.Action
 	menu     text.Message // in the row menu, and on the button
 	title    text.Message
-	question text.Key // holds {name}
+	question func(name string) text.Message
 	danger   bool
 	notice   string
 	gone     bool // the person is, afterwards
@@ -52,52 +52,55 @@ func state(s sallyport.State) func(sallyport.User) bool {
 
 func notInvited(u sallyport.User) bool { return u.State != sallyport.Invited }
 
-// What is asked before something is done to {name}.
-const (
-	askResend  text.Key = "<bdi>{name}</bdi> gets a new one by mail. The one before stops working."
-	askRevoke  text.Key = "The invitation of <bdi>{name}</bdi> stops working, and the account is removed."
-	askSignOut text.Key = "All sessions and trusted devices of <bdi>{name}</bdi> end at once."
-	askUnlock  text.Key = "Wrong passwords and codes that were counted for <bdi>{name}</bdi> are forgotten. Do this only for somebody you have spoken to."
-	askSuspend text.Key = "<bdi>{name}</bdi> is signed out everywhere, and cannot sign in until you restore the account."
-	askRestore text.Key = "<bdi>{name}</bdi> may sign in again, with the same password and authenticator apps as before."
-	askDelete  text.Key = "The account of <bdi>{name}</bdi> is removed for good. The audit log keeps what happened, without the person. This cannot be undone."
-)
-
 var personActions = []personAction{
 	{
 		path: "resend-invitation", may: sallyport.InvitePeople, menu: text.Say("Send the invitation again"), title: text.Say("Send the invitation again?"),
-		question: askResend, notice: "invited-again",
+		question: func(name string) text.Message {
+			return text.Say("<bdi>{name}</bdi> gets a new one by mail. The one before stops working.", "name", name)
+		}, notice: "invited-again",
 		do: (*sallyport.Service).ResendInvitation, fits: state(sallyport.Invited),
 	},
 	{
 		path: "revoke-invitation", may: sallyport.InvitePeople, menu: text.Say("Revoke the invitation"), title: text.Say("Revoke the invitation?"),
-		question: askRevoke, danger: true,
+		question: func(name string) text.Message {
+			return text.Say("The invitation of <bdi>{name}</bdi> stops working, and the account is removed.", "name", name)
+		}, danger: true,
 		notice: "invitation-revoked", gone: true, do: (*sallyport.Service).RevokeInvitation, fits: state(sallyport.Invited),
 	},
 	{
 		path: "sign-out", may: sallyport.SignOutPeople, menu: text.Say("Sign out everywhere"), title: text.Say("Sign out everywhere?"),
-		question: askSignOut, notice: "signed-out-everywhere",
+		question: func(name string) text.Message {
+			return text.Say("All sessions and trusted devices of <bdi>{name}</bdi> end at once.", "name", name)
+		}, notice: "signed-out-everywhere",
 		do: (*sallyport.Service).SignOutEverywhere, fits: state(sallyport.Active),
 	},
 	{
 		path: "unlock", may: sallyport.UnlockPeople, menu: text.Say("Unlock"), title: text.Say("Unlock this person?"),
-		question: askUnlock,
-		notice:   "unlocked", do: (*sallyport.Service).Unlock, fits: state(sallyport.Active),
+		question: func(name string) text.Message {
+			return text.Say("Wrong passwords and codes that were counted for <bdi>{name}</bdi> are forgotten. Do this only for somebody you have spoken to.", "name", name)
+		},
+		notice: "unlocked", do: (*sallyport.Service).Unlock, fits: state(sallyport.Active),
 	},
 	{
 		path: "suspend", may: sallyport.SuspendPeople, menu: text.Say("Suspend"), title: text.Say("Suspend this person?"),
-		question: askSuspend, danger: true,
+		question: func(name string) text.Message {
+			return text.Say("<bdi>{name}</bdi> is signed out everywhere, and cannot sign in until you restore the account.", "name", name)
+		}, danger: true,
 		notice: "suspended", do: (*sallyport.Service).Suspend, fits: func(u sallyport.User) bool { return u.State != sallyport.Suspended },
 	},
 	{
 		path: "restore", may: sallyport.SuspendPeople, menu: text.Say("Restore"), title: text.Say("Restore this person?"),
-		question: askRestore,
-		notice:   "restored", do: (*sallyport.Service).Restore, fits: state(sallyport.Suspended),
+		question: func(name string) text.Message {
+			return text.Say("<bdi>{name}</bdi> may sign in again, with the same password and authenticator apps as before.", "name", name)
+		},
+		notice: "restored", do: (*sallyport.Service).Restore, fits: state(sallyport.Suspended),
 	},
 	{
 		path: "delete", may: sallyport.DeletePeople, menu: text.Say("Delete"), title: text.Say("Delete this person?"),
-		question: askDelete,
-		danger:   true, notice: "deleted", gone: true, do: (*sallyport.Service).Delete, fits: notInvited,
+		question: func(name string) text.Message {
+			return text.Say("The account of <bdi>{name}</bdi> is removed for good. The audit log keeps what happened, without the person. This cannot be undone.", "name", name)
+		},
+		danger: true, notice: "deleted", gone: true, do: (*sallyport.Service).Delete, fits: notInvited,
 	},
 }
 
@@ -109,7 +112,7 @@ func (s *site) confirmOn(a personAction) handler {
 			return err
 		}
 		return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
-			page: page{Title: a.title}, Question: text.Say(a.question, "name", nameOf(p.User)),
+			page: page{Title: a.title}, Question: a.question(nameOf(p.User)),
 			Button: a.menu, Danger: a.danger, Back: userPath(p.ID),
 		})
 	}

@@ -239,7 +239,6 @@ CREATE TABLE events (
   seal_position INTEGER, -- in the batch, from 1
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX events_actor ON events (workspace_id, actor, id);
 CREATE INDEX events_subject ON events (workspace_id, subject, id);
 CREATE INDEX events_actor ON events (workspace_id, actor, id) WHERE actor <> subject;
 CREATE INDEX events_kind ON events (workspace_id, kind, id);
