@@ -1,6 +1,12 @@
 package sallyport
 
-import "time"
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
 
 // Whom a workspace requires two-factor authentication of.
 const (
@@ -53,6 +59,17 @@ func (p Policy) Requires(role Role) bool {
 		return role == Owner || role == Admin
 	}
 	return false
+}
+
+// Tightens returns the roles that p asks two-factor authentication of where old does not, or does so only later.
+func (p Policy) Tightens(old Policy, now time.Time) (roles []Role) {
+	for _, r := range Roles {
+		sooner := old.RequiredFrom.After(now) && p.RequiredFrom.Before(old.RequiredFrom)
+		if p.Requires(r) && (!old.Requires(r) || sooner) {
+			roles = append(roles, r)
+		}
+	}
+	return roles
 }
 
 // Forces reports whether a user without two-factor authentication must set it up before anything else works.
@@ -124,4 +141,168 @@ func (p Policy) TwoFactorState(u User, now time.Time) string {
 		return TwoFactorRequired
 	}
 	return TwoFactorDisabled
+}
+
+// RoleCount is how many people have a role, and how many of them are without two-factor authentication.
+type RoleCount struct {
+	Role    Role
+	People  int
+	Without int
+}
+
+// Limits of settings.
+const (
+	MinRecoveryCodes = 5
+	MaxRecoveryCodes = 16
+	// OfferedTrustedDays is what switching trusted devices on begins with.
+	OfferedTrustedDays = 14
+	maxRequiredFromIn  = 5 * 366 * 24 * time.Hour
+)
+
+// Outcomes of changing a policy. ErrPolicyMoved means that somebody else changed it since the version given.
+var (
+	ErrPolicyMoved         = &Error{Kind: Conflict, Code: "policy_changed", Text: text.Say("Somebody else has changed these settings meanwhile. Nothing of yours was saved yet: compare, then save again.")}
+	ErrRaiserWithout       = invalid("require_2fa", "two_factor_missing", text.Say(`Whoever requires two-factor authentication of others has it. <a href="/account/2fa/set-up">Set it up for yourself</a> first.`))
+	errRequire             = invalid("require_2fa", "require_2fa_invalid", text.Say("Choose of whom two-factor authentication is required."))
+	errTrustedDays         = invalid("trusted_device_days", "trusted_device_days_invalid", text.Say("Enter a number of days from 0 to 90."))
+	errCodeCount           = invalid("recovery_code_count", "recovery_code_count_invalid", text.Say("Enter a number of codes from 5 to 16."))
+	errCodeMode            = invalid("recovery_code_mode", "recovery_code_mode_invalid", text.Say("Choose how recovery codes are kept."))
+	ErrResetInvalid        = invalid("allow_reset_when_required", "allow_reset_when_required_invalid", text.Say("Choose whether a reset is possible while two-factor authentication is required."))
+	errInviteMethod        = invalid("invite_method", "invite_method_invalid", text.Say("Choose how people are invited."))
+	ErrRequiredFromInvalid = invalid("required_from", "required_from_invalid", text.Say("Enter a day within the next five years, or none."))
+)
+
+// settled returns p as it is kept, or what is wrong with it: a day that has come is no date any more.
+func (p Policy) settled(now time.Time) (Policy, error) {
+	switch {
+	case p.Require2FA != RequireOptional && p.Require2FA != RequireAdmins && p.Require2FA != RequireEveryone:
+		return p, errRequire
+	case p.RequiredFrom.Sub(now) > maxRequiredFromIn:
+		return p, ErrRequiredFromInvalid
+	case p.TrustedDeviceDays < 0 || p.TrustedDeviceDays > MaxTrustedDeviceDays:
+		return p, errTrustedDays
+	case p.RecoveryCodeCount < MinRecoveryCodes || p.RecoveryCodeCount > MaxRecoveryCodes:
+		return p, errCodeCount
+	case p.RecoveryCodeMode != RecoveryRolling && p.RecoveryCodeMode != RecoveryOnce:
+		return p, errCodeMode
+	case p.InviteMethod != InviteByLink && p.InviteMethod != InviteByPassword:
+		return p, errInviteMethod
+	}
+	if p.Require2FA == RequireOptional || !p.RequiredFrom.After(now) {
+		p.RequiredFrom = time.Time{}
+	}
+	return p, nil
+}
+
+// Differences returns the settings in which two policies differ, by name, with both values as the pages write them.
+func (p Policy) Differences(other Policy) map[string][2]string {
+	all := map[string][2]string{}
+	theirs := other.Settings()
+	for name, value := range p.Settings() {
+		if value != theirs[name] {
+			all[name] = [2]string{value, theirs[name]}
+		}
+	}
+	return all
+}
+
+// Settings returns the settings by name, as forms write them.
+func (p Policy) Settings() map[string]string {
+	from, reset := "", "no"
+	if !p.RequiredFrom.IsZero() {
+		from = p.RequiredFrom.UTC().Format(time.DateOnly)
+	}
+	if p.AllowResetWhenRequired {
+		reset = "yes"
+	}
+	return map[string]string{
+		"require_2fa": p.Require2FA, "required_from": from, "trusted_device_days": strconv.Itoa(p.TrustedDeviceDays),
+		"recovery_code_count": strconv.Itoa(p.RecoveryCodeCount), "recovery_code_mode": p.RecoveryCodeMode,
+		"allow_reset_when_required": reset, "invite_method": p.InviteMethod,
+	}
+}
+
+// deciding is what changing the policy takes (I22).
+var deciding = need{may: SetPolicy, strong: true}
+
+// Decide checks a policy that is to be saved, without saving it: its errors are those of SavePolicy. It returns how many
+// people of each role the change would newly force, or force sooner; none means that nobody is.
+func (s *Service) Decide(ctx context.Context, by Caller, wanted Policy) (hit []RoleCount, err error) {
+	err = s.act(ctx, by, deciding, func(tx Tx, me *actor) error {
+		hit = nil
+		now, next, err := s.decided(tx, me, wanted)
+		if err != nil {
+			return err
+		}
+		roles := next.Tightens(now, me.now)
+		if len(roles) == 0 {
+			return nil
+		}
+		counts, err := tx.CountPeople(me.Workspace)
+		for _, r := range roles {
+			of := RoleCount{Role: r}
+			for _, c := range counts {
+				if c.Role == r {
+					of = c
+				}
+			}
+			hit = append(hit, of)
+		}
+		return err
+	})
+	return hit, err
+}
+
+// SavePolicy replaces the settings, if the version of wanted is still that of the policy; else it is ErrPolicyMoved. It
+// holds from the next request on, on every node. ErrRaiserWithout is for an administrator without two-factor
+// authentication who would require it of more people, or sooner.
+func (s *Service) SavePolicy(ctx context.Context, by Caller, wanted Policy) error {
+	return s.act(ctx, by, deciding, func(tx Tx, me *actor) error {
+		old, next, err := s.decided(tx, me, wanted)
+		if err != nil {
+			return err
+		}
+		detail := map[string]string{}
+		for name, values := range old.Differences(next) {
+			detail[name] = values[0] + " → " + values[1]
+		}
+		if len(detail) == 0 {
+			return nil
+		}
+		next.Version = old.Version + 1
+		next.Lowered = old.Lowered
+		days := next.TrustedDeviceDays
+		next.TrustedDeviceDays = old.TrustedDeviceDays
+		next = next.lower(days, me.now)
+		saved, err := tx.SavePolicy(me.Workspace, next)
+		if err != nil {
+			return err
+		}
+		if !saved {
+			return ErrPolicyMoved
+		}
+		if old.RecoveryCodeMode == RecoveryRolling && next.RecoveryCodeMode == RecoveryOnce {
+			if err := tx.HideRecoveryCodes(me.Workspace); err != nil {
+				return err
+			}
+		}
+		return s.record(tx, by, "policy.changed", "", Done, detail)
+	})
+}
+
+// decided returns the policy as it is and as it would be, or why it may not be.
+func (s *Service) decided(tx Tx, me *actor, wanted Policy) (now, next Policy, err error) {
+	if now, err = tx.Policy(me.Workspace); err != nil {
+		return now, next, err
+	}
+	if wanted.Version != now.Version {
+		return now, next, ErrPolicyMoved
+	}
+	if next, err = wanted.settled(me.now); err != nil {
+		return now, next, err
+	}
+	if !me.TwoFactor && len(next.Tightens(now, me.now)) > 0 {
+		return now, next, ErrRaiserWithout
+	}
+	return now, next, nil
 }

@@ -35,6 +35,8 @@ type RecoveryTx interface {
 	SpendRecoveryCode(hash []byte, next RecoveryCode) (bool, error)
 	// PutRecoveryCodes puts a set in the place of the one that the user had. An empty set leaves the user without.
 	PutRecoveryCodes(workspace, user string, set []RecoveryCode) error
+	// HideRecoveryCodes erases what the codes of a whole workspace could be shown again from; they work as before.
+	HideRecoveryCodes(workspace string) error
 }
 
 // RecoveryShownLimit is how long a browser can show a new set again before the tick that it is saved.

@@ -40,6 +40,9 @@ type Tx interface {
 	MailTx
 	PeopleTx
 
+	// CountPeople counts those who can sign in or are invited, by role and whether they have two-factor authentication.
+	CountPeople(workspace string) ([]RoleCount, error)
+
 	// Sweep deletes sessions, sign-ins, drafts, links and known devices that ended before the times given, and tries
 	// that nothing has touched for 31 days and that have none wrong in a row.
 	Sweep(now, browsers time.Time) error

@@ -39,7 +39,7 @@ type Installation struct {
 	FirstRunExpires time.Time
 }
 
-// InstallationTx is the storage of the installation row.
+// InstallationTx is the storage of what is about the whole installation.
 type InstallationTx interface {
 	// Installation returns the row, and whether there is one.
 	Installation() (Installation, bool, error)
@@ -50,16 +50,18 @@ type InstallationTx interface {
 	// CloseFirstRun marks the owner as made; of all calls ever exactly one gets true. A nil hash stands for
 	// somebody on the host itself, who needs no link.
 	CloseFirstRun(hash []byte, now time.Time) (bool, error)
+	// Workspaces returns all, oldest first, with the host of each.
+	Workspaces() ([]HostedWorkspace, error)
 }
 
 // WorkspaceTx is the storage of workspaces and host names.
 type WorkspaceTx interface {
 	// InsertWorkspace keeps a workspace with its policy and host name. A host that is taken is ErrDuplicate.
 	InsertWorkspace(Workspace, Policy, string) error
-	// Workspaces returns all, oldest first, with the host of each.
-	Workspaces() ([]HostedWorkspace, error)
 	// MoveHost makes the workspace answer on host, and on no host it had before.
 	MoveHost(workspace, host string) error
+	// SaveBrand replaces name and colour of the brand.
+	SaveBrand(workspace, name, colour string) error
 	// Policy returns the policy of a workspace.
 	Policy(workspace string) (Policy, error)
 	// SavePolicy replaces the policy if its version is still the one given less one, and says whether it was.

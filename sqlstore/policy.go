@@ -61,3 +61,19 @@ func (t *tx) SavePolicy(workspace string, p sallyport.Policy) (bool, error) {
 		workspace, p.Version, p.Require2FA, ms(p.RequiredFrom), p.TrustedDeviceDays,
 		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered))
 }
+
+func (t *tx) CountPeople(workspace string) ([]sallyport.RoleCount, error) {
+	var all []sallyport.RoleCount
+	err := t.rows(`SELECT role, count(*), count(CASE WHEN two_factor = 0 THEN 1 END) FROM users
+		WHERE workspace_id = $1 AND state IN ('active', 'invited') GROUP BY role`, []any{workspace}, func(scan scanner) error {
+		var c sallyport.RoleCount
+		var role string
+		if err := scan(&role, &c.People, &c.Without); err != nil {
+			return err
+		}
+		c.Role = sallyport.Role(role)
+		all = append(all, c)
+		return nil
+	})
+	return all, err
+}

@@ -36,3 +36,7 @@ func (t *tx) PutRecoveryCodes(workspace, user string, set []sallyport.RecoveryCo
 	}
 	return nil
 }
+
+func (t *tx) HideRecoveryCodes(workspace string) error {
+	return t.exec(`UPDATE recovery_codes SET code = NULL WHERE workspace_id = $1 AND code IS NOT NULL`, workspace)
+}

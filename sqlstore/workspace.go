@@ -51,3 +51,7 @@ func (t *tx) MoveHost(workspace, host string) error {
 	}
 	return inserted(t.affected(`INSERT INTO hosts (host, workspace_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, host, workspace))
 }
+
+func (t *tx) SaveBrand(workspace, name, colour string) error {
+	return t.exec(`UPDATE workspaces SET brand = $2, colour = $3 WHERE id = $1`, workspace, name, colour)
+}

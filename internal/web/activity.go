@@ -23,6 +23,8 @@ var eventWords = map[string]text.Message{
 	"email.changed":            text.Say("E-mail address changed"),
 
 	"email.undone":             text.Say("Change of the e-mail address undone"),
+	"brand.changed":            text.Say("Name or colour of the brand changed"),
+	"policy.changed":           text.Say("Access control changed"),
 	"password.changed":         text.Say("Password changed"),
 	"password.chosen":          text.Say("Temporary password replaced"),
 	"password.forgotten":       text.Say("A link for a forgotten password was asked for"),

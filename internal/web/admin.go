@@ -19,6 +19,8 @@ type adminPart struct {
 
 var adminParts = []adminPart{
 	{usersPath, text.Say("Users"), sallyport.SeePeople},
+	{accessControlPath, text.Say("Access control"), sallyport.SetPolicy},
+	{brandPath, text.Say("Brand"), sallyport.SetBrand},
 }
 
 // adminNav leads to the parts that somebody may open.

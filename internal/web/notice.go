@@ -32,6 +32,8 @@ var notices = map[string]text.Message{
 	"email-changed":         text.Say("Your e-mail address is changed. Sign in with the new one from now on."),
 	"email-undone":          text.Say("The change of your e-mail address is undone. Choose a new password to go on."),
 	"session-ended":         text.Say("The session is ended."),
+	"policy-saved":          text.Say("Saved. It holds from the next page on that anybody opens."),
+	"brand-saved":           text.Say("Saved. New authenticator apps are set up under this name."),
 	"sessions-ended":        text.Say("All other sessions are ended."),
 	"role-changed":          text.Say("The role is changed. The person has to sign in again."),
 	"reset":                 text.Say("Two-factor authentication is reset."),

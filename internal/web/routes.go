@@ -37,7 +37,7 @@ func Routes() (all []Route) {
 
 // routes is the table of all pages.
 func (s *site) routes() []route {
-	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.helpRoutes())
+	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.policyRoutes(), s.helpRoutes())
 }
 
 // doorRoutes lead in and out.
@@ -142,6 +142,16 @@ func (s *site) peopleRoutes() []route {
 			route{"POST", "/admin/users/{id}/" + a.path, admins, s.actOn(a)})
 	}
 	return all
+}
+
+// policyRoutes are what owners and admins decide for the workspace.
+func (s *site) policyRoutes() []route {
+	return []route{
+		{"GET", accessControlPath, admins, s.accessControl},
+		{"POST", accessControlPath, admins, s.accessControlPost},
+		{"GET", brandPath, admins, s.brand},
+		{"POST", brandPath, admins, s.brandPost},
+	}
 }
 
 // helpRoutes are for everybody, programs among them.

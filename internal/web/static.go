@@ -67,6 +67,12 @@ func StaticAddress(name string) string { return assets[name].address }
 
 // serveStatic answers GET /static/{file}, for everybody, signed in or not.
 func serveStatic(w http.ResponseWriter, r *http.Request) error {
+	if sheet, ok := brandSheet(r.PathValue("file")); ok {
+		w.Header().Set("Content-Type", "text/css; charset=utf-8")
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+		w.Write([]byte(sheet))
+		return nil
+	}
 	for _, a := range assets {
 		if a.address != "/static/"+r.PathValue("file") {
 			continue

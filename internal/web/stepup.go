@@ -40,6 +40,8 @@ var actions = map[string]action{
 	"/account/trusted-devices/{id}/remove":    {say: text.Say("Remove a trusted device"), confirmed: true},
 	"/account/trusted-devices/remove-all":     {say: text.Say("Remove all trusted devices"), confirmed: true},
 
+	accessControlPath: {say: text.Say("Change access control"), fields: append([]string{"version"}, settingFields...), strong: true},
+
 	"/admin/users/new":                    {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}},
 	"/admin/users/{id}":                   {say: text.Say("Change a person's role"), fields: []string{"role"}},
 	"/admin/users/{id}/reset-2fa":         {say: text.Say("Reset two-factor authentication"), confirmed: true, fields: []string{"reason"}, strong: true},

@@ -1,0 +1,40 @@
+package sallyport
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// ErrColourInvalid means that a colour is not written as #rrggbb.
+var ErrColourInvalid = invalid("colour", "colour_invalid", text.Say("Enter a colour as # and six digits from 0 to 9 and a to f, such as #0b5cad."))
+
+// SaveBrand replaces the name and the colour by which people know the workspace, on pages, in mails and in their
+// authenticator apps. An empty name is the workspace's own, an empty colour that of Sallyport.
+func (s *Service) SaveBrand(ctx context.Context, by Caller, name, colour string) error {
+	name, colour = strings.TrimSpace(name), strings.ToLower(strings.TrimSpace(colour))
+	if name != "" {
+		var err error
+		if name, err = cleanName("name", name); err != nil {
+			return err
+		}
+	}
+	if colour != "" && !ValidColour(colour) {
+		return ErrColourInvalid
+	}
+	return s.act(ctx, by, need{may: SetBrand}, func(tx Tx, me *actor) error {
+		if by.workspace.Brand == name && by.workspace.Colour == colour {
+			return nil
+		}
+		if err := tx.SaveBrand(me.Workspace, name, colour); err != nil {
+			return err
+		}
+		return s.record(tx, by, "brand.changed", "", Done, map[string]string{"name": name, "colour": colour})
+	})
+}
+
+// ValidColour reports whether a colour is # and six digits in lower case.
+func ValidColour(c string) bool {
+	return len(c) == 7 && c[0] == '#' && strings.Trim(c[1:], "0123456789abcdef") == ""
+}

@@ -1,0 +1,249 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+const accessControlPath = "/admin/access-control"
+
+// settingFields are the fields of the form, in the order of the page. What was not sent stays as it is.
+var settingFields = []string{"require_2fa", "required_from", "trusted_device_days", "recovery_code_count", "recovery_code_mode",
+	"allow_reset_when_required", "invite_method"}
+
+var settingWords = map[string]text.Message{
+	"require_2fa":               text.Say("Who needs two-factor authentication"),
+	"required_from":             text.Say("Required from"),
+	"trusted_device_days":       text.Say("Days that a device is trusted"),
+	"recovery_code_count":       text.Say("Recovery codes for each person"),
+	"recovery_code_mode":        text.Say("How recovery codes are kept"),
+	"allow_reset_when_required": text.Say("Reset while two-factor authentication is required"),
+	"invite_method":             text.Say("How people are invited"),
+}
+
+// valueWords say the values that are words in a form; numbers and days speak for themselves.
+var valueWords = map[string]text.Message{
+	sallyport.RequireOptional:  text.Say("Nobody: it is optional"),
+	sallyport.RequireAdmins:    text.Say("Owners and admins"),
+	sallyport.RequireEveryone:  text.Say("Everyone"),
+	sallyport.RecoveryRolling:  text.Say("Rolling: they can be shown again"),
+	sallyport.RecoveryOnce:     text.Say("Once: they are shown a single time"),
+	"yes":                      text.Say("Allowed"),
+	"no":                       text.Say("Refused"),
+	sallyport.InviteByLink:     text.Say("By a link that works once"),
+	sallyport.InviteByPassword: text.Say("By a temporary password"),
+	"":                         text.Say("At once"),
+}
+
+// rolesWords name everybody of a role.
+var rolesWords = map[sallyport.Role]text.Message{
+	sallyport.Owner: text.Say("Owners"), sallyport.Admin: text.Say("Admins"), sallyport.Manager: text.Say("Managers"), sallyport.Member: text.Say("Members"),
+}
+
+type accessControlPage struct {
+	page
+	Version                         int64
+	Values                          map[string]string // of the settings, as they stand in the form
+	Offer                           bool              // trusted devices are off
+	Offered                         int
+	Require, Modes, Resets, Invites []option
+	Moved                           []movedSetting // what somebody else has saved meanwhile
+}
+
+// movedSetting is a setting that is now another than the one in the form.
+type movedSetting struct{ Name, Now, Yours text.Message }
+
+// hitPage asks before people are forced.
+type hitPage struct {
+	page
+	Fields  []hidden
+	Roles   []hitRole
+	People  int
+	Without int
+	From    time.Time
+}
+
+type hidden struct{ Name, Value string }
+
+type hitRole struct {
+	Name            text.Message
+	People, Without int
+}
+
+// options of a setting, each with a sentence about it.
+func (s *site) options(values ...string) (all []option) {
+	sentences := map[string]text.Message{
+		sallyport.RequireOptional:  text.Say("Each person decides."),
+		sallyport.RequireAdmins:    text.Say("Whoever can change things for others needs a second factor."),
+		sallyport.RequireEveryone:  text.Say("Nobody works here with a password alone."),
+		sallyport.RecoveryRolling:  text.Say("People can look at their codes again after they confirmed who they are, and a used code is replaced by a new one."),
+		sallyport.RecoveryOnce:     text.Say("Codes are kept in a form that nobody can read, the server neither. Whoever loses them makes new ones."),
+		"yes":                      text.Say("Administrators can help somebody who lost phone and recovery codes."),
+		"no":                       text.Say("The requirement must be lifted before anybody's two-factor authentication is reset."),
+		sallyport.InviteByLink:     text.Say("The mail holds a link. People choose their password behind it."),
+		sallyport.InviteByPassword: text.Say("The mail holds a password that opens nothing but the choice of another."),
+	}
+	for _, v := range values {
+		all = append(all, option{Value: v, Label: s.lang.HTML(valueWords[v]), Hint: s.lang.HTML(sentences[v])})
+	}
+	return all
+}
+
+func (s *site) accessControlPage(p sallyport.Policy, values map[string]string) *accessControlPage {
+	return &accessControlPage{
+		page: page{Title: text.Say("Access control"), Wide: true}, Version: p.Version, Values: values,
+		Offer: values["trusted_device_days"] == "0", Offered: sallyport.OfferedTrustedDays,
+		Require: s.options(sallyport.RequireOptional, sallyport.RequireAdmins, sallyport.RequireEveryone),
+		Modes:   s.options(sallyport.RecoveryRolling, sallyport.RecoveryOnce),
+		Resets:  s.options("yes", "no"),
+		Invites: s.options(sallyport.InviteByLink, sallyport.InviteByPassword),
+	}
+}
+
+func (s *site) accessControl(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
+	p := by(r).Policy()
+	values := p.Settings()
+	kept := s.filled(r)
+	for _, name := range settingFields {
+		if kept.has(name) {
+			values[name] = kept.get(name)
+		} else if q.has(name) {
+			values[name] = q.get(name)
+		}
+	}
+	v := s.accessControlPage(p, values)
+	if kept.has("version") {
+		v.Version = version(kept)
+	}
+	return s.render(w, r, http.StatusOK, "access-control", v)
+}
+
+func (s *site) accessControlPost(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	p := by(r).Policy()
+	values := p.Settings()
+	for _, name := range settingFields {
+		if f.has(name) {
+			values[name] = strings.TrimSpace(f.get(name))
+		}
+	}
+	wanted, err := policyOf(values)
+	wanted.Version = p.Version
+	if f.has("version") {
+		wanted.Version = version(f)
+	}
+	var hit []sallyport.RoleCount
+	if err == nil {
+		hit, err = s.service.Decide(r.Context(), by(r), wanted)
+	}
+	if err == nil && len(hit) > 0 && !f.ticked("confirm") {
+		return s.render(w, r, http.StatusOK, "access-control-confirm", newHitPage(wanted, values, hit))
+	}
+	if err == nil {
+		err = s.service.SavePolicy(r.Context(), by(r), wanted)
+	}
+	if err != nil {
+		return s.notSaved(w, r, wanted, values, err)
+	}
+	return s.done(w, r, accessControlPath, "policy-saved")
+}
+
+// notSaved shows the form once more. If somebody else was faster, it says what they have saved.
+func (s *site) notSaved(w http.ResponseWriter, r *http.Request, wanted sallyport.Policy, values map[string]string, err error) error {
+	v := s.accessControlPage(wanted, values)
+	if !errors.Is(err, sallyport.ErrPolicyMoved) {
+		return s.again(w, r, "access-control", v, err)
+	}
+	c, arriving := s.arrive(r)
+	if arriving != nil {
+		return arriving
+	}
+	v.Version = c.Policy().Version
+	differences := c.Policy().Differences(wanted)
+	for _, name := range settingFields {
+		if d, ok := differences[name]; ok {
+			v.Moved = append(v.Moved, movedSetting{settingWords[name], valueText(d[0]), valueText(d[1])})
+		}
+	}
+	v.Errors = []fieldError{{Text: sallyport.ErrPolicyMoved.Text}}
+	return s.render(w, r, http.StatusConflict, "access-control", v)
+}
+
+func valueText(value string) text.Message {
+	if m, ok := valueWords[value]; ok {
+		return m
+	}
+	return text.Say("{value}", "value", value)
+}
+
+// version is that of the policy which the form was made from; a damaged one is that of no policy.
+func version(f form) int64 {
+	n, err := strconv.ParseInt(f.get("version"), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+// policyOf reads the settings. What is no number is one that the Service refuses.
+func policyOf(values map[string]string) (sallyport.Policy, error) {
+	number := func(name string) int {
+		n, err := strconv.Atoi(values[name])
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	p := sallyport.Policy{
+		Require2FA: values["require_2fa"], TrustedDeviceDays: number("trusted_device_days"),
+		RecoveryCodeCount: number("recovery_code_count"), RecoveryCodeMode: values["recovery_code_mode"],
+		AllowResetWhenRequired: values["allow_reset_when_required"] == "yes", InviteMethod: values["invite_method"],
+	}
+	if !p.AllowResetWhenRequired && values["allow_reset_when_required"] != "no" {
+		return p, sallyport.ErrResetInvalid
+	}
+	if day := values["required_from"]; day != "" {
+		var err error
+		if p.RequiredFrom, err = time.Parse(time.DateOnly, day); err != nil {
+			return p, sallyport.ErrRequiredFromInvalid
+		}
+	}
+	return p, nil
+}
+
+func newHitPage(wanted sallyport.Policy, values map[string]string, hit []sallyport.RoleCount) *hitPage {
+	v := &hitPage{page: page{Title: text.Say("Require two-factor authentication?"), Wide: true}, From: wanted.RequiredFrom}
+	for _, name := range settingFields {
+		v.Fields = append(v.Fields, hidden{name, values[name]})
+	}
+	v.Fields = append(v.Fields, hidden{"version", strconv.FormatInt(wanted.Version, 10)}, hidden{"confirm", "yes"})
+	for _, c := range hit {
+		v.Roles = append(v.Roles, hitRole{rolesWords[c.Role], c.People, c.Without})
+		v.People += c.People
+		v.Without += c.Without
+	}
+	return v
+}
+
+// requirementBanner warns until the day from which two-factor authentication is forced.
+func (s *site) requirementBanner(c sallyport.Caller, u sallyport.User) []banner {
+	p := c.Policy()
+	if u.TwoFactor || !p.Requires(u.Role) || p.Forces(u, s.service.Now()) {
+		return nil
+	}
+	return []banner{{"warn", text.Say("Your company requires two-factor authentication from {date} on.", "date", s.lang.Date(p.RequiredFrom.UTC())),
+		"/account/2fa/set-up", text.Say("Set it up now")}}
+}

@@ -1,0 +1,227 @@
+package sallyport_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// TestPolicySituations goes through setting x role x state of the user x date.
+func TestPolicySituations(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	dates := map[string]time.Time{"none": {}, "past": now.Add(-time.Hour), "now": now, "future": now.Add(time.Millisecond)}
+	administers := map[sallyport.Role]bool{sallyport.Owner: true, sallyport.Admin: true}
+	for _, whom := range []string{sallyport.RequireOptional, sallyport.RequireAdmins, sallyport.RequireEveryone, "", "nonsense"} {
+		for _, role := range append([]sallyport.Role{"", "nonsense"}, sallyport.Roles...) {
+			for date, from := range dates {
+				for _, u := range []sallyport.User{{}, {TwoFactor: true}, {MustSetUp: true}, {TwoFactor: true, MustSetUp: true}} {
+					u.Role = role
+					p := sallyport.Policy{Require2FA: whom, RequiredFrom: from}
+					requires := whom == "everyone" || whom == "admins" && administers[role]
+					due := requires && date != "future"
+					forced := !u.TwoFactor && (u.MustSetUp || due)
+					state, least := "disabled", 15
+					if forced {
+						state, least = "required", 8
+					}
+					if u.TwoFactor {
+						state, least = "enabled", 8
+					}
+					what := fmt.Sprintf("%q of a %q from %s, enabled %t, reset %t", whom, role, date, u.TwoFactor, u.MustSetUp)
+					if got := p.Requires(role); got != requires {
+						t.Errorf("%s: requires %t", what, got)
+					}
+					if got := p.Required(u, now); got != due {
+						t.Errorf("%s: required %t", what, got)
+					}
+					if got := p.Forces(u, now); got != forced {
+						t.Errorf("%s: forces %t", what, got)
+					}
+					if got := p.TwoFactorState(u, now); got != state {
+						t.Errorf("%s: %s", what, got)
+					}
+					if got := p.MinPassword(u, now); got != least {
+						t.Errorf("%s: passwords of %d characters", what, got)
+					}
+				}
+			}
+		}
+	}
+}
+
+func TestTightens(t *testing.T) {
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	day := func(n int) time.Time { return now.AddDate(0, 0, n) }
+	policy := func(whom string, from time.Time) sallyport.Policy {
+		return sallyport.Policy{Require2FA: whom, RequiredFrom: from}
+	}
+	var at time.Time
+	admins, everyone := []sallyport.Role{sallyport.Owner, sallyport.Admin}, sallyport.Roles
+	others := []sallyport.Role{sallyport.Manager, sallyport.Member}
+	for what, c := range map[string]struct {
+		old, next sallyport.Policy
+		want      []sallyport.Role
+	}{
+		"optional stays":              {policy("optional", at), policy("optional", at), nil},
+		"of admins":                   {policy("optional", at), policy("admins", at), admins},
+		"of everyone, with a date":    {policy("optional", at), policy("everyone", day(9)), everyone},
+		"from admins to everyone":     {policy("admins", at), policy("everyone", at), others},
+		"the same once more":          {policy("everyone", at), policy("everyone", at), nil},
+		"lowered":                     {policy("everyone", at), policy("admins", at), nil},
+		"lifted":                      {policy("everyone", at), policy("optional", at), nil},
+		"sooner":                      {policy("everyone", day(9)), policy("everyone", day(8)), everyone},
+		"at once":                     {policy("everyone", day(9)), policy("everyone", at), everyone},
+		"later":                       {policy("everyone", day(9)), policy("everyone", day(10)), nil},
+		"put off, although in force":  {policy("everyone", at), policy("everyone", day(1)), nil},
+		"the day has come":            {policy("everyone", day(-1)), policy("everyone", at), nil},
+		"sooner, but of admins alone": {policy("everyone", day(9)), policy("admins", at), admins},
+	} {
+		if got := c.next.Tightens(c.old, now); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v", what, got)
+		}
+	}
+}
+
+func TestTrustUntil(t *testing.T) {
+	given := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	at := func(days int) time.Time { return given.AddDate(0, 0, days) }
+	for what, c := range map[string]struct {
+		lowered []sallyport.Lowering
+		days    int // left of 30
+	}{
+		"never lowered":            {nil, 30},
+		"lowered before":           {[]sallyport.Lowering{{At: at(-1), Days: 2}}, 30},
+		"lowered in that moment":   {[]sallyport.Lowering{{At: at(0), Days: 7}}, 7},
+		"lowered since":            {[]sallyport.Lowering{{At: at(3), Days: 7}}, 7},
+		"switched off":             {[]sallyport.Lowering{{At: at(3), Days: 0}}, 0},
+		"off, and on again":        {[]sallyport.Lowering{{At: at(3), Days: 0}, {At: at(5), Days: 20}}, 0},
+		"lowered to more than had": {[]sallyport.Lowering{{At: at(3), Days: 60}}, 30},
+	} {
+		if got := (sallyport.Policy{Lowered: c.lowered}).TrustUntil(given, 30); !got.Equal(at(c.days)) {
+			t.Errorf("%s: until %s", what, got)
+		}
+	}
+}
+
+func TestSavePolicy(t *testing.T) {
+	ctx := context.Background()
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		owner := e.Owner
+		b := e.Enrol(&owner, "Owner's")
+		step := func() {
+			e.Clock.Advance(time.Minute)
+			token, err := e.StepUpCode(ctx, b.By(), owner.Code(e.Clock.Now()), true)
+			e.Check(err)
+			b.Session = token
+		}
+		step()
+		good := b.By().Policy()
+		for what, c := range map[string]struct {
+			change func(*sallyport.Policy)
+			field  string
+		}{
+			"of nobody known":    {func(p *sallyport.Policy) { p.Require2FA = "members" }, "require_2fa"},
+			"in the far future":  {func(p *sallyport.Policy) { p.Require2FA, p.RequiredFrom = "everyone", e.Clock.Now().AddDate(6, 0, 0) }, "required_from"},
+			"minus one day":      {func(p *sallyport.Policy) { p.TrustedDeviceDays = -1 }, "trusted_device_days"},
+			"91 days":            {func(p *sallyport.Policy) { p.TrustedDeviceDays = 91 }, "trusted_device_days"},
+			"4 codes":            {func(p *sallyport.Policy) { p.RecoveryCodeCount = 4 }, "recovery_code_count"},
+			"17 codes":           {func(p *sallyport.Policy) { p.RecoveryCodeCount = 17 }, "recovery_code_count"},
+			"an unknown mode":    {func(p *sallyport.Policy) { p.RecoveryCodeMode = "never" }, "recovery_code_mode"},
+			"an unknown way":     {func(p *sallyport.Policy) { p.InviteMethod = "pigeon" }, "invite_method"},
+			"empty, all of them": {func(p *sallyport.Policy) { *p = sallyport.Policy{Version: p.Version} }, "require_2fa"},
+		} {
+			p := good
+			c.change(&p)
+			var outcome *sallyport.Error
+			if err := e.SavePolicy(ctx, b.By(), p); !errors.As(err, &outcome) || outcome.Field != c.field || outcome.Kind != sallyport.Invalid {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		p := good
+		p.TrustedDeviceDays, p.RecoveryCodeCount, p.Lowered = 90, 16, []sallyport.Lowering{{At: e.Clock.Now(), Days: 1}}
+		e.Check(e.SavePolicy(ctx, b.By(), p))
+		if now := b.By().Policy(); now.Version != good.Version+1 || now.TrustedDeviceDays != 90 || now.RecoveryCodeCount != 16 || len(now.Lowered) != 0 {
+			t.Errorf("saved %+v", now)
+		}
+		if err := e.SavePolicy(ctx, b.By(), p); !errors.Is(err, sallyport.ErrPolicyMoved) {
+			t.Errorf("an old version: %v", err)
+		}
+		e.Clock.Advance(time.Second)
+		p = b.By().Policy()
+		p.TrustedDeviceDays = 7
+		e.Check(e.SavePolicy(ctx, b.By(), p))
+		if now := b.By().Policy(); len(now.Lowered) != 1 || now.Lowered[0].Days != 7 {
+			t.Errorf("the lowering is not kept: %+v", now)
+		}
+		if all := e.Query("SELECT detail FROM events WHERE kind = 'policy.changed' ORDER BY id"); len(all) != 2 || all[1][0] != `{"trusted_device_days":"90 → 7"}` {
+			t.Errorf("events: %v", all)
+		}
+		// Rolling to once: what codes could be shown from is gone, and they work.
+		shown := "SELECT hash FROM recovery_codes WHERE code IS NOT NULL"
+		if len(e.Query(shown)) == 0 {
+			t.Fatal("no code can be shown")
+		}
+		p = b.By().Policy()
+		p.RecoveryCodeMode = sallyport.RecoveryOnce
+		e.Check(e.SavePolicy(ctx, b.By(), p))
+		if n := len(e.Query(shown)); n != 0 {
+			t.Errorf("%d codes can still be shown", n)
+		}
+		p = b.By().Policy()
+		p.RecoveryCodeMode = sallyport.RecoveryRolling
+		e.Check(e.SavePolicy(ctx, b.By(), p))
+		if n := len(e.Query(shown)); n != 0 {
+			t.Errorf("%d codes came back", n)
+		}
+		if _, err := e.StepUpCode(ctx, b.By(), owner.RecoveryCodes[0], false); err != nil {
+			t.Errorf("a code from before: %v", err)
+		}
+	})
+}
+
+// TestI22_PolicyTakesAFreshFactor and who may change it at all.
+func TestI22_PolicyTakesAFreshFactor(t *testing.T) {
+	ctx := context.Background()
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		owner := e.Owner
+		b := e.Enrol(&owner, "Owner's")
+		save := func(by sallyport.Caller, whom string) error {
+			p := by.Policy()
+			p.Require2FA = whom
+			return e.SavePolicy(ctx, by, p)
+		}
+		e.Clock.Advance(sallyport.StepUpLimit)
+		if err := save(b.By(), "everyone"); !errors.Is(err, sallyport.ErrStepUp) {
+			t.Errorf("with an old code: %v", err)
+		}
+		if _, err := e.Decide(ctx, b.By(), b.By().Policy()); !errors.Is(err, sallyport.ErrStepUp) {
+			t.Errorf("looking whom it hits, with an old code: %v", err)
+		}
+		for _, role := range sallyport.Roles {
+			p := e.Add(string(role)+"@acme.example", role)
+			v := e.Arriving()
+			passage, err := e.SignIn(ctx, v.By(), p.Address, p.Password)
+			e.Check(err)
+			v.Keep(passage)
+			want := sallyport.ErrNotAllowed
+			if role.May(sallyport.SetPolicy) {
+				want = sallyport.ErrRaiserWithout
+			}
+			if err := save(v.By(), "admins"); !errors.Is(err, want) {
+				t.Errorf("a %s without two-factor authentication requires it: %v", role, err)
+			}
+		}
+		if err := save(e.Console(), "everyone"); !errors.Is(err, sallyport.ErrSignedOut) {
+			t.Errorf("the console: %v", err)
+		}
+		if p := b.By().Policy(); p.Version != 1 || p.Require2FA != sallyport.RequireOptional {
+			t.Errorf("changed: %+v", p)
+		}
+	})
+}
