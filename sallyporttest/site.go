@@ -36,7 +36,7 @@ func listen(t testing.TB) (net.Listener, string) {
 // from Node.
 func NewSite(t testing.TB, e *Env) *Site {
 	t.Helper()
-	return e.serve(e.door, e.Service)
+	return e.serve(e.door, e.Service, text.English)
 }
 
 // Node is one more node of the installation: the same database and keyset, a store and a listener of its own. Its URL
@@ -50,19 +50,26 @@ func (s *Site) Node() *Site {
 func (s *Site) Over(service *sallyport.Service) *Site {
 	s.T.Helper()
 	door, _ := listen(s.T)
-	return s.serve(door, service)
+	return s.serve(door, service, text.English)
+}
+
+// In is a node that speaks another language.
+func (s *Site) In(lang *text.Lang) *Site {
+	s.T.Helper()
+	door, _ := listen(s.T)
+	return s.serve(door, s.Service, lang)
 }
 
 // loopback is the trusted proxy of every Site: see Visitor.From.
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
-func (e *Env) serve(door net.Listener, service *sallyport.Service) *Site {
+func (e *Env) serve(door net.Listener, service *sallyport.Service, lang *text.Lang) *Site {
 	e.T.Helper()
 	log := e.log.logger()
 	edges, err := edge.New(e.URL, loopback, log)
 	e.Check(err)
 	health := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	pages, err := web.New(service, edges, health, log, text.English)
+	pages, err := web.New(service, edges, health, log, lang)
 	e.Check(err)
 	server := edge.NewServer(pages, log)
 	closed := make(chan struct{})

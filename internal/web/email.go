@@ -7,8 +7,6 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-const emailPath = "/account/email"
-
 type emailPage struct {
 	page
 	Tabs    []link

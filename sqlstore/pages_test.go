@@ -1,0 +1,71 @@
+package sqlstore_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/web"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// mostStatements is what one page may ask of the database.
+const mostStatements = 6
+
+// TestPagesRunFewStatements opens every page as somebody with 20 trusted devices and 50 sessions, from a node that
+// remembers nothing of them.
+func TestPagesRunFewStatements(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	site := sallyporttest.NewSite(t, e)
+	mia := e.Add("mia@acme.example", sallyport.Member)
+	site.Visitor().Enrol(&mia, "Pixel")
+	e.Exec("UPDATE policies SET trusted_device_days = 30, version = version + 1")
+	for i := range 48 { // and one from setting up, one to look with
+		v := site.Visitor()
+		v.GivePassword(mia)
+		code := sallyporttest.Fields{"code": mia.Code(e.Clock.Now())}
+		if i < 20 {
+			code["trust"] = "yes"
+		}
+		if p := v.Post("/sign-in/2fa", code); p.Status != http.StatusSeeOther {
+			t.Fatalf("sign-in %d: %d %s", i, p.Status, p.Alert())
+		}
+		e.Clock.Advance(time.Minute)
+	}
+	v := site.Visitor()
+	v.SignIn(mia)
+	one := func(query string) string { return e.Query(query, mia.ID)[0][0] }
+	for table, want := range map[string]string{"trusted_devices": "20", "sessions": "50"} {
+		if n := one("SELECT count(*) FROM " + table + " WHERE user_id = $1"); n != want {
+			t.Fatalf("there are %s of %s", n, table)
+		}
+	}
+	ids := map[string]string{
+		"authenticators":  one("SELECT id FROM authenticators WHERE user_id = $1"),
+		"sessions":        one("SELECT id FROM sessions WHERE user_id = $1"),
+		"trusted-devices": one("SELECT id FROM trusted_devices WHERE user_id = $1"),
+	}
+	for _, r := range web.Routes() {
+		if r.Method != http.MethodGet || strings.Contains(r.Path, "{token}") {
+			continue
+		}
+		parts := strings.Split(strings.TrimSuffix(r.Path, "{$}"), "/")
+		if i := slices.Index(parts, "{id}"); i > 0 {
+			parts[i] = ids[parts[i-1]]
+		}
+		counted, f := node(t, e, site, sallyporttest.Cheap)
+		f.failAt(0, false)
+		p := v.Through(counted).Get(strings.Join(parts, "/"))
+		if p.Status >= http.StatusInternalServerError {
+			t.Errorf("%s: %d", p.Target, p.Status)
+		}
+		ran := slices.DeleteFunc(f.seen, func(s string) bool { return s == "commit" })
+		if len(ran) > mostStatements {
+			t.Errorf("%s runs %d statements:\n%s", p.Target, len(ran), strings.Join(ran, "\n"))
+		}
+		t.Logf("%s: %d, %d statements", p.Target, p.Status, len(ran))
+	}
+}
