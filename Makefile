@@ -54,3 +54,10 @@ bench:
 pictures:
 	scripts/prepare
 	scripts/pictures
+
+# make screenshots takes pictures of every page and state, light and dark, at 1280 and 360 pixels, into build/screenshots.
+.PHONY: screenshots
+screenshots:
+	scripts/prepare
+	rm -rf build/screenshots
+	go test -count=1 -run '^TestScreens$$' ./internal/web -screenshots "$(CURDIR)/build/screenshots"

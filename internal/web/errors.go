@@ -148,7 +148,7 @@ func problemTitle(status int) text.Message {
 	case http.StatusTooManyRequests:
 		return text.Say("Too many tries")
 	case http.StatusServiceUnavailable:
-		return text.Say("Too busy")
+		return text.Say("Not available now")
 	}
 	if status >= http.StatusInternalServerError {
 		return text.Say("Something went wrong")

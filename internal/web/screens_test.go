@@ -1,0 +1,197 @@
+package web_test
+
+import (
+	"flag"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"golang.org/x/net/html"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+var screenshots = flag.String("screenshots", "", "take pictures of every page and state, into this directory")
+
+// screen is a page in one state, as it was answered.
+type screen struct {
+	name string
+	page *sallyporttest.Page
+}
+
+// shooting collects screens.
+type shooting struct {
+	*sallyporttest.Site
+	lang    *text.Lang
+	screens []screen
+}
+
+// keep takes the newest answer of a browser, and a second to look at it. One that only leads on is no screen.
+func (s *shooting) keep(name string, v *sallyporttest.Visitor) {
+	s.T.Helper()
+	if v.Page.Location != "" || v.Page.Title() == "" {
+		s.T.Fatalf("%s: %s is not a page but %d %s", name, v.Page.Target, v.Page.Status, v.Page.Location)
+	}
+	s.screens = append(s.screens, screen{fmt.Sprintf("%02d-%s", len(s.screens)+1, name), v.Page})
+	s.Clock.Advance(time.Second)
+}
+
+// shoot walks to every page and state in a language.
+func shoot(t *testing.T, lang *text.Lang) []screen {
+	e := sallyporttest.New(t, "sqlite")
+	s := &shooting{Site: sallyporttest.NewSite(t, e).In(lang), lang: lang}
+	for _, walk := range walks {
+		walk(s)
+	}
+	return s.screens
+}
+
+// gallery serves screens again, each as it was answered, with the style and the scripts of the site.
+func gallery(t *testing.T, screens []screen) (url string) {
+	e := sallyporttest.New(t, "sqlite")
+	v := sallyporttest.NewSite(t, e).Visitor()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /static/{file}", func(w http.ResponseWriter, r *http.Request) {
+		answer(w, v.Fork().Get(r.URL.Path))
+	})
+	for _, s := range screens {
+		mux.HandleFunc("GET /screen/"+s.name, func(w http.ResponseWriter, _ *http.Request) { answer(w, s.page) })
+	}
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return strings.Replace(server.URL, "127.0.0.1", "localhost", 1)
+}
+
+func answer(w http.ResponseWriter, p *sallyporttest.Page) {
+	for _, name := range []string{"Content-Type", "Content-Security-Policy"} {
+		w.Header().Set(name, p.Header.Get(name))
+	}
+	fmt.Fprint(w, p.Body) // as 200: a browser complains of every other answer
+}
+
+// TestScreens holds every page and state to what all of them promise; make screenshots takes pictures of them besides.
+func TestScreens(t *testing.T) {
+	screens := shoot(t, text.English)
+	site := gallery(t, screens)
+	b := sallyporttest.NewBrowser(t, site, sallyporttest.Look{})
+	for _, l := range []struct {
+		name string
+		sallyporttest.Look
+	}{
+		{"1280-light", sallyporttest.Look{}},
+		{"360-dark", sallyporttest.Look{Width: 360, Dark: true}},
+		{"1280-dark", sallyporttest.Look{Dark: true}},
+		{"360-light", sallyporttest.Look{Width: 360}},
+	} {
+		if *screenshots == "" && l.name != "360-dark" {
+			continue
+		}
+		b.Look(l.Look)
+		for _, s := range screens {
+			b.Open("/screen/" + s.name)
+			if *screenshots == "" {
+				b.Fits()
+				sallyporttest.Axe(b)
+				continue
+			}
+			save(t, filepath.Join(*screenshots, l.name, s.name+".png"), b.Screenshot(s.name))
+		}
+	}
+	b.Clean()
+}
+
+func save(t *testing.T, file string, picture []byte) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, picture, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestScreensRightToLeft finds what breaks where texts are longer and run the other way.
+func TestScreensRightToLeft(t *testing.T) {
+	screens := shoot(t, text.Pseudo(true))
+	b := sallyporttest.NewBrowser(t, gallery(t, screens), sallyporttest.Look{Width: 360})
+	for _, s := range screens {
+		b.Open("/screen/" + s.name)
+		b.Fits()
+	}
+}
+
+// TestScreensInThePseudoLocale finds texts that are not from the catalogue.
+func TestScreensInThePseudoLocale(t *testing.T) {
+	for _, s := range shoot(t, text.Pseudo(false)) {
+		root, err := html.Parse(strings.NewReader(s.page.Body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, words := range escaped(root) {
+			t.Errorf("%s: %q is not from the catalogue", s.name, words)
+		}
+	}
+}
+
+// spoken are the attributes that people get to read or hear.
+var spoken = []string{"alt", "aria-label", "placeholder", "title"}
+
+// escaped returns the texts of a page that do not stand between the brackets of the pseudo-locale: they may begin in
+// one node and end in another, as markup is part of a text.
+func escaped(root *html.Node) (found []string) {
+	depth := 0
+	for n := range root.Descendants() {
+		switch {
+		case n.Type == html.ElementNode:
+			for _, a := range n.Attr {
+				inner := 0
+				for _, name := range spoken {
+					if a.Key == name && outside(a.Val, &inner) {
+						found = append(found, a.Key+"="+a.Val)
+					}
+				}
+			}
+		case n.Type == html.TextNode && !asGiven(n) && outside(n.Data, &depth):
+			found = append(found, strings.TrimSpace(n.Data))
+		}
+	}
+	return found
+}
+
+// outside reports whether a text has letters outside all brackets, of which depth are open before it.
+func outside(s string, depth *int) (found bool) {
+	for _, c := range s {
+		switch {
+		case c == '[':
+			*depth++
+		case c == ']':
+			*depth--
+		case *depth == 0 && unicode.IsLetter(c):
+			found = true
+		}
+	}
+	return found
+}
+
+// asGiven reports whether a text is a name, a code, a time or no text for people at all.
+func asGiven(n *html.Node) bool {
+	for up := n.Parent; up != nil; up = up.Parent {
+		switch up.Data {
+		case "bdi", "code", "time", "script", "style", "textarea":
+			return true
+		}
+		for _, a := range up.Attr {
+			if a.Key == "class" && a.Val == "recovery-code" || a.Key == "data-key" || a.Key == "aria-hidden" { // the last: initials
+				return true
+			}
+		}
+	}
+	return false
+}
