@@ -22,7 +22,7 @@ const (
 	fileLines      = 500
 	functionLines  = 60
 	interfaceWidth = 5
-	interfaceCount = 20
+	interfaceCount = 24
 )
 
 func TestSizes(t *testing.T) {
