@@ -16,6 +16,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 	"github.com/sallyport-2fa/sallyport/sqlstore"
@@ -254,6 +255,7 @@ func TestI59_TheFirstRunLinkWorksOnce(t *testing.T) {
 		s.Check(err)
 		empty := sallyporttest.Database(t, kind)
 		fresh := service(s, empty, keys)
+		fresh.Hash = passwd.Params{Memory: 16 << 10, Time: 4, Threads: 1} // long enough for all to be past the first look
 		s.Check(fresh.Start(t.Context()))
 		site := s.Over(fresh)
 		if p := site.Visitor().Get("/sign-in"); p.Status != http.StatusServiceUnavailable {
