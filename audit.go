@@ -55,8 +55,6 @@ type AuditTx interface {
 	Sealed(workspace string, first, last int64, each func(Event) error) error
 	// DropBatch deletes a seal and its events.
 	DropBatch(workspace string, batch int64) error
-	// UserExists tells whether a user is there.
-	UserExists(workspace, id string) (bool, error)
 }
 
 // How the log is sealed.
@@ -239,4 +237,40 @@ func (s *Service) dropOldest(ctx context.Context, workspace string) (dropped boo
 		return tx.DropBatch(workspace, head.First)
 	})
 	return dropped, err
+}
+
+// AuditPage is a piece of the audit log.
+type AuditPage struct {
+	Events []Event // newest first
+	People map[string]User
+	More   bool // there are older ones
+}
+
+// AuditLog returns events of the caller's workspace that the filter lets through, those before the event with the id
+// given, or with none the newest; and the people that they name, as far as they are there still.
+func (s *Service) AuditLog(ctx context.Context, by Caller, f EventFilter, before string, limit int) (AuditPage, error) {
+	page := AuditPage{People: map[string]User{}}
+	if err := s.MayAct(by, ReadAudit); err != nil {
+		return page, err
+	}
+	err := s.Store.Read(ctx, func(tx Tx) (err error) {
+		if page.Events, err = tx.Events(by.workspace.ID, f, before, limit+1); err != nil {
+			return err
+		}
+		if page.More = len(page.Events) > limit; page.More {
+			page.Events = page.Events[:limit]
+		}
+		for _, e := range page.Events {
+			for _, id := range []string{e.Actor, e.Subject} {
+				if _, known := page.People[id]; known || id == "" {
+					continue
+				}
+				if page.People[id], _, err = tx.User(by.workspace.ID, id); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	return page, err
 }

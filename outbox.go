@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/json"
 	"errors"
+	"slices"
 	"sync"
 	"time"
 
@@ -64,8 +65,8 @@ type Mailer func(ctx context.Context, m Message) error
 // MailTx is the storage of the outbox.
 type MailTx interface {
 	InsertMail(Mail) error
-	// Mails returns the newest mails of a workspace, oldest first.
-	Mails(workspace string, limit int) ([]Mail, error)
+	// Mails returns the newest mails of a workspace, of those before the id given if there is one, oldest first.
+	Mails(workspace, before string, limit int) ([]Mail, error)
 	// TakeMails leases at most limit mails that wait and are due: nobody else takes them before until. It counts the
 	// attempt that is about to be made.
 	TakeMails(now, until time.Time, lease string, limit int) ([]Mail, error)
@@ -245,4 +246,70 @@ func mailWait(attempts int) time.Duration {
 		}
 	}
 	return wait
+}
+
+// OutboxMail is a mail as administrators see it.
+type OutboxMail struct {
+	Mail
+	Readable bool // by who asks: see ReadMail
+}
+
+// Outbox returns the mails of the caller's workspace without their bodies, newest first, those before the one with the
+// id given, or with none the newest. More tells whether there are older ones.
+func (s *Service) Outbox(ctx context.Context, by Caller, before string, limit int) (all []OutboxMail, more bool, err error) {
+	if err := s.MayAct(by, ReadOutbox); err != nil {
+		return nil, false, err
+	}
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		mails, err := tx.Mails(by.workspace.ID, before, limit+1)
+		if err != nil {
+			return err
+		}
+		if more = len(mails) > limit; more {
+			mails = mails[1:]
+		}
+		for _, m := range slices.Backward(mails) {
+			readable, err := s.readable(tx, *by.user, m)
+			if err != nil {
+				return err
+			}
+			m.Body = nil
+			all = append(all, OutboxMail{m, readable})
+		}
+		return nil
+	})
+	return all, more, err
+}
+
+// readable: without a mail server, an invitation that waits, for who may act on the person it is for (SPEC 6.9).
+func (s *Service) readable(tx Tx, me User, m Mail) (bool, error) {
+	if s.Mailer != nil || m.State != MailWaiting || m.Kind != "invitation" && m.Kind != "temporary_password" ||
+		m.User == me.ID || !me.Role.May(InvitePeople) {
+		return false, nil
+	}
+	u, found, err := tx.User(m.Workspace, m.User)
+	return found && me.Role.Over(u.Role), err
+}
+
+// ReadMail opens an invitation that waits because there is no mail server, for an administrator who hands it over. It
+// leaves an event. Every other mail is ErrNotFound, as one that is not there.
+func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b MailBody, err error) {
+	err = s.act(ctx, by, need{may: ReadOutbox}, func(tx Tx, me *actor) error {
+		found, err := tx.Mails(me.Workspace, id+"~", 1) // the newest that is not after it
+		if err != nil {
+			return err
+		}
+		if len(found) == 0 || found[0].ID != id {
+			return ErrNotFound
+		}
+		m = found[0]
+		if ok, err := s.readable(tx, me.User, m); err != nil || !ok {
+			return cmpErr(err, ErrNotFound)
+		}
+		if b, err = s.OpenMail(m); err != nil {
+			return err
+		}
+		return s.record(tx, by, "invitation.read", m.User, Done, nil)
+	})
+	return m, b, err
 }

@@ -62,7 +62,7 @@ func (o *outbox) queue() {
 func (o *outbox) mails() (all []sallyport.Mail) {
 	o.T.Helper()
 	o.Check(o.Store.Read(context.Background(), func(tx sallyport.Tx) (err error) {
-		all, err = tx.Mails(o.mia.Workspace, 1000)
+		all, err = tx.Mails(o.mia.Workspace, "", 1000)
 		return err
 	}))
 	return all
@@ -468,7 +468,7 @@ func allMails(e *sallyporttest.Env) (all []sallyport.Mail) {
 		}
 		all = nil
 		for _, w := range workspaces {
-			mails, err := tx.Mails(w.ID, 1000)
+			mails, err := tx.Mails(w.ID, "", 1000)
 			if err != nil {
 				return err
 			}

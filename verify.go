@@ -326,7 +326,7 @@ func (v *verifier) flush() error {
 		there, known := v.there[who]
 		if !known && who != "" {
 			var err error
-			if there, err = v.tx.UserExists(v.workspace.ID, who); err != nil {
+			if _, there, err = v.tx.User(v.workspace.ID, who); err != nil {
 				return err
 			}
 			v.there[who] = there

@@ -92,8 +92,3 @@ func (t *tx) DropBatch(workspace string, batch int64) error {
 	}
 	return t.exec(`DELETE FROM seals WHERE workspace_id = $1 AND batch = $2`, workspace, batch)
 }
-
-func (t *tx) UserExists(workspace, id string) (bool, error) {
-	var there int
-	return t.row(`SELECT 1 FROM users WHERE workspace_id = $1 AND id = $2`, []any{workspace, id}, &there)
-}

@@ -42,8 +42,11 @@ func (t *tx) InsertMail(m sallyport.Mail) error {
 		ms(m.NextAt), ms(m.ExpiresAt), ms(m.CreatedAt), ms(m.SentAt), m.Error)
 }
 
-func (t *tx) Mails(workspace string, limit int) ([]sallyport.Mail, error) {
-	all, err := t.mails(`SELECT `+mailColumns+` FROM outbox WHERE workspace_id = $1 ORDER BY id DESC LIMIT $2`, workspace, limit)
+func (t *tx) Mails(workspace, before string, limit int) ([]sallyport.Mail, error) {
+	if before == "" {
+		before = "~" // after every id
+	}
+	all, err := t.mails(`SELECT `+mailColumns+` FROM outbox WHERE workspace_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, workspace, before, limit)
 	slices.Reverse(all)
 	return all, err
 }

@@ -206,7 +206,7 @@ func (d *demo) mails(ctx context.Context) ([]demoMail, error) {
 	mails := []demoMail{}
 	err := d.Store.Read(ctx, func(tx sallyport.Tx) error {
 		for _, w := range d.story.Workspaces {
-			all, err := tx.Mails(w.id, demoMails)
+			all, err := tx.Mails(w.id, "", demoMails)
 			if err != nil {
 				return err
 			}

@@ -1,0 +1,162 @@
+package web
+
+import (
+	"cmp"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+const auditPath = "/admin/audit"
+
+type auditPage struct {
+	page
+	Filter  auditFilter
+	Kinds   []option
+	Results []option
+	Events  []auditLine
+	Pager   pager
+	CSV     string
+}
+
+// auditLine is an event with the people it names.
+type auditLine struct {
+	event
+	Actor, Subject auditPerson
+}
+
+// auditPerson is somebody whom an event names. Href is empty where who asks may not open the page.
+type auditPerson struct{ ID, Name, Address, Href string }
+
+// auditFilter is what the form says, as it was typed.
+type auditFilter struct{ Kind, Person, Result, From, To, Address string }
+
+// readAuditFilter reads the filter from an address. What is wrong with it is told by field.
+func readAuditFilter(q form) (f auditFilter, e sallyport.EventFilter, wrong []fieldError) {
+	f = auditFilter{q.get("kind"), strings.TrimSpace(q.get("person")), q.get("result"), q.get("from"), q.get("to"), strings.TrimSpace(q.get("address"))}
+	e = sallyport.EventFilter{Kind: f.Kind, Person: f.Person, Result: f.Result, Address: f.Address}
+	for _, d := range []struct {
+		field, typed string
+		to           *time.Time
+		days         int
+	}{{"from", f.From, &e.From, 0}, {"to", f.To, &e.To, 1}} {
+		if d.typed == "" {
+			continue
+		}
+		day, err := time.Parse(time.DateOnly, d.typed)
+		if err != nil {
+			wrong = append(wrong, fieldError{d.field, text.Say("Enter a date, as in 2026-11-22.")})
+			continue
+		}
+		*d.to = day.AddDate(0, 0, d.days)
+	}
+	if f.Address != "" {
+		a, err := netip.ParseAddr(f.Address)
+		if err != nil {
+			wrong = append(wrong, fieldError{"address", text.Say("Enter a whole IP address.")})
+		}
+		e.Address = a.Unmap().String()
+	}
+	return f, e, wrong
+}
+
+// at is the address of a page of the list with this filter.
+func (f auditFilter) at(path, before string) string {
+	q := url.Values{}
+	for name, value := range map[string]string{"kind": f.Kind, "person": f.Person, "result": f.Result, "from": f.From, "to": f.To, "address": f.Address, "before": before} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+func (s *site) audit(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
+	v := &auditPage{page: page{Title: text.Say("Audit log"), Wide: true}, Kinds: s.eventKinds(), Results: []option{
+		{"", s.lang.HTML(text.Say("All")), ""}, {sallyport.Done, s.lang.HTML(text.Say("Done")), ""}, {sallyport.Refused, s.lang.HTML(text.Say("Refused")), ""}}}
+	var filter sallyport.EventFilter
+	v.Filter, filter, v.Errors = readAuditFilter(q)
+	if len(v.Errors) > 0 {
+		return s.render(w, r, http.StatusUnprocessableEntity, "audit", v)
+	}
+	found, err := s.service.AuditLog(r.Context(), by(r), filter, q.get("before"), listPage)
+	if err != nil {
+		return err
+	}
+	me, _ := by(r).User()
+	for _, e := range found.Events {
+		v.Events = append(v.Events, auditLine{newEvent(e), named(me, found, e.Actor), named(me, found, e.Subject)})
+	}
+	if q.get("before") != "" {
+		v.Pager.Newer = v.Filter.at(auditPath, "")
+	}
+	if found.More {
+		v.Pager.Older = v.Filter.at(auditPath, found.Events[len(found.Events)-1].ID)
+	}
+	v.CSV = v.Filter.at(auditPath+".csv", "")
+	return s.render(w, r, http.StatusOK, "audit", v)
+}
+
+// named is somebody as who asks may see them.
+func named(me sallyport.User, p sallyport.AuditPage, id string) auditPerson {
+	u := p.People[id]
+	a := auditPerson{ID: id, Name: cmp.Or(u.Name, u.Address), Address: u.Address}
+	if u.ID != "" && me.Role.Over(u.Role) {
+		a.Href = usersPath + "/" + id
+	}
+	return a
+}
+
+// eventKinds are the choices of the filter, in the order of their words.
+func (s *site) eventKinds() []option {
+	var all []option
+	for kind, words := range eventWords {
+		all = append(all, option{Value: kind, Label: s.lang.HTML(words)})
+	}
+	slices.SortFunc(all, func(a, b option) int { return cmp.Compare(a.Label, b.Label) })
+	return append([]option{{Label: s.lang.HTML(text.Say("All"))}}, all...)
+}
+
+// auditColumns are the names of the CSV's columns. Programs read them, so they are the same in every language.
+var auditColumns = []string{"time", "kind", "event", "result", "actor", "actor_id", "subject", "subject_id", "door", "address", "browser", "id"}
+
+func (s *site) auditCSV(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
+	_, filter, wrong := readAuditFilter(q)
+	if len(wrong) > 0 {
+		return errFormBroken
+	}
+	before, more := "", true
+	return s.download(w, r, "audit.csv", auditColumns, func() (rows [][]string, err error) {
+		if !more {
+			return nil, nil
+		}
+		p, err := s.service.AuditLog(r.Context(), by(r), filter, before, csvPage)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range p.Events {
+			before = e.ID
+			rows = append(rows, []string{e.At.UTC().Format("2006-01-02T15:04:05.000Z"), e.Kind, s.lang.Text(newEvent(e).Words), e.Result,
+				cmp.Or(p.People[e.Actor].Address, e.ActorKind), e.Actor, p.People[e.Subject].Address, e.Subject, string(e.Door), e.Address, e.Browser, e.ID})
+		}
+		more = p.More
+		return rows, nil
+	})
+}

@@ -1,0 +1,52 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+const outboxPath = "/admin/outbox"
+
+// listPage is how many lines of a list stand on a page.
+const listPage = 50
+
+type outboxPage struct {
+	page
+	Mails []sallyport.OutboxMail
+	Pager pager
+}
+
+func (s *site) outbox(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
+	all, more, err := s.service.Outbox(r.Context(), by(r), q.get("before"), listPage)
+	if err != nil {
+		return err
+	}
+	v := &outboxPage{page: page{Title: text.Say("Mail outbox"), Wide: true}, Mails: all}
+	if q.get("before") != "" {
+		v.Pager.Newer = outboxPath
+	}
+	if more {
+		v.Pager.Older = outboxPath + "?before=" + all[len(all)-1].ID
+	}
+	return s.render(w, r, http.StatusOK, "outbox", v)
+}
+
+type outboxMailPage struct {
+	page
+	sallyport.Mail
+	Body string
+}
+
+func (s *site) outboxMail(w http.ResponseWriter, r *http.Request) error {
+	m, b, err := s.service.ReadMail(r.Context(), by(r), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "outbox-mail", &outboxMailPage{page: page{Title: text.Say("Invitation"), Wide: true}, Mail: m, Body: b.Text})
+}
