@@ -25,6 +25,7 @@ var eventWords = map[string]text.Message{
 	"email.undone":             text.Say("Change of the e-mail address undone"),
 	"brand.changed":            text.Say("Name or colour of the brand changed"),
 	"policy.changed":           text.Say("Access control changed"),
+	"invitation.read":          text.Say("Invitation read in the outbox"),
 	"password.changed":         text.Say("Password changed"),
 	"password.chosen":          text.Say("Temporary password replaced"),
 	"password.forgotten":       text.Say("A link for a forgotten password was asked for"),

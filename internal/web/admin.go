@@ -21,6 +21,8 @@ var adminParts = []adminPart{
 	{usersPath, text.Say("Users"), sallyport.SeePeople},
 	{accessControlPath, text.Say("Access control"), sallyport.SetPolicy},
 	{brandPath, text.Say("Brand"), sallyport.SetBrand},
+	{auditPath, text.Say("Audit log"), sallyport.ReadAudit},
+	{outboxPath, text.Say("Mail outbox"), sallyport.ReadOutbox},
 }
 
 // adminNav leads to the parts that somebody may open.

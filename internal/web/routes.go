@@ -37,7 +37,7 @@ func Routes() (all []Route) {
 
 // routes is the table of all pages.
 func (s *site) routes() []route {
-	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.policyRoutes(), s.helpRoutes())
+	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.policyRoutes(), s.logRoutes(), s.helpRoutes())
 }
 
 // doorRoutes lead in and out.
@@ -151,6 +151,16 @@ func (s *site) policyRoutes() []route {
 		{"POST", accessControlPath, admins, s.accessControlPost},
 		{"GET", brandPath, admins, s.brand},
 		{"POST", brandPath, admins, s.brandPost},
+	}
+}
+
+// logRoutes tell administrators what happened.
+func (s *site) logRoutes() []route {
+	return []route{
+		{"GET", "/admin/audit", admins, s.audit},
+		{"GET", "/admin/audit.csv", admins, s.auditCSV},
+		{"GET", "/admin/outbox", admins, s.outbox},
+		{"GET", "/admin/outbox/{id}", admins, s.outboxMail},
 	}
 }
 
