@@ -17,13 +17,15 @@ import (
 // language.
 var walks = []func(*shooting){
 	(*shooting).door, (*shooting).set, (*shooting).challenged, (*shooting).account, (*shooting).twoFactor,
-	(*shooting).codes, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).problems, (*shooting).firstRun,
+	(*shooting).codes, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).admin, (*shooting).problems, (*shooting).firstRun,
 }
 
 // get opens a page and keeps it.
 func (s *shooting) get(name string, v *sallyporttest.Visitor, path string) {
 	s.T.Helper()
-	v.Get(path)
+	if v.Get(path).Status == http.StatusNotFound && path != "/nothing" {
+		s.T.Fatalf("%s: there is no page at %s", name, path)
+	}
 	s.keep(name, v)
 }
 
@@ -241,6 +243,23 @@ func (s *shooting) required() {
 	w.Follow()
 	s.keep("sign-in-set-up", w)
 	s.Exec("UPDATE policies SET require_2fa = $1, version = version + 1", sallyport.RequireOptional)
+}
+
+func (s *shooting) admin() {
+	v := s.Visitor()
+	v.Enrol(&s.Owner, "Pixel – Google Authenticator")
+	s.get("users", v, "/admin/users")
+	s.get("users-none", v, "/admin/users?q=nobody-of-that-name")
+	s.get("user-new", v, "/admin/users/new")
+	s.post("user-new-refused", v, "/admin/users/new", fields{"email": "no address", "name": "", "role": "member"})
+	mia, _ := s.somebody("mona@acme.example")
+	one := "/admin/users/" + mia.ID
+	s.get("user", v, one)
+	s.get("user-security", v, one+"/security")
+	s.get("user-reset-2fa", v, one+"/reset-2fa")
+	s.get("user-suspend", v, one+"/suspend")
+	s.get("access-control", v, "/admin/access-control")
+	s.get("brand", v, "/admin/brand")
 }
 
 func (s *shooting) problems() {
