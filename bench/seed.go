@@ -7,12 +7,15 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
@@ -97,8 +100,25 @@ func seed(ctx context.Context, database, keyset, site string) (*world, error) {
 		if err := w.addThousand(ctx, keys, cheapStored); err != nil {
 			return nil, err
 		}
+		if err := analyze(ctx, database); err != nil {
+			return nil, err
+		}
 	}
 	return w, nil
+}
+
+// analyze lets PostgreSQL know how large its tables are, as its autovacuum does in a database that has lived for more
+// than a minute.
+func analyze(ctx context.Context, database string) error {
+	if !strings.HasPrefix(database, "postgres:") {
+		return nil
+	}
+	conn, err := pgx.Connect(ctx, database)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, "ANALYZE")
+	return errors.Join(err, conn.Close(ctx))
 }
 
 // trustDevices lets the workspace trust devices.
