@@ -21,9 +21,10 @@ import (
 // and then either hands the turn on, or, when nobody waits or the group is large enough, commits for all. Each member
 // of the group waits for that commit before it answers, so one fsync serves all of them.
 type sqlite struct {
-	readers chan *sqliteConn // nil: may still be opened
-	path    string
-	watch   watch
+	readers   chan *sqliteConn // nil: may still be opened
+	path      string
+	watch     watch
+	turnstile turnstile
 
 	conn  *sqliteConn // the next two belong to who has the turn
 	group *group
@@ -47,8 +48,7 @@ const (
 	groupMembers = 256
 	groupTime    = 10 * time.Millisecond
 
-	// Another process may be writing. It is asked often, not as SQLite does at growing intervals, because between two
-	// groups of a busy process there is but a short moment to slip in.
+	// Another process may be writing, a group at a time.
 	busyPoll  = time.Millisecond
 	busyLimit = 15 * time.Second
 
@@ -71,15 +71,18 @@ func openSQLite(ctx context.Context, path string, steps []string) (*sqlite, erro
 	for range cap(d.readers) {
 		d.readers <- nil
 	}
-	if d.conn, err = openWriter(ctx, path); err != nil {
+	if d.turnstile, err = openTurnstile(path); err != nil {
 		return nil, err
+	}
+	if d.conn, err = openWriter(ctx, path); err != nil {
+		return nil, errors.Join(err, d.turnstile.close())
 	}
 	if err = d.migrate(ctx, steps); err == nil {
 		d.watch.conn, err = openSQLiteConn(path, lib.SQLITE_OPEN_READONLY, readerPragmas)
 	}
 	if err != nil {
 		d.conn.close()
-		return nil, err
+		return nil, errors.Join(err, d.turnstile.close())
 	}
 	return d, nil
 }
@@ -96,7 +99,7 @@ func openWriter(ctx context.Context, path string) (c *sqliteConn, err error) {
 func whileBusy(ctx context.Context, do func() error) error {
 	for begun := time.Now(); ; {
 		err := do()
-		if sqliteCode(err)&0xff != lib.SQLITE_BUSY {
+		if sqliteCode(err)&0xff != lib.SQLITE_BUSY && !errors.Is(err, errTurnstile) {
 			return err
 		}
 		if time.Since(begun) > busyLimit {
@@ -134,7 +137,7 @@ func (d *sqlite) close() error {
 	close(d.readers)
 	d.watch.close()
 	d.conn.close() // the last one: it empties the log into the file
-	return nil
+	return d.turnstile.close()
 }
 
 func (d *sqlite) version() (uint64, bool, error) {
@@ -229,7 +232,7 @@ func (d *sqlite) join(ctx context.Context) error {
 		return err
 	}
 	if d.group == nil {
-		err := whileBusy(ctx, func() error { return d.conn.query("BEGIN IMMEDIATE", nil, nil) })
+		err := d.turnstile.pass(ctx, func() error { return d.conn.query("BEGIN IMMEDIATE", nil, nil) })
 		if err != nil {
 			return err
 		}
@@ -345,7 +348,7 @@ func (d *sqlite) migrate(ctx context.Context, steps []string) error {
 	if err != nil || version == len(steps) {
 		return err
 	}
-	if err := whileBusy(ctx, func() error { return d.conn.script("BEGIN IMMEDIATE") }); err != nil {
+	if err := d.turnstile.pass(ctx, func() error { return d.conn.script("BEGIN IMMEDIATE") }); err != nil {
 		return err
 	}
 	if err := d.migrateLocked(steps); err != nil {
