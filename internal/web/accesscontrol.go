@@ -149,7 +149,7 @@ func (s *site) accessControlPost(w http.ResponseWriter, r *http.Request) error {
 	if err == nil {
 		hit, err = s.service.Decide(r.Context(), by(r), wanted)
 	}
-	if err == nil && len(hit) > 0 && !f.ticked("confirm") {
+	if err == nil && len(hit) > 0 && !f.ticked(confirmField) {
 		return s.render(w, r, http.StatusOK, "access-control-confirm", newHitPage(wanted, values, hit))
 	}
 	if err == nil {
@@ -229,7 +229,7 @@ func newHitPage(wanted sallyport.Policy, values map[string]string, hit []sallypo
 	for _, name := range settingFields {
 		v.Fields = append(v.Fields, hidden{name, values[name]})
 	}
-	v.Fields = append(v.Fields, hidden{"version", strconv.FormatInt(wanted.Version, 10)}, hidden{"confirm", "yes"})
+	v.Fields = append(v.Fields, hidden{"version", strconv.FormatInt(wanted.Version, 10)}, hidden{confirmField, "yes"})
 	for _, c := range hit {
 		v.Roles = append(v.Roles, hitRole{rolesWords[c.Role], c.People, c.Without})
 		v.People += c.People

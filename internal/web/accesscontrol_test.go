@@ -119,6 +119,51 @@ func TestI22_AccessControlAfterStepUp(t *testing.T) {
 	})
 }
 
+// TestI22_ConfirmedAccessControlIsDoneAfterStepUp: what hits people was asked about once, and is not asked about again;
+// it is done only to the policy that was asked about.
+func TestI22_ConfirmedAccessControlIsDoneAfterStepUp(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		owner, v := ownerOf(s)
+		ada := e.Add("ada@acme.example", sallyport.Admin)
+		adas := s.Visitor()
+		adas.Enrol(&ada, "Ada's")
+		// confirmed asks for a setting, confirms it too late, and gives the page that the step-up then leads to.
+		confirmed := func(name, value string, meanwhile func()) *sallyporttest.Page {
+			f := v.Get("/admin/access-control").Form("version")
+			f.Values.Set(name, value)
+			f.Values.Set("trusted_device_days", "21")
+			confirm := v.PostValues(f.Action, f.Values).Form("confirm")
+			e.Clock.Advance(sallyport.StepUpLimit + time.Second)
+			got := v.PostValues(confirm.Action, confirm.Values)
+			if !strings.HasPrefix(got.Location, "/step-up?") || !v.Fork().Get(got.Location).Has("It is done as soon as you have confirmed") {
+				t.Fatalf("with an old code: %d %s", got.Status, got.Location)
+			}
+			meanwhile()
+			return v.Post(got.Location, sallyporttest.Fields{"code": owner.Code(e.Clock.Now())})
+		}
+		policy := func() string {
+			return strings.Join(e.Query("SELECT require_2fa, trusted_device_days, version FROM policies")[0], " ")
+		}
+		got := confirmed("require_2fa", "admins", func() {
+			adas.Post("/step-up", sallyporttest.Fields{"code": ada.Code(e.Clock.Now())})
+			if got := adas.Post("/admin/access-control", sallyporttest.Fields{"recovery_code_count": "12"}); got.Status != http.StatusSeeOther {
+				t.Fatalf("somebody else meanwhile: %d %s", got.Status, got.Alert())
+			}
+		})
+		if got.Status != http.StatusConflict || policy() != "optional 0 2" {
+			t.Errorf("changed by somebody else meanwhile: %d, and the policy is %s", got.Status, policy())
+		}
+		got = confirmed("require_2fa", "everyone", func() {})
+		if got.Status != http.StatusSeeOther || got.Location != "/admin/access-control" || policy() != "everyone 21 3" {
+			t.Errorf("after the step-up: %d %s %s, and the policy is %s", got.Status, got.Location, got.Alert(), policy())
+		}
+		if rows := e.Query("SELECT id FROM sessions WHERE parked IS NOT NULL"); len(rows) != 0 {
+			t.Error("it is parked still")
+		}
+	})
+}
+
 // TestBannerUntilTheDay warns those, and only those, whom the requirement will force.
 func TestBannerUntilTheDay(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {

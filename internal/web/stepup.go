@@ -21,9 +21,13 @@ import (
 type action struct {
 	say       text.Message
 	confirmed bool     // its post was confirmed on a page that asks: it is done after the step-up
+	asks      bool     // its post was confirmed if the form says so: it asks about some of what is posted
 	fields    []string // what is kept of its form
 	strong    bool     // a recovery code does not do (I60)
 }
+
+// confirmField says, in a form that asks about some of what is posted, that somebody was asked.
+const confirmField = "confirm"
 
 // actions are those pages, by their path in the table of routes.
 var actions = map[string]action{
@@ -40,7 +44,7 @@ var actions = map[string]action{
 	"/account/trusted-devices/{id}/remove":    {say: text.Say("Remove a trusted device"), confirmed: true},
 	"/account/trusted-devices/remove-all":     {say: text.Say("Remove all trusted devices"), confirmed: true},
 
-	accessControlPath: {say: text.Say("Change access control"), fields: append([]string{"version"}, settingFields...), strong: true},
+	accessControlPath: {say: text.Say("Change access control"), asks: true, fields: append([]string{"version"}, settingFields...), strong: true},
 
 	"/admin/users/new":                    {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}},
 	"/admin/users/{id}":                   {say: text.Say("Change a person's role"), fields: []string{"role"}},
@@ -65,17 +69,22 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 		a := actions[s.routed(http.MethodPost, r.URL.Path)]
-		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed, Fields: map[string]string{}}
+		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed || a.asks && r.PostForm.Get(confirmField) != "", Fields: map[string]string{}}
 		for _, name := range a.fields {
 			if r.PostForm.Has(name) {
 				p.Fields[name] = r.PostForm.Get(name)
 			}
 		}
+		if p.Confirmed && a.asks {
+			p.Fields[confirmField] = "yes"
+		}
 		id, err := s.service.Park(r.Context(), by(r), p)
 		if err != nil {
 			return err
 		}
-		q.Set("parked", id)
+		if p.Confirmed {
+			q.Set("parked", id)
+		}
 	}
 	return s.done(w, r, "/step-up?"+q.Encode(), "")
 }
@@ -117,7 +126,7 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	if s.local(q.get("to")) {
 		to, _, _ := strings.Cut(q.get("to"), "?")
 		a := actions[s.routed(http.MethodGet, to)]
-		v.Action, v.Strong, v.Confirmed = a.say, a.strong, a.confirmed && q.has("parked")
+		v.Action, v.Strong, v.Confirmed = a.say, a.strong, (a.confirmed || a.asks) && q.has("parked")
 	}
 	ses, _ := by(r).Session()
 	v.Recovery = !v.Strong && (q.get("with") == "recovery" || ses.Restricted() && q.get("with") == "")
@@ -192,7 +201,7 @@ func (s *site) back(w http.ResponseWriter, r *http.Request, to string) error {
 
 type renewedKey struct{}
 
-// resume does what was parked, if it had been confirmed: it goes through the table of routes as the post that it was,
+// resume does what was parked, which had been confirmed: it goes through the table of routes as the post that it was,
 // with the session's new value, so that it is authorised like every other.
 func (s *site) resume(w http.ResponseWriter, r *http.Request, token sallyport.Secret, q form) error {
 	r = r.Clone(context.WithValue(r.Context(), renewedKey{}, token))
@@ -204,7 +213,7 @@ func (s *site) resume(w http.ResponseWriter, r *http.Request, token sallyport.Se
 	if err != nil {
 		return err
 	}
-	if !found || !actions[s.routed(http.MethodPost, p.Path)].confirmed {
+	if !found {
 		return s.back(w, r, q.get("to"))
 	}
 	fields := url.Values{}
