@@ -199,6 +199,15 @@ func (s *Service) notifyAt(tx Tx, by Caller, u User, to, kind string, facts map[
 	if to == "" {
 		return nil
 	}
+	from, err := tx.MailSender(u.Workspace)
+	if err != nil {
+		return err
+	}
+	return s.notifyFrom(tx, by, from, u, to, kind, facts)
+}
+
+// notifyFrom is notifyAt where the workspace is read already.
+func (s *Service) notifyFrom(tx Tx, by Caller, from HostedWorkspace, u User, to, kind string, facts map[string]any) error {
 	n, ok := notices[kind]
 	if !ok || len(facts) != len(n.facts) {
 		return fmt.Errorf("notice %q: unknown, or not with its facts", kind)
@@ -208,11 +217,7 @@ func (s *Service) notifyAt(tx Tx, by Caller, u User, to, kind string, facts map[
 			return fmt.Errorf("notice %q: the fact %q is missing", kind, name)
 		}
 	}
-	w, err := tx.MailSender(u.Workspace)
-	if err != nil {
-		return err
-	}
-	l := letter{notice: n, from: w.Workspace, base: s.scheme() + "://" + w.Host, user: u, to: to, at: s.Now(), given: facts}
+	l := letter{notice: n, from: from.Workspace, base: s.scheme() + "://" + from.Host, user: u, to: to, at: s.Now(), given: facts}
 	if by.user == nil || by.user.ID == u.ID {
 		l.browser, l.address = by.agent, addressOf(by)
 	}

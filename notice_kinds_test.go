@@ -57,6 +57,7 @@ func TestUnknownNoticesAreFound(t *testing.T) {
 		`s.notify(tx, by, u, "authenticator.added", map[string]any{"app": x})`:                   0,
 		`s.notify(tx, by, u, "authenticator.added", map[string]any{"name": x})`:                  1,
 		`s.notify(tx, by, u, "authenticator.added", nil)`:                                        1,
+		`s.notifyFrom(tx, by, w, u, to, "two_factor.reminder_dated", nil)`:                       1,
 		`s.notifyAt(tx, by, u, to, "email.changed", map[string]any{"old": x})`:                   1,
 		`kind := "codes.wrong"; if x { kind = "codes.locked" }; s.notify(tx, by, u, kind, nil)`:  0,
 		`kind := "codes.wrong"; if x { kind = "no.such_kind" }; s.notify(tx, by, u, kind, nil)`:  1,
@@ -90,7 +91,7 @@ func noticeFaults(t *testing.T, name string, source any) (faults, kinds []string
 				return true
 			}
 			fun, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || fun.Sel.Name != "notify" && fun.Sel.Name != "notifyAt" {
+			if !ok || !slices.Contains([]string{"notify", "notifyAt", "notifyFrom"}, fun.Sel.Name) {
 				return true
 			}
 			n := len(call.Args)

@@ -39,6 +39,8 @@ type Tx interface {
 	AuditTx
 	MailTx
 	PeopleTx
+	AdoptionTx
+	ReminderTx
 
 	// CountPeople counts those who can sign in or are invited, by role and whether they have two-factor authentication.
 	CountPeople(workspace string) ([]RoleCount, error)

@@ -2,7 +2,6 @@ package sallyport
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 )
@@ -18,17 +17,21 @@ func (s *Service) Sweep(ctx context.Context) error {
 func (s *Service) Run(ctx context.Context) {
 	var all sync.WaitGroup
 	all.Go(func() { s.deliver(ctx) })
-	all.Go(func() { s.sweep(ctx) })
 	all.Go(func() { s.seal(ctx) })
+	all.Go(func() { s.every(ctx, 10*time.Minute, "sweep", s.Sweep) })
+	all.Go(func() { s.every(ctx, 10*time.Minute, "dropping old events", s.DropOldEvents) })
+	all.Go(func() { s.every(ctx, countEvery, "counting people", s.CountAdoption) })
+	all.Go(func() { s.every(ctx, reminderEvery, "queueing reminders", s.QueueReminders) })
 	all.Wait()
 }
 
-func (s *Service) sweep(ctx context.Context) {
-	tick := time.NewTicker(10 * time.Minute)
+// every does something at once, and again and again until ctx ends. What failed is told in the log, and done next time.
+func (s *Service) every(ctx context.Context, wait time.Duration, what string, do func(context.Context) error) {
+	tick := time.NewTicker(wait)
 	defer tick.Stop()
 	for {
-		if err := errors.Join(s.Sweep(ctx), s.DropOldEvents(ctx)); err != nil && ctx.Err() == nil {
-			s.Log.Error("sweep", "error", err)
+		if err := do(ctx); err != nil && ctx.Err() == nil {
+			s.Log.Error(what, "error", err)
 		}
 		select {
 		case <-ctx.Done():

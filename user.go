@@ -72,7 +72,8 @@ type User struct {
 	RecoverySavedAt time.Time // the tick "I have saved these recovery codes"
 
 	LastSignInAt     time.Time
-	LastSignInMethod Method // the second factor it was done with, or NoSecondFactor
+	LastSignInMethod Method    // the second factor it was done with, or NoSecondFactor
+	RemindedAt       time.Time // by mail, to set up two-factor authentication; zero: never
 	CreatedAt        time.Time
 }
 

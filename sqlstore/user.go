@@ -10,7 +10,7 @@ import (
 const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address_folded, u.name, u.role, u.state, u.epoch,
 	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
 	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at,
-	u.last_sign_in_method, u.created_at`
+	u.last_sign_in_method, u.reminded_at, u.created_at`
 
 // returnedUser is userColumns for RETURNING, where SQLite knows no alias.
 var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
@@ -18,14 +18,14 @@ var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
 // userRow is a user on its way out of a row.
 type userRow struct {
 	sallyport.User
-	role, state, hash, method                                                  string
-	passwordAt, temporary, since, codeEnds, made, saved, lastSignIn, createdAt int64
+	role, state, hash, method                                                            string
+	passwordAt, temporary, since, codeEnds, made, saved, lastSignIn, reminded, createdAt int64
 }
 
 func (r *userRow) dest() []any {
 	return []any{&r.Workspace, &r.ID, &r.App, &r.Ref, &r.Address, &r.Folded, &r.Name, &r.role, &r.state, &r.Epoch,
 		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.TwoFactor, &r.since, &r.MustSetUp,
-		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.method, &r.createdAt}
+		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.method, &r.reminded, &r.createdAt}
 }
 
 func (r *userRow) user() sallyport.User {
@@ -34,7 +34,7 @@ func (r *userRow) user() sallyport.User {
 	u.PasswordHash, u.LastSignInMethod = sallyport.Secret(r.hash), sallyport.Method(r.method)
 	u.PasswordAt, u.TemporaryEnds, u.TwoFactorSince = at(r.passwordAt), at(r.temporary), at(r.since)
 	u.SetUpCodeEnds, u.RecoveryMadeAt, u.RecoverySavedAt = at(r.codeEnds), at(r.made), at(r.saved)
-	u.LastSignInAt, u.CreatedAt = at(r.lastSignIn), at(r.createdAt)
+	u.LastSignInAt, u.RemindedAt, u.CreatedAt = at(r.lastSignIn), at(r.reminded), at(r.createdAt)
 	return u
 }
 

@@ -6,7 +6,8 @@ CREATE TABLE installation (
   owner_made INTEGER NOT NULL DEFAULT 0,
   first_run_hash BLOB,
   first_run_expires INTEGER NOT NULL DEFAULT 0,
-  restored_at INTEGER NOT NULL DEFAULT 0
+  restored_at INTEGER NOT NULL DEFAULT 0,
+  counted_at INTEGER NOT NULL DEFAULT 0 -- when a node last took it on to count people for adoption
 ) STRICT;
 
 CREATE TABLE workspaces (
@@ -63,6 +64,7 @@ CREATE TABLE users (
   recovery_saved_at INTEGER NOT NULL DEFAULT 0,
   last_sign_in_at INTEGER NOT NULL DEFAULT 0,
   last_sign_in_method TEXT NOT NULL DEFAULT '',
+  reminded_at INTEGER NOT NULL DEFAULT 0, -- by mail, to set up two-factor authentication
   created_at INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
@@ -75,6 +77,8 @@ CREATE INDEX users_by_created ON users (workspace_id, created_at, id);
 CREATE INDEX users_filtered_by_name ON users (workspace_id, role, state, two_factor, must_set_up, name_folded, id);
 CREATE INDEX users_filtered_by_address ON users (workspace_id, role, state, two_factor, must_set_up, address_folded, id);
 CREATE INDEX users_filtered_by_created ON users (workspace_id, role, state, two_factor, must_set_up, created_at, id);
+-- Whom a reminder goes to, the one reminded longest ago first.
+CREATE INDEX users_unreminded ON users (workspace_id, reminded_at, id) WHERE state = 'active' AND two_factor = 0 AND address <> '';
 
 CREATE TABLE authenticators (
   workspace_id TEXT NOT NULL,
@@ -296,3 +300,12 @@ CREATE TABLE adoption (
   enabled INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, day)
 ) STRICT, WITHOUT ROWID;
+
+-- The newest reminding of people to set up two-factor authentication. Run queues what is left of it.
+CREATE TABLE reminders (
+  workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id),
+  started_at INTEGER NOT NULL,
+  queued INTEGER NOT NULL, -- mails so far
+  ended_at INTEGER NOT NULL -- 0: not yet
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reminders_open ON reminders (workspace_id) WHERE ended_at = 0;

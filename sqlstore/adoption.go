@@ -1,0 +1,52 @@
+package sqlstore
+
+import (
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+)
+
+// secondsOfDay make a day of a time.
+const secondsOfDay = 24 * 60 * 60
+
+func (t *tx) adoption(sql string, args ...any) (all []sallyport.Adoption, err error) {
+	err = t.rows(sql, args, func(scan scanner) error {
+		var a sallyport.Adoption
+		var day int64
+		if err := scan(&a.Workspace, &day, &a.People, &a.Enabled); err != nil {
+			return err
+		}
+		a.Day = time.Unix(day*secondsOfDay, 0).UTC()
+		all = append(all, a)
+		return nil
+	})
+	return all, err
+}
+
+// CountAdoption reads nothing but an index.
+func (t *tx) CountAdoption(workspace string) ([]sallyport.Adoption, error) {
+	const count = `SELECT workspace_id, 0, count(*), count(CASE WHEN two_factor = 1 THEN 1 END) FROM users WHERE state = 'active'`
+	if workspace == "" {
+		return t.adoption(count + ` GROUP BY workspace_id`)
+	}
+	return t.adoption(count+` AND workspace_id = $1 GROUP BY workspace_id`, workspace)
+}
+
+func (t *tx) Adoption(workspace string, first, last time.Time) ([]sallyport.Adoption, error) {
+	return t.adoption(`SELECT workspace_id, day, people, enabled FROM adoption WHERE workspace_id = $1 AND day >= $2 AND day <= $3 ORDER BY day`,
+		workspace, first.Unix()/secondsOfDay, last.Unix()/secondsOfDay)
+}
+
+// SaveAdoption writes nothing where nothing has changed.
+func (t *tx) SaveAdoption(a sallyport.Adoption) error {
+	return t.exec(`INSERT INTO adoption (workspace_id, day, people, enabled) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (workspace_id, day) DO UPDATE SET people = excluded.people, enabled = excluded.enabled
+		WHERE adoption.people <> excluded.people OR adoption.enabled <> excluded.enabled`,
+		a.Workspace, a.Day.Unix()/secondsOfDay, a.People, a.Enabled)
+}
+
+// TakeCount takes a time far ahead for what it is: that of a clock which was set back since.
+func (t *tx) TakeCount(now time.Time, age time.Duration) (bool, error) {
+	return one(t.affected(`UPDATE installation SET counted_at = $1 WHERE id = 1 AND (counted_at <= $2 OR counted_at > $3)`,
+		ms(now), ms(now.Add(-age)), ms(now.Add(age))))
+}
