@@ -51,6 +51,7 @@ var eventWords = map[string]text.Message{
 	"two_factor.enabled":       text.Say("Two-factor authentication enabled"),
 	"user.added":               text.Say("Account made"),
 	"two_factor.reset":         text.Say("Two-factor authentication reset"),
+	"two_factor.reminded":      text.Say("Reminders sent to people without two-factor authentication"),
 	"user.deleted":             text.Say("Account deleted"),
 	"user.invitation_revoked":  text.Say("Invitation revoked"),
 	"user.invited":             text.Say("Invited"),

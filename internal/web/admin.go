@@ -18,6 +18,7 @@ type adminPart struct {
 }
 
 var adminParts = []adminPart{
+	{overviewPath, text.Say("Overview"), sallyport.SeePeople},
 	{usersPath, text.Say("Users"), sallyport.SeePeople},
 	{accessControlPath, text.Say("Access control"), sallyport.SetPolicy},
 	{brandPath, text.Say("Brand"), sallyport.SetBrand},
@@ -29,7 +30,7 @@ var adminParts = []adminPart{
 func adminNav(r *http.Request, u sallyport.User) (all []link) {
 	for _, p := range adminParts {
 		if u.Role.May(p.may) {
-			here := r.URL.Path == p.href || p.href != "/admin" && strings.HasPrefix(r.URL.Path, p.href+"/")
+			here := r.URL.Path == p.href || p.href != overviewPath && strings.HasPrefix(r.URL.Path, p.href+"/")
 			all = append(all, link{p.href, p.say, here})
 		}
 	}

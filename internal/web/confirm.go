@@ -9,7 +9,7 @@ type confirmPage struct {
 	Question  text.Message
 	Points    []text.Message // what it means, one a line
 	Action    string         // where the form goes; the page's own address if empty
-	Button    text.Message   // the verb, as on the button that led here
+	Button    text.Message   // the verb, as on the button that led here; none: there is nothing to confirm
 	Danger    bool
 	Back      string // where Cancel leads
 	AskReason bool

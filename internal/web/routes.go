@@ -126,6 +126,9 @@ func (s *site) twoFactorRoutes() []route {
 // peopleRoutes are what administrators see of people, and do to them.
 func (s *site) peopleRoutes() []route {
 	all := []route{
+		{"GET", overviewPath, managers, s.overview},
+		{"GET", "/admin/reminders", admins, s.reminders},
+		{"POST", "/admin/reminders", admins, s.remindersPost},
 		{"GET", "/admin/users", managers, s.users},
 		{"GET", "/admin/users.csv", managers, s.usersCSV},
 		{"GET", "/admin/users/new", admins, s.newUser},

@@ -1,0 +1,91 @@
+package web
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+const overviewPath = "/admin"
+
+type overviewPage struct {
+	page
+	Today     sallyport.Adoption
+	Chart     *adoptionChart // nil on the first day
+	Missing   []personRow
+	Lists     []link // of all who are missing
+	Reminders sallyport.Reminders
+	MayRemind bool
+}
+
+func (s *site) overview(w http.ResponseWriter, r *http.Request) error {
+	o, err := s.service.Overview(r.Context(), by(r))
+	if err != nil {
+		return err
+	}
+	me, _ := by(r).User()
+	v := &overviewPage{page: page{Title: text.Say("Overview"), Wide: true}, Today: o.Today(), Chart: newAdoptionChart(o.Days),
+		Reminders: o.Reminders, MayRemind: me.Role.May(sallyport.RemindPeople)}
+	for _, u := range o.Missing {
+		row := personRow{User: u, TwoFactorState: by(r).Policy().TwoFactorState(u, s.service.Now()), Self: u.ID == me.ID}
+		if me.Role.Over(u.Role) {
+			row.Href = userPath(u.ID)
+		}
+		v.Missing = append(v.Missing, row)
+	}
+	for _, l := range []struct {
+		state string
+		say   text.Message
+	}{{sallyport.TwoFactorRequired, text.Say("All who must set it up")}, {sallyport.TwoFactorDisabled, text.Say("All who have it disabled")}} {
+		f := sallyport.PeopleFilter{TwoFactor: l.state, State: sallyport.Active, Order: sallyport.ByName}
+		v.Lists = append(v.Lists, link{Href: listAddress(usersPath, f), Text: l.say})
+	}
+	if s.edge.Cookie(r, noticeCookie) == remindedNotice {
+		s.edge.ClearCookie(w, noticeCookie)
+		v.Notice = remindedWords(o.Reminders)
+	}
+	return s.render(w, r, http.StatusOK, "overview", v)
+}
+
+// adoptionChart draws how many of a hundred have two-factor authentication, in a box of 1000 by 100 that the page
+// stretches: so words and numbers stand around it, and not in it.
+type adoptionChart struct {
+	Days        []sallyport.Adoption // oldest first, at least two
+	Points      string               // of the line
+	Area        string               // the path of what is below it
+	Dot         string               // the path of its end
+	First, Last sallyport.Adoption
+}
+
+func newAdoptionChart(days []sallyport.Adoption) *adoptionChart {
+	if len(days) < 2 {
+		return nil
+	}
+	c := &adoptionChart{Days: days, First: days[0], Last: days[len(days)-1]}
+	whole := c.Last.Day.Sub(c.First.Day)
+	points := make([]string, len(days))
+	for i, d := range days {
+		height := 100.
+		if d.People > 0 {
+			height = 100 - 100*float64(d.Enabled)/float64(d.People)
+		}
+		points[i] = tenths(1000*float64(d.Day.Sub(c.First.Day))/float64(whole)) + "," + tenths(height)
+	}
+	c.Points = strings.Join(points, " ")
+	c.Area = "M0,100 L" + c.Points + " L1000,100 Z"
+	c.Dot = "M" + points[len(points)-1] + " h0"
+	return c
+}
+
+func tenths(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
+
+// NewestFirst are the days for the table.
+func (c *adoptionChart) NewestFirst() []sallyport.Adoption {
+	all := slices.Clone(c.Days)
+	slices.Reverse(all)
+	return all
+}

@@ -1,0 +1,57 @@
+package web
+
+import (
+	"net/http"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// remindedNotice is the code of a notice that holds a number: the overview says it.
+const remindedNotice = "reminded"
+
+// remindedWords say how many mails are on their way.
+func remindedWords(r sallyport.Reminders) text.Message {
+	if r.Open() {
+		return text.Count(r.Queued, "{n} reminder is on its way. The others follow within minutes.", "{n} reminders are on their way. The others follow within minutes.")
+	}
+	return text.Count(r.Queued, "{n} reminder is on its way.", "{n} reminders are on their way.")
+}
+
+// reminders asks before people get mail.
+func (s *site) reminders(w http.ResponseWriter, r *http.Request) error {
+	p, err := s.service.PlanReminders(r.Context(), by(r))
+	if err != nil {
+		return err
+	}
+	v := &confirmPage{page: page{Title: text.Say("Send a reminder?")}, Back: overviewPath,
+		Question: text.Count(p.Due, "{n} person without two-factor authentication gets a mail that asks for it.",
+			"{n} people without two-factor authentication get a mail that asks for it."), Button: text.Say("Send a reminder")}
+	if p.Due == 0 {
+		v.Title, v.Question, v.Button = text.Say("No reminder to send"), text.Say("Everybody who can sign in and has an e-mail address has two-factor authentication."), text.Message{}
+		if p.Recent > 0 {
+			v.Question = sallyport.ErrNobodyToRemind.Text
+		}
+		return s.render(w, r, http.StatusOK, "confirm", v)
+	}
+	if p.Recent > 0 {
+		v.Points = append(v.Points, text.Count(p.Recent, "{n} more person had a reminder within the last 24 hours, and gets none.",
+			"{n} more people had a reminder within the last 24 hours, and get none."))
+	}
+	if on := s.lang.Date(p.On.UTC()); p.Everyone {
+		v.Points = append(v.Points, text.Say("The mail names the day from which it is required: {date}.", "date", on))
+	} else if !p.On.IsZero() {
+		v.Points = append(v.Points, text.Say("The mail to owners and admins names the day from which it is required of them: {date}.", "date", on))
+	}
+	return s.render(w, r, http.StatusOK, "confirm", v)
+}
+
+func (s *site) remindersPost(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readForm(w, r); err != nil {
+		return err
+	}
+	if _, err := s.service.Remind(r.Context(), by(r)); err != nil {
+		return err
+	}
+	return s.done(w, r, overviewPath, remindedNotice)
+}
