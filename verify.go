@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"hash"
 	"math"
+	"slices"
 )
 
 // AuditFault is what can be wrong with the audit log, in words that follow on the name of the place.
@@ -51,7 +52,7 @@ func (s *Service) VerifyAudit(ctx context.Context, by Caller, found func(AuditFi
 	if by.kind != "console" {
 		return AuditReport{}, ErrNotAllowed
 	}
-	v := verifier{s: s, workspace: by.workspace, found: found, there: map[string]bool{}}
+	v := verifier{s: s, ctx: ctx, workspace: by.workspace, found: found, there: map[string]bool{}}
 	err := s.Store.Read(ctx, func(tx Tx) error {
 		v.tx = tx
 		return v.run()
@@ -63,6 +64,7 @@ func (s *Service) VerifyAudit(ctx context.Context, by Caller, found func(AuditFi
 // verifier goes through one log.
 type verifier struct {
 	s         *Service
+	ctx       context.Context
 	tx        Tx
 	workspace Workspace
 	found     func(AuditFinding)
@@ -102,12 +104,12 @@ func (v *verifier) run() error {
 		return err
 	}
 	for {
-		seals, err := v.tx.Seals(v.workspace.ID, v.last, 256)
+		seals, err := v.tx.Seals(v.workspace.ID, v.last, 512)
 		if err != nil {
 			return err
 		}
 		if len(seals) > 0 {
-			if err := v.chunk(seals, seals[len(seals)-1].Batch); err != nil {
+			if err := v.chunk(seals); err != nil {
 				return err
 			}
 			continue
@@ -143,7 +145,8 @@ func (v *verifier) before() error {
 }
 
 // chunk goes through some batches, up to the last of them.
-func (v *verifier) chunk(seals []Seal, last int64) error {
+func (v *verifier) chunk(seals []Seal) error {
+	all := seals
 	next := func(batch int64) { // opens the batch, and closes those before it
 		for v.batch == nil || v.batch.Batch < batch {
 			v.close()
@@ -157,10 +160,9 @@ func (v *verifier) chunk(seals []Seal, last int64) error {
 			}
 		}
 	}
-	err := v.tx.Sealed(v.workspace.ID, v.last+1, last, func(e Event) error {
-		next(e.Batch)
-		v.line(e)
-		return nil
+	err := v.lines(all, func(l line) {
+		next(l.Batch)
+		v.line(l)
 	})
 	if err != nil {
 		return err
@@ -170,6 +172,73 @@ func (v *verifier) chunk(seals []Seal, last int64) error {
 	}
 	v.close()
 	return v.flush()
+}
+
+// line is an event, and whether it says what it said when it was written.
+type line struct {
+	Event
+	genuine bool
+}
+
+// piece is some batches on their way from the database.
+type piece struct {
+	pages chan []line
+	err   error // when pages is closed
+}
+
+const (
+	// piecesAtOnce are read beside each other, as to read a line and to check what it says takes longest.
+	piecesAtOnce  = 4
+	pieceBatches  = 16
+	piecePage     = 512
+	piecesPending = 2 * pieceBatches * sealBatch / piecePage // pages: a piece as it should be is never waited for
+)
+
+// lines hands out the lines of batches that follow on the last, in their order.
+func (v *verifier) lines(seals []Seal, each func(line)) (err error) {
+	ctx, cancel := context.WithCancel(v.ctx)
+	defer cancel()
+	ahead := make(chan *piece, piecesAtOnce-1)
+	first := v.last + 1
+	go func() {
+		defer close(ahead)
+		for some := range slices.Chunk(seals, pieceBatches) {
+			p, last := &piece{pages: make(chan []line, piecesPending)}, some[len(some)-1].Batch
+			ahead <- p
+			go v.s.readPiece(ctx, p, v.workspace.ID, first, last)
+			first = last + 1
+		}
+	}()
+	for p := range ahead {
+		for page := range p.pages {
+			for _, l := range page {
+				if err == nil {
+					each(l)
+				}
+			}
+		}
+		if err == nil && p.err != nil {
+			err = p.err
+			cancel()
+		}
+	}
+	return err
+}
+
+// readPiece reads and checks the lines of some batches.
+func (s *Service) readPiece(ctx context.Context, p *piece, workspace string, first, last int64) {
+	defer close(p.pages)
+	var page []line
+	p.err = s.Store.Read(ctx, func(tx Tx) error {
+		return tx.Sealed(workspace, first, last, func(e Event) error {
+			if page = append(page, line{e, s.genuine(e)}); len(page) == piecePage {
+				p.pages <- page
+				page = make([]line, 0, piecePage)
+			}
+			return ctx.Err()
+		})
+	})
+	p.pages <- page
 }
 
 // step goes on to a batch, and misses those between.
@@ -192,7 +261,7 @@ func (v *verifier) open(seal Seal) {
 }
 
 // line checks one event of the open batch.
-func (v *verifier) line(e Event) {
+func (v *verifier) line(e line) {
 	v.content(e)
 	b := v.batch
 	if !b.hasSeal {
@@ -215,14 +284,14 @@ func (v *verifier) line(e Event) {
 }
 
 // content checks what one event says.
-func (v *verifier) content(e Event) {
+func (v *verifier) content(e line) {
 	v.report.Events++
 	v.begun = v.begun || e.Kind == "workspace.created"
 	switch {
-	case !v.s.genuine(e):
+	case !e.genuine:
 		v.fault(AuditFinding{Fault: FaultChanged, Event: e.ID, Batch: e.Batch, Position: e.Position})
 	case e.Salt == nil:
-		v.erased = append(v.erased, e)
+		v.erased = append(v.erased, e.Event)
 	}
 }
 
@@ -290,7 +359,7 @@ func (v *verifier) unsealed() error {
 			return err
 		}
 		for _, e := range events {
-			v.content(e)
+			v.content(line{e, v.s.genuine(e)})
 			v.report.Waiting++
 			after = e.ID
 			if v.s.Now().Sub(e.At) > SealLimit {

@@ -29,17 +29,18 @@ const eventColumns = `id, at, kind, actor, actor_kind, subject, door, address, b
 // eventRow is an event on its way out of a row.
 type eventRow struct {
 	sallyport.Event
-	when   int64
-	detail string
+	when, position int64
+	door, detail   string
 }
 
 func (r *eventRow) dest() []any {
-	return []any{&r.ID, &r.when, &r.Kind, &r.Actor, &r.ActorKind, &r.Subject, &r.Door, &r.Address, &r.Browser, &r.Result, &r.detail}
+	return []any{&r.ID, &r.when, &r.Kind, &r.Actor, &r.ActorKind, &r.Subject, &r.door, &r.Address, &r.Browser, &r.Result, &r.detail}
 }
 
 // event: a detail that cannot be read, because somebody changed it, stands there as it is, without a name.
 func (r *eventRow) event() sallyport.Event {
-	r.At = at(r.when)
+	r.At, r.Door, r.Position = at(r.when), sallyport.Door(r.door), int(r.position)
+	r.Detail = nil
 	if r.detail != "" && json.Unmarshal([]byte(r.detail), &r.Detail) != nil {
 		r.Detail = map[string]string{"": r.detail}
 	}
@@ -103,22 +104,15 @@ func (t *tx) EraseEvents(workspace, user string) error {
 	return t.exec(erase+`actor = $2 AND actor <> subject`, workspace, user)
 }
 
-// loggedEvents reads whole events, for the sealer and for verification.
+// loggedEvents reads whole events, for the sealer and for verification: many, so that what a row is read into is made once.
 func (t *tx) loggedEvents(end string, args []any, each func(sallyport.Event) error) error {
-	return t.rows(`SELECT workspace_id, salt, personal_hash, mac, seal_batch, seal_position, `+eventColumns+` FROM events `+end, args,
-		func(scan scanner) error {
-			var r eventRow
-			var batch, position *int64
-			dest := append([]any{&r.Workspace, &r.Salt, &r.PersonalHash, &r.MAC, &batch, &position}, r.dest()...)
-			if err := scan(dest...); err != nil {
-				return err
-			}
-			if batch != nil {
-				r.Batch = *batch
-			}
-			if position != nil {
-				r.Position = int(*position)
-			}
-			return each(r.event())
-		})
+	var r eventRow
+	dest := append([]any{&r.Workspace, &r.Salt, &r.PersonalHash, &r.MAC, &r.Batch, &r.position}, r.dest()...)
+	return t.rows(`SELECT workspace_id, salt, personal_hash, mac, COALESCE(seal_batch, 0), COALESCE(seal_position, 0), `+eventColumns+
+		` FROM events `+end, args, func(scan scanner) error {
+		if err := scan(dest...); err != nil {
+			return err
+		}
+		return each(r.event())
+	})
 }

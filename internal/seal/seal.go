@@ -22,6 +22,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"maps"
 	"slices"
@@ -41,6 +42,7 @@ type Keyset struct {
 	path  string // the file it follows; empty when it came from memory
 	mu    sync.Mutex
 	ring  atomic.Pointer[ring] // replaced as a whole, under mu
+	audit sync.Pool            // of HMACs that have the audit key in them
 }
 
 // AD is what a ciphertext is bound to: what it is (such as "authenticator")
@@ -146,7 +148,15 @@ func (k *Keyset) Name(folded string) string {
 // Audit returns HMAC-SHA256 of data under the audit chain's own key. The key
 // outlives every rotation, so that old seals can be verified.
 func (k *Keyset) Audit(data []byte) []byte {
-	return mac(k.fixed.Audit, data)
+	h, kept := k.audit.Get().(hash.Hash)
+	if !kept {
+		h = hmac.New(sha256.New, k.fixed.Audit)
+	}
+	h.Write(data)
+	sum := h.Sum(nil)
+	h.Reset()
+	k.audit.Put(h)
+	return sum
 }
 
 // CheckValue identifies the installation this keyset belongs to, and reveals
