@@ -35,6 +35,9 @@ type AdoptionTx interface {
 	SaveAdoption(Adoption) error
 	// TakeCount gives true to one of those who ask to count at now, unless somebody did less than age ago.
 	TakeCount(now time.Time, age time.Duration) (bool, error)
+	// Resold returns the workspaces that a reseller created, newest first, those before the one with the id given if
+	// there is one. Up to so many people of each are counted; of more, what was saved for the day is taken.
+	Resold(reseller, before string, day time.Time, count, limit int) ([]Resold, error)
 }
 
 const (

@@ -11,7 +11,8 @@ import (
 var ErrColourInvalid = invalid("colour", "colour_invalid", text.Say("Enter a colour as # and six digits from 0 to 9 and a to f, such as #0b5cad."))
 
 // SaveBrand replaces the name and the colour by which people know the workspace, on pages, in mails and in their
-// authenticator apps. An empty name is the workspace's own, an empty colour that of Sallyport.
+// authenticator apps. What is empty is the reseller's; without one, an empty name is the workspace's own, an empty
+// colour that of Sallyport.
 func (s *Service) SaveBrand(ctx context.Context, by Caller, name, colour string) error {
 	name, colour = strings.TrimSpace(name), strings.ToLower(strings.TrimSpace(colour))
 	if name != "" {

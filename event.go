@@ -18,7 +18,7 @@ type Event struct {
 	At           time.Time
 	Kind         string // such as "sign_in.completed"
 	Actor        string // id of the user who did it; empty: nobody known, or ActorKind says who
-	ActorKind    string // user, console, system or nobody
+	ActorKind    string // user, console, reseller, system or nobody
 	Subject      string // id of the user it was done to, or empty
 	Door         Door
 	Address      string

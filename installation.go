@@ -109,7 +109,7 @@ func (s *Service) FirstRun(ctx context.Context, token Secret, o FirstOwner) erro
 		if err != nil || !won {
 			return cmpErr(err, ErrFirstRunOver)
 		}
-		return s.insertWorkspace(tx, w, u, s.host())
+		return s.insertWorkspace(tx, founding(w, s.host()), u, nil)
 	})
 }
 
@@ -120,37 +120,18 @@ func (s *Service) AddWorkspace(ctx context.Context, reseller, host string, o Fir
 		return err
 	}
 	w.Reseller = reseller
-	return s.write(ctx, func(tx Tx) error { return s.insertWorkspace(tx, w, u, host) })
+	return s.write(ctx, func(tx Tx) error { return s.insertWorkspace(tx, founding(w, host), u, nil) })
 }
 
-// ErrHostTaken means that another workspace answers on the host.
-var ErrHostTaken = &Error{Kind: Conflict, Code: "host_taken", Text: text.Say("Another workspace answers on this host name. Choose another."), Field: "host"}
-
 func (s *Service) newWorkspace(ctx context.Context, o FirstOwner) (Workspace, User, error) {
-	now := s.Now()
-	name, err := cleanName("workspace", o.Workspace)
-	if err != nil {
-		return Workspace{}, User{}, err
-	}
-	w := Workspace{ID: newID(prefixWorkspace, now), Name: name, CreatedAt: now}
-	u, err := newUser(w.ID, o.Address, o.Name, Owner, now)
+	w, u, err := s.planWorkspace(o)
 	if err != nil {
 		return w, u, err
 	}
 	return w, u, s.setPassword(ctx, &u, w, LongPassword, "password", o.Password.Reveal())
 }
 
-func (s *Service) insertWorkspace(tx Tx, w Workspace, owner User, host string) error {
-	err := tx.InsertWorkspace(w, DefaultPolicy(), host)
-	if errors.Is(err, ErrDuplicate) {
-		return ErrHostTaken
-	}
-	if err != nil {
-		return err
-	}
-	if err := tx.InsertUser(owner); err != nil {
-		return err
-	}
-	by := Caller{kind: "console", workspace: w, door: DoorConsole}
-	return s.record(tx, by, "workspace.created", owner.ID, Done, nil)
+// founding is the operator of the server, who makes a workspace on a host.
+func founding(w Workspace, host string) Caller {
+	return Caller{kind: "console", workspace: w, host: host, door: DoorConsole}
 }

@@ -25,6 +25,7 @@ type notice struct {
 	//
 	//	app, device    string     the name of an authenticator, of a browser
 	//	old, new       string     e-mail addresses
+	//	workspace      string     its name
 	//	days, n, left  int
 	//	low            bool       few recovery codes are left
 	//	on             time.Time  a date to come
@@ -135,6 +136,12 @@ var notices = map[string]notice{
 		then:    linkEnds,
 		not:     "If you do not expect this, ignore this mail.", facts: []string{"token", "ends"}, open: "/invitation/",
 	},
+	"workspace.invitation": {
+		subject: "You are invited",
+		says:    "{brand} has created the workspace <bdi>{workspace}</bdi>, and you are its first owner. Choose a password, and you can begin.",
+		then:    linkEnds,
+		not:     "If you do not expect this, ignore this mail.", facts: []string{"workspace", "token", "ends"}, open: "/invitation/",
+	},
 	"email.confirm": {
 		subject: "Confirm your e-mail address",
 		says:    "Somebody, probably you, wants to use this e-mail address for an account at {brand}.",
@@ -208,13 +215,22 @@ func (s *Service) notifyAt(tx Tx, by Caller, u User, to, kind string, facts map[
 
 // notifyFrom is notifyAt where the workspace is read already.
 func (s *Service) notifyFrom(tx Tx, by Caller, from HostedWorkspace, u User, to, kind string, facts map[string]any) error {
+	m, body, err := s.compose(by, from, u, to, kind, facts)
+	if err != nil {
+		return err
+	}
+	return s.queue(tx, m, body)
+}
+
+// compose is a mail that is not queued yet.
+func (s *Service) compose(by Caller, from HostedWorkspace, u User, to, kind string, facts map[string]any) (m Mail, body MailBody, err error) {
 	n, ok := notices[kind]
 	if !ok || len(facts) != len(n.facts) {
-		return fmt.Errorf("notice %q: unknown, or not with its facts", kind)
+		return m, body, fmt.Errorf("notice %q: unknown, or not with its facts", kind)
 	}
 	for _, name := range n.facts {
 		if _, ok := facts[name]; !ok {
-			return fmt.Errorf("notice %q: the fact %q is missing", kind, name)
+			return m, body, fmt.Errorf("notice %q: the fact %q is missing", kind, name)
 		}
 	}
 	l := letter{notice: n, from: from.Workspace, base: s.scheme() + "://" + from.Host, user: u, to: to, at: s.Now(), given: facts}
@@ -222,11 +238,8 @@ func (s *Service) notifyFrom(tx Tx, by Caller, from HostedWorkspace, u User, to,
 		l.browser, l.address = by.agent, addressOf(by)
 	}
 	subject, body, err := l.write(text.English)
-	if err != nil {
-		return err
-	}
 	ends, _ := facts["ends"].(time.Time)
-	return s.queue(tx, Mail{Workspace: u.Workspace, User: u.ID, Kind: kind, To: to, Subject: subject, ExpiresAt: ends}, body)
+	return Mail{Workspace: u.Workspace, User: u.ID, Kind: kind, To: to, Subject: subject, ExpiresAt: ends}, body, err
 }
 
 // scheme is that of URL. Commands on the host do not know it: then it is the one of every public installation.
@@ -267,7 +280,7 @@ func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 		Open                   text.Message
 		URL                    string
 	}{
-		Subject: subject, Brand: brand, Colour: l.from.Colour, Lang: lang,
+		Subject: subject, Brand: brand, Colour: l.from.BrandColour(), Lang: lang,
 		Facts: l.where(), Open: say(openWords[l.open]), URL: l.url(),
 	}
 	if !l.unproven && l.user.Name != "" {

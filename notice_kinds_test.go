@@ -91,7 +91,7 @@ func noticeFaults(t *testing.T, name string, source any) (faults, kinds []string
 				return true
 			}
 			fun, ok := call.Fun.(*ast.SelectorExpr)
-			if !ok || !slices.Contains([]string{"notify", "notifyAt", "notifyFrom"}, fun.Sel.Name) {
+			if !ok || !slices.Contains([]string{"notify", "notifyAt", "notifyFrom", "compose"}, fun.Sel.Name) {
 				return true
 			}
 			n := len(call.Args)

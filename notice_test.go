@@ -35,6 +35,8 @@ func noticeFact(t *testing.T, name string) any {
 		return "mia@acme.example"
 	case "new":
 		return "mia.m@acme.example"
+	case "workspace":
+		return "Globex & Sons"
 	case "days":
 		return 14
 	case "left":

@@ -1,33 +1,33 @@
 package sallyport
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // Workspace is a company: its own people, policy, apps and audit log, on its own host name.
 type Workspace struct {
 	ID        string
 	Name      string
-	Reseller  string // id of the workspace that made it, or empty
-	Brand     string // name shown on pages, in mails and as the QR label; empty: the reseller's, else Name
-	Colour    string // of the brand, "#rrggbb" or empty
+	Reseller  string // id of the workspace that created it, or empty
+	Resells   bool   // it has created others
+	Brand     string // as the workspace has set it, or empty: see Issuer
+	Colour    string // of the brand, "#rrggbb" or empty: see BrandColour
 	CreatedAt time.Time
 
-	resellerBrand string
+	resellerBrand, resellerColour string
 }
 
-// Issuer is the brand as pages, mails and authenticator apps show it (SPEC 3.2).
-func (w Workspace) Issuer() string {
-	switch {
-	case w.Brand != "":
-		return w.Brand
-	case w.resellerBrand != "":
-		return w.resellerBrand
-	}
-	return w.Name
-}
+// Issuer is the name of the brand as pages, mails and authenticator apps show it (SPEC 3.2): the workspace's own, or
+// until it has set one that of its reseller. A workspace without either is known by its name.
+func (w Workspace) Issuer() string { return cmp.Or(w.Brand, w.resellerBrand, w.Name) }
 
-// WithReseller returns w with the brand of its reseller, for a Tx that read both.
-func (w Workspace) WithReseller(brand string) Workspace {
-	w.resellerBrand = brand
+// BrandColour is the colour of the brand, found in the same way; empty is that of Sallyport.
+func (w Workspace) BrandColour() string { return cmp.Or(w.Colour, w.resellerColour) }
+
+// WithReseller returns w with what its reseller lends it, for a Tx that read both: see Issuer and BrandColour.
+func (w Workspace) WithReseller(brand, colour string) Workspace {
+	w.resellerBrand, w.resellerColour = brand, colour
 	return w
 }
 
@@ -56,7 +56,8 @@ type InstallationTx interface {
 
 // WorkspaceTx is the storage of workspaces and host names.
 type WorkspaceTx interface {
-	// InsertWorkspace keeps a workspace with its policy and host name. A host that is taken is ErrDuplicate.
+	// InsertWorkspace keeps a workspace with its policy and host name, and marks its reseller as one. A host that is taken
+	// is ErrDuplicate.
 	InsertWorkspace(Workspace, Policy, string) error
 	// MoveHost makes the workspace answer on host, and on no host it had before.
 	MoveHost(workspace, host string) error

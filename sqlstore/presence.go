@@ -92,25 +92,20 @@ func (t *tx) present(a arrival) (sallyport.Presence, bool, error) {
 }
 
 const (
-	hostColumns = `w.id, w.name, w.reseller, w.brand, w.colour, w.created_at, COALESCE(r.brand, ''), ` + policyColumns
+	hostColumns = workspaceColumns + `, ` + policyColumns
 	hostTables  = `hosts h JOIN workspaces w ON w.id = h.workspace_id JOIN policies p ON p.workspace_id = w.id
 		LEFT JOIN workspaces r ON r.id = w.reseller`
 )
 
 // hostRow is what answers on a host, on its way out of a row.
 type hostRow struct {
-	sallyport.Workspace
-	policy        policyRow
-	created       int64
-	resellerBrand string
+	workspaceRow
+	policy policyRow
 }
 
-func (r *hostRow) dest() []any {
-	return append([]any{&r.ID, &r.Name, &r.Reseller, &r.Brand, &r.Colour, &r.created, &r.resellerBrand}, r.policy.dest()...)
-}
+func (r *hostRow) dest() []any { return append(r.workspaceRow.dest(), r.policy.dest()...) }
 
 func (r *hostRow) presence() (sallyport.Presence, error) {
-	r.CreatedAt = at(r.created)
 	policy, err := r.policy.policy()
-	return sallyport.Presence{Workspace: r.WithReseller(r.resellerBrand), Policy: policy}, err
+	return sallyport.Presence{Workspace: r.workspace(), Policy: policy}, err
 }

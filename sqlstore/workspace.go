@@ -10,6 +10,9 @@ func (t *tx) InsertWorkspace(w sallyport.Workspace, p sallyport.Policy, host str
 	if err := inserted(t.affected(`INSERT INTO hosts (host, workspace_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, host, w.ID)); err != nil {
 		return err
 	}
+	if err := t.exec(`UPDATE workspaces SET resells = 1 WHERE id = $1 AND resells = 0`, w.Reseller); err != nil {
+		return err
+	}
 	lowered, err := loweredText(p.Lowered)
 	if err != nil {
 		return err
@@ -25,21 +28,38 @@ func (t *tx) Workspaces() ([]sallyport.HostedWorkspace, error) {
 	return t.hosted(`ORDER BY w.created_at, w.id`)
 }
 
+// workspaceColumns are of workspaces w, and of the reseller r of each where there is one.
+const workspaceColumns = `w.id, w.name, w.reseller, w.resells, w.brand, w.colour, w.created_at,
+	COALESCE(NULLIF(r.brand, ''), r.name, ''), COALESCE(r.colour, '')`
+
+// workspaceRow is a workspace on its way out of a row.
+type workspaceRow struct {
+	sallyport.Workspace
+	created       int64
+	brand, colour string // of the reseller
+}
+
+func (r *workspaceRow) dest() []any {
+	return []any{&r.ID, &r.Name, &r.Reseller, &r.Resells, &r.Brand, &r.Colour, &r.created, &r.brand, &r.colour}
+}
+
+func (r *workspaceRow) workspace() sallyport.Workspace {
+	r.CreatedAt = at(r.created)
+	return r.WithReseller(r.brand, r.colour)
+}
+
 // hosted reads workspaces with what a reseller lends them; the end of the statement says which.
 func (t *tx) hosted(end string, args ...any) ([]sallyport.HostedWorkspace, error) {
 	var all []sallyport.HostedWorkspace
-	err := t.rows(`SELECT w.id, w.name, w.reseller, w.brand, w.colour, w.created_at, COALESCE(r.brand, ''), h.host
+	err := t.rows(`SELECT `+workspaceColumns+`, h.host
 		FROM workspaces w JOIN hosts h ON h.workspace_id = w.id LEFT JOIN workspaces r ON r.id = w.reseller `+end,
 		args, func(scan scanner) error {
-			var w sallyport.HostedWorkspace
-			var created int64
-			var brand string
-			if err := scan(&w.ID, &w.Name, &w.Reseller, &w.Brand, &w.Colour, &created, &brand, &w.Host); err != nil {
+			var r workspaceRow
+			var host string
+			if err := scan(append(r.dest(), &host)...); err != nil {
 				return err
 			}
-			w.CreatedAt = at(created)
-			w.Workspace = w.WithReseller(brand)
-			all = append(all, w)
+			all = append(all, sallyport.HostedWorkspace{Workspace: r.workspace(), Host: host})
 			return nil
 		})
 	return all, err

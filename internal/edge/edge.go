@@ -26,6 +26,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -57,7 +58,7 @@ func New(address string, proxies []netip.Prefix, log *slog.Logger) (*Edge, error
 	if !ok {
 		return nil, fmt.Errorf("the URL has no usable host: %q", u.Host)
 	}
-	if u.Scheme == "http" && !loopback(host) {
+	if u.Scheme == "http" && !fold.LoopbackHost(host) {
 		return nil, fmt.Errorf("http is for loopback only, %s needs https", host)
 	}
 	return &Edge{scheme: u.Scheme, host: host, port: port, proxies: proxies, log: log}, nil

@@ -168,34 +168,48 @@ func TestI28_NothingOfAnotherWorkspaceWorks(t *testing.T) {
 		if answer(half, mia.Code(s.Clock.Now())); !half.SignedIn() {
 			t.Error("her code was spent at Globex")
 		}
-		// Ids of another workspace and ids that are none look alike.
-		ids := []string{mia.ID}
-		for _, table := range []string{"authenticators", "sessions", "trusted_devices"} {
-			for _, row := range s.Query("SELECT id FROM " + table + " WHERE workspace_id = '" + mia.Workspace + "'") {
-				ids = append(ids, row[0])
+		owner := s.Owner
+		owners := s.Visitor()
+		owners.Enrol(&owner, "Owner's")
+		idsOfOthers(s, there, mia)
+		idsOfOthers(s, owners, gustav) // Acme created Globex, and reaches no more of it
+		for _, page := range []string{"/admin/users", "/admin/users.csv", "/admin/audit", "/admin/audit.csv", "/admin/outbox", "/admin/workspaces"} {
+			if p := owners.Get(page); p.Status != http.StatusOK || strings.Contains(p.Body, "gustav") || strings.Contains(p.Body, gustav.ID) {
+				t.Errorf("%s of the reseller: %d, with people of Globex", page, p.Status)
 			}
-		}
-		before := snapshot(s)
-		for _, r := range append(routes(http.MethodGet), routes(http.MethodPost)...) {
-			if !strings.Contains(r.Path, "none") || r.Access == "anyone" || r.Access == "outside" {
-				continue
-			}
-			ask := func(id string) string {
-				path := strings.ReplaceAll(r.Path, "none", id)
-				p := there.Fork().Send(Request{Method: r.Method, Target: path, Header: there.PostHeader()})
-				return fmt.Sprint(p.Status, p.Location == "", strings.ReplaceAll(p.Text(), id, ""))
-			}
-			nothing := ask(strings.Repeat("0", len(ids[0])))
-			for _, id := range ids {
-				if got := ask(id); got != nothing {
-					t.Errorf("%s %s: an id of another workspace gives %s, one that is none %s", r.Method, r.Path, got, nothing)
-				}
-			}
-		}
-		if diff := changed(before, snapshot(s)); diff != "" {
-			t.Errorf("changed from another workspace:\n%s", diff)
 		}
 	})
+}
+
+// idsOfOthers holds every page to answering an id of another workspace as it answers one that is none.
+func idsOfOthers(s *Site, v *Visitor, p Person) {
+	s.T.Helper()
+	ids := []string{p.ID, p.Workspace}
+	for _, table := range []string{"authenticators", "sessions", "trusted_devices", "outbox"} {
+		for _, row := range s.Query("SELECT id FROM " + table + " WHERE workspace_id = '" + p.Workspace + "'") {
+			ids = append(ids, row[0])
+		}
+	}
+	before := snapshot(s)
+	for _, r := range append(routes(http.MethodGet), routes(http.MethodPost)...) {
+		if !strings.Contains(r.Path, "none") || r.Access == "anyone" || r.Access == "outside" {
+			continue
+		}
+		ask := func(id string) string {
+			path := strings.ReplaceAll(r.Path, "none", id)
+			p := v.Fork().Send(Request{Method: r.Method, Target: path, Header: v.PostHeader()})
+			return fmt.Sprint(p.Status, p.Location == "", strings.ReplaceAll(p.Text(), id, ""))
+		}
+		nothing := ask(strings.Repeat("0", len(ids[0])))
+		for _, id := range ids {
+			if got := ask(id); got != nothing {
+				s.T.Errorf("%s %s: an id of another workspace gives %s, one that is none %s", r.Method, r.Path, got, nothing)
+			}
+		}
+	}
+	if diff := changed(before, snapshot(s)); diff != "" {
+		s.T.Errorf("changed from another workspace:\n%s", diff)
+	}
 }
 
 func TestI54_HeadersOnEveryAnswer(t *testing.T) {

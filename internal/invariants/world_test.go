@@ -87,12 +87,13 @@ func require(s *Site, whom string) {
 	s.Exec("UPDATE policies SET require_2fa = $1, version = version + 1", whom)
 }
 
-// other makes a second workspace with its owner, and gives its address.
+// other makes a second workspace with its owner, and gives its address. The first is its reseller, which reaches nothing
+// in it all the same.
 func other(s *Site) (address string, owner Person) {
 	s.T.Helper()
 	s.Clock.Advance(time.Second) // the first workspace is the older one
 	host := "globex." + strings.TrimPrefix(s.URL, "http://")
-	s.Check(s.AddWorkspace(context.Background(), "", host, sallyport.FirstOwner{
+	s.Check(s.AddWorkspace(context.Background(), s.Owner.Workspace, host, sallyport.FirstOwner{
 		Workspace: "Globex", Name: "Gustav Globex", Address: "gustav@globex.example", Password: sallyporttest.Password,
 	}))
 	by, err := s.Service.Console(context.Background(), host)

@@ -97,6 +97,8 @@ func newEvent(e sallyport.Event) event {
 	switch {
 	case e.ActorKind == "console":
 		v.Who = text.Say("by the operator of the server")
+	case e.ActorKind == "reseller":
+		v.Who = text.Say("by the reseller")
 	case e.ActorKind == "system":
 		v.Who = text.Say("by the server itself")
 	case e.ActorKind == "user" && e.Actor != e.Subject:

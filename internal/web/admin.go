@@ -12,24 +12,26 @@ import (
 
 // adminPart is a part of the pages of administrators, and the power that opens it.
 type adminPart struct {
-	href string
-	say  text.Message
-	may  sallyport.Action
+	href    string
+	say     text.Message
+	may     sallyport.Action
+	resells bool // only where there is another workspace: who has one never notices
 }
 
 var adminParts = []adminPart{
-	{overviewPath, text.Say("Overview"), sallyport.SeePeople},
-	{usersPath, text.Say("Users"), sallyport.SeePeople},
-	{accessControlPath, text.Say("Access control"), sallyport.SetPolicy},
-	{brandPath, text.Say("Brand"), sallyport.SetBrand},
-	{auditPath, text.Say("Audit log"), sallyport.ReadAudit},
-	{outboxPath, text.Say("Mail outbox"), sallyport.ReadOutbox},
+	{href: overviewPath, say: text.Say("Overview"), may: sallyport.SeePeople},
+	{href: usersPath, say: text.Say("Users"), may: sallyport.SeePeople},
+	{href: accessControlPath, say: text.Say("Access control"), may: sallyport.SetPolicy},
+	{href: brandPath, say: text.Say("Brand"), may: sallyport.SetBrand},
+	{href: auditPath, say: text.Say("Audit log"), may: sallyport.ReadAudit},
+	{href: outboxPath, say: text.Say("Mail outbox"), may: sallyport.ReadOutbox},
+	{href: workspacesPath, say: text.Say("Workspaces"), may: sallyport.KeepWorkspaces, resells: true},
 }
 
 // adminNav leads to the parts that somebody may open.
 func adminNav(r *http.Request, u sallyport.User) (all []link) {
 	for _, p := range adminParts {
-		if u.Role.May(p.may) {
+		if u.Role.May(p.may) && (!p.resells || by(r).Workspace().Resells) {
 			here := r.URL.Path == p.href || p.href != overviewPath && strings.HasPrefix(r.URL.Path, p.href+"/")
 			all = append(all, link{p.href, p.say, here})
 		}

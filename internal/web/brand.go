@@ -16,7 +16,8 @@ const brandPath = "/admin/brand"
 type brandPage struct {
 	page
 	Name, Colour string
-	Workspace    string // its own name, which stands where the brand has none
+	Else         string // what stands where the brand has no name
+	Resells      bool   // or may
 	Label        string // as an authenticator app shows it
 	Account      string
 	Swatch       string // a colour that is valid
@@ -26,9 +27,12 @@ func (s *site) brandPage(r *http.Request) *brandPage {
 	c := by(r)
 	u, _ := c.User()
 	ws := c.Workspace()
+	without := ws
+	without.Brand = ""
 	return &brandPage{
-		page: page{Title: text.Say("Brand"), Wide: true}, Name: ws.Brand, Colour: ws.Colour, Workspace: ws.Name,
-		Label: otpLabel(ws.Issuer()), Account: u.Address, Swatch: ws.Colour,
+		page: page{Title: text.Say("Brand"), Wide: true}, Name: ws.Brand, Colour: ws.Colour, Else: without.Issuer(),
+		Label: otpLabel(ws.Issuer()), Account: u.Address, Swatch: ws.BrandColour(),
+		Resells: s.service.MayResell(c) == nil,
 	}
 }
 

@@ -45,6 +45,7 @@ var notices = map[string]text.Message{
 	"invited":               text.Say("The invitation is on its way. It works for 72 hours."),
 	"invited-again":         text.Say("A new invitation is on its way. The one before no longer works."),
 	"invitation-revoked":    text.Say("The invitation is revoked."),
+	"workspace-created":     text.Say("The workspace is created. Its first owner gets a link by mail; nobody can sign in there before."),
 	"joined":                text.Say("Your account is ready. Sign in with your new password."),
 }
 

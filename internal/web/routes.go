@@ -154,6 +154,8 @@ func (s *site) policyRoutes() []route {
 		{"POST", accessControlPath, admins, s.accessControlPost},
 		{"GET", brandPath, admins, s.brand},
 		{"POST", brandPath, admins, s.brandPost},
+		{"GET", workspacesPath, admins, s.workspaces},
+		{"POST", workspacesPath, admins, s.workspacesPost},
 	}
 }
 

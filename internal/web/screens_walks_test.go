@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -260,6 +261,15 @@ func (s *shooting) admin() {
 	s.get("user-suspend", v, one+"/suspend")
 	s.get("access-control", v, "/admin/access-control")
 	s.get("brand", v, "/admin/brand")
+	s.get("workspaces-none", v, workspaces)
+	s.post("workspaces-refused", v, workspaces, fields{"workspace": "", "host": "https://globex.example/", "email": "gina"})
+	for i, company := range []string{"Globex & Sons", "Initech", "Überlandwerke Hintertupfingen"} {
+		v.Post(workspaces, fields{"workspace": company, "host": fmt.Sprintf("login.company-%d.localhost", i), "name": "Gina Grant", "email": "gina@globex.example"})
+		s.Clock.Advance(time.Second)
+	}
+	v.Follow()
+	s.keep("workspaces", v)
+	s.get("outbox", v, "/admin/outbox")
 }
 
 func (s *shooting) problems() {

@@ -210,7 +210,7 @@ func (s *site) setUpPost(w http.ResponseWriter, r *http.Request) error {
 // mendable reports whether a form is shown again with what is wrong with it.
 func mendable(err error) bool {
 	var e *sallyport.Error
-	return errors.As(err, &e) && (e.Kind == sallyport.Invalid || e.Field == "set_up_code")
+	return errors.As(err, &e) && (e.Kind == sallyport.Invalid || e.Field != "")
 }
 
 func (s *site) confirmSetUp(w http.ResponseWriter, r *http.Request, f form) error {

@@ -46,6 +46,8 @@ var actions = map[string]action{
 
 	accessControlPath: {say: text.Say("Change access control"), asks: true, fields: append([]string{"version"}, settingFields...), strong: true},
 
+	workspacesPath: {say: text.Say("Create a workspace"), fields: workspaceFields, strong: true},
+
 	"/admin/users/new":                    {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}},
 	"/admin/users/{id}":                   {say: text.Say("Change a person's role"), fields: []string{"role"}},
 	"/admin/users/{id}/reset-2fa":         {say: text.Say("Reset two-factor authentication"), confirmed: true, fields: []string{"reason"}, strong: true},

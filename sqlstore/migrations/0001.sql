@@ -14,10 +14,12 @@ CREATE TABLE workspaces (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
   reseller TEXT NOT NULL DEFAULT '',
+  resells INTEGER NOT NULL DEFAULT 0, -- it has created others
   brand TEXT NOT NULL DEFAULT '',
   colour TEXT NOT NULL DEFAULT '',
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX workspaces_reseller ON workspaces (reseller, id) WHERE reseller <> '';
 
 CREATE TABLE hosts (
   host TEXT PRIMARY KEY,
