@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -16,7 +17,7 @@ type auditCmd struct {
 
 type auditVerifyCmd struct {
 	place
-	Workspace string `placeholder:"HOST" help:"Host name of one workspace (default: all of them)."`
+	Workspace string `placeholder:"HOST" help:"Host name of one workspace, with the port if there is one (default: all of them)."`
 }
 
 // shownFindings is how many findings of one log are printed. The number of all of them is always told.
@@ -28,21 +29,15 @@ func (c *auditVerifyCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer in.Close()
-	var hosts []string
-	err = in.Store.Read(ctx, func(tx sallyport.Tx) error {
-		all, err := tx.Workspaces()
-		for _, w := range all {
-			if c.Workspace == "" || w.Host == c.Workspace {
-				hosts = append(hosts, w.Host)
-			}
-		}
-		return err
-	})
+	hosts, err := in.hosts(ctx)
 	if err != nil {
 		return err
 	}
-	if len(hosts) == 0 && c.Workspace != "" {
-		return badUsage("no workspace answers on %s: --workspace takes the host name, with the port if there is one", c.Workspace)
+	if c.Workspace != "" {
+		if !slices.Contains(hosts, c.Workspace) {
+			return noWorkspace(c.Workspace, hosts)
+		}
+		hosts = []string{c.Workspace}
 	}
 	findings := 0
 	for _, host := range hosts {

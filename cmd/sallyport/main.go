@@ -25,7 +25,7 @@ import (
 type commands struct {
 	Serve     serveCmd     `cmd:"" help:"Run the server."`
 	Init      initCmd      `cmd:"" help:"Make the first workspace and its owner, whose password is read from standard input. The link that serve prints does the same in a browser."`
-	User      userCmd      `cmd:"" help:"See and mend people's accounts, in the first workspace."`
+	User      userCmd      `cmd:"" help:"See and mend people's accounts."`
 	Audit     auditCmd     `cmd:"" help:"Look after the audit log."`
 	Passwords passwordsCmd `cmd:"" help:"Stolen passwords, that nobody may choose."`
 	Demo      demoCmd      `cmd:"" help:"Run a server on this machine with made-up companies and people. Everything is thrown away at its end."`

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
+	"strings"
 	"text/tabwriter"
 	"time"
 
@@ -19,24 +21,71 @@ type userCmd struct {
 	Reset2FA userResetCmd   `cmd:"" name:"reset-2fa" help:"Take away a person's second factors, and print the set-up code without which nobody sets up new ones."`
 }
 
+// inWorkspace is a place, and one of the workspaces there.
+type inWorkspace struct {
+	place
+	Workspace string `placeholder:"HOST" help:"Host name of the workspace, with the port if there is one. Where there are several, it must be said which."`
+}
+
 // atConsole runs fn for the host's own console.
-func (p place) atConsole(ctx context.Context, fn func(*installation, sallyport.Caller) error) error {
+func (p inWorkspace) atConsole(ctx context.Context, fn func(*installation, sallyport.Caller) error) error {
 	in, err := p.open(ctx, console(), false)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	by, err := in.Console(ctx, "")
-	if errors.Is(err, sallyport.ErrUnknownHost) {
-		return errors.New("there is no workspace yet: make it with sallyport init, or with the link that sallyport serve prints")
+	hosts, err := in.hosts(ctx)
+	if err != nil {
+		return err
 	}
+	host := p.Workspace
+	switch {
+	case len(hosts) == 0:
+		return errors.New("there is no workspace yet: make it with sallyport init, or with the link that sallyport serve prints")
+	case host == "" && len(hosts) > 1:
+		return badUsage("there are several workspaces: say by --workspace which one is meant, %s", listed(hosts))
+	case host == "":
+		host = hosts[0]
+	case !slices.Contains(hosts, host):
+		return noWorkspace(host, hosts)
+	}
+	by, err := in.Console(ctx, host)
 	if err != nil {
 		return err
 	}
 	return fn(in, by)
 }
 
-type userListCmd struct{ place }
+// hosts are those of all workspaces, the oldest first.
+func (in *installation) hosts(ctx context.Context) (hosts []string, err error) {
+	err = in.Store.Read(ctx, func(tx sallyport.Tx) error {
+		hosts = nil
+		all, err := tx.Workspaces()
+		for _, w := range all {
+			hosts = append(hosts, w.Host)
+		}
+		return err
+	})
+	return hosts, err
+}
+
+func noWorkspace(host string, hosts []string) error {
+	return badUsage("no workspace answers on %s: --workspace takes %s", host, listed(hosts))
+}
+
+// listed puts hosts into words, the first ten.
+func listed(hosts []string) string {
+	const most = 10
+	if more := len(hosts) - most; more > 0 {
+		return fmt.Sprintf("%s or one of %d more", strings.Join(hosts[:most], ", "), more)
+	}
+	if last := len(hosts) - 1; last > 0 {
+		return strings.Join(hosts[:last], ", ") + " or " + hosts[last]
+	}
+	return strings.Join(hosts, "")
+}
+
+type userListCmd struct{ inWorkspace }
 
 // listPage is how many people are read at a time.
 const listPage = 1000
@@ -67,7 +116,7 @@ func (c *userListCmd) Run(ctx context.Context) error {
 }
 
 type userAddCmd struct {
-	place
+	inWorkspace
 	Email string         `arg:"" placeholder:"EMAIL" help:"E-mail address."`
 	Name  string         `required:"" placeholder:"NAME" help:"Name."`
 	Role  sallyport.Role `enum:"owner,admin,manager,member" default:"member" help:"Role: ${enum} (default: member)."`
@@ -85,7 +134,7 @@ func (c *userAddCmd) Run(ctx context.Context) error {
 }
 
 type userUnlockCmd struct {
-	place
+	inWorkspace
 	Email string `arg:"" placeholder:"EMAIL" help:"E-mail address."`
 }
 
@@ -104,7 +153,7 @@ func about(email string, err error) error {
 }
 
 type userSuspendCmd struct {
-	place
+	inWorkspace
 	Email string `arg:"" placeholder:"EMAIL" help:"E-mail address."`
 }
 
@@ -115,7 +164,7 @@ func (c *userSuspendCmd) Run(ctx context.Context) error {
 }
 
 type userResetCmd struct {
-	place
+	inWorkspace
 	Email  string `arg:"" placeholder:"EMAIL" help:"E-mail address."`
 	Reason string `required:"" placeholder:"TEXT" help:"Why, for the audit log."`
 }
