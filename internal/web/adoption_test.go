@@ -15,7 +15,7 @@ import (
 
 var (
 	chartLine = regexp.MustCompile(`<polyline points="([^"]*)"`)
-	dayRow    = regexp.MustCompile(`<tr><th scope="row"><time datetime="([0-9-]{10})[^>]*>[^<]*</time></th><td>([0-9,]+)</td><td>([0-9,]+)</td><td>([0-9]+) %</td></tr>`)
+	dayRow    = regexp.MustCompile(`<tr><th scope="row"><time datetime="([0-9-]{10})[^>]*>[^<]*</time></th><td>([0-9,]+)</td><td>([0-9,]+)</td><td>([0-9]+)%</td></tr>`)
 )
 
 func TestOverview(t *testing.T) {
@@ -24,7 +24,7 @@ func TestOverview(t *testing.T) {
 		e.Clock.Set(e.Clock.Now().UTC().Truncate(24 * time.Hour).Add(25 * time.Hour)) // early in the morning
 		_, owners := ownerOf(s)
 		p := owners.Get("/admin")
-		if p.Status != http.StatusOK || p.Data("data-percent") != "100 %" || !p.Has("1 of 1 person has two-factor authentication") ||
+		if p.Status != http.StatusOK || p.Data("data-percent") != "100%" || !p.Has("1 of 1 person has two-factor authentication") ||
 			chartLine.MatchString(p.Body) || slices.Contains(p.Links(), "/admin/reminders") || !p.Has("Everybody who can sign in has") {
 			t.Errorf("the first day: %d %s", p.Status, p.Text())
 		}
@@ -50,7 +50,7 @@ func TestOverview(t *testing.T) {
 		if !slices.Equal(table, want) {
 			t.Errorf("the table: %q, want %q", table, want)
 		}
-		for _, words := range []string{"1 of 4 people have two-factor authentication", "3 people without", "<b>Bold</b>", "From 0 % to 25 %", "Set-up required"} {
+		for _, words := range []string{"1 of 4 people have two-factor authentication", "3 people without", "<b>Bold</b>", "From 0% to 25%", "Set-up required"} {
 			if !p.Has(words) {
 				t.Errorf("%q is missing in %s", words, p.Text())
 			}

@@ -25,8 +25,8 @@ func (s *site) reminders(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := &confirmPage{page: page{Title: text.Say("Send a reminder?")}, Back: overviewPath,
-		Question: text.Count(p.Due, "{n} person without two-factor authentication gets a mail that asks for it.",
-			"{n} people without two-factor authentication get a mail that asks for it."), Button: text.Say("Send a reminder")}
+		Question: text.Count(p.Due, "{n} person without two-factor authentication gets a mail that asks to set it up.",
+			"{n} people without two-factor authentication get a mail that asks to set it up."), Button: text.Say("Send a reminder")}
 	if p.Due == 0 {
 		v.Title, v.Question, v.Button = text.Say("No reminder to send"), text.Say("Everybody who can sign in and has an e-mail address has two-factor authentication."), text.Message{}
 		if p.Recent > 0 {

@@ -249,6 +249,7 @@ func (s *shooting) required() {
 func (s *shooting) admin() {
 	v := s.Visitor()
 	v.Enrol(&s.Owner, "Pixel – Google Authenticator")
+	s.overview(v)
 	s.get("users", v, "/admin/users")
 	s.get("users-none", v, "/admin/users?q=nobody-of-that-name")
 	s.get("user-new", v, "/admin/users/new")
@@ -270,6 +271,22 @@ func (s *shooting) admin() {
 	v.Follow()
 	s.keep("workspaces", v)
 	s.get("outbox", v, "/admin/outbox")
+}
+
+// overview has a history of twelve weeks.
+func (s *shooting) overview(v *sallyporttest.Visitor) {
+	today := s.Clock.Now().Unix() / 86400
+	for ago := int64(84); ago > 0; ago-- {
+		people := 1240 - 3*ago
+		s.Exec("INSERT INTO adoption (workspace_id, day, people, enabled) VALUES ($1, $2, $3, $4)",
+			s.Owner.Workspace, today-ago, people, people*(84-ago+ago%7)/100)
+	}
+	s.get("overview", v, "/admin")
+	s.get("reminders", v, "/admin/reminders")
+	v.Post("/admin/reminders", nil)
+	v.Follow()
+	s.keep("overview-reminded", v)
+	s.get("reminders-none", v, "/admin/reminders")
 }
 
 func (s *shooting) problems() {
