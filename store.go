@@ -45,7 +45,14 @@ type Tx interface {
 	// CountPeople counts those who can sign in or are invited, by role and whether they have two-factor authentication.
 	CountPeople(workspace string) ([]RoleCount, error)
 
-	// Sweep deletes sessions, sign-ins, drafts, links and known devices that ended before the times given, and tries
-	// that nothing has touched for 31 days and that have none wrong in a row.
-	Sweep(now, browsers time.Time) error
+	// Sweep deletes sessions, sign-ins, drafts and links that ended before now.
+	Sweep(now time.Time) error
+	// SweepTries looks at a page of tries after a place, and deletes those that nothing has touched for 31 days and that
+	// have none wrong in a row. It returns where the page ended, or the zero Place after the last one.
+	SweepTries(after Place, page int, now time.Time) (Place, error)
+	// SweepBrowsers deletes, in the same way, known devices that were last seen before a time.
+	SweepBrowsers(after Place, page int, seen time.Time) (Place, error)
 }
+
+// Place is one in a table: after all rows of this subject.
+type Place struct{ Workspace, Subject string }

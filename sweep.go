@@ -9,7 +9,34 @@ import (
 // Sweep removes what has ended and counts nothing any more. What has ended is refused without it, too.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := s.Now()
-	return s.Store.Write(ctx, func(tx Tx) error { return tx.Sweep(now, now.Add(-BrowserLimit)) })
+	return s.Store.Write(ctx, func(tx Tx) error { return tx.Sweep(now) })
+}
+
+// idlePage is how many rows SweepIdle looks at in one transaction: some milliseconds.
+const idlePage = 5000
+
+// SweepIdle removes tries and known devices that nothing has touched for long. There are as many of them as people, and
+// no index tells which are old, as it would be written at every sign-in: it goes over all, page by page.
+func (s *Service) SweepIdle(ctx context.Context) error {
+	now := s.Now()
+	for _, page := range []func(Tx, Place) (Place, error){
+		func(tx Tx, after Place) (Place, error) { return tx.SweepTries(after, idlePage, now) },
+		func(tx Tx, after Place) (Place, error) {
+			return tx.SweepBrowsers(after, idlePage, now.Add(-BrowserLimit))
+		},
+	} {
+		for after, more := (Place{}), true; more; more = after != (Place{}) {
+			from := after
+			err := s.Store.Write(ctx, func(tx Tx) (err error) {
+				after, err = page(tx, from)
+				return err
+			})
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // Run does the work that no request waits for, and returns when ctx has ended and the last of it is put away. Every
@@ -19,6 +46,7 @@ func (s *Service) Run(ctx context.Context) {
 	all.Go(func() { s.deliver(ctx) })
 	all.Go(func() { s.seal(ctx) })
 	all.Go(func() { s.every(ctx, 10*time.Minute, "sweep", s.Sweep) })
+	all.Go(func() { s.every(ctx, 24*time.Hour, "sweeping what is idle", s.SweepIdle) })
 	all.Go(func() { s.every(ctx, 10*time.Minute, "dropping old events", s.DropOldEvents) })
 	all.Go(func() { s.every(ctx, countEvery, "counting people", s.CountAdoption) })
 	all.Go(func() { s.every(ctx, reminderEvery, "queueing reminders", s.QueueReminders) })

@@ -36,7 +36,7 @@ func TestI34_NoTimeLiftsALock(t *testing.T) {
 		e.Enrol(&p, "Pixel")
 		giveWrongCodes(e, p, 10)
 		e.Clock.Advance(40 * 24 * time.Hour)
-		e.Check(e.Sweep(context.Background()))
+		e.Check(e.SweepIdle(context.Background()))
 		if err := answer(e, challenged(e, p), p.Code(e.Clock.Now())); !errors.Is(err, sallyport.ErrCodesLocked) {
 			t.Errorf("after forty days of quiet: %v", err)
 		}
@@ -54,7 +54,7 @@ func TestI34_TenInThirtyDays(t *testing.T) {
 		e.Check(answer(e, challenged(e, p), p.Code(e.Clock.Now())))
 		giveWrongCodes(e, p, 1)
 		e.Clock.Advance(40 * 24 * time.Hour)
-		e.Check(e.Sweep(context.Background()))
+		e.Check(e.SweepIdle(context.Background()))
 		if err := answer(e, challenged(e, p), p.Code(e.Clock.Now())); !errors.Is(err, sallyport.ErrCodesLocked) {
 			t.Errorf("after the tenth within thirty days: %v", err)
 		}

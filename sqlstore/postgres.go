@@ -37,6 +37,12 @@ func openPostgres(ctx context.Context, url string, steps []string) (_ *postgres,
 	return d, nil
 }
 
+// planning: every statement is written for an index, and is planned for it once a connection, without a look at its
+// arguments or at how full the tables are: docs/decisions/0011-plans.md.
+var planning = map[string]string{
+	"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
+}
+
 func newPool(url, readOnly string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
@@ -51,6 +57,9 @@ func newPool(url, readOnly string) (*pgxpool.Pool, error) {
 	settings["synchronous_commit"] = "on"
 	settings["statement_timeout"] = "30s"
 	settings["idle_in_transaction_session_timeout"] = "60s"
+	for name, value := range planning {
+		settings[name] = value
+	}
 	return pgxpool.NewWithConfig(context.Background(), config)
 }
 

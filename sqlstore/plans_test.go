@@ -1,0 +1,169 @@
+package sqlstore_test
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/web"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+	"github.com/sallyport-2fa/sallyport/sqlstore"
+)
+
+// TestPlans: PostgreSQL plans a statement when a connection first needs it, on a fresh installation for tables that are
+// empty. No plan reads a table from end to end, neither one made then nor one made when the tables are full.
+func TestPlans(t *testing.T) {
+	e := sallyporttest.New(t, "postgres")
+	statements := collect(t, e)
+	if len(statements) < 100 {
+		t.Fatalf("only %d statements were seen", len(statements))
+	}
+	judge := func(when string) {
+		for i, scans := range explain(t, e, statements) {
+			for _, scan := range scans {
+				way, table, _ := strings.Cut(scan, " on ")
+				if !strings.HasPrefix(way, "Index") && !slices.Contains(smallTables, table) {
+					t.Errorf("%s: %s: %s", when, scan, statements[i])
+				}
+			}
+		}
+	}
+	judge("of empty tables")
+	for _, sql := range fillTables {
+		e.Exec(sql)
+	}
+	e.Exec("ANALYZE")
+	judge("of full tables")
+}
+
+// smallTables have a row a workspace, or not many more, or what people are doing in this quarter of an hour.
+var smallTables = []string{"installation", "workspaces", "hosts", "policies", "seal_heads", "reminders", "drafts"}
+
+const series = ` FROM generate_series(1, 3000) i, (SELECT id AS w FROM workspaces LIMIT 1) AS one`
+
+var fillTables = []string{
+	`INSERT INTO users (workspace_id, id, address, address_folded, name, name_folded, role, state, epoch, created_at, two_factor)
+		SELECT w, 'usr_' || i, i || '@x.example', i || '@x.example', 'P' || i, 'p' || i, 'member', 'active', 1, i, i % 2` + series,
+	`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, personal_hash, result, detail, mac, seal_batch, seal_position)
+		SELECT w, 'evt_' || i, i, 'k' || i % 20, 'usr_' || i, 'user', 'usr_' || i, 'web', i || '', '', '', CASE WHEN i % 10 = 0 THEN 'refused' ELSE 'done' END, '', '',
+		CASE WHEN i < 2990 THEN i / 256 END, CASE WHEN i < 2990 THEN i % 256 END` + series,
+	`INSERT INTO seals (workspace_id, batch, count, at, previous, hash, mac) SELECT w, 1000 + i, 1, 1, '', '', ''` + series,
+	`INSERT INTO tries (workspace_id, subject, bucket) SELECT w, 'usr_' || i, 'password'` + series,
+	`INSERT INTO browsers (workspace_id, user_id, hash, name, created_at, last_seen_at) SELECT w, 'usr_' || i, decode(md5(i || ''), 'hex'), 'b', i, i` + series,
+	`INSERT INTO trusted_devices (workspace_id, user_id, id, hash, rotated_at, epoch, days, browser_hash, name, address, created_at, last_seen_at)
+		SELECT w, 'usr_' || i, 'dev_' || i, decode(md5(i || ''), 'hex'), i, 1, 14, '', '', '', i, i` + series,
+	`INSERT INTO sessions (workspace_id, user_id, id, hash, epoch, proofs, door, address, browser, created_at, last_seen_at, expires_at)
+		SELECT w, 'usr_' || i, 'ses_' || i, decode(md5(i || ''), 'hex'), 1, '', 'web', '', '', i, i, i` + series,
+	`INSERT INTO sign_ins (workspace_id, user_id, id, hash, epoch, proofs, door, created_at, expires_at)
+		SELECT w, 'usr_' || i, 'sin_' || i, decode(md5(i || ''), 'hex'), 1, '', 'web', i, i` + series,
+	`INSERT INTO authenticators (workspace_id, user_id, id, name, algorithm, secret, last_step, created_at)
+		SELECT w, 'usr_' || i, 'aut_' || i, 'n', 'SHA1', '', 0, i` + series,
+	`INSERT INTO recovery_codes (workspace_id, user_id, hash, position) SELECT w, 'usr_' || i, decode(md5(i || ''), 'hex'), 1` + series,
+	`INSERT INTO drafts (workspace_id, user_id, holder, epoch, name, secret, expires_at) SELECT w, 'usr_' || i, 'ses_' || i, 1, '', '', i` + series,
+	`INSERT INTO links (workspace_id, user_id, id, kind, hash, epoch, created_at, expires_at)
+		SELECT w, 'usr_' || i, 'lnk_' || i, 'reset', decode(md5(i || ''), 'hex'), 1, i, i` + series,
+	`INSERT INTO outbox (workspace_id, id, user_id, kind, address, subject, state, next_at, created_at)
+		SELECT w, 'mai_' || i, 'usr_' || i, 'k', '', '', CASE WHEN i % 100 = 0 THEN 'waiting' ELSE 'sent' END, i, i` + series,
+	`INSERT INTO adoption (workspace_id, day, people, enabled) SELECT w, i, 1, 1` + series,
+}
+
+// collect has the product do most of what it does, and returns the statements that it ran.
+func collect(t *testing.T, e *sallyporttest.Env) []string {
+	t.Helper()
+	ctx := context.Background()
+	site, f := node(t, e, sallyporttest.NewSite(t, e), sallyporttest.Cheap)
+	f.failAt(0, false)
+	owner, mia := e.Owner, e.Add("mia@acme.example", sallyport.Member)
+	v := site.Visitor()
+	v.Enrol(&owner, "Owner's")
+	site.Visitor().Enrol(&mia, "Pixel")
+	e.Clock.Advance(sallyport.StepUpLimit)
+	v = site.Visitor()
+	v.GivePassword(owner)
+	v.Post("/sign-in/2fa", sallyporttest.Fields{"code": "000000"})
+	v.Post("/sign-in/2fa", sallyporttest.Fields{"code": owner.Code(e.Clock.Now()), "trust": "yes"})
+	for _, r := range web.Routes() {
+		if r.Method == "GET" && !strings.Contains(r.Path, "{token}") && r.Path != "/sign-out" {
+			v.Get(strings.ReplaceAll(strings.TrimSuffix(r.Path, "{$}"), "{id}", mia.ID))
+		}
+	}
+	for _, sort := range []string{"name", "address", "-created"} {
+		for _, filter := range []string{"", "&q=m", "&two_factor=enabled", "&role=member&two_factor=disabled", "&state=active&q=m"} {
+			v.Get("/admin/users?sort=" + sort + filter)
+			v.Get("/admin/users?sort=" + sort + filter + "&after=" + mia.ID)
+		}
+	}
+	for _, filter := range []string{"kind=password.wrong", "result=refused", "result=done", "person=" + mia.ID, "address=203.0.113.7", "from=2026-01-01&to=2026-12-31"} {
+		v.Get("/admin/audit?" + filter)
+	}
+	reason := sallyporttest.Fields{"reason": "lost"}
+	for _, act := range []string{"suspend", "restore", "unlock", "sign-out", "reset-2fa", "delete"} {
+		v.Post("/admin/users/"+mia.ID+"/"+act, reason)
+	}
+	v.Post("/sign-out", sallyporttest.Fields{"forget": "yes"})
+	s := site.Service
+	e.Check(s.Seal(ctx))
+	e.Check(s.Sweep(ctx))
+	e.Check(s.SweepIdle(ctx))
+	e.Check(s.CountAdoption(ctx))
+	e.Check(s.QueueReminders(ctx))
+	by, err := s.Console(ctx, "")
+	e.Check(err)
+	_, err = s.VerifyAudit(ctx, by, func(f sallyport.AuditFinding) { t.Error(f) })
+	e.Check(err)
+	slices.Sort(f.seen)
+	return slices.DeleteFunc(slices.Compact(f.seen), func(sql string) bool { return !strings.Contains(sql, " ") || strings.HasPrefix(sql, "commit") })
+}
+
+var (
+	parameter = regexp.MustCompile(`\$(\d+)`)
+	scanned   = regexp.MustCompile(`(Seq Scan|(?:Index|Index Only|Bitmap Index|Bitmap Heap) Scan(?: Backward)?(?: using \w+)?) on \w+`)
+)
+
+// explain returns how each statement gets at its rows, on a connection of the store.
+func explain(t *testing.T, e *sallyporttest.Env, statements []string) (all [][]string) {
+	t.Helper()
+	store, err := sqlstore.Open(context.Background(), e.Database)
+	e.Check(err)
+	defer store.Close()
+	for _, sql := range statements {
+		most := 0
+		for _, m := range parameter.FindAllStringSubmatch(sql, -1) {
+			var n int
+			fmt.Sscan(m[1], &n)
+			most = max(most, n)
+		}
+		with := ""
+		if most > 0 {
+			with = "(NULL" + strings.Repeat(", NULL", most-1) + ")"
+		}
+		var scans []string
+		e.Check(store.WriteSQL(context.Background(), func(tx *sqlstore.Tx) error {
+			scans = nil
+			if err := tx.Exec("PREPARE explained AS " + sql); err != nil {
+				return err
+			}
+			err := tx.Rows("EXPLAIN (COSTS OFF) EXECUTE explained"+with, nil, func(scan func(...any) error) error {
+				var line string
+				if err := scan(&line); err != nil {
+					return err
+				}
+				if m := scanned.FindString(line); m != "" {
+					scans = append(scans, strings.Replace(m, " Backward", "", 1))
+				}
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return tx.Exec("DEALLOCATE explained")
+		}))
+		slices.Sort(scans)
+		all = append(all, scans)
+	}
+	return all
+}

@@ -1,0 +1,67 @@
+package sallyport_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// TestSweepIdle goes over tries and known devices in pages of every size, and over the end of each.
+func TestSweepIdle(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		ws, now := e.Console().Workspace().ID, e.Clock.Now()
+		old, young := now.AddDate(0, 0, -200).UnixMilli(), now.AddDate(0, 0, -20).UnixMilli()
+		for page := 1; page <= 9; page++ {
+			e.Exec("DELETE FROM tries")
+			e.Exec("DELETE FROM browsers")
+			for i := range 8 {
+				last, in := old, 0
+				if i%4 == 0 {
+					last = young
+				}
+				if i%4 == 1 {
+					in = 3
+				}
+				who := fmt.Sprintf("usr_%d", i)
+				for _, bucket := range []string{"a", "b"} {
+					e.Exec("INSERT INTO tries (workspace_id, subject, bucket, last, in_row) VALUES ($1, $2, $3, $4, $5)", ws, who, bucket, last, in)
+				}
+				e.Exec("INSERT INTO browsers (workspace_id, user_id, hash, name, created_at, last_seen_at) VALUES ($1, $2, $3, '', 0, $4)",
+					ws, e.Owner.ID, []byte{byte(i)}, last)
+			}
+			for name, sweep := range map[string]func(sallyport.Tx, sallyport.Place) (sallyport.Place, error){
+				"tries": func(tx sallyport.Tx, p sallyport.Place) (sallyport.Place, error) { return tx.SweepTries(p, page, now) },
+				"browsers": func(tx sallyport.Tx, p sallyport.Place) (sallyport.Place, error) {
+					return tx.SweepBrowsers(p, page, now.Add(-sallyport.BrowserLimit))
+				},
+			} {
+				turns := 0
+				for place, more := (sallyport.Place{}), true; more && turns < 20; turns++ {
+					e.Check(e.Store.Write(context.Background(), func(tx sallyport.Tx) (err error) {
+						place, err = sweep(tx, place)
+						return err
+					}))
+					more = place != (sallyport.Place{})
+				}
+				if turns == 20 {
+					t.Fatalf("%s: in pages of %d there is no end", name, page)
+				}
+			}
+			if n := e.Query("SELECT count(*) FROM tries WHERE last = $1 OR in_row > 0", young)[0][0]; n != "8" || e.Query("SELECT count(*) FROM tries")[0][0] != n {
+				t.Errorf("pages of %d: tries: %s", page, n)
+			}
+			if n := e.Query("SELECT count(*) FROM browsers WHERE last_seen_at = $1", young)[0][0]; n != "2" || e.Query("SELECT count(*) FROM browsers")[0][0] != n {
+				t.Errorf("pages of %d: browsers: %s", page, n)
+			}
+		}
+		e.Clock.Advance(200 * 24 * time.Hour)
+		e.Check(e.SweepIdle(context.Background()))
+		if n := e.Query("SELECT count(*) FROM tries WHERE in_row = 0")[0][0] + e.Query("SELECT count(*) FROM browsers")[0][0]; n != "00" {
+			t.Errorf("after another 200 days: %s", n)
+		}
+	})
+}
