@@ -79,6 +79,7 @@ type demoWorkspace struct {
 	APIKey string     `json:"api_key"`
 	Users  []demoUser `json:"users"`
 	id     string
+	host   string
 }
 
 type demoUser struct {

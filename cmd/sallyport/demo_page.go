@@ -205,8 +205,13 @@ type demoMail struct {
 func (d *demo) mails(ctx context.Context) ([]demoMail, error) {
 	mails := []demoMail{}
 	err := d.Store.Read(ctx, func(tx sallyport.Tx) error {
-		for _, w := range d.story.Workspaces {
-			all, err := tx.Mails(w.id, "", demoMails)
+		mails = mails[:0]
+		hosted, err := tx.Workspaces()
+		if err != nil {
+			return err
+		}
+		for _, w := range hosted {
+			all, err := tx.Mails(w.ID, "", demoMails)
 			if err != nil {
 				return err
 			}

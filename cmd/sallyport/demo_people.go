@@ -5,157 +5,157 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"regexp"
+	"slices"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
-// demoCompany is one workspace of the demo, with people in every state.
-type demoCompany struct {
-	name   string
-	host   func(first string) string
-	policy func(*sallyport.Policy) // what it decides at once
-	demand string                  // of whom it requires two-factor authentication, once everybody is there
-	people []demoPerson            // the first is the owner who makes it
-}
-
-// demoPerson is somebody in the demo, as the story begins.
-type demoPerson struct {
-	email, name, password string
-	role                  sallyport.Role
-	apps                  []string                                           // authenticators, by name
-	unsaved               bool                                               // left before the tick that the recovery codes are saved
-	then                  func(context.Context, *demoSeed, demoSeeded) error // what befell them since
-	note                  string
-}
-
-// demoSeeded is a person who has been added.
-type demoSeeded struct {
-	sallyport.User
-	password string
-	secret   string // base32, of the first authenticator
-}
-
-// demoCompanies is the cast. Whoever cannot simply sign in comes last.
-var demoCompanies = []demoCompany{{
-	name:   "Acme",
-	host:   func(first string) string { return first },
-	policy: func(p *sallyport.Policy) { p.TrustedDeviceDays = 14 },
-	demand: sallyport.RequireAdmins,
-	people: []demoPerson{
-		{email: "olive@acme.example", name: "Olive Owens", password: "copper_kettle_sings_noon", role: sallyport.Owner, apps: []string{"Pixel – Aegis"}},
-		{email: "adam@acme.example", name: "Adam Ames", password: "velvet_harbour_eleven_kites", role: sallyport.Admin, apps: []string{"iPhone – 2FAS", "Tablet – Aegis"}, then: trustDevice, note: "two apps, either will do; a trusted device"},
-		{email: "maya@acme.example", name: "Maya Mills", password: "paper_lantern_over_quarry", role: sallyport.Manager},
-		{email: "mark@acme.example", name: "Mark Moreau", password: "walnut_ferry_drifts_north", role: sallyport.Member, apps: []string{"Galaxy – Google Authenticator"}},
-		{email: "mona@acme.example", name: "Mona Marsh", password: "seven_teapots_on_the_roof", role: sallyport.Member},
-		{email: "rita@acme.example", name: "Rita Reyes", password: "granite_parrot_slow_tango", role: sallyport.Admin, note: "must set up 2FA: it is required of admins"},
-		{email: "una@acme.example", name: "Una Unger", password: "tidy_volcano_knits_scarves", role: sallyport.Member, apps: []string{"Pixel – 2FAS"}, unsaved: true, note: "has not saved the recovery codes"},
-		{email: "tomas@acme.example", name: "Tomás Temple", password: "borrowed_umbrella_blue_42", role: sallyport.Member, then: onTemporaryPassword, note: "temporary password: must choose another"},
-		{email: "lou@acme.example", name: "Lou Locke", password: "midnight_biscuit_orchard_9", role: sallyport.Member, apps: []string{"Fairphone – FreeOTP"}, then: lockOut, note: "ten wrong codes: locked until an administrator unlocks"},
-		{email: "sam@acme.example", name: "Sam Sunder", password: "cinnamon_glacier_two_owls", role: sallyport.Member, then: suspend, note: "suspended: cannot sign in"},
-		{email: "ivy@acme.example", name: "Ivy Inez", role: sallyport.Member, then: invite, note: "invited: has no password yet"},
-	},
-}, {
-	name:   "Globex",
-	host:   func(first string) string { return "globex." + first },
-	policy: func(p *sallyport.Policy) { p.RecoveryCodeMode = sallyport.RecoveryOnce },
-	demand: sallyport.RequireEveryone,
-	people: []demoPerson{
-		{email: "gina@globex.example", name: "Gina Grant", password: "marble_otter_counts_stars", role: sallyport.Owner, apps: []string{"Pixel – Google Authenticator"}},
-		{email: "gus@globex.example", name: "Gus Gallo", password: "thirteen_red_bicycles_hum", role: sallyport.Admin, apps: []string{"iPhone – 1Password"}},
-		{email: "greta@globex.example", name: "Greta Gold", password: "willow_engine_quiet_monday", role: sallyport.Manager, apps: []string{"Nokia – Aegis"}},
-		{email: "glen@globex.example", name: "Glen Gray", password: "saffron_meadow_lost_button", role: sallyport.Member, apps: []string{"Galaxy – Authy"}},
-		{email: "gwen@globex.example", name: "Gwen Green", password: "pebble_sailor_warm_thunder", role: sallyport.Member, note: "must set up 2FA: it is required of everyone"},
-	},
-}}
-
 // demoSeed puts the cast into a new installation, through the verbs that people themselves use. It happens in the
 // past, so that no code of the present is used up.
 type demoSeed struct {
 	*installation
 	clock *demoClock
-	host  string
+	host  string // of the company whose story is told
 }
 
-// demoBegan is how long ago the story began.
-const demoBegan = 30 * 24 * time.Hour
+// When the story began, and when its last day did. So many people join on a day of it.
+const (
+	demoBegan  = 30 * 24 * time.Hour
+	demoLately = 20 * time.Hour
+	demoADay   = 5
+)
 
 // seed makes the companies and tells where they are and who is in them.
 func (d *demoSeed) seed(ctx context.Context, first string, origin func(host string) string) (demoStory, error) {
-	d.clock.Advance(-demoBegan)
+	d.clock.Set(-demoBegan)
 	var story demoStory
-	var reseller string
-	for _, c := range demoCompanies {
-		d.host = c.host(first)
-		w, err := d.company(ctx, c, reseller)
+	for i, c := range demoCompanies {
+		d.host = first
+		if i > 0 {
+			if err := d.create(ctx, c, story.Workspaces[0].Users[0]); err != nil {
+				return story, fmt.Errorf("making %s: %w", c.name, err)
+			}
+		}
+		w, err := d.company(ctx, c, i == 0)
 		if err != nil {
 			return story, fmt.Errorf("making %s: %w", c.name, err)
 		}
-		reseller = w.id
 		w.URL = origin(d.host)
 		story.Workspaces = append(story.Workspaces, w)
+	}
+	d.clock.Set(-demoLately)
+	for i, c := range demoCompanies {
+		if err := d.lately(ctx, c, &story.Workspaces[i]); err != nil {
+			return story, fmt.Errorf("the last day of %s: %w", c.name, err)
+		}
 	}
 	d.clock.Set(0)
 	story.URL = story.Workspaces[0].URL
 	return story, d.describe(ctx, &story)
 }
 
-func (d *demoSeed) company(ctx context.Context, c demoCompany, reseller string) (demoWorkspace, error) {
+// create lets the owner of the first company create another, on a host name below localhost, and its owner accept the
+// invitation.
+func (d *demoSeed) create(ctx context.Context, c demoCompany, reseller demoUser) error {
+	by, err := d.signedIn(ctx, reseller)
+	if err != nil {
+		return err
+	}
+	boss, name := c.people[0], "globex.localhost"
+	if err := d.CreateWorkspace(ctx, by, sallyport.NewWorkspace{Name: c.name, Host: name, Owner: boss.name, Address: boss.email}); err != nil {
+		return err
+	}
+	token, err := d.mailed(ctx, by.Workspace().ID, boss.email, demoLink)
+	if err != nil {
+		return err
+	}
+	if _, port, err := net.SplitHostPort(d.host); err == nil {
+		name = net.JoinHostPort(name, port)
+	}
+	d.host = name
+	if by, err = d.browser().arrive(ctx); err != nil {
+		return err
+	}
+	return d.AcceptInvitation(ctx, by, sallyport.Secret(token), boss.name, sallyport.Secret(boss.password))
+}
+
+// company lets people join, and their owner decide.
+func (d *demoSeed) company(ctx context.Context, c demoCompany, first bool) (demoWorkspace, error) {
 	w := demoWorkspace{Name: c.name}
 	boss := c.people[0]
-	owner := sallyport.FirstOwner{Workspace: c.name, Name: boss.name, Address: boss.email, Password: sallyport.Secret(boss.password)}
-	var err error
-	if reseller == "" {
-		err = d.FirstRun(ctx, "", owner)
-	} else {
-		err = d.AddWorkspace(ctx, reseller, d.host, owner)
-	}
-	if err != nil {
-		return w, err
+	if first {
+		owner := sallyport.FirstOwner{Workspace: c.name, Name: boss.name, Address: boss.email, Password: sallyport.Secret(boss.password)}
+		if err := d.FirstRun(ctx, "", owner); err != nil {
+			return w, err
+		}
 	}
 	by, err := d.Console(ctx, d.host)
 	if err != nil {
 		return w, err
 	}
-	w.id = by.Workspace().ID
-	if err := d.decide(ctx, w.id, c.policy); err != nil {
-		return w, err
-	}
+	w.id, w.host = by.Workspace().ID, d.host
 	for i, p := range c.people {
-		d.clock.Advance(5 * time.Hour)
+		d.clock.Advance(24 * time.Hour / demoADay)
 		u, err := d.person(ctx, by, p, i == 0)
 		if err != nil {
 			return w, fmt.Errorf("%s: %w", p.email, err)
 		}
 		w.Users = append(w.Users, u)
-	}
-	return w, d.decide(ctx, w.id, func(p *sallyport.Policy) { p.Require2FA = c.demand })
-}
-
-// decide changes the policy of a workspace.
-func (d *demoSeed) decide(ctx context.Context, workspace string, change func(*sallyport.Policy)) error {
-	return d.Store.Write(ctx, func(tx sallyport.Tx) error {
-		p, err := tx.Policy(workspace)
-		if err != nil {
-			return err
+		if i == 0 {
+			if err := d.decide(ctx, u, c.policy); err != nil {
+				return w, err
+			}
 		}
-		p.Version++
-		change(&p)
-		_, err = tx.SavePolicy(workspace, p) // nobody else is there
-		return err
-	})
+		if i%demoADay == 0 || i == len(c.people)-1 {
+			if err := d.CountAdoption(ctx); err != nil {
+				return w, err
+			}
+		}
+	}
+	return w, d.decide(ctx, w.Users[0], func(p *sallyport.Policy) { p.Require2FA = c.demand })
 }
 
-func (d *demoSeed) person(ctx context.Context, by sallyport.Caller, p demoPerson, made bool) (demoUser, error) {
-	shown := demoUser{Email: p.email, Password: p.password, Role: p.role, RecoveryCodes: []string{}, Name: p.name, Note: p.note}
-	password := p.password
-	if password == "" {
-		password = "nobody_ever_knew_this_one"
+// lately is the last day: what the owner of a company did to people.
+func (d *demoSeed) lately(ctx context.Context, c demoCompany, w *demoWorkspace) error {
+	d.host = w.host
+	owner, err := d.signedIn(ctx, w.Users[0])
+	if err != nil {
+		return err
 	}
-	if !made {
-		if _, err := d.AddUser(ctx, by, p.email, p.name, p.role, sallyport.Secret(password)); err != nil {
+	for i, p := range c.people {
+		if p.lately == nil {
+			continue
+		}
+		if err := p.lately(ctx, d, owner, &w.Users[i]); err != nil {
+			return fmt.Errorf("%s: %w", p.email, err)
+		}
+	}
+	return nil
+}
+
+// decide lets an owner change the policy.
+func (d *demoSeed) decide(ctx context.Context, owner demoUser, change func(*sallyport.Policy)) error {
+	by, err := d.signedIn(ctx, owner)
+	if err != nil {
+		return err
+	}
+	p := by.Policy()
+	change(&p)
+	return d.SavePolicy(ctx, by, p)
+}
+
+func (d *demoSeed) person(ctx context.Context, by sallyport.Caller, p demoPerson, owner bool) (demoUser, error) {
+	shown := demoUser{Email: p.email, Password: p.password, Role: p.role, RecoveryCodes: []string{}, Name: p.name, Note: p.note}
+	if p.password == "" {
+		return shown, nil
+	}
+	if !owner {
+		if _, err := d.AddUser(ctx, by, p.email, p.name, p.role, sallyport.Secret(p.password)); err != nil {
 			return shown, err
 		}
 	}
@@ -168,14 +168,7 @@ func (d *demoSeed) person(ctx context.Context, by sallyport.Caller, p demoPerson
 	if p.then == nil {
 		return shown, nil
 	}
-	u := demoSeeded{password: password, secret: shown.Secret}
-	if err := d.Store.Read(ctx, func(tx sallyport.Tx) (err error) {
-		u.User, _, err = tx.UserByAddress(by.Workspace().ID, p.email)
-		return err
-	}); err != nil {
-		return shown, err
-	}
-	return shown, p.then(ctx, d, u)
+	return shown, p.then(ctx, d, shown)
 }
 
 // demoBrowser is what a browser keeps between two requests of the story.
@@ -257,58 +250,48 @@ func codeAt(secret string, at time.Time) (string, error) {
 	return otp.Default.Code(key, otp.Default.Step(at)), err
 }
 
-// trustDevice signs in with a code, a day before the story ends, and trusts the browser.
-func trustDevice(ctx context.Context, d *demoSeed, u demoSeeded) error {
-	now := d.clock.Ahead()
-	d.clock.Set(-24 * time.Hour)
-	defer d.clock.Set(now)
-	b := d.browser()
-	if err := b.signIn(ctx, u.Address, u.password); err != nil {
-		return err
+// signInWithCode goes through both steps, and may trust the browser.
+func (b *demoBrowser) signInWithCode(ctx context.Context, u demoUser, trust bool) (sallyport.Caller, error) {
+	if err := b.signIn(ctx, u.Email, u.Password); err != nil {
+		return sallyport.Caller{}, err
 	}
 	by, err := b.arrive(ctx)
 	if err != nil {
-		return err
+		return by, err
 	}
-	code, err := codeAt(u.secret, d.Now())
-	if err == nil {
-		_, err = d.AnswerCode(ctx, by, code, true)
+	code, err := codeAt(u.Secret, b.d.Now())
+	if err != nil {
+		return by, err
 	}
+	p, err := b.d.AnswerCode(ctx, by, code, trust)
+	if err != nil {
+		return by, err
+	}
+	b.SignIn, b.Session = p.SignIn, p.Session
+	return b.arrive(ctx)
+}
+
+// signedIn is somebody with an app who has just signed in, with a code that nobody has used.
+func (d *demoSeed) signedIn(ctx context.Context, u demoUser) (sallyport.Caller, error) {
+	d.clock.Advance(2 * time.Minute)
+	return d.browser().signInWithCode(ctx, u, false)
+}
+
+// trustDevice signs in with a code, a day before the story ends, and trusts the browser.
+func trustDevice(ctx context.Context, d *demoSeed, u demoUser) error {
+	now := d.clock.Ahead()
+	d.clock.Set(-24 * time.Hour)
+	defer d.clock.Set(now)
+	_, err := d.browser().signInWithCode(ctx, u, true)
 	return err
 }
 
-// change writes what there is no verb for yet.
-func (d *demoSeed) change(ctx context.Context, u sallyport.User, fn func(*sallyport.User)) error {
-	return d.Store.Write(ctx, func(tx sallyport.Tx) error {
-		locked, _, err := tx.LockUser(u.Workspace, u.ID)
-		if err != nil {
-			return err
-		}
-		fn(&locked)
-		return tx.SaveUser(locked)
-	})
-}
-
-func suspend(ctx context.Context, d *demoSeed, u demoSeeded) error {
-	return d.change(ctx, u.User, func(u *sallyport.User) { u.State = sallyport.Suspended; u.Epoch++ })
-}
-
-func invite(ctx context.Context, d *demoSeed, u demoSeeded) error {
-	return d.change(ctx, u.User, func(u *sallyport.User) { u.State, u.PasswordHash = sallyport.Invited, "" })
-}
-
-// onTemporaryPassword makes the password one of the next three days, counted from the story's end.
-func onTemporaryPassword(ctx context.Context, d *demoSeed, u demoSeeded) error {
-	ends := time.Now().Add(72 * time.Hour)
-	return d.change(ctx, u.User, func(u *sallyport.User) { u.TemporaryEnds = ends })
-}
-
 // lockOut gives wrong codes, as somebody would who has stolen the password, until none are accepted.
-func lockOut(ctx context.Context, d *demoSeed, u demoSeeded) error {
+func lockOut(ctx context.Context, d *demoSeed, u demoUser) error {
 	for {
 		d.clock.Advance(9 * time.Minute) // longer than any delay on the way
 		b := d.browser()
-		if err := b.signIn(ctx, u.Address, u.password); err != nil {
+		if err := b.signIn(ctx, u.Email, u.Password); err != nil {
 			return err
 		}
 		by, err := b.arrive(ctx)
@@ -323,4 +306,75 @@ func lockOut(ctx context.Context, d *demoSeed, u demoSeeded) error {
 			return err
 		}
 	}
+}
+
+// What mails hold to go on with.
+var (
+	demoLink     = regexp.MustCompile(`/invitation/(\S+)`)
+	demoPassword = regexp.MustCompile(`([0-9A-Z]{5}(?:-[0-9A-Z]{5}){4})`)
+)
+
+// mailed is what the newest mail to somebody holds.
+func (d *demoSeed) mailed(ctx context.Context, workspace, to string, what *regexp.Regexp) (string, error) {
+	var mails []sallyport.Mail
+	err := d.Store.Read(ctx, func(tx sallyport.Tx) (err error) {
+		mails, err = tx.Mails(workspace, "", demoMails)
+		return err
+	})
+	if err != nil {
+		return "", err
+	}
+	for _, m := range slices.Backward(mails) {
+		if m.To != to {
+			continue
+		}
+		body, err := d.OpenMail(m)
+		if err != nil {
+			return "", err
+		}
+		if found := what.FindStringSubmatch(body.Text); found != nil {
+			return found[1], nil
+		}
+	}
+	return "", fmt.Errorf("no mail to %s holds what was expected", to)
+}
+
+// invite is by a link, or by a temporary password where the policy says so.
+func invite(ctx context.Context, d *demoSeed, owner sallyport.Caller, u *demoUser) error {
+	if _, err := d.Invite(ctx, owner, u.Email, u.Name, u.Role); err != nil || owner.Policy().InviteMethod != sallyport.InviteByPassword {
+		return err
+	}
+	var err error
+	u.Password, err = d.mailed(ctx, owner.Workspace().ID, u.Email, demoPassword)
+	return err
+}
+
+func suspend(ctx context.Context, d *demoSeed, owner sallyport.Caller, u *demoUser) error {
+	id, err := d.idOf(ctx, owner, u)
+	if err != nil {
+		return err
+	}
+	return d.Suspend(ctx, owner, id)
+}
+
+// reset takes the second factor away; what is left is the set-up code.
+func reset(ctx context.Context, d *demoSeed, owner sallyport.Caller, u *demoUser) error {
+	id, err := d.idOf(ctx, owner, u)
+	if err != nil {
+		return err
+	}
+	code, err := d.ResetTwoFactor(ctx, owner, id, "Lost the phone, came to the office in person")
+	u.Secret, u.RecoveryCodes = "", []string{}
+	u.Note = "2FA was reset: must set it up with the code " + code.Code.Reveal()
+	return err
+}
+
+// idOf is the id of somebody in the owner's company.
+func (d *demoSeed) idOf(ctx context.Context, owner sallyport.Caller, u *demoUser) (id string, err error) {
+	err = d.Store.Read(ctx, func(tx sallyport.Tx) error {
+		found, _, err := tx.UserByAddress(owner.Workspace().ID, u.Email)
+		id = found.ID
+		return err
+	})
+	return id, err
 }

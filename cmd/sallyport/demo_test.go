@@ -79,6 +79,62 @@ func TestDemoPeople(t *testing.T) {
 			t.Errorf("nobody is %s", want)
 		}
 	}
+	demoStates(t, p, d)
+}
+
+// demoStates: whoever cannot simply sign in is there too, and comes as far as the demo says.
+func demoStates(t *testing.T, p *process, d told) {
+	at := func(url string) *visitor { return &visitor{t, url, map[string]string{}} }
+	page := at(d.URL).expect(200)(at(d.URL).get(p, "/demo"))
+	for _, state := range []string{"invited", "suspended"} {
+		if !strings.Contains(page, ">"+state+"<") {
+			t.Errorf("nobody is %s", state)
+		}
+	}
+	setUpCode := regexp.MustCompile(`with the code ([0-9A-Z-]{29})`).FindStringSubmatch(page)
+	link := regexp.MustCompile(regexp.QuoteMeta(d.URL) + `(/invitation/[\w-]+)`).FindStringSubmatch(page)
+	if setUpCode == nil || link == nil {
+		t.Fatalf("no set-up code or no invitation on the page: %q %q", setUpCode, link)
+	}
+	at(d.URL).expect(200)(at(d.URL).get(p, link[1]))
+	globex := d.Workspaces[1].URL
+	for email, to := range map[string]string{
+		"sam@acme.example": "", "nora@acme.example": "/sign-in/set-up", "rita@acme.example": "/sign-in/set-up",
+		"gwen@globex.example": "/sign-in/set-up", "tomas@globex.example": "/sign-in/password", "lou@acme.example": "/sign-in/2fa",
+	} {
+		v := at(d.URL)
+		if strings.HasSuffix(email, "@globex.example") {
+			v = at(globex)
+		}
+		want := 303
+		if to == "" {
+			want = 422
+		}
+		v.expect(want)(v.post(p, "/sign-in", map[string][]string{"email": {email}, "password": {d.password(email)}}))
+		if to != "" {
+			v.expect(200)(v.get(p, to))
+		}
+		if email == "nora@acme.example" {
+			v.expect(422)(v.post(p, to, map[string][]string{"name": {"Pixel"}}))
+			v.expect(303)(v.post(p, to, map[string][]string{"name": {"Pixel"}, "set_up_code": {setUpCode[1]}}))
+		}
+	}
+	for _, url := range []string{d.URL, globex} { // Acme is the reseller, and its brand is Globex's
+		if body := at(url).expect(200)(at(url).get(p, "/sign-in")); !strings.Contains(body, "<bdi>Acme</bdi>") {
+			t.Errorf("the brand at %s: %s", url, body)
+		}
+	}
+}
+
+func (d told) password(email string) string {
+	for _, w := range d.Workspaces {
+		for _, u := range w.Users {
+			if u.Email == email {
+				return u.Password
+			}
+		}
+	}
+	return ""
 }
 
 // TestDemoJourney also takes the pictures of the README (make pictures). A person looks around: sets up an app without a phone, sees it at the demo's page, and moves the clock.

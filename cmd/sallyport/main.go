@@ -6,7 +6,7 @@
 //	health.go        /healthz, /readyz, metrics
 //	init.go user.go  what is done on the host itself
 //	passwords.go     the list of stolen passwords
-//	demo.go          a server on throw-away data; demo_*.go are its people, its page and its clock
+//	demo.go          a server on throw-away data; demo_*.go are its cast, how they came there, its page and its phone
 package main
 
 import (
