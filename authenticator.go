@@ -33,9 +33,9 @@ type AuthenticatorTx interface {
 	// Authenticators returns those of a user, oldest first.
 	Authenticators(workspace, user string) ([]Authenticator, error)
 	InsertAuthenticator(Authenticator) error
-	// BurnStep keeps LastStep, LastUsedAt and LastUsedFrom, if the step kept is older: of concurrent calls for one
-	// step exactly one gets true (I08).
-	BurnStep(Authenticator) (bool, error)
+	// BurnStep keeps LastStep, LastUsedAt and LastUsedFrom. Unless the step kept is older, the transaction fails: of
+	// concurrent ones for one step exactly one succeeds (I08).
+	BurnStep(Authenticator) error
 	// SaveAuthenticator replaces name, sealed secret, last step and refused steps.
 	SaveAuthenticator(Authenticator) error
 	// DeleteAuthenticator removes one, and says whether it did. The user's last one it removes only if told so (I58).

@@ -26,10 +26,10 @@ const (
 
 // BrowserTx is the storage of known devices.
 type BrowserTx interface {
-	// KnowsBrowser reports whether the user completed a sign-in in this browser since the time given.
-	KnowsBrowser(workspace, user string, hash []byte, since time.Time) (bool, error)
-	// SeeBrowser notes that a known device was seen, and says whether it is one.
-	SeeBrowser(Browser) (bool, error)
+	// BrowserSeen returns when the user last completed a sign-in in this browser; the zero time if never.
+	BrowserSeen(workspace, user string, hash []byte) (time.Time, error)
+	// SeeBrowser notes that a known device was seen.
+	SeeBrowser(Browser) error
 	// InsertBrowser makes a device known and forgets all but the newest MaxBrowsers of the user.
 	InsertBrowser(Browser) error
 	// RenewBrowser puts another hash in the place of a browser's, for everybody of the workspace to whom it is known.
@@ -38,22 +38,28 @@ type BrowserTx interface {
 	ForgetBrowsers(workspace, user string) error
 }
 
-// knows reports whether the caller's browser is a known device of the user, and its hash.
-func (s *Service) knows(tx Tx, by Caller, workspace, user string) (bool, []byte, error) {
-	hash := hashToken(by.browser)
-	known, err := tx.KnowsBrowser(workspace, user, hash, s.Now().Add(-BrowserLimit))
-	return known && by.browser != "", hash, err
+// knows reports whether the caller's browser is a known device of the user.
+func (s *Service) knows(tx Tx, by Caller, workspace, user string) (bool, error) {
+	seen, err := tx.BrowserSeen(workspace, user, hashToken(by.browser))
+	return by.knownSince(seen, s.Now()), err
 }
 
-// meet makes the caller's browser a known device of the user who has just completed a sign-in. It returns the value
-// the browser is to keep, empty if it keeps what it has, and whether the device is new to the user.
-func (s *Service) meet(tx Tx, by Caller, u User) (Secret, bool, error) {
+// knownSince reports whether a browser in which a user was last seen then is a known device.
+func (by Caller) knownSince(seen, now time.Time) bool {
+	return by.browser != "" && !seen.IsZero() && now.Sub(seen) <= BrowserLimit
+}
+
+// meet makes the caller's browser a known device of the user who has just completed a sign-in, and was seen in it then
+// before. It returns the value the browser is to keep, empty if it keeps what it has, and whether the device is new to
+// the user.
+func (s *Service) meet(tx Tx, by Caller, u User, seen time.Time) (Secret, bool, error) {
 	now := s.Now()
 	b := Browser{Workspace: u.Workspace, User: u.ID, Hash: hashToken(by.browser), Name: by.agent, CreatedAt: now, LastSeenAt: now}
-	if by.browser != "" {
-		if known, err := tx.SeeBrowser(b); err != nil || known {
-			return "", false, err
+	if by.knownSince(seen, now) {
+		if now.Sub(seen) <= time.Minute {
+			return "", false, nil
 		}
+		return "", false, tx.SeeBrowser(b)
 	}
 	// A value that was planted must not become known to this user; others whom it is known to keep their device.
 	var value Secret

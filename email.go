@@ -181,7 +181,7 @@ func taken(err error) error {
 // value is returned.
 func (s *Service) endAllBut(tx Tx, by Caller, u *User) (Secret, error) {
 	if by.session != nil && by.user.ID == u.ID {
-		ses, ok, err := tx.Session(u.Workspace, u.ID, by.session.ID)
+		ses, _, ok, err := tx.TakeSession(u.Workspace, u.ID, by.session.ID)
 		if err != nil {
 			return "", err
 		}

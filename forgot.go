@@ -55,7 +55,7 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 // chargeForgot takes from the budget of the network that asks, and of the name; for a known device, from its own alone.
 func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, error) {
 	now := s.Now()
-	known, browser, err := s.knows(tx, by, by.workspace.ID, u.ID)
+	known, err := s.knows(tx, by, by.workspace.ID, u.ID)
 	if err != nil {
 		return false, err
 	}
@@ -73,7 +73,7 @@ func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, err
 	}
 	bucket := bucketForgot
 	if known {
-		bucket = ofDevice(bucketForgot, browser)
+		bucket = ofDevice(bucketForgot, hashToken(by.browser))
 	}
 	n, err := tx.TakeTries(by.workspace.ID, s.ofName(by.workspace.ID, name, u), bucket)
 	if err != nil {

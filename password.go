@@ -16,9 +16,10 @@ type passwordTry struct {
 	subject string // whose budget was charged
 	bucket  string
 	rule    rule
-	network bool // the budget of the address was charged too
-	user    User // as it was before the hash; empty where there is none
-	allowed bool // the budget had a try left
+	network bool      // the budget of the address was charged too
+	user    User      // as it was before the hash; empty where there is none
+	seen    time.Time // when it was last seen in this browser
+	allowed bool      // the budget had a try left
 	right   bool
 	rehash  Secret // the same password under today's parameters, where they rose
 }
@@ -66,13 +67,14 @@ func (s *Service) tempOver(u User) bool {
 func (s *Service) chargePassword(ctx context.Context, by Caller, t *passwordTry) error {
 	return s.write(ctx, func(tx Tx) error {
 		now := s.Now()
-		known, browser, err := s.knows(tx, by, by.workspace.ID, t.user.ID)
-		if err != nil {
+		var err error
+		if t.seen, err = tx.BrowserSeen(by.workspace.ID, t.user.ID, hashToken(by.browser)); err != nil {
 			return err
 		}
+		known := by.knownSince(t.seen, now)
 		t.bucket, t.rule, t.network = bucketPassword, passwordRule, !known && by.address.IsValid()
 		if known {
-			t.bucket, t.rule = ofDevice(bucketPassword, browser), passwordDeviceRule
+			t.bucket, t.rule = ofDevice(bucketPassword, hashToken(by.browser)), passwordDeviceRule
 		}
 		if t.network {
 			n, err := tx.TakeTries(by.workspace.ID, ofAddress(by.address), bucketAddress)

@@ -191,16 +191,19 @@ func (s *Service) checkAnswer(tx Tx, by Caller, u *User, a answer, si *SignIn) (
 	if a.recovery != "" {
 		return ByRecoveryCode, s.useRecoveryCode(tx, by, u, a.recovery)
 	}
-	t, err := s.codeTries(tx, by, *u)
+	rows, all, err := tx.CodeTries(u.Workspace, u.ID)
 	if err != nil {
 		return "", err
 	}
-	if err := s.checkCode(tx, by, *u, t, a.digits, si); err != nil {
+	known, wrong := false, 0
+	if si != nil {
+		known, wrong = by.knownSince(si.BrowserSeen, s.Now()), si.Wrong
+	} else if known, err = s.knows(tx, by, u.Workspace, u.ID); err != nil {
 		return "", err
 	}
-	wrong := 0
-	if si != nil {
-		wrong = si.Wrong
+	t := s.codeTries(by, newBudgets(*u, rows), known)
+	if err := s.checkCode(tx, by, *u, all, t, a.digits, si); err != nil {
+		return "", err
 	}
 	return ByAuthenticator, s.forgiveCodes(tx, t, wrong)
 }
@@ -213,13 +216,13 @@ func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error 
 	if err != nil {
 		return err
 	}
-	known, browser, err := s.knows(tx, by, u.Workspace, u.ID)
+	known, err := s.knows(tx, by, u.Workspace, u.ID)
 	if err != nil {
 		return err
 	}
 	tries := b.of(bucketRecovery)
 	if known {
-		tries = b.of(ofDevice(bucketRecovery, browser))
+		tries = b.of(ofDevice(bucketRecovery, hashToken(by.browser)))
 	}
 	if wait := recoveryRule.wait(tries, now); wait > 0 {
 		return ErrRecoveryLimit.after(wait)

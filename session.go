@@ -162,8 +162,8 @@ type SessionTx interface {
 	// and its user where they exist.
 	Arrive(host, user, session string) (Presence, bool, error)
 	InsertSession(Session) error
-	// Session returns one session of a user.
-	Session(workspace, user, id string) (Session, bool, error)
+	// TakeSession takes the user's row until the end of the transaction, and returns it with the session.
+	TakeSession(workspace, user, id string) (Session, User, bool, error)
 	// SaveSession replaces hash, epoch, proofs, last seen, when it woke and what is parked.
 	SaveSession(Session) error
 	// DeleteSession ends a session, and says whether it was there.
@@ -222,11 +222,7 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 // seen keeps that the session is in use. The session may have ended meanwhile: then nothing is written.
 func (s *Service) seen(ctx context.Context, by Caller, hash []byte) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
-		u, ok, err := tx.LockUser(by.workspace.ID, by.user.ID)
-		if err != nil || !ok {
-			return err
-		}
-		ses, ok, err := tx.Session(u.Workspace, u.ID, by.session.ID)
+		ses, u, ok, err := tx.TakeSession(by.workspace.ID, by.user.ID, by.session.ID)
 		if err != nil || !ok || !ses.lives(hash, u, s.Now()) {
 			return err
 		}
@@ -280,14 +276,7 @@ func (s *Service) act(ctx context.Context, by Caller, n need, fn func(Tx, *actor
 // actor takes the row of who is signed in, and judges by it and by the session as it is now.
 func (s *Service) actor(tx Tx, by Caller, n need) (*actor, error) {
 	now := s.Now()
-	u, ok, err := tx.LockUser(by.workspace.ID, by.user.ID)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, ErrSignedOut
-	}
-	ses, ok, err := tx.Session(u.Workspace, u.ID, by.session.ID)
+	ses, u, ok, err := tx.TakeSession(by.workspace.ID, by.user.ID, by.session.ID)
 	if err != nil {
 		return nil, err
 	}

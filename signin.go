@@ -25,6 +25,9 @@ type SignIn struct {
 	Enrolled  bool   // it set up two-factor authentication
 	CreatedAt time.Time
 	ExpiresAt time.Time
+
+	BrowserSeen time.Time // when its user was last seen in the browser that holds it; zero: never
+	fresh       bool      // it is not in the database yet
 }
 
 // SignInLimit is how long a sign-in lives.
@@ -33,11 +36,13 @@ const SignInLimit = 10 * time.Minute
 // SignInTx is the storage of sign-ins.
 type SignInTx interface {
 	InsertSignIn(SignIn) error
-	SignIn(workspace, user, id string) (SignIn, bool, error)
+	// TakeSignIn takes the user's row until the end of the transaction, and returns it with the sign-in. The hash is
+	// the one of the browser at hand.
+	TakeSignIn(workspace, user, id string, browser []byte) (SignIn, User, bool, error)
 	// SaveSignIn replaces hash, epoch, proofs, wrong, enrolled and when it expires.
 	SaveSignIn(SignIn) error
-	// DeleteSignIn ends it; of concurrent calls exactly one gets true.
-	DeleteSignIn(workspace, user, id string) (bool, error)
+	// EndSignIn deletes a sign-in that was taken. Where it is gone all the same, the transaction fails.
+	EndSignIn(workspace, user, id string) error
 }
 
 // Step is what a sign-in asks for next. Every page posts its answer and then goes where the step says.
@@ -104,17 +109,21 @@ func (s *Service) advance(tx Tx, by Caller, si SignIn, u User) (Passage, error) 
 	if step == StepDone {
 		return s.finish(tx, by, si, u)
 	}
-	token, hash := newToken(u.ID, si.ID)
-	si.Hash = hash
-	return Passage{Step: step, SignIn: token}, tx.SaveSignIn(si)
+	p := Passage{Step: step}
+	p.SignIn, si.Hash = newToken(u.ID, si.ID)
+	if si.fresh {
+		return p, tx.InsertSignIn(si)
+	}
+	return p, tx.SaveSignIn(si)
 }
 
-// finish ends a sign-in and makes its session: the one place where sessions are made. The sign-in is in the database,
-// and its user's row is taken.
+// finish ends a sign-in and makes its session: the one place where sessions are made. Its user's row is taken.
 func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	now := s.Now()
-	if gone, err := tx.DeleteSignIn(si.Workspace, si.User, si.ID); err != nil || !gone {
-		return Passage{}, cmpErr(err, ErrSignInEnded)
+	if !si.fresh {
+		if err := tx.EndSignIn(si.Workspace, si.User, si.ID); err != nil {
+			return Passage{}, err
+		}
 	}
 	ses := Session{
 		Workspace: u.Workspace, User: u.ID, ID: newID(prefixSession, now), Epoch: u.Epoch, Proofs: si.Proofs,
@@ -134,7 +143,7 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	}
 	var unknown bool
 	var err error
-	if p.Browser, unknown, err = s.meet(tx, by, u); err != nil {
+	if p.Browser, unknown, err = s.meet(tx, by, u, si.BrowserSeen); err != nil {
 		return Passage{}, err
 	}
 	if unknown {
@@ -151,11 +160,7 @@ func (s *Service) signIn(tx Tx, by Caller) (SignIn, User, error) {
 	if !ok {
 		return SignIn{}, User{}, ErrSignInEnded
 	}
-	u, ok, err := tx.LockUser(by.workspace.ID, user)
-	if err != nil || !ok {
-		return SignIn{}, User{}, cmpErr(err, ErrSignInEnded)
-	}
-	si, ok, err := tx.SignIn(by.workspace.ID, user, id)
+	si, u, ok, err := tx.TakeSignIn(by.workspace.ID, user, id, hashToken(by.browser))
 	if err != nil {
 		return SignIn{}, User{}, err
 	}
@@ -184,11 +189,7 @@ func (s *Service) SignIn(ctx context.Context, by Caller, address, password strin
 		now := s.Now()
 		si := SignIn{
 			Workspace: u.Workspace, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
-			Proofs: Proofs{{ByPassword, now}}, CreatedAt: now, ExpiresAt: now.Add(SignInLimit),
-		}
-		_, si.Hash = newToken(u.ID, si.ID)
-		if err := tx.InsertSignIn(si); err != nil {
-			return err
+			Proofs: Proofs{{ByPassword, now}}, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), BrowserSeen: try.seen, fresh: true,
 		}
 		value, err := s.useTrust(tx, by, u)
 		if err != nil {
@@ -271,22 +272,19 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 
 // codeTries are the budgets that a user's codes draw on.
 type codeTries struct {
-	known  bool  // the caller's browser is a known device
-	client Tries // of this device, or of all unknown clients
-	all    Tries // of the authenticators, over everything
+	known     bool  // the caller's browser is a known device
+	client    Tries // of this device, or of all unknown clients
+	all       Tries // of the authenticators, over everything
+	strangers bool  // there is one of all unknown clients
 }
 
-func (s *Service) codeTries(tx Tx, by Caller, u User) (codeTries, error) {
-	known, browser, err := s.knows(tx, by, u.Workspace, u.ID)
-	if err != nil {
-		return codeTries{}, err
-	}
-	b, err := s.budgets(tx, u)
+func (s *Service) codeTries(by Caller, b budgets, known bool) codeTries {
 	t := codeTries{known: known, client: b.of(bucketCode), all: b.of(bucketAuthenticator)}
+	_, t.strangers = b.rows[bucketCode]
 	if known {
-		t.client = b.of(ofDevice(bucketCode, browser))
+		t.client = b.of(ofDevice(bucketCode, hashToken(by.browser)))
 	}
-	return t, err
+	return t
 }
 
 // refused says why no code may be tried now, or nil.
@@ -308,13 +306,9 @@ func (t codeTries) refused(now time.Time) error {
 }
 
 // checkCode burns the time step that the digits stand for, or charges a wrong code. The sign-in counts its own.
-func (s *Service) checkCode(tx Tx, by Caller, u User, t codeTries, digits string, si *SignIn) error {
+func (s *Service) checkCode(tx Tx, by Caller, u User, all []Authenticator, t codeTries, digits string, si *SignIn) error {
 	now := s.Now()
 	if err := t.refused(now); err != nil {
-		return err
-	}
-	all, err := tx.Authenticators(u.Workspace, u.ID)
-	if err != nil {
 		return err
 	}
 	a, found, err := s.match(all, digits, now)
@@ -339,12 +333,11 @@ func (s *Service) checkCode(tx Tx, by Caller, u User, t codeTries, digits string
 		}
 		return keep(ErrCodeUsed)
 	}
-	a.LastUsedAt, a.LastUsedFrom = now, addressOf(by)
-	burnt, err := tx.BurnStep(a)
-	if err != nil || burnt {
-		return err
+	if a.LastStep <= find(all, a.ID).LastStep {
+		return s.usedCode(tx, by, u, all, a.ID)
 	}
-	return s.usedCode(tx, by, u, all, a.ID)
+	a.LastUsedAt, a.LastUsedFrom = now, addressOf(by)
+	return tx.BurnStep(a)
 }
 
 func addressOf(by Caller) string {
@@ -434,7 +427,7 @@ func (s *Service) forgiveCodes(tx Tx, t codeTries, wrong int) error {
 
 // unlockByDevice lets unknown clients give codes again, since a known device has passed.
 func (s *Service) unlockByDevice(tx Tx, t codeTries) error {
-	if !t.known {
+	if !t.known || !t.strangers {
 		return nil
 	}
 	return tx.ClearTries(t.client.Workspace, t.client.Subject, bucketCode)

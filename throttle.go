@@ -24,6 +24,8 @@ type TriesTx interface {
 	TakeTries(workspace, subject, bucket string) (Tries, error)
 	// Tries returns all rows of a subject. It takes none: for a user whose own row is taken.
 	Tries(workspace, subject string) ([]Tries, error)
+	// CodeTries is Tries with the user's authenticators, in one look: what judges a code.
+	CodeTries(workspace, user string) ([]Tries, []Authenticator, error)
 	SaveTries(Tries) error
 	// ClearTries forgets one budget of a subject; with an empty bucket, all but the one of the authenticators.
 	ClearTries(workspace, subject, bucket string) error
@@ -186,6 +188,10 @@ type budgets struct {
 
 func (s *Service) budgets(tx Tx, u User) (budgets, error) {
 	rows, err := tx.Tries(u.Workspace, u.ID)
+	return newBudgets(u, rows), err
+}
+
+func newBudgets(u User, rows []Tries) budgets {
 	b := budgets{workspace: u.Workspace, user: u.ID}
 	if len(rows) > 0 {
 		b.rows = make(map[string]Tries, len(rows))
@@ -193,7 +199,7 @@ func (s *Service) budgets(tx Tx, u User) (budgets, error) {
 	for _, t := range rows {
 		b.rows[t.Bucket] = t
 	}
-	return b, err
+	return b
 }
 
 // of returns the row of a bucket, zero if there is none yet.

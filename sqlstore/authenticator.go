@@ -54,10 +54,10 @@ func (t *tx) InsertAuthenticator(a sallyport.Authenticator) error {
 		a.Workspace, a.User, a.ID, a.Name, string(a.Algorithm), a.Secret, a.LastStep, stepsText(a.RefusedSteps), ms(a.CreatedAt))
 }
 
-func (t *tx) BurnStep(a sallyport.Authenticator) (bool, error) {
-	return one(t.affected(`UPDATE authenticators SET last_step = $4, last_used_at = $5, last_used_from = $6
+func (t *tx) BurnStep(a sallyport.Authenticator) error {
+	return t.expect(`UPDATE authenticators SET last_step = $4, last_used_at = $5, last_used_from = $6
 		WHERE workspace_id = $1 AND user_id = $2 AND id = $3 AND last_step < $4`,
-		a.Workspace, a.User, a.ID, a.LastStep, ms(a.LastUsedAt), a.LastUsedFrom))
+		a.Workspace, a.User, a.ID, a.LastStep, ms(a.LastUsedAt), a.LastUsedFrom)
 }
 
 func (t *tx) SaveAuthenticator(a sallyport.Authenticator) error {

@@ -6,16 +6,16 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-func (t *tx) KnowsBrowser(workspace, user string, hash []byte, since time.Time) (bool, error) {
-	var yes int64
-	return t.row(`SELECT 1 FROM browsers WHERE workspace_id = $1 AND user_id = $2 AND hash = $3 AND last_seen_at >= $4`,
-		[]any{workspace, user, hash, ms(since)}, &yes)
+func (t *tx) BrowserSeen(workspace, user string, hash []byte) (time.Time, error) {
+	var seen int64
+	_, err := t.row(`SELECT last_seen_at FROM browsers WHERE workspace_id = $1 AND user_id = $2 AND hash = $3`,
+		[]any{workspace, user, hash}, &seen)
+	return at(seen), err
 }
 
-func (t *tx) SeeBrowser(b sallyport.Browser) (bool, error) {
-	return one(t.affected(`UPDATE browsers SET last_seen_at = $4, name = $5
-		WHERE workspace_id = $1 AND user_id = $2 AND hash = $3 AND last_seen_at >= $6`,
-		b.Workspace, b.User, b.Hash, ms(b.LastSeenAt), b.Name, ms(b.LastSeenAt.Add(-sallyport.BrowserLimit))))
+func (t *tx) SeeBrowser(b sallyport.Browser) error {
+	return t.exec(`UPDATE browsers SET last_seen_at = $4, name = $5 WHERE workspace_id = $1 AND user_id = $2 AND hash = $3`,
+		b.Workspace, b.User, b.Hash, ms(b.LastSeenAt), b.Name)
 }
 
 func (t *tx) InsertBrowser(b sallyport.Browser) error {

@@ -45,6 +45,7 @@ const (
 	pgUniqueViolation      = "23505"
 	pgSerializationFailure = "40001"
 	pgDeadlockDetected     = "40P01"
+	pgDivisionByZero       = "22012" // expect
 	pgPlanChanged          = "0A000" // "cached plan must not change result type", after another node's migration
 )
 
@@ -54,8 +55,11 @@ func postgresError(err error) error {
 	if !ok {
 		return err
 	}
-	if pg.Code == pgUniqueViolation {
+	switch pg.Code {
+	case pgUniqueViolation:
 		return &DuplicateError{Key: pg.ConstraintName}
+	case pgDivisionByZero:
+		return errUnexpected
 	}
 	return err
 }

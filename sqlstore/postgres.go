@@ -88,7 +88,12 @@ type postgresReads struct {
 }
 
 func (r postgresReads) exec(string, []any) error              { return errReadOnly }
+func (r postgresReads) expect(string, []any) error            { return errReadOnly }
 func (r postgresReads) affected(string, []any) (int64, error) { return 0, errReadOnly }
+
+func (r postgresReads) ask(sql string, args []any, each func([]cell) error) error {
+	return r.query(sql, args, each)
+}
 
 func (r postgresReads) query(sql string, args []any, each func([]cell) error) error {
 	for attempt := 1; ; attempt++ {
@@ -165,7 +170,7 @@ func (c *postgresConn) commit() error {
 	if err := c.exec("COMMIT", nil); err != nil {
 		return err
 	}
-	_, err := c.send(nil)
+	_, err := c.send()
 	if c.lost {
 		return fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 	}
@@ -186,7 +191,7 @@ func (c *postgresConn) rollback() {
 // conflict tells whether a transaction failed only because it met another.
 func conflict(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	return ok && (pg.Code == pgSerializationFailure || pg.Code == pgDeadlockDetected)
+	return ok && (pg.Code == pgSerializationFailure || pg.Code == pgDeadlockDetected || pg.Code == pgDivisionByZero)
 }
 
 // migrationLock is the key of the advisory lock under which a node migrates.

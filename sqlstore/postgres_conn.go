@@ -29,6 +29,7 @@ type postgresStatement struct {
 	sql     string
 	params  [][]byte
 	formats []int16
+	each    func([]cell) error // nil: nobody wants the rows
 }
 
 // postgresPrepared are the statements that a connection has prepared. They live as long as it does.
@@ -75,8 +76,16 @@ func (c *postgresConn) hangUp() {
 }
 
 // exec queues a statement.
-func (c *postgresConn) exec(sql string, args []any) error {
-	s := postgresStatement{sql: sql, params: make([][]byte, len(args)), formats: make([]int16, len(args))}
+func (c *postgresConn) exec(sql string, args []any) error { return c.ask(sql, args, nil) }
+
+// expect queues a statement that fails, in the server, when it hits no row: so COMMIT can travel with it.
+func (c *postgresConn) expect(sql string, args []any) error {
+	return c.exec(`WITH hit AS (`+sql+` RETURNING 1) SELECT 1 / count(*) FROM hit`, args)
+}
+
+// ask queues a statement whose rows are wanted.
+func (c *postgresConn) ask(sql string, args []any, each func([]cell) error) error {
+	s := postgresStatement{sql: sql, params: make([][]byte, len(args)), formats: make([]int16, len(args)), each: each}
 	for i, arg := range args {
 		v, err := toCell(arg)
 		if err != nil {
@@ -100,40 +109,34 @@ func (c *postgresConn) affected(sql string, args []any) (int64, error) {
 	if err := c.exec(sql, args); err != nil {
 		return 0, err
 	}
-	return c.send(nil)
+	return c.send()
 }
 
 func (c *postgresConn) query(sql string, args []any, each func([]cell) error) error {
-	if err := c.exec(sql, args); err != nil {
+	if err := c.ask(sql, args, each); err != nil {
 		return err
 	}
-	_, err := c.send(each)
+	_, err := c.send()
 	return err
 }
 
-// send sends what is queued and reads all answers. The last statement's rows go to each, its number of rows is
-// returned. The first error ends it: the server skips the statements after it.
-func (c *postgresConn) send(each func([]cell) error) (affected int64, err error) {
+// send sends what is queued, reads all answers, and returns how many rows the last statement hit. The first error ends
+// it: the server skips the statements after it.
+func (c *postgresConn) send() (affected int64, err error) {
 	queue := c.queue
 	c.queue = nil
 	var ofRow error
-	read := func(rows *pgconn.ResultReader) {
-		if ofRow == nil {
-			ofRow = c.cells(rows)
-		}
-		if ofRow == nil && each != nil {
-			ofRow = each(c.row)
-		}
-	}
 	if err = c.Conn().SetDeadline(time.Now().Add(postgresTimeout)); err == nil {
 		pipe := c.StartPipeline(context.Background())
 		preparing := c.sendAll(pipe, queue)
 		err = pipe.Sync()
 		for i := 0; i < len(queue) && err == nil; i++ {
-			last := i == len(queue)-1
 			affected, err = c.receive(pipe, preparing[i], func(rows *pgconn.ResultReader) {
-				if last {
-					read(rows)
+				if queue[i].each == nil || ofRow != nil {
+					return
+				}
+				if ofRow = c.cells(rows); ofRow == nil {
+					ofRow = queue[i].each(c.row)
 				}
 			})
 		}

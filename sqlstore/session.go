@@ -36,11 +36,15 @@ func (t *tx) InsertSession(s sallyport.Session) error {
 		ms(s.CreatedAt), ms(s.LastSeenAt), ms(s.ExpiresAt))
 }
 
-func (t *tx) Session(workspace, user, id string) (sallyport.Session, bool, error) {
+func (t *tx) TakeSession(workspace, user, id string) (sallyport.Session, sallyport.User, bool, error) {
 	var r sessionRow
+	var u userRow
+	if err := t.takeUser(workspace, user, &u); err != nil {
+		return sallyport.Session{}, sallyport.User{}, false, err
+	}
 	ok, err := t.row(`SELECT `+sessionColumns+` FROM sessions s WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.id = $3`,
 		[]any{workspace, user, id}, r.dest()...)
-	return r.session(workspace, user), ok, err
+	return r.session(workspace, user), u.user(), ok && u.ID != "", err
 }
 
 func (t *tx) Sessions(workspace, user string) ([]sallyport.Session, error) {

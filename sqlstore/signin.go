@@ -9,16 +9,21 @@ func (t *tx) InsertSignIn(s sallyport.SignIn) error {
 		ms(s.CreatedAt), ms(s.ExpiresAt))
 }
 
-func (t *tx) SignIn(workspace, user, id string) (sallyport.SignIn, bool, error) {
+func (t *tx) TakeSignIn(workspace, user, id string, browser []byte) (sallyport.SignIn, sallyport.User, bool, error) {
 	s := sallyport.SignIn{Workspace: workspace, User: user, ID: id}
+	var u userRow
+	if err := t.takeUser(workspace, user, &u); err != nil {
+		return s, u.user(), false, err
+	}
 	var proofs, door string
-	var created, expires int64
-	ok, err := t.row(`SELECT hash, epoch, proofs, door, parked, wrong, enrolled, created_at, expires_at FROM sign_ins
-		WHERE workspace_id = $1 AND user_id = $2 AND id = $3`, []any{workspace, user, id},
-		&s.Hash, &s.Epoch, &proofs, &door, &s.Parked, &s.Wrong, &s.Enrolled, &created, &expires)
+	var created, expires, seen int64
+	ok, err := t.row(`SELECT s.hash, s.epoch, s.proofs, s.door, s.parked, s.wrong, s.enrolled, s.created_at, s.expires_at, COALESCE(b.last_seen_at, 0)
+		FROM sign_ins s LEFT JOIN browsers b ON b.workspace_id = s.workspace_id AND b.user_id = s.user_id AND b.hash = $4
+		WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.id = $3`, []any{workspace, user, id, browser},
+		&s.Hash, &s.Epoch, &proofs, &door, &s.Parked, &s.Wrong, &s.Enrolled, &created, &expires, &seen)
 	s.Proofs, s.Door = sallyport.ParseProofs(proofs), sallyport.Door(door)
-	s.CreatedAt, s.ExpiresAt = at(created), at(expires)
-	return s, ok, err
+	s.CreatedAt, s.ExpiresAt, s.BrowserSeen = at(created), at(expires), at(seen)
+	return s, u.user(), ok && u.ID != "", err
 }
 
 func (t *tx) SaveSignIn(s sallyport.SignIn) error {
@@ -27,6 +32,6 @@ func (t *tx) SaveSignIn(s sallyport.SignIn) error {
 		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), s.Wrong, s.Enrolled, ms(s.ExpiresAt))
 }
 
-func (t *tx) DeleteSignIn(workspace, user, id string) (bool, error) {
-	return one(t.affected(`DELETE FROM sign_ins WHERE workspace_id = $1 AND user_id = $2 AND id = $3`, workspace, user, id))
+func (t *tx) EndSignIn(workspace, user, id string) error {
+	return t.expect(`DELETE FROM sign_ins WHERE workspace_id = $1 AND user_id = $2 AND id = $3`, workspace, user, id)
 }

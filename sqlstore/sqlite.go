@@ -157,7 +157,12 @@ type sqliteReads struct {
 }
 
 func (r sqliteReads) exec(string, []any) error              { return errReadOnly }
+func (r sqliteReads) expect(string, []any) error            { return errReadOnly }
 func (r sqliteReads) affected(string, []any) (int64, error) { return 0, errReadOnly }
+
+func (r sqliteReads) ask(sql string, args []any, each func([]cell) error) error {
+	return r.query(sql, args, each)
+}
 
 func (r sqliteReads) query(sql string, args []any, each func([]cell) error) (err error) {
 	var c *sqliteConn
@@ -187,6 +192,18 @@ func (w sqliteWrites) exec(sql string, args []any) error { return w.query(sql, a
 func (w sqliteWrites) affected(sql string, args []any) (int64, error) {
 	err := w.query(sql, args, nil)
 	return w.changes(), err
+}
+
+func (w sqliteWrites) expect(sql string, args []any) error {
+	n, err := w.affected(sql, args)
+	if err == nil && n == 0 {
+		err = errUnexpected
+	}
+	return err
+}
+
+func (w sqliteWrites) ask(sql string, args []any, each func([]cell) error) error {
+	return w.query(sql, args, each)
 }
 
 func (d *sqlite) write(ctx context.Context, fn func(*tx) error) error {

@@ -137,7 +137,7 @@ func (c *sqliteConn) prepare(sql string) (*sqliteStatement, error) {
 	if len(c.statements) >= maxStatements {
 		c.forget()
 	}
-	z, err := libc.CString(sql)
+	z, err := libc.CString(strings.TrimSuffix(sql, forUpdate))
 	if err != nil {
 		return nil, err
 	}

@@ -29,15 +29,26 @@ func (t *tx) TakeTries(workspace, subject, bucket string) (sallyport.Tries, erro
 
 func (t *tx) Tries(workspace, subject string) ([]sallyport.Tries, error) {
 	var all []sallyport.Tries
-	err := t.rows(`SELECT `+triesColumns+` FROM tries WHERE workspace_id = $1 AND subject = $2`, []any{workspace, subject}, func(scan scanner) error {
-		var r triesRow
-		if err := scan(r.dest()...); err != nil {
-			return err
-		}
-		all = append(all, r.tries())
-		return nil
-	})
+	err := t.rows(triesOf, []any{workspace, subject}, addTries(&all))
 	return all, err
+}
+
+func (t *tx) CodeTries(workspace, user string) (rows []sallyport.Tries, all []sallyport.Authenticator, err error) {
+	if err = t.ask(triesOf, []any{workspace, user}, addTries(&rows)); err == nil {
+		all, err = t.Authenticators(workspace, user)
+	}
+	return rows, all, err
+}
+
+const triesOf = `SELECT ` + triesColumns + ` FROM tries WHERE workspace_id = $1 AND subject = $2`
+
+func addTries(all *[]sallyport.Tries) func(scanner) error {
+	return func(scan scanner) error {
+		var r triesRow
+		err := scan(r.dest()...)
+		*all = append(*all, r.tries())
+		return err
+	}
 }
 
 func (t *tx) SaveTries(n sallyport.Tries) error {

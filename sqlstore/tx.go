@@ -21,15 +21,24 @@ type tx struct {
 type statements interface {
 	// exec may put the statement off until the next affected or query, or the commit, and report its error there.
 	exec(sql string, args []any) error
+	// expect is exec of a statement that must hit a row; else the transaction fails with errUnexpected.
+	expect(sql string, args []any) error
 	affected(sql string, args []any) (int64, error)
-	// query hands out each row, whose cells are valid until each returns. An error of each ends it.
+	// ask may be put off as exec is. It hands out each row, whose cells are valid until each returns.
+	ask(sql string, args []any, each func([]cell) error) error
+	// query is ask that is not put off.
 	query(sql string, args []any, each func([]cell) error) error
 }
+
+// forUpdate ends a SELECT that takes its row until the transaction ends. SQLite knows no such thing and needs none:
+// there, whoever writes has the whole database.
+const forUpdate = " FOR NO KEY UPDATE"
 
 var (
 	errReadOnly    = errors.New("sqlstore: a statement that writes, inside Read")
 	errInsideRows  = errors.New("sqlstore: a statement inside the callback of rows")
 	errSeveralRows = errors.New("sqlstore: several rows where one was expected")
+	errUnexpected  = errors.New("sqlstore: a row that was there is gone or has changed")
 )
 
 // exec runs a statement whose outcome nobody needs to know before the transaction ends. On PostgreSQL it travels with
@@ -37,6 +46,12 @@ var (
 // no round trip.
 func (t *tx) exec(sql string, args ...any) error {
 	return t.run(true, func() error { return t.on.exec(sql, args) })
+}
+
+// expect is exec of a conditional statement whose condition is known to hold, because the row that it depends on is
+// taken. The database has the last word: where the condition does not hold nothing of the transaction is committed.
+func (t *tx) expect(sql string, args ...any) error {
+	return t.run(true, func() error { return t.on.expect(sql, args) })
 }
 
 // affected runs a conditional statement and tells how many rows met the condition.
@@ -66,13 +81,21 @@ type scanner func(dest ...any) error
 
 // rows calls each for every row. Inside each no other statement can run.
 func (t *tx) rows(sql string, args []any, each func(scan scanner) error) error {
-	return t.run(false, func() error {
+	return t.run(false, func() error { return t.on.query(sql, args, t.each(each)) })
+}
+
+// ask is rows that, on PostgreSQL, may travel with the next statement that has an answer, as exec does: what each
+// reads is there after the next row, rows or affected.
+func (t *tx) ask(sql string, args []any, each func(scan scanner) error) error {
+	return t.run(false, func() error { return t.on.ask(sql, args, t.each(each)) })
+}
+
+func (t *tx) each(do func(scan scanner) error) func([]cell) error {
+	return func(row []cell) error {
 		t.reading = true
 		defer func() { t.reading = false }()
-		return t.on.query(sql, args, func(row []cell) error {
-			return each(func(dest ...any) error { return scan(row, dest) })
-		})
-	})
+		return do(func(dest ...any) error { return scan(row, dest) })
+	}
 }
 
 // version names a state of the database: what was read after version gave v is still true while version gives v. A

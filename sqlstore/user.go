@@ -1,8 +1,6 @@
 package sqlstore
 
 import (
-	"strings"
-
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 )
@@ -11,9 +9,6 @@ const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address
 	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
 	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at,
 	u.last_sign_in_method, u.reminded_at, u.created_at`
-
-// returnedUser is userColumns for RETURNING, where SQLite knows no alias.
-var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
 
 // userRow is a user on its way out of a row.
 type userRow struct {
@@ -44,8 +39,15 @@ func (t *tx) oneUser(sql string, args ...any) (sallyport.User, bool, error) {
 	return r.user(), ok, err
 }
 
+const lockUser = `SELECT ` + userColumns + ` FROM users u WHERE u.workspace_id = $1 AND u.id = $2` + forUpdate
+
+// takeUser is LockUser that may travel with the next statement.
+func (t *tx) takeUser(workspace, id string, into *userRow) error {
+	return t.ask(lockUser, []any{workspace, id}, func(scan scanner) error { return scan(into.dest()...) })
+}
+
 func (t *tx) LockUser(workspace, id string) (sallyport.User, bool, error) {
-	return t.oneUser(`UPDATE users SET epoch = epoch WHERE workspace_id = $1 AND id = $2 RETURNING `+returnedUser, workspace, id)
+	return t.oneUser(lockUser, workspace, id)
 }
 
 func (t *tx) UserByAddress(workspace, folded string) (sallyport.User, bool, error) {
