@@ -66,6 +66,9 @@ func (t *tx) Events(workspace string, f sallyport.EventFilter, before string, li
 	}
 	add(`id >=`, from)
 	add(`kind =`, f.Kind)
+	if f.Kind != "" && f.Kind != "sign_in.completed" {
+		where.WriteString(` AND kind <> 'sign_in.completed'`) // as its index has it
+	}
 	add(`address <> '' AND address =`, f.Address)
 	add(`subject =`, f.Subject)
 	switch f.Result {

@@ -52,8 +52,9 @@ const (
 	busyPoll  = time.Millisecond
 	busyLimit = 15 * time.Second
 
+	// A checkpoint copies a page once, however often it was written since the last one: 4,000 pages are 16 MB of log.
 	writerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-		PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY`
+		PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000`
 	readerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA temp_store = MEMORY`
 )
 

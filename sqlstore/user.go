@@ -1,6 +1,8 @@
 package sqlstore
 
 import (
+	"strings"
+
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 )
@@ -9,6 +11,9 @@ const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address
 	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
 	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at,
 	u.last_sign_in_method, u.reminded_at, u.created_at`
+
+// returnedUser is userColumns for RETURNING, where SQLite knows no alias.
+var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
 
 // userRow is a user on its way out of a row.
 type userRow struct {

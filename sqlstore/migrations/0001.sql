@@ -247,7 +247,8 @@ CREATE TABLE events (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX events_subject ON events (workspace_id, subject, id);
 CREATE INDEX events_actor ON events (workspace_id, actor, id) WHERE actor <> subject;
-CREATE INDEX events_kind ON events (workspace_id, kind, id);
+-- The frequent kind is found by going back through all of them, and spares each sign-in an index.
+CREATE INDEX events_kind ON events (workspace_id, kind, id) WHERE kind <> 'sign_in.completed';
 CREATE INDEX events_address ON events (workspace_id, address, id) WHERE address <> '';
 CREATE INDEX events_refused ON events (workspace_id, id) WHERE result = 'refused';
 CREATE INDEX events_unsealed ON events (workspace_id, id) WHERE seal_batch IS NULL;
