@@ -11,6 +11,60 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
+// TestI19_AddingWantsProofOfTheOldOne: neither the password, nor a trusted device, nor an old code adds an
+// authenticator beside another or in its place; a recovery code does, and then the old one goes.
+func TestI19_AddingWantsProofOfTheOldOne(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		s.Exec("UPDATE policies SET trusted_device_days = 14, version = version + 1")
+		mia, old := enrolled(s, "mia")
+		trusted := halfway(s, mia)
+		trusted.Post("/sign-in/2fa", Fields{"code": mia.Code(s.Clock.Now()), "trust": "yes"})
+		trusted.Post("/sign-out", Fields{})
+		if trusted.GivePassword(mia); !trusted.SignedIn() {
+			t.Fatal("the trusted device is asked for a code")
+		}
+		s.Clock.Advance(6 * minute)
+		recovering := halfway(s, mia)
+		recovering.Post("/sign-in/2fa/recovery", Fields{"recovery_code": mia.RecoveryCodes[0]})
+		drafts := func() int { return len(s.Query("SELECT holder FROM drafts")) }
+		for what, v := range map[string]*Visitor{"an old code": old, "a trusted device": trusted, "a recovery code": recovering} {
+			for _, path := range []string{"/account/2fa/set-up", "/account/2fa/change"} {
+				if what == "a recovery code" && path == "/account/2fa/change" {
+					continue // that is what it is for
+				}
+				p := v.Post(path, Fields{"name": "Thief's"})
+				if p.Status == http.StatusOK || strings.HasPrefix(p.Location, path) || v.Get(path+"?step=scan").Key() != "" || drafts() != 0 {
+					t.Errorf("%s adds at %s: %d %s", what, path, p.Status, p.Location)
+				}
+				v.Post("/step-up?to="+path, Fields{"password": mia.Password})
+				if p = v.Post(path, Fields{"name": "Thief's"}); strings.HasPrefix(p.Location, path) || drafts() != 0 {
+					t.Errorf("%s and the password add at %s: %d %s", what, path, p.Status, p.Location)
+				}
+			}
+		}
+		oldSecret := mia
+		recovering.Post("/account/2fa/change", Fields{"name": "New phone"})
+		var err error
+		if mia.Secret, err = otp.DecodeSecret(recovering.Follow().Key()); err != nil {
+			t.Fatalf("after a recovery code: %d %s", recovering.Page.Status, recovering.Page.Alert())
+		}
+		f := recovering.Page.Form("code")
+		f.Values.Set("code", mia.Code(s.Clock.Now()))
+		recovering.PostValues(f.Action, f.Values)
+		s.Clock.Advance(minute)
+		if rows := s.Query("SELECT name FROM authenticators WHERE user_id = $1", mia.ID); len(rows) != 1 || rows[0][0] != "New phone" {
+			t.Errorf("authenticators: %q", rows)
+		}
+		v := halfway(s, mia)
+		if answer(v, oldSecret.Code(s.Clock.Now())); v.SignedIn() {
+			t.Error("the old one signs in")
+		}
+		if answer(v, mia.Code(s.Clock.Now())); !v.SignedIn() {
+			t.Errorf("the new one does not: %d %s", v.Page.Status, v.Page.Alert())
+		}
+	})
+}
+
 func TestI20_SecretsNeverComeBack(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, v := enrolled(s, "mia")

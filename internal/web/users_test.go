@@ -1,0 +1,166 @@
+package web_test
+
+import (
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// someone is a person as a test puts them into the list: nobody signs in as them.
+type someone struct{ name, address, role string }
+
+// fill puts many people into the first workspace at once.
+func fill(e *sallyporttest.Env, people []someone) {
+	e.T.Helper()
+	for some := range slices.Chunk(people, 500) {
+		var rows []string
+		for _, p := range some {
+			rows = append(rows, fmt.Sprintf("('%s', 'usr_%s', '%s', '%s', '%s', '%s', '%s', 'active', 1, 1)",
+				e.Owner.Workspace, p.address, p.address, p.address, p.name, strings.ToLower(p.name), p.role))
+		}
+		e.Exec("INSERT INTO users (workspace_id, id, address, address_folded, name, name_folded, role, state, epoch, created_at) VALUES " + strings.Join(rows, ", "))
+	}
+}
+
+var listed = regexp.MustCompile(`<td data-label="E-mail address"><bdi>([^<]+)</bdi>`)
+
+// walk goes through a list by the links of its pager, to the end, and gives the addresses of each page.
+func walk(v *sallyporttest.Visitor, to, direction string) (pages [][]string) {
+	for to != "" && len(pages) < 10 { // a list that leads back into itself would not end
+		got := v.Get(to)
+		var page []string
+		for _, m := range listed.FindAllStringSubmatch(got.Body, -1) {
+			page = append(page, m[1])
+		}
+		pages = append(pages, page)
+		to = ""
+		for _, link := range got.Links() {
+			if strings.Contains(link, direction+"=") {
+				to = link
+			}
+		}
+	}
+	return pages
+}
+
+// TestUsersListAcrossSections: a search lists first whose name begins with it, then whose address alone does; nobody is
+// left out or repeated where one section ends and the other begins, in both directions and orders.
+func TestUsersListAcrossSections(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		_, owners := ownerOf(s)
+		var people []someone
+		for i := range 130 {
+			p := someone{fmt.Sprintf("Kim %03d", i), fmt.Sprintf("x%03d@acme.example", i), "member"} // by name
+			switch {
+			case i >= 60 && i < 120:
+				p = someone{fmt.Sprintf("Xan %03d", i), fmt.Sprintf("kx%03d@acme.example", i), "manager"} // by address
+			case i >= 120:
+				p.address = "ki" + p.address // by both
+			}
+			people = append(people, p)
+		}
+		fill(e, append(people, someone{"Zoe", "zoe@acme.example", "member"}))
+		for _, sort := range []string{"", "&sort=-name", "&sort=address", "&sort=-address", "&sort=created"} {
+			on := walk(owners, "/admin/users?q=K"+sort, "after")
+			all := slices.Concat(on...)
+			once := slices.Compact(slices.Sorted(slices.Values(all)))
+			if len(on) != 3 || len(all) != 130 || len(once) != 130 {
+				t.Errorf("%s: %d pages of %d people, %d of them once", sort, len(on), len(all), len(once))
+			}
+			got := owners.Page // the last page
+			back := ""
+			for _, link := range got.Links() {
+				if strings.Contains(link, "before=") {
+					back = link
+				}
+			}
+			if pages := walk(owners, back, "before"); len(pages) != 2 || !slices.Equal(pages[0], on[1]) || !slices.Equal(pages[1], on[0]) {
+				t.Errorf("%s: the way back has other pages: %d", sort, len(pages))
+			}
+		}
+		if all := slices.Concat(walk(owners, "/admin/users?q=K&role=manager", "after")...); len(all) != 60 {
+			t.Errorf("with a filter beside: %d", len(all))
+		}
+	})
+}
+
+// TestUsersCSV: what is filtered, whole, whatever the number of pages, and no cell is a formula.
+func TestUsersCSV(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		_, owners := ownerOf(s)
+		var people []someone
+		for i := range 2 * sallyport.PeopleBatch {
+			people = append(people, someone{fmt.Sprintf("Kim %04d", i), fmt.Sprintf("k%04d@acme.example", i), []string{"member", "manager"}[i%2]})
+		}
+		for i, begins := range []string{"=", "+", "-", "@"} {
+			people = append(people, someone{begins + "1+1", fmt.Sprintf("f%d@acme.example", i), "manager"})
+		}
+		fill(e, people)
+		read := func(path string) (rows [][]string) {
+			got := owners.Get(path)
+			rows, err := csv.NewReader(strings.NewReader(got.Body)).ReadAll()
+			if err != nil || len(rows) == 0 || got.Header.Get("Content-Disposition") != `attachment; filename="users.csv"` {
+				t.Fatalf("%s: %d, %v", path, got.Status, err)
+			}
+			return rows[1:]
+		}
+		all := read("/admin/users.csv")
+		addresses := map[string]bool{}
+		for _, row := range all {
+			addresses[row[0]] = true
+			if strings.ContainsAny(row[1][:1], "=+-@") {
+				t.Errorf("a cell is a formula: %q", row[1])
+			}
+		}
+		if want := len(people) + 1; len(all) != want || len(addresses) != want {
+			t.Errorf("%d rows of %d people, want %d", len(all), len(addresses), want)
+		}
+		page := owners.Get("/admin/users?role=manager&q=k&sort=-address")
+		to := page.Links()[slices.IndexFunc(page.Links(), func(l string) bool { return strings.Contains(l, ".csv") })]
+		filtered := read(to)
+		if len(filtered) != sallyport.PeopleBatch || filtered[0][0] != "k1999@acme.example" || filtered[1][0] != "k1997@acme.example" {
+			t.Errorf("%s: %d rows, the first is %v", to, len(filtered), filtered[0])
+		}
+	})
+}
+
+// TestResetWhileRequired: where the policy says so, the requirement is lifted first (SPEC section 5).
+func TestResetWhileRequired(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		_, owners := ownerOf(s)
+		mia := e.Add("mia@acme.example", sallyport.Member)
+		s.Visitor().Enrol(&mia, "Mia's")
+		path := "/admin/users/" + mia.ID + "/reset-2fa"
+		policy := func(assignments string) { e.Exec("UPDATE policies SET version = version + 1, " + assignments) }
+		policy("require_2fa = 'everyone', allow_reset_when_required = 0")
+		for _, got := range []*sallyporttest.Page{owners.Get(path), owners.Post(path, sallyporttest.Fields{"reason": "lost the phone"})} {
+			if got.Status != http.StatusConflict || !got.Has("The requirement must be lifted first.") {
+				t.Errorf("refused: %d %s", got.Status, got.Text())
+			}
+		}
+		if _, err := e.ResetTwoFactor(t.Context(), e.Console(), mia.Address, "lost the phone"); err == nil {
+			t.Error("the console resets all the same")
+		}
+		if n := len(e.Query("SELECT id FROM authenticators WHERE user_id = $1", mia.ID)); n != 1 {
+			t.Fatalf("%d authenticators", n)
+		}
+		policy("require_2fa = 'admins'")
+		if got := owners.Post(path, sallyporttest.Fields{"reason": "lost the phone"}); got.Status != http.StatusSeeOther {
+			t.Errorf("lifted: %d %s", got.Status, got.Alert())
+		}
+		policy("require_2fa = 'everyone', allow_reset_when_required = 1")
+		if got := owners.Post(path, sallyporttest.Fields{"reason": "lost it again"}); got.Status != http.StatusSeeOther {
+			t.Errorf("allowed while it is required: %d %s", got.Status, got.Alert())
+		}
+	})
+}
