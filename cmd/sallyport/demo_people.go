@@ -23,11 +23,13 @@ type demoSeed struct {
 	host  string // of the company whose story is told
 }
 
-// When the story began, and when its last day did. So many people join on a day of it.
+// When the story began, and when its last day did. One person after the other joins; then, more slowly, they set up
+// two-factor authentication, so that the chart of it has something to show.
 const (
-	demoBegan  = 30 * 24 * time.Hour
+	demoBegan  = 45 * 24 * time.Hour
 	demoLately = 20 * time.Hour
-	demoADay   = 5
+	demoJoins  = 5 * time.Hour
+	demoSetsUp = 48 * time.Hour
 )
 
 // seed makes the companies and tells where they are and who is in them.
@@ -48,7 +50,9 @@ func (d *demoSeed) seed(ctx context.Context, first string, origin func(host stri
 		w.URL = origin(d.host)
 		story.Workspaces = append(story.Workspaces, w)
 	}
-	d.clock.Set(-demoLately)
+	if err := d.pass(ctx, -d.clock.Ahead()-demoLately); err != nil {
+		return story, err
+	}
 	for i, c := range demoCompanies {
 		if err := d.lately(ctx, c, &story.Workspaces[i]); err != nil {
 			return story, fmt.Errorf("the last day of %s: %w", c.name, err)
@@ -99,9 +103,22 @@ func (d *demoSeed) company(ctx context.Context, c demoCompany, first bool) (demo
 		return w, err
 	}
 	w.id, w.host = by.Workspace().ID, d.host
+	for _, p := range c.people[1:] {
+		if p.password == "" {
+			continue
+		}
+		if err := d.pass(ctx, demoJoins); err != nil {
+			return w, err
+		}
+		if _, err := d.AddUser(ctx, by, p.email, p.name, p.role, sallyport.Secret(p.password)); err != nil {
+			return w, fmt.Errorf("%s: %w", p.email, err)
+		}
+	}
 	for i, p := range c.people {
-		d.clock.Advance(24 * time.Hour / demoADay)
-		u, err := d.person(ctx, by, p, i == 0)
+		if err := d.pass(ctx, demoSetsUp); err != nil {
+			return w, err
+		}
+		u, err := d.person(ctx, p)
 		if err != nil {
 			return w, fmt.Errorf("%s: %w", p.email, err)
 		}
@@ -111,13 +128,21 @@ func (d *demoSeed) company(ctx context.Context, c demoCompany, first bool) (demo
 				return w, err
 			}
 		}
-		if i%demoADay == 0 || i == len(c.people)-1 {
-			if err := d.CountAdoption(ctx); err != nil {
-				return w, err
-			}
-		}
 	}
 	return w, d.decide(ctx, w.Users[0], func(p *sallyport.Policy) { p.Require2FA = c.demand })
+}
+
+// pass lets time go by. Each day people are counted, as Run does.
+func (d *demoSeed) pass(ctx context.Context, left time.Duration) error {
+	for left > 0 {
+		step := min(left, 24*time.Hour)
+		d.clock.Advance(step)
+		left -= step
+		if err := d.CountAdoption(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lately is the last day: what the owner of a company did to people.
@@ -149,15 +174,11 @@ func (d *demoSeed) decide(ctx context.Context, owner demoUser, change func(*sall
 	return d.SavePolicy(ctx, by, p)
 }
 
-func (d *demoSeed) person(ctx context.Context, by sallyport.Caller, p demoPerson, owner bool) (demoUser, error) {
+// person lets somebody who was added come to where they are.
+func (d *demoSeed) person(ctx context.Context, p demoPerson) (demoUser, error) {
 	shown := demoUser{Email: p.email, Password: p.password, Role: p.role, RecoveryCodes: []string{}, Name: p.name, Note: p.note}
 	if p.password == "" {
 		return shown, nil
-	}
-	if !owner {
-		if _, err := d.AddUser(ctx, by, p.email, p.name, p.role, sallyport.Secret(p.password)); err != nil {
-			return shown, err
-		}
 	}
 	if len(p.apps) > 0 {
 		var err error

@@ -72,6 +72,11 @@ func TestDemoPeople(t *testing.T) {
 			if body := v.expect(200)(v.get(p, "/session")); !strings.Contains(body, fmt.Sprintf("%q", u.Email)) {
 				t.Errorf("%s got %s", u.Email, body)
 			}
+			if u.Role == "owner" {
+				if body := v.expect(200)(v.get(p, "/admin")); !strings.Contains(body, "<polyline points=") {
+					t.Errorf("the overview of %s has no chart: %s", w.Name, body)
+				}
+			}
 		}
 	}
 	for _, want := range []string{"owner", "admin", "manager", "member", "enabled", "disabled", "required"} {
