@@ -308,7 +308,7 @@ func TestMigrations(t *testing.T) {
 func TestVersion(t *testing.T) {
 	url := sqliteFile(t)
 	here, there := open(t, url), open(t, url)
-	look := func() (v uint64) {
+	look := func() (v sqlstore.State) {
 		t.Helper()
 		err := here.ReadSQL(t.Context(), func(tx *sqlstore.Tx) error {
 			var known bool

@@ -46,7 +46,7 @@ type Store struct {
 type engine interface {
 	read(ctx context.Context, fn func(*tx) error) error
 	write(ctx context.Context, fn func(*tx) error) error
-	version() (v uint64, known bool, err error)
+	version() (v version, known bool, err error)
 	close() error
 }
 

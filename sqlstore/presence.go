@@ -10,7 +10,7 @@ import (
 // costs a fraction of the five tables. It is used where the version is known, which is on SQLite.
 type presences struct {
 	mu      sync.RWMutex
-	version uint64
+	version version
 	of      map[arrival]sallyport.Presence
 }
 
@@ -19,7 +19,7 @@ type arrival struct{ host, user, session string }
 // maxPresences bounds what is remembered, to a few megabytes.
 const maxPresences = 8192
 
-func (p *presences) get(version uint64, a arrival) (sallyport.Presence, bool) {
+func (p *presences) get(version version, a arrival) (sallyport.Presence, bool) {
 	p.mu.RLock()
 	defer p.mu.RUnlock()
 	if version != p.version {
@@ -30,7 +30,7 @@ func (p *presences) get(version uint64, a arrival) (sallyport.Presence, bool) {
 }
 
 // put keeps what was read after version was looked up.
-func (p *presences) put(version uint64, a arrival, found sallyport.Presence) {
+func (p *presences) put(version version, a arrival, found sallyport.Presence) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if version != p.version || p.of == nil {

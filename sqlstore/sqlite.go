@@ -79,7 +79,7 @@ func openSQLite(ctx context.Context, path string, steps []string) (*sqlite, erro
 		return nil, errors.Join(err, d.turnstile.close())
 	}
 	if err = d.migrate(ctx, steps); err == nil {
-		d.watch.conn, err = openSQLiteConn(path, lib.SQLITE_OPEN_READONLY, readerPragmas)
+		err = d.watch.open(path)
 	}
 	if err != nil {
 		d.conn.close()
@@ -141,10 +141,7 @@ func (d *sqlite) close() error {
 	return d.turnstile.close()
 }
 
-func (d *sqlite) version() (uint64, bool, error) {
-	v, err := d.watch.version()
-	return v, err == nil, err
-}
+func (d *sqlite) version() (version, bool, error) { return d.watch.version() }
 
 func (d *sqlite) read(ctx context.Context, fn func(*tx) error) error {
 	return fn(&tx{on: sqliteReads{d, ctx}, store: d})

@@ -100,9 +100,9 @@ func (t *tx) each(do func(scan scanner) error) func([]cell) error {
 
 // version names a state of the database: what was read after version gave v is still true while version gives v. A
 // look that tells of it begins after the call. It is not known on PostgreSQL and inside write.
-func (t *tx) version() (v uint64, known bool, err error) {
+func (t *tx) version() (v version, known bool, err error) {
 	if t.writes {
-		return 0, false, nil
+		return v, false, nil
 	}
 	return t.store.version()
 }

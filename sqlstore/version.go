@@ -1,60 +1,95 @@
 package sqlstore
 
-import "sync"
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"unsafe"
 
-// watch tells whether anything has been committed to an SQLite database, by this process or another. Requests that
-// wait together share a look, and each is answered by one that began after it came: nothing committed before a call
-// is missed by it.
+	"modernc.org/libc"
+	lib "modernc.org/sqlite/lib"
+)
+
+// version names a state of a database: it is the header of the wal-index (https://www.sqlite.org/walformat.html#the_wal_index_header),
+// 48 bytes that each commit replaces once it is on disk, with a counter, salts and a checksum.
+type version [6]uint64
+
+// watch tells whether anything has been committed to an SQLite database, by this process or another. It looks into
+// the memory that all processes share which have the database open, so that a look takes no call of the system and no
+// connection: PRAGMA data_version compares the same bytes, and takes four microseconds.
 type watch struct {
-	turn sync.Mutex // held while looking
-	conn *sqliteConn
-
-	mu   sync.Mutex
-	next *look // has not begun, may still be joined
+	mu     sync.RWMutex // held for writing when conn closes, which takes the memory away
+	conn   *sqliteConn
+	shared uintptr
 }
 
-type look struct {
-	done    chan struct{}
-	version uint64
-	err     error
-}
-
-func (w *watch) version() (uint64, error) {
-	w.mu.Lock()
-	l := w.next
-	if l != nil {
-		w.mu.Unlock()
-		<-l.done
-		return l.version, l.err
+func (w *watch) open(path string) (err error) {
+	if w.conn, err = openSQLiteConn(path, lib.SQLITE_OPEN_READONLY, readerPragmas); err != nil {
+		return err
 	}
-	l = &look{done: make(chan struct{})}
-	w.next = l
-	w.mu.Unlock()
-
-	w.turn.Lock()
-	w.mu.Lock()
-	w.next = nil
-	w.mu.Unlock()
-	l.version, l.err = w.look()
-	w.turn.Unlock()
-	close(l.done)
-	return l.version, l.err
+	// A first look maps the memory.
+	err = w.conn.query("SELECT 0 FROM sqlite_schema", nil, func([]cell) error { return nil })
+	if err == nil {
+		w.shared, err = w.conn.sharedMemory()
+	}
+	if err != nil {
+		w.close()
+	}
+	return err
 }
 
-func (w *watch) look() (v uint64, err error) {
+// version is not known for the moment in which another process writes the header.
+func (w *watch) version() (v version, known bool, err error) {
+	w.mu.RLock()
+	defer w.mu.RUnlock()
 	if w.conn == nil {
-		return 0, ErrClosed
+		return v, false, ErrClosed
 	}
-	err = w.conn.query("PRAGMA data_version", nil, func(row []cell) error {
-		v = uint64(row[0].int)
-		return nil
-	})
-	return v, err
+	// It is there twice, and is written from the second to the first: alike, they are whole.
+	const copies = 2
+	words := (*[copies * len(v)]uint64)(pointer(w.shared))
+	known = true
+	for i := range v {
+		v[i] = atomic.LoadUint64(&words[i])
+	}
+	for i := range v {
+		known = known && v[i] == atomic.LoadUint64(&words[len(v)+i])
+	}
+	return v, known, nil
 }
 
 func (w *watch) close() {
-	w.turn.Lock()
-	defer w.turn.Unlock()
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	w.conn.close()
 	w.conn = nil
+}
+
+// sharedMemory is the wal-index as the connection has it in its memory, for as long as the connection is open.
+func (c *sqliteConn) sharedMemory() (uintptr, error) {
+	const region = 32 << 10 // the size in which the wal-index grows
+	out := c.tls.Alloc(8)
+	defer c.tls.Free(8)
+	name, err := libc.CString("main")
+	if err != nil {
+		return 0, err
+	}
+	defer libc.Xfree(c.tls, name)
+	if rc := lib.Xsqlite3_file_control(c.tls, c.db, name, lib.SQLITE_FCNTL_FILE_POINTER, out); rc != lib.SQLITE_OK {
+		return 0, c.error(rc)
+	}
+	file := *(*uintptr)(pointer(out))
+	methods := (*lib.Tsqlite3_io_methods)(pointer((*lib.Tsqlite3_file)(pointer(file)).FpMethods))
+	if methods.FiVersion < 2 || methods.FxShmMap == 0 {
+		return 0, errors.New("sqlstore: SQLite shares no memory here")
+	}
+	// A C function pointer, called as the library itself calls it.
+	shmMap := *(*func(*libc.TLS, uintptr, int32, int32, int32, uintptr) int32)(unsafe.Pointer(&struct{ uintptr }{methods.FxShmMap}))
+	rc := shmMap(c.tls, file, 0, region, 0, out)
+	shared := *(*uintptr)(pointer(out))
+	if rc != lib.SQLITE_OK || shared == 0 {
+		return 0, fmt.Errorf("sqlstore: SQLite's shared memory cannot be seen (%d)", rc)
+	}
+	return shared, nil
 }

@@ -6,6 +6,9 @@ import (
 	"strings"
 )
 
+// forwarding are the headers, by their canonical names, that tell of a proxy.
+var forwarding = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+
 // clientAddr finds who is at the other end. Forwarding headers count only from trusted proxies; then the client is the
 // rightmost hop that is not one of them. A hop that cannot be read, or a second header line, is not ok: somebody could
 // be choosing an address. Of the headers in use X-Forwarded-For and X-Forwarded-Host are read; Forwarded,
@@ -16,8 +19,8 @@ func (e *Edge) clientAddr(r *http.Request) (addr netip.Addr, ok bool) {
 		return netip.Addr{}, false
 	}
 	if !e.trusted(addr) {
-		for _, name := range []string{"forwarded", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"} {
-			if len(r.Header.Values(name)) > 0 {
+		for _, name := range forwarding {
+			if len(r.Header[name]) > 0 {
 				e.foreign.Store(true)
 			}
 		}

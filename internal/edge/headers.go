@@ -2,20 +2,31 @@ package edge
 
 import "net/http"
 
-// setHeaders gives every answer, errors too, the strictest form of each header. A door widens what it needs: pages set
-// a Content-Security-Policy that allows their style and script, static files may be kept.
+// headers are the strictest form of each, for every answer, errors too. A door widens what it needs: pages set a
+// Content-Security-Policy that allows their style and script, static files may be kept.
+var headers = []struct {
+	name  string   // canonical
+	value []string // shared by all answers: Set puts another in its place
+}{
+	{"Content-Security-Policy", []string{"default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"}},
+	{"X-Content-Type-Options", []string{"nosniff"}},
+	{"X-Frame-Options", []string{"DENY"}},
+	{"Referrer-Policy", []string{"same-origin"}}, // addresses hold tokens; a post still names its origin
+	{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
+	{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
+	{"Permissions-Policy", []string{"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), " +
+		"clipboard-write=(self), publickey-credentials-create=(self), publickey-credentials-get=(self)"}},
+	{"Cache-Control", []string{"no-store"}},
+}
+
+var strictTransport = []string{"max-age=31536000"}
+
 func (e *Edge) setHeaders(h http.Header, id string) {
-	h.Set("X-Request-Id", id)
-	h.Set("Content-Security-Policy", "default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("Referrer-Policy", "same-origin") // addresses hold tokens; a post still names its origin
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Permissions-Policy", "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), "+
-		"clipboard-write=(self), publickey-credentials-create=(self), publickey-credentials-get=(self)")
-	h.Set("Cache-Control", "no-store")
+	h["X-Request-Id"] = []string{id}
+	for _, c := range headers {
+		h[c.name] = c.value
+	}
 	if e.Secure() {
-		h.Set("Strict-Transport-Security", "max-age=31536000")
+		h["Strict-Transport-Security"] = strictTransport
 	}
 }

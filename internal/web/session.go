@@ -13,7 +13,7 @@ type sessionAnswer struct {
 	Workspace string         `json:"workspace"`
 	User      sessionUser    `json:"user"`
 	Proofs    []sessionProof `json:"proofs"`
-	ExpiresAt time.Time      `json:"expires_at"`
+	ExpiresAt string         `json:"expires_at"` // RFC 3339, as all times
 }
 
 type sessionUser struct {
@@ -26,7 +26,7 @@ type sessionUser struct {
 
 type sessionProof struct {
 	Method sallyport.Method `json:"method"`
-	At     time.Time        `json:"at"`
+	At     string           `json:"at"`
 }
 
 // sessionJSON tells who is signed in and by which proofs; 401 is nobody, 403 somebody who must set up two-factor
@@ -43,14 +43,17 @@ func (s *site) sessionJSON(w http.ResponseWriter, r *http.Request) error {
 		return errorJSON(w, http.StatusForbidden, sallyport.ErrSetUpRequired)
 	}
 	a := sessionAnswer{
-		Workspace: c.Workspace().ID, ExpiresAt: ses.ExpiresAt.UTC(),
+		Workspace: c.Workspace().ID, ExpiresAt: stamp(ses.ExpiresAt), Proofs: make([]sessionProof, 0, len(ses.Proofs)),
 		User: sessionUser{ID: u.ID, Email: u.Address, Name: u.Name, Role: u.Role, TwoFactor: state},
 	}
 	for _, p := range ses.Proofs {
-		a.Proofs = append(a.Proofs, sessionProof{p.Method, p.At.UTC()})
+		a.Proofs = append(a.Proofs, sessionProof{p.Method, stamp(p.At)})
 	}
 	return writeJSON(w, http.StatusOK, a)
 }
+
+// stamp is how a time is written in JSON. As a time.Time it would be written, read again and copied.
+func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 func errorJSON(w http.ResponseWriter, status int, e *sallyport.Error) error {
 	return writeJSON(w, status, map[string]string{"code": e.Code})
