@@ -180,6 +180,23 @@ func (p *pages) funcs() template.FuncMap {
 	return words
 }
 
+// parts gives templates of parts.html, each filled in once for a value, for pages that have them in every row.
+func (p *pages) parts() func(name, value string) template.HTML {
+	made := map[string]template.HTML{}
+	return func(name, value string) template.HTML {
+		part, known := made[name+" "+value]
+		if !known {
+			var b strings.Builder
+			if err := p.templates.ExecuteTemplate(&b, name, value); err != nil {
+				panic(err) // as a page would fail whose template is wrong
+			}
+			part = template.HTML(b.String())
+			made[name+" "+value] = part
+		}
+		return part
+	}
+}
+
 // timeElement marks up a moment. A script turns exact ones into the browser's own zone.
 func timeElement(t time.Time, shown string, exact bool) template.HTML {
 	local := ""

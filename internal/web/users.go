@@ -1,9 +1,11 @@
 package web
 
 import (
+	"html/template"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -27,10 +29,10 @@ type usersPage struct {
 // personRow is somebody in the list. Whoever stands above the reader has no page to open.
 type personRow struct {
 	sallyport.User
-	TwoFactorState string
-	Href           string
-	Menu           []link
-	Self           bool
+	Called, TwoFactorState                    string
+	Href                                      string
+	RoleWord, StateTag, TwoFactorTag, Actions template.HTML
+	Self                                      bool
 }
 
 // column is the heading of one that can be sorted by.
@@ -103,8 +105,11 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 	v := s.newUsersPage(f)
 	me, _ := by(r).User()
 	v.MayInvite = me.Role.May(sallyport.InvitePeople)
+	part := s.parts()
 	for _, u := range list.People {
-		row := personRow{User: u, TwoFactorState: by(r).Policy().TwoFactorState(u, s.service.Now()), Menu: menuFor(by(r), u), Self: u.ID == me.ID}
+		row := personRow{User: u, Called: nameOf(u), TwoFactorState: by(r).Policy().TwoFactorState(u, s.service.Now()), Self: u.ID == me.ID}
+		row.RoleWord, row.StateTag, row.TwoFactorTag = part("role", string(u.Role)), part("user-state", string(u.State)), part("state", row.TwoFactorState)
+		row.Actions = s.actions(menuFor(by(r), u))
 		if me.Role.Over(u.Role) {
 			row.Href = userPath(u.ID)
 		}
@@ -119,6 +124,16 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return s.render(w, r, http.StatusOK, "users", v)
+}
+
+// actions are the items of a row's menu. They are put together here, as a template takes a hundred times as long, and
+// there are hundreds of them on a page.
+func (s *site) actions(menu []link) template.HTML {
+	var b strings.Builder
+	for _, l := range menu {
+		b.WriteString(`<li><a href="` + template.HTMLEscapeString(l.Href) + `" data-confirm>` + string(s.lang.HTML(l.Text)) + `</a></li>`)
+	}
+	return template.HTML(b.String())
 }
 
 func (s *site) newUsersPage(f sallyport.PeopleFilter) *usersPage {
