@@ -130,10 +130,7 @@ func (f PeopleFilter) walks(workspace string, p Policy, now time.Time) []PeopleR
 	}
 	other := r
 	other.Order, other.NotOther = r.Order.Other(), true
-	if f.Reverse {
-		return []PeopleRange{other, r}
-	}
-	return []PeopleRange{r, other}
+	return []PeopleRange{r, other} // reversed, too: who is not of the first walk may be hard to find among those who are
 }
 
 // holds reports whether a user found by the search is of this walk.

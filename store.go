@@ -47,12 +47,9 @@ type Tx interface {
 
 	// Sweep deletes sessions, sign-ins, drafts and links that ended before now.
 	Sweep(now time.Time) error
-	// SweepTries looks at a page of tries after a place, and deletes those that nothing has touched for 31 days and that
-	// have none wrong in a row. It returns where the page ended, or the zero Place after the last one.
-	SweepTries(after Place, page int, now time.Time) (Place, error)
+	// SweepTries looks at a page of a workspace's tries, those after a subject, and deletes what nothing has touched for 31
+	// days and has none wrong in a row. It returns the subject that the page ended with; empty: it was the last page.
+	SweepTries(workspace, after string, page int, now time.Time) (end string, err error)
 	// SweepBrowsers deletes, in the same way, known devices that were last seen before a time.
-	SweepBrowsers(after Place, page int, seen time.Time) (Place, error)
+	SweepBrowsers(workspace, after string, page int, seen time.Time) (end string, err error)
 }
-
-// Place is one in a table: after all rows of this subject.
-type Place struct{ Workspace, Subject string }

@@ -19,24 +19,28 @@ const idlePage = 5000
 // no index tells which are old, as it would be written at every sign-in: it goes over all, page by page.
 func (s *Service) SweepIdle(ctx context.Context) error {
 	now := s.Now()
-	for _, page := range []func(Tx, Place) (Place, error){
-		func(tx Tx, after Place) (Place, error) { return tx.SweepTries(after, idlePage, now) },
-		func(tx Tx, after Place) (Place, error) {
-			return tx.SweepBrowsers(after, idlePage, now.Add(-BrowserLimit))
-		},
-	} {
-		for after, more := (Place{}), true; more; more = after != (Place{}) {
-			from := after
-			err := s.Store.Write(ctx, func(tx Tx) (err error) {
-				after, err = page(tx, from)
-				return err
-			})
-			if err != nil {
-				return err
+	var all []HostedWorkspace
+	err := s.Store.Read(ctx, func(tx Tx) (err error) {
+		all, err = tx.Workspaces()
+		return err
+	})
+	for _, w := range all {
+		for _, page := range []func(tx Tx, after string) (string, error){
+			func(tx Tx, after string) (string, error) { return tx.SweepTries(w.ID, after, idlePage, now) },
+			func(tx Tx, after string) (string, error) {
+				return tx.SweepBrowsers(w.ID, after, idlePage, now.Add(-BrowserLimit))
+			},
+		} {
+			for after, more := "", true; more && err == nil; more = after != "" {
+				from := after
+				err = s.Store.Write(ctx, func(tx Tx) (err error) {
+					after, err = page(tx, from)
+					return err
+				})
 			}
 		}
 	}
-	return nil
+	return err
 }
 
 // Run does the work that no request waits for, and returns when ctx has ended and the last of it is put away. Every

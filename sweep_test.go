@@ -33,19 +33,19 @@ func TestSweepIdle(t *testing.T) {
 				e.Exec("INSERT INTO browsers (workspace_id, user_id, hash, name, created_at, last_seen_at) VALUES ($1, $2, $3, '', 0, $4)",
 					ws, e.Owner.ID, []byte{byte(i)}, last)
 			}
-			for name, sweep := range map[string]func(sallyport.Tx, sallyport.Place) (sallyport.Place, error){
-				"tries": func(tx sallyport.Tx, p sallyport.Place) (sallyport.Place, error) { return tx.SweepTries(p, page, now) },
-				"browsers": func(tx sallyport.Tx, p sallyport.Place) (sallyport.Place, error) {
-					return tx.SweepBrowsers(p, page, now.Add(-sallyport.BrowserLimit))
+			for name, sweep := range map[string]func(sallyport.Tx, string) (string, error){
+				"tries": func(tx sallyport.Tx, after string) (string, error) { return tx.SweepTries(ws, after, page, now) },
+				"browsers": func(tx sallyport.Tx, after string) (string, error) {
+					return tx.SweepBrowsers(ws, after, page, now.Add(-sallyport.BrowserLimit))
 				},
 			} {
 				turns := 0
-				for place, more := (sallyport.Place{}), true; more && turns < 20; turns++ {
+				for after, more := "", true; more && turns < 20; turns++ {
 					e.Check(e.Store.Write(context.Background(), func(tx sallyport.Tx) (err error) {
-						place, err = sweep(tx, place)
+						after, err = sweep(tx, after)
 						return err
 					}))
-					more = place != (sallyport.Place{})
+					more = after != ""
 				}
 				if turns == 20 {
 					t.Fatalf("%s: in pages of %d there is no end", name, page)

@@ -8,6 +8,15 @@
 //	ceiling.go   the ceilings, each a process of its own
 //	driver.go    a browser reduced to what costs nothing
 //
+// With the argument large it measures what a company of a million people sees of it:
+//
+//	large.go         the order of things, and the report
+//	large_pages.go   lists of people, held against the plainest query of the database
+//	large_work.go    CSV, overview, enforcement, sweep, audit verify
+//	large_seed.go    a million people
+//	large_log.go     five million events, with their seals
+//	large_bulk.go    rows past the product, as fast as each database takes them
+//
 // People sign in with browsers that they have used before, as they mostly do: a new one costs a mail more.
 //
 // The product is the built command with every default on; nothing is switched off for the measurement. After it the

@@ -27,6 +27,8 @@ func main() {
 		err = serveEmpty()
 	case len(os.Args) == 5 && os.Args[1] == "hash-rate":
 		err = hashRate(os.Args[2], os.Args[3], os.Args[4])
+	case len(os.Args) == 2 && os.Args[1] == "large":
+		err = runLarge(context.Background())
 	default:
 		err = run(context.Background())
 	}

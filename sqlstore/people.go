@@ -70,10 +70,17 @@ func newWalk(r sallyport.PeopleRange) *walk {
 	w.order = "k" + direction + ", id" + direction
 	w.outer = "p.k" + direction + ", p.id" + direction
 	if r.Prefix != "" {
-		low, high := w.arg(r.Prefix), w.arg(r.Prefix+string(utf8.MaxRune))
-		w.where += fmt.Sprintf(" AND %s >= %s AND %s < %s", w.key, low, w.key, high)
+		var low, high any = r.Prefix, r.Prefix + string(utf8.MaxRune)
+		first, last, below := low, high, "<"
+		// A walk goes on where one column says so: PostgreSQL does not see it in a pair of columns beside bounds of one.
+		if r.From != nil && r.Backward {
+			last, below = keyOf(r.Order, *r.From), "<="
+		} else if r.From != nil {
+			first = keyOf(r.Order, *r.From)
+		}
+		w.where += fmt.Sprintf(" AND %s >= %s AND %s %s %s", w.key, w.arg(first), w.key, below, w.arg(last))
 		if other := peopleKeys[r.Order.Other()]; r.NotOther {
-			w.where += fmt.Sprintf(" AND NOT (%s >= %s AND %s < %s)", other, low, other, high)
+			w.where += fmt.Sprintf(" AND NOT (%s >= %s AND %s < %s)", other, w.arg(low), other, w.arg(high))
 		}
 	}
 	if r.From != nil {

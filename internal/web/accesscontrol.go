@@ -146,10 +146,10 @@ func (s *site) accessControlPost(w http.ResponseWriter, r *http.Request) error {
 		wanted.Version = version(f)
 	}
 	var hit []sallyport.RoleCount
-	if err == nil {
+	if err == nil && !f.ticked(confirmField) {
 		hit, err = s.service.Decide(r.Context(), by(r), wanted)
 	}
-	if err == nil && len(hit) > 0 && !f.ticked(confirmField) {
+	if err == nil && len(hit) > 0 {
 		return s.render(w, r, http.StatusOK, "access-control-confirm", newHitPage(wanted, values, hit))
 	}
 	if err == nil {

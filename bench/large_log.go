@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"iter"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+)
+
+// log makes an audit log at once that the product would take weeks for: lines with their MACs, and the chain of seals
+// over them, after the batch that the product itself has sealed. What is hashed is written down here a second time; if
+// the two differ, audit verify finds every line wrong, and the bench fails.
+type log struct {
+	world     *largeWorld
+	workspace string
+	people    []string
+	events    int // that are wanted, with those that are there
+
+	head  sallyport.SealHead
+	seals [][]any
+}
+
+// batchOf is how many lines have one seal.
+const batchOf = 256
+
+// begin reads what the product has sealed.
+func (l *log) begin(ctx context.Context, b bulk) error {
+	row, err := b.texts(ctx, `SELECT lower(hex(hash)) FROM seal_heads WHERE workspace_id = '`+l.workspace+`' AND batch = 1`)
+	if b.postgres != nil {
+		row, err = b.texts(ctx, `SELECT encode(hash, 'hex') FROM seal_heads WHERE workspace_id = '`+l.workspace+`' AND batch = 1`)
+	}
+	if err != nil || len(row) != 1 {
+		return fmt.Errorf("the first batch of a log: %d of them, %w", len(row), err)
+	}
+	l.head = sallyport.SealHead{Workspace: l.workspace, First: 1, Batch: 1}
+	l.head.Hash, err = hex.DecodeString(row[0])
+	return err
+}
+
+var eventColumns = []string{"workspace_id", "id", "at", "kind", "actor", "actor_kind", "subject", "door", "address", "browser", "salt", "personal_hash",
+	"result", "detail", "mac", "seal_batch", "seal_position"}
+
+// kinds are what people do most, in hundredths.
+var kinds = []struct {
+	share        int
+	kind, result string
+	name, value  string
+}{
+	{62, "sign_in.completed", "done", "method", "authenticator"},
+	{14, "session.signed_out", "done", "", ""},
+	{9, "password.wrong", "refused", "", ""},
+	{6, "code.wrong", "refused", "", ""},
+	{5, "session.stepped_up", "done", "method", "authenticator"},
+	{2, "trusted_device.added", "done", "name", "Firefox on Windows"},
+	{1, "two_factor.enabled", "done", "name", "Phone"},
+	{1, "password.changed", "done", "", ""},
+}
+
+func (l *log) lines(yield func([]any) bool) bool {
+	r := rand.New(rand.NewPCG(3, 4))
+	macs, count := sha256.New(), 0
+	every := time.Since(l.world.began) / time.Duration(l.events+1)
+	var at time.Time
+	for i := 1; i < l.events; i++ { // one is there
+		at = l.world.began.Add(time.Duration(i) * every)
+		row, mac := l.line(r, i, at, l.head.Batch+1, count+1)
+		if !yield(row) {
+			return false
+		}
+		macs.Write(mac)
+		if count++; count == batchOf || i == l.events-1 {
+			l.seal(at, count, macs.Sum(nil))
+			macs.Reset()
+			count = 0
+		}
+	}
+	return true
+}
+
+func (l *log) line(r *rand.Rand, i int, at time.Time, batch int64, position int) (row []any, mac []byte) {
+	k := kinds[0]
+	for n, share := r.IntN(100), 0; ; {
+		for _, k = range kinds {
+			if share += k.share; n < share {
+				break
+			}
+		}
+		break
+	}
+	who := l.people[r.IntN(len(l.people))]
+	id := idAt("evt_", at, uint64(i))
+	address := fmt.Sprintf("198.51.%d.%d", r.IntN(256), r.IntN(256))
+	const browser = "Firefox on Windows"
+	salt := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, r.Uint64()), r.Uint64())
+	personal := sha256.Sum256([]byte(string(salt) + address + "\x00" + browser))
+	detail := ""
+	m := words("event", l.workspace, id, k.kind, who, "user", who, "web", k.result)
+	m = binary.BigEndian.AppendUint64(m, uint64(at.UnixMilli()))
+	m = append(m, words(string(personal[:]))...)
+	if k.name != "" {
+		detail = `{"` + k.name + `":"` + k.value + `"}`
+		m = append(m, words(k.name, k.value)...)
+	}
+	mac = l.world.keys.Audit(m)[:16]
+	return []any{l.workspace, id, at.UnixMilli(), k.kind, who, "user", who, "web", address, browser, salt, personal[:], k.result, detail, mac,
+		batch, int64(position)}, mac
+}
+
+// words have their lengths before them.
+func words(all ...string) (b []byte) {
+	for _, s := range all {
+		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
+	}
+	return b
+}
+
+func (l *log) seal(at time.Time, count int, macs []byte) {
+	batch, previous := l.head.Batch+1, l.head.Hash
+	numbers := binary.BigEndian.AppendUint64(nil, uint64(batch))
+	numbers = binary.BigEndian.AppendUint64(numbers, uint64(count))
+	numbers = binary.BigEndian.AppendUint64(numbers, uint64(at.UnixMilli()))
+	hash := sha256.Sum256([]byte(string(words("seal", l.workspace)) + string(numbers) + string(words(string(previous), string(macs)))))
+	mac := l.world.keys.Audit([]byte(string(words("sealed", l.workspace)) + string(numbers) + string(words(string(previous), string(hash[:])))))
+	l.seals = append(l.seals, []any{l.workspace, batch, int64(count), at.UnixMilli(), previous, hash[:], mac})
+	l.head.Batch, l.head.Hash = batch, hash[:]
+}
+
+var sealColumns = []string{"workspace_id", "batch", "count", "at", "previous", "hash", "mac"}
+
+func (l *log) sealed() iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		for _, row := range l.seals {
+			if !yield(row) {
+				return
+			}
+		}
+	}
+}
+
+// end moves the head to the last seal.
+func (l *log) end(ctx context.Context, b bulk) error {
+	m := binary.BigEndian.AppendUint64(words("head", l.workspace), uint64(l.head.First))
+	m = append(binary.BigEndian.AppendUint64(m, uint64(l.head.Batch)), words(string(l.head.Hash))...)
+	literal := "X'%x'"
+	if b.postgres != nil {
+		literal = `'\x%x'::bytea`
+	}
+	return b.exec(ctx, fmt.Sprintf("UPDATE seal_heads SET batch = %d, hash = "+literal+", mac = "+literal+" WHERE workspace_id = '%s'",
+		l.head.Batch, l.head.Hash, l.world.keys.Audit(m), l.workspace))
+}

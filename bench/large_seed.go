@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math/rand/v2"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/fold"
+	"github.com/sallyport-2fa/sallyport/internal/passwd"
+	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/sqlstore"
+)
+
+var (
+	largePeople = 1_000_000
+	// The log that audit verify goes through is that of a second workspace; the rest are the people's.
+	largeEvents   = 5_000_000
+	largeVerified = 1_000_000
+)
+
+// largeWorld is a seeded database, with a Service on it.
+type largeWorld struct {
+	kind, database, keyset string
+	service                *sallyport.Service
+	store                  *sqlstore.Store
+	keys                   *seal.Keyset
+	space, other           sallyport.Workspace // of the people; of the log that is verified
+	owner                  sallyport.User
+	began                  time.Time // when the first event was
+}
+
+func seedLarge(ctx context.Context, kind, database, keyset, site string) (*largeWorld, error) {
+	w := &largeWorld{kind: kind, database: database, keyset: keyset, began: time.Now().AddDate(-1, 0, 0)}
+	if err := w.begin(ctx, site); err != nil {
+		return nil, err
+	}
+	// The Service is closed while rows come from elsewhere, as its statements would keep the tables' indexes in use.
+	if err := w.store.Close(); err != nil {
+		return nil, err
+	}
+	b, err := openBulk(ctx, database)
+	if err != nil {
+		return nil, err
+	}
+	ids := make([]string, largePeople)
+	for i := range ids {
+		ids[i] = idAt("usr_", w.began.AddDate(-4, 0, 0).Add(time.Duration(i)*2*time.Minute), uint64(i))
+	}
+	before, after := "PRAGMA journal_mode = OFF", "PRAGMA journal_mode = WAL"
+	if isPostgres(database) {
+		before, after = "SET maintenance_work_mem = '256MB'", "VACUUM ANALYZE" // as autovacuum has done, long ago
+	}
+	err = b.exec(ctx, before)
+	if err == nil {
+		err = w.fill(ctx, b, ids)
+	}
+	if err == nil {
+		err = b.exec(ctx, after)
+	}
+	if err := errors.Join(err, b.close(ctx)); err != nil {
+		return nil, err
+	}
+	return w, w.open(ctx, site)
+}
+
+func (w *largeWorld) open(ctx context.Context, site string) (err error) {
+	if w.store, err = sqlstore.Open(ctx, w.database); err != nil {
+		return err
+	}
+	w.service = sallyport.New(sallyport.Service{
+		Store: w.store, Keys: w.keys, Hasher: passwd.NewHasher(2, clients), Hash: cheap, URL: site, Log: slog.New(slog.DiscardHandler),
+	})
+	return w.service.Start(ctx)
+}
+
+// begin makes the two workspaces with an owner each, by the product's own verbs, a year ago.
+func (w *largeWorld) begin(ctx context.Context, site string) (err error) {
+	if w.keys, err = seal.Create(w.keyset); err != nil {
+		return err
+	}
+	if err := w.open(ctx, site); err != nil {
+		return err
+	}
+	now := w.began
+	w.service.Now = func() time.Time { return now }
+	owner := sallyport.FirstOwner{Workspace: "Large", Name: "Olive Owner", Address: "owner@large.example", Password: password}
+	if err := w.service.FirstRun(ctx, "", owner); err != nil {
+		return err
+	}
+	at, err := url.Parse(site)
+	if err != nil {
+		return err
+	}
+	now = now.Add(time.Second)
+	other := sallyport.FirstOwner{Workspace: "Verified", Name: "Vera Owner", Address: "owner@verified.example", Password: password}
+	if err := w.service.AddWorkspace(ctx, "", "verified."+at.Host, other); err != nil {
+		return err
+	}
+	if err := w.service.Seal(ctx); err != nil {
+		return err
+	}
+	return w.store.Read(ctx, func(tx sallyport.Tx) error {
+		all, err := tx.Workspaces()
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			if s.Name == "Large" {
+				w.space = s.Workspace
+			} else {
+				w.other = s.Workspace
+			}
+		}
+		w.owner, _, err = tx.UserByAddress(w.space.ID, "owner@large.example")
+		return err
+	})
+}
+
+func (w *largeWorld) fill(ctx context.Context, b bulk, ids []string) error {
+	if err := b.fill(ctx, "users", userColumns, w.people(ids)); err != nil {
+		return err
+	}
+	if err := b.fill(ctx, "browsers", browserColumns, w.browsers(ids)); err != nil {
+		return err
+	}
+	if err := b.fill(ctx, "tries", triesColumns, w.tries(ids)); err != nil {
+		return err
+	}
+	logs := []*log{
+		{world: w, workspace: w.space.ID, people: ids, events: largeEvents - largeVerified},
+		{world: w, workspace: w.other.ID, people: ids, events: largeVerified},
+	}
+	for _, l := range logs {
+		if err := l.begin(ctx, b); err != nil {
+			return err
+		}
+	}
+	if err := b.fill(ctx, "events", eventColumns, func(yield func([]any) bool) {
+		for _, l := range logs {
+			if !l.lines(yield) {
+				return
+			}
+		}
+	}); err != nil {
+		return err
+	}
+	for _, l := range logs {
+		if err := b.fill(ctx, "seals", sealColumns, l.sealed()); err != nil {
+			return err
+		}
+		if err := l.end(ctx, b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// idAt is an id as the product makes them, of a time and a number that makes it the only one.
+func idAt(prefix string, at time.Time, n uint64) string {
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:], uint64(at.UnixMilli())<<16)
+	binary.BigEndian.PutUint64(b[8:], n)
+	return prefix + idEncoding.EncodeToString(b[:])
+}
+
+var (
+	firstNames = strings.Fields(`Ada Amir Ana Andrei Anna Aylin Ben Bianca Carlos Chen Clara Daniel Diego Elif Emma Erik Fatima Felix
+		Femi Gabriel Grace Hanna Hiro Ines Ivan Jana Jean Jin João Jonas Julia Kai Karim Kofi Lara Lena Leon Lina Luca Maja Marco
+		Maria Max Mei Mia Milan Nadia Nina Noah Nora Olga Omar Paul Priya Rafael Sara Sofia Tariq Tom Yuki Zoë`)
+	lastNames = strings.Fields(`Adeyemi Ahmed Almeida Andersson Bauer Becker Bianchi Brown Carvalho Chen Costa Demir Diaz Dubois Eriksson
+		Fernandez Fischer Garcia Haddad Hansen Hoffmann Horvat Ito Ivanov Jansen Johnson Kaya Keller Khan Kim Kowalski Kumar Larsen
+		Lee Lopez Mensah Meyer Moreau Müller Nguyen Novak Okafor Olsen Park Patel Peeters Petrov Popescu Rossi Ruiz Santos Sato
+		Schmidt Silva Singh Smith Suzuki Tanaka Virtanen Wagner Walker Weber Wilson Wong Yilmaz Zhang Zimmermann`)
+)
+
+var userColumns = []string{"workspace_id", "id", "address", "address_folded", "name", "name_folded", "role", "state", "epoch", "password_hash",
+	"password_at", "password_long", "two_factor", "two_factor_since", "must_set_up", "last_sign_in_at", "last_sign_in_method", "created_at"}
+
+// people are as they are in a large company: mostly active members, most of whom have two-factor authentication.
+func (w *largeWorld) people(ids []string) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		r := rand.New(rand.NewPCG(1, 2))
+		hash := "$argon2id$v=19$m=19456,t=2,p=1$" + strings.Repeat("c2FsdA", 4) + "$" + strings.Repeat("aGFzaA", 8)
+		created := w.began.AddDate(-4, 0, 0)
+		for i, id := range ids {
+			name := firstNames[r.IntN(len(firstNames))] + " " + lastNames[r.IntN(len(lastNames))]
+			address := strings.ReplaceAll(fold.Name(name), " ", ".") + fmt.Sprint(i) + "@large.example"
+			role, state := "member", "active"
+			switch n := r.IntN(largePeople); {
+			case n < largePeople/100_000:
+				role = "owner"
+			case n < largePeople/2000:
+				role = "admin"
+			case n < largePeople/200:
+				role = "manager"
+			}
+			switch n := r.IntN(100); {
+			case n < 3:
+				state = "invited"
+			case n < 5:
+				state = "suspended"
+			}
+			factor, must := 0, 0
+			switch n := r.IntN(1000); {
+			case state != "invited" && n < 600:
+				factor = 1
+			case n >= 995:
+				must = 1
+			}
+			made := created.Add(time.Duration(i) * 2 * time.Minute).UnixMilli()
+			if !yield([]any{w.space.ID, id, address, address, name, fold.Name(name), role, state, int64(1), hash, made, int64(1), int64(factor),
+				made * int64(factor), int64(must), made, "authenticator", made}) {
+				return
+			}
+		}
+	}
+}
+
+var browserColumns = []string{"workspace_id", "user_id", "hash", "name", "created_at", "last_seen_at"}
+
+// browsers: everybody has one that was seen of late.
+func (w *largeWorld) browsers(ids []string) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		seen := time.Now().UnixMilli()
+		for _, id := range ids {
+			h := sha256.Sum256([]byte(id))
+			if !yield([]any{w.space.ID, id, h[:], "Firefox on Windows", seen, seen}) {
+				return
+			}
+		}
+	}
+}
+
+var triesColumns = []string{"workspace_id", "subject", "bucket", "count", "since", "last"}
+
+// tries: everybody has mistyped a password once.
+func (w *largeWorld) tries(ids []string) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		now := time.Now().UnixMilli()
+		for _, id := range ids {
+			if !yield([]any{w.space.ID, id, "password", int64(1), now, now}) {
+				return
+			}
+		}
+	}
+}
