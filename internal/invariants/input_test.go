@@ -14,7 +14,7 @@ import (
 var fieldNames = []string{
 	"workspace", "name", "email", "password", "new_password", "current_password", "code", "trust", "recovery_code", "saved",
 	"set_up_code", "forget", "role", "reason", "required_from", "require_2fa", "trusted_device_days", "recovery_code_count",
-	"recovery_code_mode", "allow_reset_when_required", "invite_method", "confirm", "scope", "return_urls", "colour",
+	"recovery_code_mode", "allow_reset_when_required", "invite_method", "confirm", "scope", "return_urls", "colour", "host",
 }
 
 // badBodies are posts that no browser sends from our pages, with their content type.
