@@ -141,7 +141,7 @@ func lists() []list {
 		"anna.s", "carlos.müller1", "tom.wong77", "priya.k", "ben.lee5")
 	search("users-search-name-reverse", sallyport.PeopleFilter{Order: sallyport.ByName, Reverse: true}, "name_folded LIKE '%s%%'", "anna", "m")
 	search("users-search-rare-role", sallyport.PeopleFilter{Order: sallyport.ByName, Role: sallyport.Admin}, "role = 'admin' AND name_folded LIKE '%s%%'",
-		"anna", "m", "carlos", "tom", "ben")
+		"anna", "m")
 	for _, of := range []list{all[0], all[4]} {
 		of.name, of.skipped = of.name+"-page-1000", 999
 		all = append(all, of)
