@@ -24,6 +24,10 @@ func (t *tx) Version() (version, bool, error)                 { return t.version
 func (t *tx) Row(sql string, args []any, dest ...any) (bool, error) {
 	return t.row(sql, args, dest...)
 }
+func (t *tx) Ask(sql string, args []any, each func(func(...any) error) error) error {
+	return t.ask(sql, args, func(scan scanner) error { return each(scan) })
+}
+func (t *tx) Expect(sql string, args ...any) error { return t.expect(sql, args...) }
 func (t *tx) Rows(sql string, args []any, each func(func(...any) error) error) error {
 	return t.rows(sql, args, func(scan scanner) error { return each(scan) })
 }

@@ -16,6 +16,7 @@ import (
 // those that write; they cannot write.
 type postgres struct {
 	reads, writes *pgxpool.Pool
+	shared        sharedReads
 	closed        atomic.Bool
 }
 
@@ -90,10 +91,6 @@ type postgresReads struct {
 func (r postgresReads) exec(string, []any) error              { return errReadOnly }
 func (r postgresReads) expect(string, []any) error            { return errReadOnly }
 func (r postgresReads) affected(string, []any) (int64, error) { return 0, errReadOnly }
-
-func (r postgresReads) ask(sql string, args []any, each func([]cell) error) error {
-	return r.query(sql, args, each)
-}
 
 func (r postgresReads) query(sql string, args []any, each func([]cell) error) error {
 	for attempt := 1; ; attempt++ {

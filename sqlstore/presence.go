@@ -78,10 +78,14 @@ func (t *tx) present(a arrival) (sallyport.Presence, bool, error) {
 	var w hostRow
 	var s sessionRow
 	var u userRow
-	found, err := t.row(`SELECT `+hostColumns+`, `+sessionColumns+`, `+userColumns+` FROM `+hostTables+`
+	found := false
+	err := t.ask(`SELECT `+hostColumns+`, `+sessionColumns+`, `+userColumns+` FROM `+hostTables+`
 		JOIN sessions s ON s.workspace_id = h.workspace_id JOIN users u ON u.workspace_id = s.workspace_id AND u.id = s.user_id
 		WHERE h.host = $1 AND s.user_id = $2 AND s.id = $3`, []any{a.host, a.user, a.session},
-		append(append(w.dest(), s.dest()...), u.dest()...)...)
+		func(scan scanner) error {
+			found = true
+			return scan(append(append(w.dest(), s.dest()...), u.dest()...)...)
+		})
 	if err != nil || !found {
 		return sallyport.Presence{}, false, err
 	}

@@ -49,6 +49,20 @@ func (s tappedStatements) exec(sql string, args []any) error {
 	return s.statements.exec(sql, args)
 }
 
+func (s tappedStatements) expect(sql string, args []any) error {
+	if err := s.tap(sql); err != nil {
+		return err
+	}
+	return s.statements.expect(sql, args)
+}
+
+func (s tappedStatements) ask(sql string, args []any, each func([]cell) error) error {
+	if err := s.tap(sql); err != nil {
+		return err
+	}
+	return s.statements.ask(sql, args, each)
+}
+
 func (s tappedStatements) affected(sql string, args []any) (int64, error) {
 	if err := s.tap(sql); err != nil {
 		return 0, err

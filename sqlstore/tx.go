@@ -24,7 +24,8 @@ type statements interface {
 	// expect is exec of a statement that must hit a row; else the transaction fails with errUnexpected.
 	expect(sql string, args []any) error
 	affected(sql string, args []any) (int64, error)
-	// ask may be put off as exec is. It hands out each row, whose cells are valid until each returns.
+	// ask hands out each row, whose cells are valid until each returns. In a Write it may be put off as exec is, in a
+	// Read it may travel with what others ask.
 	ask(sql string, args []any, each func([]cell) error) error
 	// query is ask that is not put off.
 	query(sql string, args []any, each func([]cell) error) error
@@ -84,8 +85,8 @@ func (t *tx) rows(sql string, args []any, each func(scan scanner) error) error {
 	return t.run(false, func() error { return t.on.query(sql, args, t.each(each)) })
 }
 
-// ask is rows that, on PostgreSQL, may travel with the next statement that has an answer, as exec does: what each
-// reads is there after the next row, rows or affected.
+// ask is rows that, on PostgreSQL, may travel with others. In a Write these are the next ones of the same transaction:
+// what each reads is there after the next row, rows or affected. In a Read it is there when ask returns.
 func (t *tx) ask(sql string, args []any, each func(scan scanner) error) error {
 	return t.run(false, func() error { return t.on.ask(sql, args, t.each(each)) })
 }

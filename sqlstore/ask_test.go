@@ -1,0 +1,69 @@
+package sqlstore_test
+
+import (
+	"math"
+	"sync"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+	"github.com/sallyport-2fa/sallyport/sqlstore"
+)
+
+// askTogether asks many questions at once, of which every tenth cannot be answered, and checks that each gets its own.
+func askTogether(t *testing.T, s *sqlstore.Store) {
+	t.Helper()
+	var all sync.WaitGroup
+	for i := range 200 {
+		all.Go(func() {
+			value := int64(1)
+			if i%10 == 9 {
+				value = math.MinInt64 // it has no absolute value: abs fails
+			}
+			var got int64
+			err := s.ReadSQL(t.Context(), func(tx *sqlstore.Tx) error {
+				return tx.Ask("SELECT n + $1 FROM counters WHERE abs(CAST($2 AS BIGINT)) > 0", []any{i, value},
+					func(scan func(...any) error) error { return scan(&got) })
+			})
+			if (err != nil) != (value < 0) {
+				t.Errorf("question %d: %v", i, err)
+			}
+			if err == nil && got != int64(i) {
+				t.Errorf("question %d was answered with %d", i, got)
+			}
+		})
+	}
+	all.Wait()
+}
+
+// Questions that travel together are answered each by its own answer; one that fails, and a connection that is lost,
+// hurt no other.
+func TestAskedTogether(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) { askTogether(t, open(t, url)) })
+	t.Run("lost", func(t *testing.T) {
+		url := sallyporttest.Postgres(t)
+		s := open(t, url)
+		for range 3 {
+			askTogether(t, s)
+			psql(t, url, endAllOthers)
+		}
+	})
+}
+
+// What is expected and does not hold undoes the whole transaction, also what travelled to the server with COMMIT.
+func TestExpected(t *testing.T) {
+	onBoth(t, func(t *testing.T, url string) {
+		s := open(t, url)
+		for n, fails := range []bool{false, true, true} {
+			err := s.WriteSQL(t.Context(), func(tx *sqlstore.Tx) error {
+				if err := tx.Exec("UPDATE counters SET n = n + 1 WHERE id = 'a'"); err != nil {
+					return err
+				}
+				return tx.Expect("UPDATE counters SET n = n + 10 WHERE id = 'a' AND n = $1", 1)
+			})
+			if (err != nil) != fails {
+				t.Errorf("write %d: %v", n, err)
+			}
+			wantCounter(t, s, 11)
+		}
+	})
+}
