@@ -37,7 +37,7 @@ staticcheck:
 .PHONY: race
 race:
 	@mkdir -p build/artifacts
-	$(stage) go test -race -vet=off -count=1 -timeout 10m -artifacts -outputdir "$(CURDIR)/build/artifacts" ./...
+	$(stage) go test -race -vet=off -count=1 -timeout 45m -artifacts -outputdir "$(CURDIR)/build/artifacts" ./...
 
 .PHONY: fuzz
 fuzz:
