@@ -33,8 +33,6 @@ type AdoptionTx interface {
 	Adoption(workspace string, first, last time.Time) ([]Adoption, error)
 	// SaveAdoption replaces what was saved for its day.
 	SaveAdoption(Adoption) error
-	// TakeCount gives true to one of those who ask to count at now, unless somebody did less than age ago.
-	TakeCount(now time.Time, age time.Duration) (bool, error)
 	// Resold returns the workspaces that a reseller created, newest first, those before the one with the id given if
 	// there is one. Up to so many people of each are counted; of more, what was saved for the day is taken.
 	Resold(reseller, before string, day time.Time, count, limit int) ([]Resold, error)
@@ -61,7 +59,7 @@ func dayOf(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 func (s *Service) CountAdoption(ctx context.Context) error {
 	now, mine := s.Now(), false
 	err := s.Store.Write(ctx, func(tx Tx) (err error) {
-		mine, err = tx.TakeCount(now, countAge)
+		mine, err = tx.TakeTurn(TurnCount, now, countAge)
 		return err
 	})
 	if err != nil || !mine {

@@ -31,7 +31,7 @@ func (s *Service) Start(ctx context.Context) error {
 			return err
 		}
 		if !ok {
-			if _, err := tx.InsertInstallation(Installation{KeyCheck: check}); err != nil {
+			if _, err := tx.InsertInstallation(Installation{KeyCheck: check, MadeAt: s.Now()}); err != nil {
 				return err
 			}
 			if in, _, err = tx.Installation(); err != nil {

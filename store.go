@@ -52,4 +52,14 @@ type Tx interface {
 	SweepTries(workspace, after string, page int, now time.Time) (end string, err error)
 	// SweepBrowsers deletes, in the same way, known devices that were last seen before a time.
 	SweepBrowsers(workspace, after string, page int, seen time.Time) (end string, err error)
+	// TakeTurn gives true to one of the nodes that ask at now to do something, unless one did less than age ago.
+	TakeTurn(what Turn, now time.Time, age time.Duration) (bool, error)
 }
+
+// Turn names work that one node does for all.
+type Turn string
+
+const (
+	TurnCount Turn = "count" // people, for Adoption
+	TurnSweep Turn = "sweep" // what is idle
+)

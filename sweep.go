@@ -43,6 +43,19 @@ func (s *Service) SweepIdle(ctx context.Context) error {
 	return err
 }
 
+// sweepDaily is SweepIdle, once a day on one node. A new installation has nothing that is idle.
+func (s *Service) sweepDaily(ctx context.Context) error {
+	var mine bool
+	err := s.Store.Write(ctx, func(tx Tx) (err error) {
+		mine, err = tx.TakeTurn(TurnSweep, s.Now(), 24*time.Hour)
+		return err
+	})
+	if err != nil || !mine {
+		return err
+	}
+	return s.SweepIdle(ctx)
+}
+
 // Run does the work that no request waits for, and returns when ctx has ended and the last of it is put away. Every
 // node runs it.
 func (s *Service) Run(ctx context.Context) {
@@ -50,7 +63,7 @@ func (s *Service) Run(ctx context.Context) {
 	all.Go(func() { s.deliver(ctx) })
 	all.Go(func() { s.seal(ctx) })
 	all.Go(func() { s.every(ctx, 10*time.Minute, "sweep", s.Sweep) })
-	all.Go(func() { s.every(ctx, 24*time.Hour, "sweeping what is idle", s.SweepIdle) })
+	all.Go(func() { s.every(ctx, time.Hour, "sweeping what is idle", s.sweepDaily) })
 	all.Go(func() { s.every(ctx, 10*time.Minute, "dropping old events", s.DropOldEvents) })
 	all.Go(func() { s.every(ctx, countEvery, "counting people", s.CountAdoption) })
 	all.Go(func() { s.every(ctx, reminderEvery, "queueing reminders", s.QueueReminders) })

@@ -65,3 +65,23 @@ func TestSweepIdle(t *testing.T) {
 		}
 	})
 }
+
+// One node a day looks for what is idle, and none on the first day of an installation.
+func TestTurnToSweep(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		for i, step := range []struct {
+			later time.Duration
+			mine  bool
+		}{{0, false}, {23 * time.Hour, false}, {time.Hour, true}, {0, false}, {24 * time.Hour, true}, {-72 * time.Hour, true}, {time.Hour, false}} {
+			e.Clock.Advance(step.later)
+			var mine bool
+			e.Check(e.Store.Write(context.Background(), func(tx sallyport.Tx) (err error) {
+				mine, err = tx.TakeTurn(sallyport.TurnSweep, e.Clock.Now(), 24*time.Hour)
+				return err
+			}))
+			if mine != step.mine {
+				t.Errorf("step %d, %v later: %v", i, step.later, mine)
+			}
+		}
+	})
+}

@@ -34,7 +34,8 @@ func (w Workspace) WithReseller(brand, colour string) Workspace {
 // Installation is the one row about the whole database.
 type Installation struct {
 	KeyCheck        string // tells whether a keyset is the one this database was written with
-	OwnerMade       bool   // the first owner exists: the first-run link is closed for ever
+	MadeAt          time.Time
+	OwnerMade       bool // the first owner exists: the first-run link is closed for ever
 	FirstRunHash    []byte
 	FirstRunExpires time.Time
 }

@@ -44,9 +44,3 @@ func (t *tx) SaveAdoption(a sallyport.Adoption) error {
 		WHERE adoption.people <> excluded.people OR adoption.enabled <> excluded.enabled`,
 		a.Workspace, a.Day.Unix()/secondsOfDay, a.People, a.Enabled)
 }
-
-// TakeCount takes a time far ahead for what it is: that of a clock which was set back since.
-func (t *tx) TakeCount(now time.Time, age time.Duration) (bool, error) {
-	return one(t.affected(`UPDATE installation SET counted_at = $1 WHERE id = 1 AND (counted_at <= $2 OR counted_at > $3)`,
-		ms(now), ms(now.Add(-age)), ms(now.Add(age))))
-}

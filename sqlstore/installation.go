@@ -16,7 +16,8 @@ func (t *tx) Installation() (sallyport.Installation, bool, error) {
 }
 
 func (t *tx) InsertInstallation(in sallyport.Installation) (bool, error) {
-	return one(t.affected(`INSERT INTO installation (id, key_check) VALUES (1, $1) ON CONFLICT DO NOTHING`, in.KeyCheck))
+	return one(t.affected(`INSERT INTO installation (id, key_check, swept_at) VALUES (1, $1, $2) ON CONFLICT DO NOTHING`,
+		in.KeyCheck, ms(in.MadeAt)))
 }
 
 func (t *tx) OpenFirstRun(hash []byte, expires time.Time) (bool, error) {

@@ -1,6 +1,10 @@
 package sqlstore
 
-import "time"
+import (
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+)
 
 func (t *tx) Sweep(now time.Time) error {
 	for _, sql := range []string{
@@ -40,4 +44,11 @@ func (t *tx) sweepPage(find, remove, workspace, after string, page int, times ..
 		last = "~" // after every id and address
 	}
 	return end, t.exec(remove, append([]any{workspace, after, last}, times...)...)
+}
+
+// TakeTurn takes a time far ahead for what it is: that of a clock which was set back since.
+func (t *tx) TakeTurn(what sallyport.Turn, now time.Time, age time.Duration) (bool, error) {
+	column := map[sallyport.Turn]string{sallyport.TurnCount: "counted_at", sallyport.TurnSweep: "swept_at"}[what]
+	return one(t.affected(`UPDATE installation SET `+column+` = $1 WHERE id = 1 AND (`+column+` <= $2 OR `+column+` > $3)`,
+		ms(now), ms(now.Add(-age)), ms(now.Add(age))))
 }

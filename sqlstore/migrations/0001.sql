@@ -7,7 +7,8 @@ CREATE TABLE installation (
   first_run_hash BLOB,
   first_run_expires INTEGER NOT NULL DEFAULT 0,
   restored_at INTEGER NOT NULL DEFAULT 0,
-  counted_at INTEGER NOT NULL DEFAULT 0 -- when a node last took it on to count people for adoption
+  counted_at INTEGER NOT NULL DEFAULT 0, -- when a node last took it on to count people for adoption
+  swept_at INTEGER NOT NULL DEFAULT 0 -- and to look for what is idle
 ) STRICT;
 
 CREATE TABLE workspaces (
