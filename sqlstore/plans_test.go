@@ -40,6 +40,52 @@ func TestPlans(t *testing.T) {
 	judge("of full tables")
 }
 
+// TestPlansOfSQLite: without estimates SQLite looks among all events for those of one person.
+func TestPlansOfSQLite(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	statements := collect(t, e)
+	for _, c := range []struct{ conditions, index string }{
+		{"AND role = ", "COVERING INDEX users_filtered_by_"},
+		{"FROM events WHERE workspace_id = $1 AND id < $2 AND subject = ", "INDEX events_subject"},
+		{"AND actor <> subject AND actor = ", "INDEX events_actor"},
+		{"AND kind = ", "INDEX events_kind"},
+		{"AND address <> '' AND address = ", "INDEX events_address"},
+		{"AND result = 'refused' ", "INDEX events_refused"},
+		{"AND seal_batch IS NULL AND id > ", "INDEX events_unsealed"},
+		{"AND seal_batch >= $2 AND seal_batch <= ", "INDEX events_sealed"},
+	} {
+		seen := false
+		for _, sql := range statements {
+			if !strings.Contains(sql, c.conditions) {
+				continue
+			}
+			seen = true
+			searches, others := 0, []string{}
+			e.Check(e.SQL.ReadSQL(context.Background(), func(tx *sqlstore.Tx) error {
+				return tx.Rows("EXPLAIN QUERY PLAN "+sql, make([]any, strings.Count(sql, "$")), func(scan func(...any) error) error {
+					var id, parent, unused int64
+					var line string
+					if err := scan(&id, &parent, &unused, &line); err != nil {
+						return err
+					}
+					if strings.Contains(line, c.index) {
+						searches++
+					} else if strings.HasPrefix(line, "SEARCH users ") || strings.HasPrefix(line, "SEARCH events USING PRIMARY") {
+						others = append(others, line)
+					}
+					return nil
+				})
+			}))
+			if searches == 0 || len(others) > 0 {
+				t.Errorf("%s: not by %s: %q", sql, c.index, others)
+			}
+		}
+		if !seen {
+			t.Errorf("no statement has %q", c.conditions)
+		}
+	}
+}
+
 // smallTables have a row a workspace, or not many more, or what people are doing in this quarter of an hour.
 var smallTables = []string{"installation", "workspaces", "hosts", "policies", "seal_heads", "reminders", "drafts"}
 

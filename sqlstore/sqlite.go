@@ -389,7 +389,10 @@ func (d *sqlite) migrateLocked(steps []string) error {
 	if err != nil {
 		return err
 	}
-	return d.conn.script(fmt.Sprintf(updateSchema, len(steps)))
+	if err := d.conn.script(fmt.Sprintf(updateSchema, len(steps))); err != nil {
+		return err
+	}
+	return d.conn.estimates()
 }
 
 // schema is the number of the schema in the file, -1 when there is none yet.

@@ -73,12 +73,13 @@ CREATE TABLE users (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX users_address ON users (workspace_id, app_id, address_folded) WHERE address_folded <> '';
 CREATE UNIQUE INDEX users_ref ON users (workspace_id, app_id, ref) WHERE ref <> '';
--- The list of people: an order each, alone and under every filter. A filter is a union of ranges of the latter.
+-- The list of people: an order each, alone and under every filter. A filter is a union of ranges of the latter; what
+-- stands behind the id is what a search asks beside the order, so that it needs no row.
 CREATE INDEX users_by_name ON users (workspace_id, name_folded, id);
 CREATE INDEX users_by_address ON users (workspace_id, address_folded, id);
 CREATE INDEX users_by_created ON users (workspace_id, created_at, id);
-CREATE INDEX users_filtered_by_name ON users (workspace_id, role, state, two_factor, must_set_up, name_folded, id);
-CREATE INDEX users_filtered_by_address ON users (workspace_id, role, state, two_factor, must_set_up, address_folded, id);
+CREATE INDEX users_filtered_by_name ON users (workspace_id, role, state, two_factor, must_set_up, name_folded, id, address_folded);
+CREATE INDEX users_filtered_by_address ON users (workspace_id, role, state, two_factor, must_set_up, address_folded, id, name_folded);
 CREATE INDEX users_filtered_by_created ON users (workspace_id, role, state, two_factor, must_set_up, created_at, id);
 -- Whom a reminder goes to, the one reminded longest ago first.
 CREATE INDEX users_unreminded ON users (workspace_id, reminded_at, id) WHERE state = 'active' AND two_factor = 0 AND address <> '';
