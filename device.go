@@ -32,8 +32,8 @@ type BrowserTx interface {
 	SeeBrowser(Browser) error
 	// InsertBrowser makes a device known and forgets all but the newest MaxBrowsers of the user.
 	InsertBrowser(Browser) error
-	// RenewBrowser puts another hash in the place of a browser's, for everybody of the workspace to whom it is known.
-	RenewBrowser(workspace string, old, renewed []byte) error
+	// RenewBrowser puts another hash in the place of a browser's, for everybody else of the workspace to whom it is known.
+	RenewBrowser(workspace, user string, old, renewed []byte) error
 	// ForgetBrowsers makes all devices of the user unknown.
 	ForgetBrowsers(workspace, user string) error
 }
@@ -51,7 +51,7 @@ func (by Caller) knownSince(seen, now time.Time) bool {
 
 // meet makes the caller's browser a known device of the user who has just completed a sign-in, and was seen in it then
 // before. It returns the value the browser is to keep, empty if it keeps what it has, and whether the device is new to
-// the user.
+// the user. What was known so long ago that it is not any more stays behind for the sweep.
 func (s *Service) meet(tx Tx, by Caller, u User, seen time.Time) (Secret, bool, error) {
 	now := s.Now()
 	b := Browser{Workspace: u.Workspace, User: u.ID, Hash: hashToken(by.browser), Name: by.agent, CreatedAt: now, LastSeenAt: now}
@@ -59,13 +59,13 @@ func (s *Service) meet(tx Tx, by Caller, u User, seen time.Time) (Secret, bool, 
 		if now.Sub(seen) <= time.Minute {
 			return "", false, nil
 		}
-		return "", false, tx.SeeBrowser(b)
+		return by.browser, false, tx.SeeBrowser(b) // so that the browser keeps it for as long from now on
 	}
 	// A value that was planted must not become known to this user; others whom it is known to keep their device.
 	var value Secret
 	value, b.Hash = newSecret()
 	if by.browser != "" {
-		if err := tx.RenewBrowser(u.Workspace, hashToken(by.browser), b.Hash); err != nil {
+		if err := tx.RenewBrowser(u.Workspace, u.ID, hashToken(by.browser), b.Hash); err != nil {
 			return "", false, err
 		}
 	}

@@ -280,3 +280,27 @@ func TestI06_TrustedDeviceOfAnother(t *testing.T) {
 		}
 	})
 }
+
+// TestKnownDeviceAfterLong: a browser that was not used for longer than it is remembered is new again, also before the
+// sweep; one that is used stays known, and keeps its cookie for as long.
+func TestKnownDeviceAfterLong(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		b := e.Arriving()
+		news := func() int { return len(e.Query("SELECT id FROM outbox WHERE kind = 'sign_in.new_browser'")) }
+		signIn(e, b, e.Owner, false)
+		first := b.Browser
+		for range 3 {
+			e.Clock.Advance(sallyport.BrowserLimit - day)
+			p, err := e.SignIn(context.Background(), b.By(), e.Owner.Address, e.Owner.Password)
+			e.Check(err)
+			if p.Browser != first || news() != 1 {
+				t.Fatalf("a known device: it keeps %t, %d mails", p.Browser == first, news())
+			}
+		}
+		e.Clock.Advance(sallyport.BrowserLimit + day)
+		signIn(e, b, e.Owner, false)
+		if b.Browser == first || news() != 2 {
+			t.Errorf("after long: the value is the old one: %t, %d mails", b.Browser == first, news())
+		}
+	})
+}

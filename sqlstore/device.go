@@ -28,8 +28,8 @@ func (t *tx) InsertBrowser(b sallyport.Browser) error {
 		b.Workspace, b.User, sallyport.MaxBrowsers)
 }
 
-func (t *tx) RenewBrowser(workspace string, old, renewed []byte) error {
-	return t.exec(`UPDATE browsers SET hash = $3 WHERE workspace_id = $1 AND hash = $2`, workspace, old, renewed)
+func (t *tx) RenewBrowser(workspace, user string, old, renewed []byte) error {
+	return t.exec(`UPDATE browsers SET hash = $3 WHERE workspace_id = $1 AND hash = $2 AND user_id <> $4`, workspace, old, renewed, user)
 }
 
 func (t *tx) ForgetBrowsers(workspace, user string) error {
