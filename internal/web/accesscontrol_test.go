@@ -154,6 +154,9 @@ func TestI22_ConfirmedAccessControlIsDoneAfterStepUp(t *testing.T) {
 		if got.Status != http.StatusConflict || policy() != "optional 0 2" {
 			t.Errorf("changed by somebody else meanwhile: %d, and the policy is %s", got.Status, policy())
 		}
+		if again := got.Form("version"); again.Action != "/admin/access-control" { // and not /step-up, where this page stands
+			t.Errorf("the form that is shown then goes to %s", again.Action)
+		}
 		got = confirmed("require_2fa", "everyone", func() {})
 		if got.Status != http.StatusSeeOther || got.Location != "/admin/access-control" || policy() != "everyone 21 3" {
 			t.Errorf("after the step-up: %d %s %s, and the policy is %s", got.Status, got.Location, got.Alert(), policy())
