@@ -42,7 +42,11 @@ func otpLabel(issuer string) string {
 }
 
 func (s *site) brand(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "brand", s.brandPage(r))
+	v := s.brandPage(r)
+	if kept := s.filled(r); kept.has("name") {
+		v.Name, v.Colour = kept.get("name"), kept.get("colour")
+	}
+	return s.render(w, r, http.StatusOK, "brand", v)
 }
 
 func (s *site) brandPost(w http.ResponseWriter, r *http.Request) error {

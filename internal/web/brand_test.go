@@ -109,3 +109,30 @@ func contrast(a, b string) float64 {
 	x, y := light(a), light(b)
 	return max(x, y) / min(x, y)
 }
+
+// TestI33_AfterAnIdleHour: what an administrator sends after an hour without use waits for the step-up. A form comes
+// back as it was, and what had been asked about is done.
+func TestI33_AfterAnIdleHour(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		v := sallyporttest.NewSite(t, e).Visitor()
+		v.SignIn(e.Owner)
+		late := func(path string, f sallyporttest.Fields) *sallyporttest.Page {
+			e.Clock.Advance(sallyport.AdminIdleLimit)
+			if got := v.Post(path, f); !strings.HasPrefix(got.Location, "/step-up?") {
+				t.Fatalf("%s after an hour: %d %s", path, got.Status, got.Location)
+			}
+			return v.Post(v.Page.Location, sallyporttest.Fields{"password": e.Owner.Password})
+		}
+		late("/admin/brand", sallyporttest.Fields{"name": "Acme Payroll", "colour": "#0b5cad"})
+		f := v.Follow().Form("colour")
+		if f.Values.Get("name") != "Acme Payroll" || f.Values.Get("colour") != "#0b5cad" {
+			t.Errorf("the brand comes back as %v", f.Values)
+		}
+		if got := v.PostValues(f.Action, f.Values); got.Status != http.StatusSeeOther || v.Follow().Form("colour").Values.Get("name") != "Acme Payroll" {
+			t.Errorf("saved at last: %d %s", got.Status, got.Alert())
+		}
+		if got := late("/admin/reminders", nil); got.Location != "/admin" || len(e.Query("SELECT id FROM events WHERE kind = 'two_factor.reminded'")) != 1 {
+			t.Errorf("the reminder, which was confirmed: %d %s", got.Status, got.Location)
+		}
+	})
+}

@@ -7,6 +7,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
+const remindersPath = "/admin/reminders"
+
 // remindedNotice is the code of a notice that holds a number: the overview says it.
 const remindedNotice = "reminded"
 

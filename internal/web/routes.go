@@ -127,8 +127,8 @@ func (s *site) twoFactorRoutes() []route {
 func (s *site) peopleRoutes() []route {
 	all := []route{
 		{"GET", overviewPath, managers, s.overview},
-		{"GET", "/admin/reminders", admins, s.reminders},
-		{"POST", "/admin/reminders", admins, s.remindersPost},
+		{"GET", remindersPath, admins, s.reminders},
+		{"POST", remindersPath, admins, s.remindersPost},
 		{"GET", "/admin/users", managers, s.users},
 		{"GET", "/admin/users.csv", managers, s.usersCSV},
 		{"GET", "/admin/users/new", admins, s.newUser},

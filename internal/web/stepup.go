@@ -46,7 +46,10 @@ var actions = map[string]action{
 
 	accessControlPath: {say: text.Say("Change access control"), asks: true, fields: append([]string{"version"}, settingFields...), strong: true},
 
+	brandPath:      {say: text.Say("Change the brand"), fields: []string{"name", "colour"}},
 	workspacesPath: {say: text.Say("Create a workspace"), fields: workspaceFields, strong: true},
+
+	remindersPath: {say: text.Say("Send a reminder"), confirmed: true},
 
 	"/admin/users/new":                    {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}},
 	"/admin/users/{id}":                   {say: text.Say("Change a person's role"), fields: []string{"role"}},
