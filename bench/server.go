@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -27,7 +28,12 @@ func startServer(binary, host, data, database string) (*process, time.Duration, 
 		args = append(args, "--database", database)
 	}
 	cmd := exec.Command(binary, args...)
-	cmd.Stderr = os.Stderr
+	log, err := os.OpenFile(filepath.Join(data, "server.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer log.Close()
+	cmd.Stderr = log
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	start := time.Now()
 	if err := cmd.Start(); err != nil {
@@ -51,7 +57,8 @@ func startServer(binary, host, data, database string) (*process, time.Duration, 
 		}
 		return p, took, nil
 	}
-	return nil, 0, errors.Join(errors.New("the server does not answer"), p.stop())
+	told, err := os.ReadFile(log.Name())
+	return nil, 0, errors.Join(fmt.Errorf("the server does not answer: %s", told), err, p.stop())
 }
 
 // startEmpty starts the ceiling of requests.
