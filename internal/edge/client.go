@@ -7,7 +7,7 @@ import (
 )
 
 // forwarding are the headers, by their canonical names, that tell of a proxy.
-var forwarding = []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
+var forwarding = []string{http.CanonicalHeaderKey("forwarded"), "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
 
 // clientAddr finds who is at the other end. Forwarding headers count only from trusted proxies; then the client is the
 // rightmost hop that is not one of them. A hop that cannot be read, or a second header line, is not ok: somebody could
