@@ -26,13 +26,14 @@ func accountTabs(current string) []link {
 
 type accountPage struct {
 	page
-	Tabs []link
+	Tabs   []link
+	Method text.Message // of the last sign-in
 	sallyport.User
 }
 
 func (s *site) accountPage(r *http.Request) *accountPage {
 	u, _ := by(r).User()
-	return &accountPage{page: page{Title: text.Say("Your account"), Wide: true}, Tabs: accountTabs("/account"), User: u}
+	return &accountPage{page: page{Title: text.Say("Your account"), Wide: true}, Tabs: accountTabs("/account"), Method: methodWords[u.LastSignInMethod], User: u}
 }
 
 func (s *site) account(w http.ResponseWriter, r *http.Request) error {

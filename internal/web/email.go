@@ -75,7 +75,7 @@ func (s *site) undoEmail(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
-		page:     page{Title: text.Say("Undo the change of your e-mail address?")},
+		page:     page{Title: text.Say("Undo the change of address?")},
 		Question: text.Say("Your account goes back to <bdi>{address}</bdi>.", "address", address),
 		Points: []text.Message{
 			text.Say("Whoever is signed in to your account is signed out."),

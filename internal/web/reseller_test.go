@@ -62,7 +62,7 @@ func TestReseller(t *testing.T) {
 		if got := there.Get("/sign-in"); got.Status != http.StatusOK {
 			t.Errorf("I15: from the next request on, on another node: %d", got.Status)
 		}
-		if got := owners.Follow(); got.Notice() == "" || !got.Has("Globex globex.localhost") || !got.Has(" 0 0 0 %") {
+		if got := owners.Follow(); got.Notice() == "" || !got.Has("Globex globex.localhost") || !got.Has(" 0 0 0%") {
 			t.Errorf("the list: %s", got.Text())
 		}
 		if !strings.Contains(owners.Get("/account").Body, workspaces) {
@@ -70,11 +70,11 @@ func TestReseller(t *testing.T) {
 		}
 		gina, v := joined(s, owners, globex)
 		v.Enrol(&gina, "Gina's")
-		if got := owners.Get(workspaces); !got.Has(" 1 1 100 %") || got.Has("gina") {
+		if got := owners.Get(workspaces); !got.Has(" 1 1 100%") || got.Has("gina") {
 			t.Errorf("adoption: %s", got.Text())
 		}
 		e.Exec("INSERT INTO adoption (workspace_id, day, people, enabled) SELECT id, $1, 20000, 5000 FROM workspaces", e.Clock.Now().Unix()/86400)
-		if got := owners.Get(workspaces); !got.Has(" 20,000 5,000 25 %") {
+		if got := owners.Get(workspaces); !got.Has(" 20,000 5,000 25%") {
 			t.Errorf("where counting takes long: %s", got.Text())
 		}
 		for _, got := range []*sallyporttest.Page{v.Get(workspaces), v.Post(workspaces, fields)} {

@@ -184,11 +184,11 @@ func outside(s string, depth *int) (found bool) {
 func asGiven(n *html.Node) bool {
 	for up := n.Parent; up != nil; up = up.Parent {
 		switch up.Data {
-		case "bdi", "code", "time", "script", "style", "textarea":
+		case "bdi", "code", "pre", "time", "script", "style", "textarea":
 			return true
 		}
 		for _, a := range up.Attr {
-			if a.Key == "class" && a.Val == "recovery-code" || a.Key == "data-key" || a.Key == "aria-hidden" { // the last: initials
+			if a.Key == "class" && a.Val == "recovery-code" || a.Key == "data-key" || a.Key == "data-set-up-code" || a.Key == "aria-hidden" { // the last: initials
 				return true
 			}
 		}

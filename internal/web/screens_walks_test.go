@@ -18,7 +18,8 @@ import (
 // language.
 var walks = []func(*shooting){
 	(*shooting).door, (*shooting).set, (*shooting).challenged, (*shooting).account, (*shooting).twoFactor,
-	(*shooting).codes, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).admin, (*shooting).problems, (*shooting).firstRun,
+	(*shooting).codes, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).admin,
+	(*shooting).invited, (*shooting).reset, (*shooting).decided, (*shooting).logged, (*shooting).problems, (*shooting).firstRun,
 }
 
 // get opens a page and keeps it.
@@ -151,7 +152,7 @@ func (s *shooting) account() {
 	w := s.Visitor()
 	w.SignIn(plain)
 	s.Clock.Advance(15 * time.Minute)
-	w.Get("/account/password")
+	w.Get("/account/2fa/set-up")
 	w.Follow()
 	s.keep("step-up-password", w)
 }

@@ -1,0 +1,115 @@
+package web_test
+
+import (
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// owners is a new browser of the owner, who has an authenticator by then.
+func (s *shooting) owners() *sallyporttest.Visitor {
+	s.Clock.Advance(time.Minute) // to a code that was not used
+	v := s.Visitor()
+	v.SignIn(s.Owner)
+	return v
+}
+
+// invited is an invitation from the form to the person who gets it.
+func (s *shooting) invited() {
+	v := s.owners()
+	v.Post("/admin/users/new", fields{"email": "nia@acme.example", "name": "Nia Ngo", "role": "admin"})
+	path := v.Page.Location
+	v.Follow()
+	s.keep("user-invited", v)
+	s.get("user-invited-security", v, path+"/security")
+	s.get("user-revoke-invitation", v, path+"/revoke-invitation")
+	mail := s.Query("SELECT id FROM outbox WHERE kind = 'invitation' AND address = 'nia@acme.example'")[0][0]
+	s.get("outbox-mail", v, "/admin/outbox/"+mail)
+	s.Exec("UPDATE outbox SET state = 'sent' WHERE address LIKE 'dora@%'")
+	s.Exec("UPDATE outbox SET state = 'failed', error = '550 5.1.1 mailbox unavailable' WHERE address LIKE 'mona@%'")
+	s.get("outbox-states", v, "/admin/outbox")
+	guest, link := s.Visitor(), s.MailedLink("invitation", "nia@acme.example").Path
+	s.get("invitation", guest, link)
+	s.post("invitation-refused", guest, link, fields{"name": "Nia Ngo", "new_password": "short"})
+	guest.Post(link, fields{"name": "Nia Ngo", "new_password": newPassword})
+	guest.Follow()
+	s.keep("invitation-accepted", guest)
+	s.get("invitation-ended", guest, link)
+	s.Exec("UPDATE policies SET invite_method = $1, version = version + 1", sallyport.InviteByPassword)
+	s.get("user-new-temporary", v, "/admin/users/new")
+	s.Exec("UPDATE policies SET invite_method = $1, version = version + 1", sallyport.InviteByLink)
+}
+
+// reset is somebody who lost the phone, and what an administrator does about it.
+func (s *shooting) reset() {
+	v := s.owners()
+	p, lost := s.somebody("remy@acme.example")
+	path := "/admin/users/" + p.ID
+	s.post("user-reset-2fa-refused", v, path+"/reset-2fa", fields{"reason": ""})
+	v.Post(path+"/reset-2fa", fields{"reason": "The phone fell into the Rhine; recognised by voice."})
+	v.Follow()
+	s.keep("user-set-up-code", v)
+	s.get("user-set-up-required", v, path)
+	lost.GivePassword(p)
+	lost.Follow()
+	s.keep("set-up-after-reset", lost)
+	s.post("set-up-after-reset-wrong", lost, "/sign-in/set-up", fields{"name": "Pixel", "set_up_code": "AAAAA"})
+	s.get("users-set-up-required", v, "/admin/users?two_factor=required&role=member&state=active&sort=address")
+	sue := "/admin/users/" + s.Add("sue@acme.example", sallyport.Member).ID
+	v.Post(sue+"/suspend", nil)
+	v.Follow()
+	s.keep("user-suspended", v)
+	s.get("user-restore", v, sue+"/restore")
+	s.get("user-delete", v, sue+"/delete")
+	s.get("users-suspended", v, "/admin/users?state=suspended")
+	dora := s.Query("SELECT id FROM users WHERE address = 'dora@acme.example'")[0][0]
+	s.get("user-security-devices", v, "/admin/users/"+dora+"/security")
+	m := s.Add("manny@acme.example", sallyport.Manager)
+	managers := s.Visitor()
+	managers.SignIn(m)
+	s.get("user-for-a-manager", managers, "/admin/users/"+dora)
+	s.get("user-security-for-a-manager", managers, "/admin/users/"+dora+"/security")
+	s.get("not-for-a-manager", managers, "/admin/access-control")
+}
+
+// decided is access control, from the form to what others see of it.
+func (s *shooting) decided() {
+	const at = "/admin/access-control"
+	v, other := s.owners(), s.Visitor()
+	p := s.Add("otis@acme.example", sallyport.Member)
+	other.SignIn(p)
+	stale := v.Get(at).Form("version")
+	v.Post(at, fields{"trusted_device_days": "0", "recovery_code_mode": sallyport.RecoveryRolling})
+	v.Follow()
+	s.keep("access-control-saved", v)
+	stale.Values.Set("recovery_code_count", "12")
+	v.PostValues(stale.Action, stale.Values)
+	s.keep("access-control-moved", v)
+	s.post("access-control-refused", v, at, fields{"trusted_device_days": "100"})
+	s.post("access-control-at-once", v, at, fields{"require_2fa": sallyport.RequireEveryone})
+	f := v.Get(at).Form("require_2fa")
+	f.Values.Set("require_2fa", sallyport.RequireEveryone)
+	f.Values.Set("required_from", s.Clock.Now().AddDate(0, 0, 14).Format("2006-01-02"))
+	v.PostValues(f.Action, f.Values)
+	s.keep("access-control-confirm", v)
+	confirm := v.Page.Form("confirm")
+	v.PostValues(confirm.Action, confirm.Values)
+	s.get("banner-until-the-day", other, "/account")
+	s.Exec("UPDATE policies SET require_2fa = $1, required_from = 0, version = version + 1", sallyport.RequireOptional)
+}
+
+// logged is the audit log after all that, and the brand last.
+func (s *shooting) logged() {
+	v := s.owners()
+	s.get("audit", v, "/admin/audit")
+	s.get("audit-filtered", v, "/admin/audit?result=refused&from=2026-01-01&to=2027-12-31&address=127.0.0.1")
+	s.get("audit-none", v, "/admin/audit?address=203.0.113.9")
+	mona := s.Query("SELECT id FROM users WHERE address = 'mona@acme.example'")[0][0]
+	s.get("audit-person", v, "/admin/audit?person="+mona)
+	s.post("brand-refused", v, "/admin/brand", fields{"name": "Acme", "colour": "purple"})
+	v.Post("/admin/brand", fields{"name": "Acme Payroll & Sons", "colour": "#6d28d9"})
+	v.Follow()
+	s.keep("brand-set", v)
+	s.get("sign-in-branded", s.Visitor(), "/sign-in")
+}
