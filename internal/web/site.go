@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"slices"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
@@ -111,9 +112,18 @@ func (s *site) frame(r *http.Request) frame {
 	if u, ok := c.User(); ok {
 		f.Person = &person{Name: u.Name, Email: u.Address}
 		f.Nav = adminNav(r, u)
-		f.Banners = append(s.requirementBanner(c, u), s.recoveryBanners(r, u)...)
+		f.Banners = slices.Concat(s.proxyBanner(c, u), s.requirementBanner(c, u), s.recoveryBanners(r, u))
 	}
 	return f
+}
+
+// proxyBanner tells of a proxy that nobody named. It is for the owners of the first workspace: whoever runs the server is
+// among them, or known to them.
+func (s *site) proxyBanner(c sallyport.Caller, u sallyport.User) []banner {
+	if u.Role != sallyport.Owner || c.Workspace().Reseller != "" || !s.edge.ForeignForwarding() {
+		return nil
+	}
+	return []banner{{Kind: "warn", Text: text.Say("A request came with forwarding headers from an address that is no trusted proxy. If a proxy stands before this server, start the server with <code>--trusted-proxies</code>: without it everybody seems to come from one address, and one limit of wrong passwords holds for all. If there is none, ignore this.")}}
 }
 
 // keep gives the browser what a passage leaves it with.
