@@ -139,7 +139,7 @@ func (s *site) actOn(a personAction) handler {
 		if a.gone {
 			to = usersPath
 		}
-		return s.done(w, r, to, a.notice)
+		return s.done(w, r, to, s.mailed(a.notice))
 	}
 }
 

@@ -96,6 +96,9 @@ func TestOutbox(t *testing.T) {
 			if p := owner.Post("/admin/users/new", sallyporttest.Fields{"email": address, "name": "New", "role": role}); p.Status != http.StatusSeeOther {
 				t.Fatalf("inviting %s: %d %s", address, p.Status, p.Alert())
 			}
+			if notice := owner.Follow().Notice(); !strings.Contains(notice, "open the invitation in the mail outbox") {
+				t.Errorf("without a mail server the notice says %q", notice)
+			}
 		}
 		v.SignIn(ada)
 		ids := map[string]string{}
@@ -128,8 +131,13 @@ func TestOutbox(t *testing.T) {
 		}
 		with := *e.Service
 		with.Mailer = func(context.Context, sallyport.Message) error { return nil }
-		if p := v.Fork().Through(s.Over(sallyport.New(with))).Get("/admin/outbox/" + ids["ina@acme.exampleinvitation"]); p.Status != http.StatusNotFound {
+		v = v.Fork().Through(s.Over(sallyport.New(with)))
+		if p := v.Get("/admin/outbox/" + ids["ina@acme.exampleinvitation"]); p.Status != http.StatusNotFound {
 			t.Errorf("with a mail server an invitation is read: %d", p.Status)
+		}
+		v.Post("/admin/users/new", sallyporttest.Fields{"email": "uma@acme.example", "name": "Uma", "role": "member"})
+		if notice := v.Follow().Notice(); !strings.Contains(notice, "on its way") {
+			t.Errorf("with a mail server the notice says %q", notice)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func (s *site) newUserPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.again(w, r, "user-new", s.newUserPage(r, f), err)
 	}
-	return s.done(w, r, userPath(u.ID), "invited")
+	return s.done(w, r, userPath(u.ID), s.mailed("invited"))
 }
 
 type invitationPage struct {

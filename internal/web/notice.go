@@ -47,6 +47,19 @@ var notices = map[string]text.Message{
 	"invitation-revoked":    text.Say("The invitation is revoked."),
 	"workspace-created":     text.Say("The workspace is created. Its first owner gets a link by mail; nobody can sign in there before."),
 	"joined":                text.Say("Your account is ready. Sign in with your new password."),
+
+	"invited-waits":           text.Say(`The person is invited. No mail server is set up: open the invitation in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours.`),
+	"invited-again-waits":     text.Say(`There is a new invitation, and the one before no longer works. No mail server is set up: open it in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours.`),
+	"workspace-created-waits": text.Say(`The workspace is created. No mail server is set up: open the invitation of its first owner in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours. Nobody can sign in there before.`),
+}
+
+// mailed is the code of a notice after which a mail goes out, or of the one that says where it waits when there is no
+// mail server.
+func (s *site) mailed(notice string) string {
+	if waits := notice + "-waits"; s.service.Mailer == nil && !notices[waits].IsZero() {
+		return waits
+	}
+	return notice
 }
 
 // done answers a post that did its work: the browser moves on to a page of ours, which shows the notice once.

@@ -40,6 +40,9 @@ func (s *site) reminders(w http.ResponseWriter, r *http.Request) error {
 		v.Points = append(v.Points, text.Count(p.Recent, "{n} more person had a reminder within the last 24 hours, and gets none.",
 			"{n} more people had a reminder within the last 24 hours, and get none."))
 	}
+	if s.service.Mailer == nil {
+		v.Points = append(v.Points, text.Say("No mail server is set up: the mails wait in the outbox until there is one."))
+	}
 	if on := s.lang.Date(p.On.UTC()); p.Everyone {
 		v.Points = append(v.Points, text.Say("The mail names the day from which it is required: {date}.", "date", on))
 	} else if !p.On.IsZero() {

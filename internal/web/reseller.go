@@ -71,7 +71,7 @@ func (s *site) workspacesPost(w http.ResponseWriter, r *http.Request) error {
 		Name: f.get("workspace"), Host: f.get("host"), Owner: f.get("name"), Address: f.get("email"),
 	})
 	if wrong == nil {
-		return s.done(w, r, workspacesPath, "workspace-created")
+		return s.done(w, r, workspacesPath, s.mailed("workspace-created"))
 	}
 	if !mendable(wrong) {
 		return wrong
