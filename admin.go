@@ -64,7 +64,7 @@ func (s *Service) Restore(ctx context.Context, by Caller, id string) error {
 			return ErrNotSuspended
 		}
 		o.State = Active
-		if o.PasswordHash == "" || !o.TemporaryEnds.IsZero() {
+		if o.PasswordAt.IsZero() || !o.TemporaryEnds.IsZero() {
 			o.State = Invited
 		}
 		return s.changed(tx, by, o, "user.restored", nil)

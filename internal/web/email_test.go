@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"strings"
@@ -162,6 +163,16 @@ func TestUndoOfALaterChangeLeavesTheEarlier(t *testing.T) {
 		}
 		if got := s.Visitor().Post(undo, nil); got.Status != http.StatusSeeOther || address(e, p) != p.Address {
 			t.Errorf("%d %s", got.Status, got.Alert())
+		}
+		// Who has no password now is no newcomer: neither another's invitation nor its revoking is for them.
+		ctx, owner := context.Background(), e.Arriving()
+		passage, err := e.SignIn(ctx, owner.By(), e.Owner.Address, e.Owner.Password)
+		e.Check(err)
+		owner.Keep(passage)
+		e.Check(e.Suspend(ctx, owner.By(), p.ID))
+		e.Check(e.Restore(ctx, owner.By(), p.ID))
+		if state := e.Query("SELECT state FROM users WHERE id = $1", p.ID)[0][0]; state != "active" {
+			t.Errorf("suspended before a new password was chosen, and restored: %s", state)
 		}
 	})
 }
