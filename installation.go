@@ -16,13 +16,15 @@ const FirstRunLimit = 30 * time.Minute
 // Outcomes of starting and of the first run.
 var (
 	// ErrKeyset means that the database was written with another keyset. Nothing starts with it.
-	ErrKeyset       = errors.New("the keyset does not belong to this database")
+	ErrKeyset = errors.New("the keyset does not belong to this database")
+	// ErrURLTaken means that another workspace answers where the first one would with this URL.
+	ErrURLTaken     = errors.New("another workspace answers on this host")
 	ErrFirstRunOver = &Error{Kind: Gone, Code: "first_run_over", Text: text.Say("This link no longer works: it was used, or it is older than 30 minutes. A restart prints a new one, until there is an owner.")}
 )
 
 // Start checks that the keyset is the database's own, making it so on an empty database, and lets the oldest
 // workspace answer on the host of URL. Of two nodes that start on an empty database with different keysets one gets
-// ErrKeyset.
+// ErrKeyset. Where another workspace answers on that host it is ErrURLTaken.
 func (s *Service) Start(ctx context.Context) error {
 	return s.write(ctx, func(tx Tx) error {
 		check := s.Keys.CheckValue()
@@ -45,7 +47,11 @@ func (s *Service) Start(ctx context.Context) error {
 		if err != nil || len(all) == 0 || s.URL == "" || all[0].Host == s.host() {
 			return err
 		}
-		return tx.MoveHost(all[0].ID, s.host())
+		err = tx.MoveHost(all[0].ID, s.host())
+		if errors.Is(err, ErrDuplicate) {
+			return ErrURLTaken
+		}
+		return err
 	})
 }
 

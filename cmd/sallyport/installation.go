@@ -69,6 +69,9 @@ func (p place) open(ctx context.Context, parts sallyport.Service, mayMake bool) 
 	if errors.Is(err, sallyport.ErrKeyset) {
 		return nil, badUsage("%w: name the keyset it was first started with by --keyset", err)
 	}
+	if errors.Is(err, sallyport.ErrURLTaken) {
+		return nil, badUsage("--url %s: %w; the first workspace needs one of its own", parts.URL, err)
+	}
 	return &installation{s, store}, err
 }
 

@@ -1,6 +1,8 @@
 package web_test
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -81,6 +83,11 @@ func TestReseller(t *testing.T) {
 			if got.Status != http.StatusNotFound {
 				t.Errorf("what was created creates others: %d", got.Status)
 			}
+		}
+		moved := *e.Service
+		moved.URL = globex
+		if err := sallyport.New(moved).Start(context.Background()); !errors.Is(err, sallyport.ErrURLTaken) || there.Get("/sign-in").Status != http.StatusOK {
+			t.Errorf("the first workspace goes where the second is: %v", err)
 		}
 		log := e.Query(`SELECT u.name, e.actor_kind, e.detail FROM events e JOIN workspaces w ON w.id = e.workspace_id
 			LEFT JOIN users u ON u.id = e.actor WHERE e.kind = 'workspace.created' AND e.detail <> '' ORDER BY w.created_at`)
