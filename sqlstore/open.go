@@ -3,13 +3,15 @@
 // This is how it is cut:
 //
 //	open.go         Open, Close, and what a Store promises
-//	tx.go           tx: the four methods with which the files of the concepts speak SQL
+//	tx.go           tx: the methods with which the files of the concepts speak SQL
 //	bind.go         what goes into a statement and what comes out of a row
 //	error.go        what an error of the database means
 //	sqlite.go       one writer that commits in groups, a pool of readers; sqlite_conn.go is one connection
-//	postgres.go     transactions in as few round trips as can be; postgres_conn.go is one connection
+//	turnstile.go    how processes on one SQLite file take turns at writing
+//	postgres.go     transactions in as few round trips as can be; postgres_conn.go is one connection,
+//	                postgres_shared.go lets what is asked at the same moment travel together
 //	migrate.go      the schema, forward only
-//	version.go      "has anything been written since?", for what may be remembered
+//	version.go      "has anything been written since?", for what may be remembered: see presence.go
 //
 // and one file per concept, under the name it has in package sallyport.
 //
@@ -17,9 +19,8 @@
 //
 // Placeholders are $1, $2, ...; one may stand in several places. Times are Unix milliseconds, booleans are 0 and 1,
 // both in INTEGER columns. A statement's text is a constant or one of few variants: each is prepared once on a
-// connection and kept. What may happen once is one conditional UPDATE whose number of rows is the verdict. Write takes
-// its lock by an UPDATE of the row that stands for it (the user, the workspace), on both databases, though SQLite has
-// one writer anyway.
+// connection and kept. What may happen once is one conditional UPDATE whose number of rows is the verdict. Write begins
+// by taking the row that stands for it (the user, the workspace); on SQLite, which has one writer, it has all of them.
 package sqlstore
 
 import (

@@ -5,6 +5,7 @@
 //	serve.go         the server: all the wiring
 //	health.go        /healthz, /readyz, metrics
 //	init.go user.go  what is done on the host itself
+//	audit.go         checking the audit log
 //	passwords.go     the list of stolen passwords
 //	demo.go          a server on throw-away data; demo_*.go are its cast, how they came there, its page and its phone
 package main
