@@ -21,7 +21,15 @@ type sharedRead struct {
 	each  func([]cell) error
 	begun bool // a row has come
 	err   error
+	panic any // of each, to be raised again where it was asked
 	done  chan struct{}
+}
+
+// row hands a row to who asked. What comes of it is no business of those who travel with it.
+func (q *sharedRead) row(each func([]cell) error, row []cell) {
+	q.begun = true
+	defer func() { q.panic = recover() }()
+	q.err = each(row)
 }
 
 const (
@@ -36,9 +44,8 @@ const (
 func (r postgresReads) ask(sql string, args []any, each func([]cell) error) error {
 	q := &sharedRead{sql: sql, args: args, done: make(chan struct{})}
 	q.each = func(row []cell) error {
-		q.begun = true
-		if q.err == nil {
-			q.err = each(row)
+		if q.err == nil && q.panic == nil {
+			q.row(each, row)
 		}
 		return nil
 	}
@@ -53,6 +60,9 @@ func (r postgresReads) ask(sql string, args []any, each func([]cell) error) erro
 		s.mu.Unlock()
 	}
 	<-q.done
+	if q.panic != nil {
+		panic(q.panic)
+	}
 	return q.err
 }
 
