@@ -100,7 +100,7 @@ func (t pretending) InsertMail(m Mail) error {
 // links as well.
 func (s *Service) Reset(ctx context.Context, by Caller, token Secret) (NewPassword, error) {
 	u, err := s.resetting(ctx, by, token)
-	return NewPassword{u.Address, s.LeastPassword(by, u)}, err
+	return NewPassword{Address: u.Address, Least: s.LeastPassword(by, u)}, err
 }
 
 func (s *Service) resetting(ctx context.Context, by Caller, token Secret) (User, error) {

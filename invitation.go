@@ -121,7 +121,7 @@ type Invitation struct {
 // Invitation returns what an invitation is for, or ErrLinkEnded. It uses nothing up.
 func (s *Service) Invitation(ctx context.Context, by Caller, token Secret) (Invitation, error) {
 	u, err := s.invited(ctx, by, token)
-	return Invitation{NewPassword{u.Address, s.LeastPassword(by, u)}, u.Name}, err
+	return Invitation{NewPassword{Address: u.Address, Least: s.LeastPassword(by, u)}, u.Name}, err
 }
 
 func (s *Service) invited(ctx context.Context, by Caller, token Secret) (u User, err error) {

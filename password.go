@@ -223,8 +223,9 @@ func (s *Service) newPassword(tx Tx, by Caller, u User, kind string) error {
 // LeastPassword is how many characters a new password of who is signed in, or whose sign-in is in hand, must have.
 func (s *Service) LeastPassword(by Caller, u User) int { return by.policy.MinPassword(u, s.Now()) }
 
-// ChoosePassword takes a password in place of a temporary one, which is dead from then on, and leads to the sign-in's
-// next step. A password that may not be chosen is refused with the reason, the temporary one with ErrPasswordSame.
+// ChoosePassword takes a password in place of a temporary one or one that is too short to be the only factor, which is
+// dead from then on, and leads to the sign-in's next step. A password that may not be chosen is refused with the reason,
+// the one that it replaces with ErrPasswordSame.
 func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string) (Passage, error) {
 	var u User
 	if err := s.write(ctx, func(tx Tx) (err error) {
@@ -271,23 +272,24 @@ func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string
 
 // NewPassword is what a page that asks for a new password shows.
 type NewPassword struct {
-	Address string
-	Least   int // characters
+	Address   string
+	Least     int  // characters
+	Temporary bool // the one that it replaces
 }
 
-// Choosing returns what the step shows at which a temporary password is replaced. ErrOtherStep: the sign-in in hand is
+// Choosing returns what the step shows at which a password is replaced. ErrOtherStep: the sign-in in hand is
 // not there.
 func (s *Service) Choosing(ctx context.Context, by Caller) (NewPassword, error) {
 	var v NewPassword
 	err := s.write(ctx, func(tx Tx) error {
 		_, u, err := s.choosing(tx, by)
-		v = NewPassword{u.Address, s.LeastPassword(by, u)}
+		v = NewPassword{u.Address, s.LeastPassword(by, u), !u.TemporaryEnds.IsZero()}
 		return err
 	})
 	return v, err
 }
 
-// choosing is signIn for the step at which a temporary password is replaced.
+// choosing is signIn for the step at which a password is replaced.
 func (s *Service) choosing(tx Tx, by Caller) (SignIn, User, error) {
 	si, u, err := s.signIn(tx, by)
 	switch {

@@ -122,6 +122,12 @@ func (p Policy) MinPassword(u User, now time.Time) int {
 	return LongPassword
 }
 
+// TooShort reports whether the user's password is too short for what it is now: the only factor. It was chosen when it
+// was not.
+func (p Policy) TooShort(u User, now time.Time) bool {
+	return u.PasswordHash != "" && !u.PasswordLong && p.MinPassword(u, now) == LongPassword
+}
+
 // LongPassword is the least number of characters of a password that is the only factor.
 const LongPassword = 15
 

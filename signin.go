@@ -50,7 +50,7 @@ type Step string
 
 const (
 	StepPassword       Step = "password"        // e-mail address and password
-	StepChoosePassword Step = "choose_password" // in place of a temporary one
+	StepChoosePassword Step = "choose_password" // in place of a temporary one, or one too short to be the only factor
 	StepCode           Step = "code"            // a second factor
 	StepSetUp          Step = "set_up"          // two-factor authentication is required, and not set up
 	StepRecoveryCodes  Step = "recovery_codes"  // saving those that set-up made
@@ -63,7 +63,7 @@ func next(si SignIn, u User, p Policy, now time.Time) Step {
 	switch {
 	case !si.Proofs.Has(ByPassword):
 		return StepPassword
-	case !u.TemporaryEnds.IsZero():
+	case !u.TemporaryEnds.IsZero(), p.TooShort(u, now):
 		return StepChoosePassword
 	case u.TwoFactor && si.Proofs.secondFactor() == NoSecondFactor:
 		return StepCode

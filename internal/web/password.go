@@ -15,15 +15,16 @@ type newPasswordPage struct {
 	Tabs    []link
 	Address string // whose it is, for the browser's password manager
 	Least   int
+	Short   bool // it replaces one that is too short
 }
 
-// choose shows the step at which a temporary password is replaced, with what is wrong with the one given, if anything.
+// choose shows the step at which a password is replaced, with what is wrong with the one given, if anything.
 func (s *site) choose(w http.ResponseWriter, r *http.Request, wrong error) error {
 	c, err := s.service.Choosing(r.Context(), by(r).InSignIn())
 	if err != nil {
 		return s.inSignIn(w, r, err)
 	}
-	v := &newPasswordPage{page: page{Title: text.Say("Choose a password")}, Address: c.Address, Least: c.Least}
+	v := &newPasswordPage{page: page{Title: text.Say("Choose a password")}, Address: c.Address, Least: c.Least, Short: !c.Temporary}
 	if wrong != nil {
 		return s.again(w, r, "choose-password", v, wrong)
 	}

@@ -107,6 +107,34 @@ func TestI27_TwoFactorFollowsTheChoice(t *testing.T) {
 	})
 }
 
+// A password that was long enough beside a second factor is replaced before it is the only one (SPEC section 4).
+func TestAShortPasswordIsNoOnlyFactor(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		p := e.Add("mia@acme.example", sallyport.Member)
+		short := func() {
+			e.Exec(`UPDATE users SET password_long = 0 WHERE id = $1`, p.ID)
+		}
+		short()
+		v := s.Visitor()
+		if got := v.GivePassword(p); got.Location != "/sign-in/password" || v.SignedIn() {
+			t.Fatalf("without a second factor it leads to %s", got.Location)
+		}
+		if got := v.Get("/sign-in/password"); !strings.Contains(got.Body, "your password alone protects it") {
+			t.Errorf("the page says: %s", got.Body)
+		}
+		if got := v.Post("/sign-in/password", sallyporttest.Fields{"new_password": newPassword}); got.Location != "/" || !v.SignedIn() {
+			t.Fatalf("choosing: %d %s %s", got.Status, got.Location, got.Alert())
+		}
+		p.Password = newPassword
+		s.Visitor().Enrol(&p, "Pixel")
+		short()
+		if got := s.Visitor().GivePassword(p); got.Location != "/sign-in/2fa" {
+			t.Errorf("with a second factor it leads to %s", got.Location)
+		}
+	})
+}
+
 func change(v *sallyporttest.Visitor, current, password string) *sallyporttest.Page {
 	return v.Post("/account/password", sallyporttest.Fields{"current_password": current, "new_password": password})
 }
