@@ -48,7 +48,7 @@ func Axe(b *Browser) {
 // runAxe returns the violations as JSON. It may take its time, as it is work
 // for the processor and not a wait for the page.
 func (b *Browser) runAxe(source string) (found string, err error) {
-	ctx, cancel := context.WithTimeout(b.ctx, time.Minute)
+	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Minute)
 	defer cancel()
 	if b.look.NoScript {
 		if err := b.allowScripts(ctx, true); err != nil {

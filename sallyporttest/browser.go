@@ -30,7 +30,7 @@ type Look struct {
 
 // Browser is a person's browser on one page: its verbs name what is to be
 // seen (the text of a button, the label of a field) and wait for it. Each
-// verb fails the test when what it needs is not there within ten seconds,
+// verb fails the test when what it needs is not there within two minutes,
 // and tells what the page shows instead. Cookies are apart from those of
 // every other Browser. It may be used by one goroutine at a time; several
 // Browsers may be used at once.
@@ -59,7 +59,7 @@ func NewBrowser(t testing.TB, base string, look Look) *Browser {
 	events := newPageEvents(site.Host)
 	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(events.add))
 	t.Cleanup(cancel)
-	b := &Browser{t: t, ctx: ctx, base: site, events: events, patience: 10 * time.Second}
+	b := &Browser{t: t, ctx: ctx, base: site, events: events, patience: 2 * time.Minute}
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("opening a browser: %v", err)
 	}

@@ -141,7 +141,7 @@ func startTiedToProcess(cmd *exec.Cmd) error {
 }
 
 func untilItAnswers(port int) (err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
 		var conn *pgx.Conn

@@ -146,7 +146,7 @@ func (s *MailServer) WaitHung() {
 	s.t.Helper()
 	select {
 	case <-s.hung:
-	case <-time.After(10 * time.Second):
+	case <-time.After(2 * time.Minute):
 		s.t.Fatal("mail server: no connection came to hang")
 	}
 }
@@ -209,10 +209,10 @@ func (s *MailServer) Mails() []ReceivedMail {
 	return append([]ReceivedMail(nil), s.mails...)
 }
 
-// Next returns the oldest mail that Next has not returned before. It waits for it and fails the test after 10 seconds.
+// Next returns the oldest mail that Next has not returned before. It waits for it and fails the test after two minutes.
 func (s *MailServer) Next() ReceivedMail {
 	s.t.Helper()
-	timeout := time.After(10 * time.Second)
+	timeout := time.After(2 * time.Minute)
 	for {
 		s.mu.Lock()
 		if s.next < len(s.mails) {

@@ -119,7 +119,7 @@ func (v *Visitor) Send(r Request) *Page {
 
 // TrySend is Send for whoever expects it to fail, or cancels it midway.
 func (v *Visitor) TrySend(ctx context.Context, r Request) (*Page, error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
 	address := &url.URL{Scheme: v.base.Scheme, Host: v.base.Host, Opaque: r.Target}
 	req := (&http.Request{Method: r.Method, URL: address, Host: r.Host, Header: v.header.Clone()}).WithContext(ctx)

@@ -108,7 +108,7 @@ func changeDatabase(ts *testscript.TestScript, _ bool, args []string) {
 // find waits until a file that another program writes holds what begins with a prefix, and keeps it, up to the next
 // white space, in a variable: find VARIABLE FILE PREFIX.
 func find(ts *testscript.TestScript, _ bool, args []string) {
-	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(5 * time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < 2*time.Minute; time.Sleep(5 * time.Millisecond) {
 		content, err := os.ReadFile(ts.MkAbs(args[1]))
 		if err != nil && !os.IsNotExist(err) {
 			ts.Fatalf("%v", err)
@@ -135,7 +135,7 @@ func httpMain() {
 	}
 	var answer *http.Response
 	var err error
-	for begun := time.Now(); time.Since(begun) < 20*time.Second; time.Sleep(5 * time.Millisecond) {
+	for begun := time.Now(); time.Since(begun) < 2*time.Minute; time.Sleep(5 * time.Millisecond) {
 		if answer, err = send(os.Args[1], os.Args[2], form, header); err == nil {
 			break
 		}

@@ -82,7 +82,7 @@ func (o *output) String() string {
 // printed waits until the process has printed so many lines, and gives them.
 func (p *process) printed(lines int) string {
 	p.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if out := p.out.String(); strings.Count(out, "\n") >= lines {
 			return out
 		}
@@ -107,7 +107,7 @@ func (p *process) signal(s os.Signal) {
 // ready waits until the process serves, and tells whether it does: it may have ended instead.
 func (p *process) ready() bool {
 	p.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
 		answer, err := http.Get("http://" + p.addr + "/readyz")
 		if err == nil {
 			answer.Body.Close()
