@@ -16,11 +16,10 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// looks are those that every journey is made in.
+// looks are those that every journey is made in: with scripts and without, wide and narrow, light and dark.
 var looks = map[string]sallyporttest.Look{
-	"scripts":    {},
-	"no scripts": {NoScript: true},
 	"phone":      {Width: 360, Dark: true},
+	"no scripts": {NoScript: true},
 }
 
 // look takes a picture of the page and holds it to what every page promises.
