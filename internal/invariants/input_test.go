@@ -1,11 +1,12 @@
 package invariants_test
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/web"
 )
@@ -45,17 +46,21 @@ func TestBadInput(t *testing.T) {
 		for _, who := range people {
 			before := snapshot(s)
 			for _, r := range routes(http.MethodPost) {
-				for what, body := range badBodies("code") {
+				bodies := badBodies("code")
+				for i, what := range slices.Sorted(maps.Keys(bodies)) {
+					if (i%2 == 0) == s.Postgres() {
+						continue // half on each database: a form is read before one is asked
+					}
+					body, kind := bodies[what][0], bodies[what][1]
 					h := who.PostHeader()
-					h.Set("Content-Type", body[1])
-					if body[1] == "" {
+					h.Set("Content-Type", kind)
+					if kind == "" {
 						h.Del("Content-Type")
 					}
-					began := time.Now()
-					p := who.Fork().Send(Request{Method: http.MethodPost, Target: r.Path, Header: h, Body: body[0]})
+					p := who.Fork().Send(Request{Method: http.MethodPost, Target: r.Path, Header: h, Body: body})
 					refused(t, r, who.kind+", "+r.Path+", "+what, p)
-					if took := time.Since(began); took > 20*time.Second {
-						t.Errorf("%s, %s: took %v", r.Path, what, took)
+					if shut(p) {
+						break
 					}
 				}
 			}
@@ -64,6 +69,12 @@ func TestBadInput(t *testing.T) {
 			}
 		}
 	})
+}
+
+// shut reports whether somebody was sent away at the door: what they brought was looked at by nobody, and neither will
+// be what they bring next.
+func shut(p *Page) bool {
+	return p.Status == http.StatusSeeOther && (p.Location == "/sign-in" || p.Location == "/account/2fa/set-up") || p.Status == http.StatusNotFound
 }
 
 // refused is a 4xx that says what to do, or the way to where somebody who may not be here belongs.
@@ -81,7 +92,8 @@ func refused(t *testing.T, r web.Route, what string, p *Page) {
 	}
 }
 
-// TestBadFields sends every field empty, missing, long and odd, alone and with all others: no fault, no session.
+// TestBadFields sends fields empty, long and odd: the code alone on SQLite, every field on PostgreSQL, which is the more
+// particular. No fault, no session.
 func TestBadFields(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		odd := []string{
@@ -99,24 +111,24 @@ func TestBadFields(t *testing.T) {
 					t.Fatalf("%s was signed out before %s: the rest would try nothing", who.kind, r.Path)
 				}
 				for _, value := range odd {
-					all := url.Values{}
-					for _, name := range fieldNames {
-						all.Set(name, value)
+					values := url.Values{"code": {value}}
+					if s.Postgres() && len(value) < 1000 {
+						for _, name := range fieldNames {
+							values.Set(name, value)
+						}
 					}
-					if len(all.Encode()) > 60000 {
-						all = url.Values{"code": {value}}
+					p := who.PostValues(r.Path, values)
+					if p.Status >= 500 {
+						t.Errorf("%s, %s %.80q: %d", who.kind, r.Path, values, p.Status)
 					}
-					for _, values := range []url.Values{all, {"code": {value}}} {
-						p := who.PostValues(r.Path, values)
-						if p.Status >= 500 {
-							t.Errorf("%s, %s %.80q: %d", who.kind, r.Path, values, p.Status)
-						}
-						if strings.Contains(p.Body, "<script>alert") || len(p.Header.Values("Set-Cookie")) > 3 {
-							t.Errorf("%s, %s: injected %.80q", who.kind, r.Path, value)
-						}
-						if names := sessionCookies(p); len(names) > 0 && strings.HasPrefix(r.Path, "/sign-in") {
-							t.Errorf("%s, %s %.80q: sets %v", who.kind, r.Path, values, names)
-						}
+					if strings.Contains(p.Body, "<script>alert") || len(p.Header.Values("Set-Cookie")) > 3 {
+						t.Errorf("%s, %s: injected %.80q", who.kind, r.Path, value)
+					}
+					if names := sessionCookies(p); len(names) > 0 && strings.HasPrefix(r.Path, "/sign-in") {
+						t.Errorf("%s, %s %.80q: sets %v", who.kind, r.Path, values, names)
+					}
+					if shut(p) {
+						break
 					}
 				}
 			}
