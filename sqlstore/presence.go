@@ -65,7 +65,11 @@ func (t *tx) Arrive(host, user, session string) (sallyport.Presence, bool, error
 		}
 	}
 	var w hostRow
-	found, err := t.row(`SELECT `+hostColumns+` FROM `+hostTables+` WHERE h.host = $1`, []any{host}, w.dest()...)
+	found := false
+	err = t.ask(`SELECT `+hostColumns+` FROM `+hostTables+` WHERE h.host = $1`, []any{host}, func(scan scanner) error {
+		found = true
+		return scan(w.dest()...)
+	})
 	if err != nil || !found {
 		return sallyport.Presence{}, false, err
 	}
