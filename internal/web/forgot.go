@@ -52,6 +52,9 @@ func (s *site) resetPost(w http.ResponseWriter, r *http.Request) error {
 	if wrong == nil {
 		return s.done(w, r, "/sign-in", "password-reset")
 	}
+	if !told(wrong) {
+		return wrong
+	}
 	v, err := s.resetPage(r)
 	if err != nil {
 		return err

@@ -70,6 +70,9 @@ func (s *site) invitationPost(w http.ResponseWriter, r *http.Request) error {
 	if wrong == nil {
 		return s.done(w, r, "/sign-in", "joined")
 	}
+	if !told(wrong) {
+		return wrong
+	}
 	v, err := s.invitationPage(r)
 	if err != nil {
 		return err

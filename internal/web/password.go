@@ -44,6 +44,9 @@ func (s *site) choosePasswordPost(w http.ResponseWriter, r *http.Request) error 
 	if err == nil {
 		return s.goOn(w, r, p)
 	}
+	if !told(err) {
+		return err
+	}
 	return s.choose(w, r, err)
 }
 

@@ -136,8 +136,8 @@ func (s *site) challengePost(a ask) handler {
 		if errors.Is(err, sallyport.ErrOtherStep) || errors.Is(err, sallyport.ErrSignInEnded) {
 			return s.inSignIn(w, r, err)
 		}
-		if outcome := (*sallyport.Error)(nil); !errors.As(err, &outcome) {
-			return err // a fault, or nobody knows what was done: the page about the sign-in would tell something else
+		if !told(err) {
+			return err
 		}
 		return s.challengeFor(w, r, a, err)
 	}

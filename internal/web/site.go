@@ -146,6 +146,13 @@ func (s *site) keep(w http.ResponseWriter, p sallyport.Passage) {
 	}
 }
 
+// told reports whether an error is an outcome that a person is told of. Else it is a fault, or nobody knows what was done:
+// the page that stood there before, asked for once more, would tell something else.
+func told(err error) bool {
+	var e *sallyport.Error
+	return errors.As(err, &e)
+}
+
 // again shows a form once more with what is wrong with it, if err is something that the person can mend there, or is
 // about one of its fields.
 func (s *site) again(w http.ResponseWriter, r *http.Request, name string, v view, err error) error {

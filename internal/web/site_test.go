@@ -1,6 +1,7 @@
 package web_test
 
 import (
+	"context"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -47,5 +48,56 @@ func TestForeignForwarding(t *testing.T) {
 	}
 	if told(e.Add("ada@acme.example", sallyport.Admin), http.Header{}) {
 		t.Error("an admin is told")
+	}
+}
+
+// unsure is a Store that loses its connection at a COMMIT: which one, counted down, is left.
+type unsure struct {
+	sallyport.Store
+	left int
+}
+
+func (u *unsure) Write(ctx context.Context, fn func(sallyport.Tx) error) error {
+	err := u.Store.Write(ctx, fn)
+	if u.left--; u.left == 0 && err == nil {
+		return sallyport.ErrUnknownOutcome
+	}
+	return err
+}
+
+// TestI11_NobodyKnows: where a new password may have been set or not, the answer says so. That the link has been used
+// would be another one.
+func TestI11_NobodyKnows(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	s := sallyporttest.NewSite(t, e)
+	store := &unsure{Store: e.Store}
+	service := *e.Service
+	service.Store = store
+	node := s.Over(sallyport.New(service))
+
+	_, owners := ownerOf(s)
+	owners.Post("/admin/users/new", sallyporttest.Fields{"email": "ina@acme.example", "name": "Ina", "role": "member"})
+	owners.Post("/admin/access-control", sallyporttest.Fields{"invite_method": sallyport.InviteByPassword})
+	owners.Post("/admin/users/new", sallyporttest.Fields{"email": "tom@acme.example", "name": "Tom", "role": "member"})
+	words := strings.Fields(e.WaitingMails("tom@acme.example")[0].Text)
+	toms := s.Visitor()
+	for _, word := range words {
+		if strings.Count(word, "-") == 4 {
+			toms.Post("/sign-in", sallyporttest.Fields{"email": "tom@acme.example", "password": word})
+		}
+	}
+	if toms.Page.Location != "/sign-in/password" {
+		t.Fatalf("the temporary password: %d %s", toms.Page.Status, toms.Page.Location)
+	}
+	for path, v := range map[string]*sallyporttest.Visitor{
+		ask(s, e.Owner.Address):                             s.Visitor(),
+		s.MailedLink("invitation", "ina@acme.example").Path: s.Visitor(),
+		"/sign-in/password":                                 toms,
+	} {
+		store.left = 2 // the first only looks
+		got := v.Through(node).Post(path, sallyporttest.Fields{"name": "Ina", "new_password": newPassword})
+		if got.Status != http.StatusServiceUnavailable || !got.Has("does not know whether this was done") {
+			t.Errorf("%.12s: %d %s", path, got.Status, got.Text())
+		}
 	}
 }
