@@ -297,7 +297,7 @@ func failure(t *testing.T, site, path string, look sallyporttest.Look, test func
 		defer close(done)
 		b := sallyporttest.NewBrowser(f, site, look)
 		b.Open(path)
-		b.BePatientFor(2 * time.Second)
+		b.BePatientFor(20 * time.Second)
 		test(b)
 	}()
 	<-done
