@@ -12,7 +12,8 @@ import (
 var ErrNotInvited = &Error{Kind: Conflict, Code: "not_invited", Text: text.Say("This person has accepted the invitation already, or is suspended.")}
 
 // Invite makes an account for somebody and mails them a link, or a temporary password, as the policy says. Either opens
-// nothing but the set-up of the account (I27). Nobody invites into a role above their own.
+// nothing but the set-up of the account (I27). Nobody invites into a role above their own. To invite somebody who may do
+// more than a member takes fresh proof, as giving that role does: who has only found an open browser makes no owner.
 func (s *Service) Invite(ctx context.Context, by Caller, address, name string, role Role) (User, error) {
 	if err := s.MayAct(by, InvitePeople); err != nil {
 		return User{}, err
@@ -26,7 +27,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, address, name string, r
 	if err != nil {
 		return u, err
 	}
-	return u, s.act(ctx, by, need{may: InvitePeople}, func(tx Tx, me *actor) error {
+	return u, s.act(ctx, by, need{may: InvitePeople, fresh: role != Member}, func(tx Tx, me *actor) error {
 		if !me.Role.Over(role) {
 			return ErrRoleAbove
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
@@ -161,6 +162,24 @@ func TestResetWhileRequired(t *testing.T) {
 		policy("require_2fa = 'everyone', allow_reset_when_required = 1")
 		if got := owners.Post(path, sallyporttest.Fields{"reason": "lost it again"}); got.Status != http.StatusSeeOther {
 			t.Errorf("allowed while it is required: %d %s", got.Status, got.Alert())
+		}
+	})
+}
+
+// TestI22_InvitingIntoARole: an open browser with an old proof makes members, and nobody who may do more.
+func TestI22_InvitingIntoARole(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		_, owner := ownerOf(s)
+		e.Clock.Advance(sallyport.StepUpLimit + time.Minute)
+		for role, to := range map[string]string{"member": "/admin/users", "manager": "/step-up", "admin": "/step-up", "owner": "/step-up"} {
+			got := owner.Post("/admin/users/new", sallyporttest.Fields{"email": role + "@new.example", "name": "New", "role": role})
+			if got.Status != http.StatusSeeOther || !strings.HasPrefix(got.Location, to) {
+				t.Errorf("%s: %d %s", role, got.Status, got.Location)
+			}
+			if there := e.Query(`SELECT count(*) FROM users WHERE address_folded = $1`, role+"@new.example")[0][0] == "1"; there != (role == "member") {
+				t.Errorf("%s: invited: %v", role, there)
+			}
 		}
 	})
 }
