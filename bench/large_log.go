@@ -84,14 +84,11 @@ func (l *log) lines(yield func([]any) bool) bool {
 }
 
 func (l *log) line(r *rand.Rand, i int, at time.Time, batch int64, position int) (row []any, mac []byte) {
-	k := kinds[0]
-	for n, share := r.IntN(100), 0; ; {
-		for _, k = range kinds {
-			if share += k.share; n < share {
-				break
-			}
+	k, n, share := kinds[0], r.IntN(100), 0
+	for _, k = range kinds {
+		if share += k.share; n < share {
+			break
 		}
-		break
 	}
 	who := l.people[r.IntN(len(l.people))]
 	id := idAt("evt_", at, uint64(i))
