@@ -474,3 +474,25 @@ func TestI46_ReturnsStayAtHome(t *testing.T) {
 		}
 	})
 }
+
+// TestI46_LinksLeadHome: what a mailed link's page posts leads to our own pages, whatever stands beside the link.
+func TestI46_LinksLeadHome(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		ben := member(s, "ben")
+		_, ada := chief(s, "ada", sallyport.Admin)
+		for i, to := range []string{"//evil.example", "https://evil.example/"} {
+			newcomer := fmt.Sprintf("nia%d@acme.example", i)
+			ada.Post("/admin/users/new", Fields{"email": newcomer, "name": "Nia", "role": "member"})
+			s.Clock.Advance(time.Second)
+			s.Visitor().Post("/forgot?to="+to, Fields{"email": ben.Address, "to": to})
+			for _, link := range []string{invitationLink.FindString(lastMail(s, newcomer)), s.MailedLink("password.forgotten", ben.Address).Path} {
+				p := s.Visitor().Post(link+"?to="+to, Fields{
+					"name": "Nia", "new_password": fmt.Sprintf("quartz-lemon-%d-harbour-vine", i), "to": to, "return": to, "next": to,
+				})
+				if p.Status != http.StatusSeeOther || p.Location != "/sign-in" {
+					t.Errorf("%.12s... leads to %q: %d %s", link, p.Location, p.Status, p.Alert())
+				}
+			}
+		}
+	})
+}
