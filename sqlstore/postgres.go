@@ -29,6 +29,7 @@ func openPostgres(ctx context.Context, url string, steps []string) (_ *postgres,
 		return nil, err
 	}
 	if d.reads, err = newPool(url, "on"); err == nil {
+		go d.connect(ctx) // while the schema is looked at
 		err = d.migrate(ctx, steps)
 	}
 	if err != nil {
@@ -36,6 +37,13 @@ func openPostgres(ctx context.Context, url string, steps []string) (_ *postgres,
 		return nil, err
 	}
 	return d, nil
+}
+
+// connect makes the connection that the first read takes. What is wrong with it that read is told.
+func (d *postgres) connect(ctx context.Context) {
+	if c, err := d.reads.Acquire(ctx); err == nil {
+		c.Release()
+	}
 }
 
 // planning: every statement is written for an index, and is planned for it once a connection, without a look at its
