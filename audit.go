@@ -7,6 +7,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -249,7 +250,7 @@ type AuditPage struct {
 // AuditLog returns events of the caller's workspace that the filter lets through, those before the event with the id
 // given, or with none the newest; and the people that they name, as far as they are there still.
 func (s *Service) AuditLog(ctx context.Context, by Caller, f EventFilter, before string, limit int) (AuditPage, error) {
-	page := AuditPage{People: map[string]User{}}
+	var page AuditPage
 	if err := s.MayAct(by, ReadAudit); err != nil {
 		return page, err
 	}
@@ -260,17 +261,19 @@ func (s *Service) AuditLog(ctx context.Context, by Caller, f EventFilter, before
 		if page.More = len(page.Events) > limit; page.More {
 			page.Events = page.Events[:limit]
 		}
+		var ids []string
 		for _, e := range page.Events {
-			for _, id := range []string{e.Actor, e.Subject} {
-				if _, known := page.People[id]; known || id == "" {
-					continue
-				}
-				if page.People[id], _, err = tx.User(by.workspace.ID, id); err != nil {
-					return err
-				}
-			}
+			ids = append(ids, e.Actor, e.Subject)
 		}
-		return nil
+		page.People, err = tx.Named(by.workspace.ID, distinct(ids))
+		return err
 	})
 	return page, err
+}
+
+// distinct returns the ids that there are, each once.
+func distinct(ids []string) []string {
+	slices.Sort(ids)
+	ids = slices.Compact(ids)
+	return slices.DeleteFunc(ids, func(id string) bool { return id == "" })
 }

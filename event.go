@@ -46,6 +46,8 @@ type EventTx interface {
 	// Events returns the events of a workspace that the filter lets through, newest first, those before the id given
 	// if there is one. Salt and MAC are left out.
 	Events(workspace string, f EventFilter, before string, limit int) ([]Event, error)
+	// Named returns those of these users who are there, by id: the people that events and mails name.
+	Named(workspace string, ids []string) (map[string]User, error)
 	// EraseEvents forgets address and browser of a person in all events (see Event.person).
 	EraseEvents(workspace, user string) error
 }

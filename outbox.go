@@ -268,31 +268,33 @@ func (s *Service) Outbox(ctx context.Context, by Caller, before string, limit in
 		if more = len(mails) > limit; more {
 			mails = mails[1:]
 		}
-		for _, m := range slices.Backward(mails) {
-			readable, err := s.readable(tx, *by.user, m)
-			if err != nil {
-				return err
-			}
-			m.Body = nil
-			all = append(all, OutboxMail{m, readable})
+		var to []string
+		for _, m := range mails {
+			to = append(to, m.User)
 		}
-		return nil
+		people, err := tx.Named(by.workspace.ID, distinct(to))
+		for _, m := range slices.Backward(mails) {
+			m.Body = nil
+			all = append(all, OutboxMail{m, s.readable(*by.user, m, people[m.User])})
+		}
+		return err
 	})
 	return all, more, err
 }
 
 // readable: without a mail server, an invitation that waits, for who may act on the person it is for (SPEC 6.9). That of
 // the first owner of another workspace is for whoever may create one.
-func (s *Service) readable(tx Tx, me User, m Mail) (bool, error) {
-	if s.Mailer == nil && m.State == MailWaiting && m.Kind == "workspace.invitation" {
-		return me.Role.May(KeepWorkspaces), nil
+func (s *Service) readable(me User, m Mail, to User) bool {
+	if s.Mailer != nil || m.State != MailWaiting {
+		return false
 	}
-	if s.Mailer != nil || m.State != MailWaiting || m.Kind != "invitation" && m.Kind != "temporary_password" ||
-		m.User == me.ID || !me.Role.May(InvitePeople) {
-		return false, nil
+	switch m.Kind {
+	case "workspace.invitation":
+		return me.Role.May(KeepWorkspaces)
+	case "invitation", "temporary_password":
+		return to.ID != "" && to.ID != me.ID && me.Role.May(InvitePeople) && me.Role.Over(to.Role)
 	}
-	u, found, err := tx.User(m.Workspace, m.User)
-	return found && me.Role.Over(u.Role), err
+	return false
 }
 
 // ReadMail opens an invitation that waits because there is no mail server, for an administrator who hands it over. It
@@ -307,7 +309,8 @@ func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b
 			return ErrNotFound
 		}
 		m = found[0]
-		if ok, err := s.readable(tx, me.User, m); err != nil || !ok {
+		to, _, err := tx.User(me.Workspace, m.User)
+		if err != nil || !s.readable(me.User, m, to) {
 			return cmpErr(err, ErrNotFound)
 		}
 		if b, err = s.OpenMail(m); err != nil {

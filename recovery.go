@@ -72,7 +72,7 @@ func newRecoveryCode() string {
 	return base32.NewEncoding(recoveryAlphabet).EncodeToString(b[:])[:recoveryLength]
 }
 
-// groupRecovery returns the characters as people are shown them: XXXXX-XXXXX-XXXXX-XXXXX-XXXXX.
+// groupRecovery returns the characters as people are shown them: five groups of five, with dashes between.
 func groupRecovery(code string) string {
 	var b strings.Builder
 	for i, c := range code {

@@ -2,6 +2,7 @@ package sallyport
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"github.com/sallyport-2fa/sallyport/internal/text"
@@ -67,17 +68,7 @@ func Powers() []Power { return append([]Power(nil), powers...) }
 
 // May reports whether a role has the power to do something, to whomever.
 func (r Role) May(a Action) bool {
-	for _, p := range powers {
-		if p.Action != a {
-			continue
-		}
-		for _, has := range p.Roles {
-			if has == r {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(powers, func(p Power) bool { return p.Action == a && slices.Contains(p.Roles, r) })
 }
 
 // Over reports whether somebody with role r may act on, and see the page of, somebody with the other role: nobody acts

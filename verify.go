@@ -52,7 +52,7 @@ func (s *Service) VerifyAudit(ctx context.Context, by Caller, found func(AuditFi
 	if by.kind != "console" {
 		return AuditReport{}, ErrNotAllowed
 	}
-	v := verifier{s: s, ctx: ctx, workspace: by.workspace, found: found, there: map[string]bool{}}
+	v := verifier{s: s, ctx: ctx, workspace: by.workspace, found: found}
 	err := s.Store.Read(ctx, func(tx Tx) error {
 		v.tx = tx
 		return v.run()
@@ -76,8 +76,7 @@ type verifier struct {
 	batch   *openBatch
 	pending []AuditFinding
 	erased  []Event
-	there   map[string]bool // users
-	begun   bool            // the line about the making of the workspace was seen
+	begun   bool // the line about the making of the workspace was seen
 }
 
 // openBatch is the batch that is being gone through.
@@ -390,17 +389,16 @@ func (v *verifier) fault(f AuditFinding) {
 
 // flush tells what was found so far, but for what was deleted meanwhile because it was old.
 func (v *verifier) flush() error {
+	var ids []string
 	for _, e := range v.erased {
-		who := e.person()
-		there, known := v.there[who]
-		if !known && who != "" {
-			var err error
-			if _, there, err = v.tx.User(v.workspace.ID, who); err != nil {
-				return err
-			}
-			v.there[who] = there
-		}
-		if there || who == "" {
+		ids = append(ids, e.person())
+	}
+	there, err := v.tx.Named(v.workspace.ID, distinct(ids))
+	if err != nil {
+		return err
+	}
+	for _, e := range v.erased {
+		if who := e.person(); who == "" || there[who].ID != "" {
 			v.fault(AuditFinding{Fault: FaultErased, Event: e.ID, Batch: e.Batch, Position: e.Position})
 		}
 	}

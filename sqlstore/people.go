@@ -15,6 +15,36 @@ func (t *tx) User(workspace, id string) (sallyport.User, bool, error) {
 	return t.oneUser(`SELECT `+userColumns+` FROM users u WHERE u.workspace_id = $1 AND u.id = $2`, workspace, id)
 }
 
+// namedAtOnce is how many people a page names at most. The statement has a place for each, whoever is asked for, so
+// that it is one statement.
+const namedAtOnce = 100
+
+var namedUsers = func() string {
+	places := make([]string, namedAtOnce)
+	for i := range places {
+		places[i] = "$" + strconv.Itoa(i+2)
+	}
+	return `SELECT ` + userColumns + ` FROM users u WHERE u.workspace_id = $1 AND u.id IN (` + strings.Join(places, ", ") + `)`
+}()
+
+func (t *tx) Named(workspace string, ids []string) (map[string]sallyport.User, error) {
+	named := map[string]sallyport.User{}
+	for some := range slices.Chunk(ids, namedAtOnce) {
+		args := []any{workspace}
+		for i := range namedAtOnce {
+			args = append(args, some[min(i, len(some)-1)])
+		}
+		all, err := t.users(namedUsers, args...)
+		if err != nil {
+			return nil, err
+		}
+		for _, u := range all {
+			named[u.ID] = u
+		}
+	}
+	return named, nil
+}
+
 func (t *tx) users(sql string, args ...any) (all []sallyport.User, err error) {
 	err = t.rows(sql, args, func(scan scanner) error {
 		var r userRow
@@ -131,7 +161,7 @@ func (t *tx) DeleteUser(workspace, id string) error {
 }
 
 func (t *tx) LockOwners(workspace string) (int64, error) {
-	if err := t.exec(`UPDATE workspaces SET name = name WHERE id = $1`, workspace); err != nil {
+	if err := t.ask(`SELECT id FROM workspaces WHERE id = $1`+forUpdate, []any{workspace}, func(scanner) error { return nil }); err != nil {
 		return 0, err
 	}
 	var owners int64

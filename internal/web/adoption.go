@@ -31,11 +31,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request) error {
 	v := &overviewPage{page: page{Title: text.Say("Overview"), Wide: true}, Today: o.Today(), Chart: newAdoptionChart(o.Days),
 		Reminders: o.Reminders, MayRemind: me.Role.May(sallyport.RemindPeople)}
 	for _, u := range o.Missing {
-		row := personRow{User: u, TwoFactorState: by(r).Policy().TwoFactorState(u, s.service.Now()), Self: u.ID == me.ID}
-		if me.Role.Over(u.Role) {
-			row.Href = userPath(u.ID)
-		}
-		v.Missing = append(v.Missing, row)
+		v.Missing = append(v.Missing, s.personRow(by(r), u))
 	}
 	for _, l := range []struct {
 		state string

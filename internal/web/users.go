@@ -35,6 +35,15 @@ type personRow struct {
 	Self                                      bool
 }
 
+func (s *site) personRow(c sallyport.Caller, u sallyport.User) personRow {
+	me, _ := c.User()
+	row := personRow{User: u, Called: nameOf(u), TwoFactorState: c.Policy().TwoFactorState(u, s.service.Now()), Self: u.ID == me.ID}
+	if me.Role.Over(u.Role) {
+		row.Href = userPath(u.ID)
+	}
+	return row
+}
+
 // column is the heading of one that can be sorted by.
 type column struct {
 	Href string
@@ -107,12 +116,9 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 	v.MayInvite = me.Role.May(sallyport.InvitePeople)
 	part := s.parts()
 	for _, u := range list.People {
-		row := personRow{User: u, Called: nameOf(u), TwoFactorState: by(r).Policy().TwoFactorState(u, s.service.Now()), Self: u.ID == me.ID}
+		row := s.personRow(by(r), u)
 		row.RoleWord, row.StateTag, row.TwoFactorTag = part("role", string(u.Role)), part("user-state", string(u.State)), part("state", row.TwoFactorState)
 		row.Actions = s.actions(menuFor(by(r), u))
-		if me.Role.Over(u.Role) {
-			row.Href = userPath(u.ID)
-		}
 		v.People = append(v.People, row)
 	}
 	if n := len(list.People); n > 0 {
