@@ -227,6 +227,11 @@ func (s *shooting) links() {
 	v.Follow()
 	s.keep("choose-password", v)
 	s.post("choose-password-refused", v, "/sign-in/password", fields{"new_password": "short"})
+	alone := s.Add("ida@acme.example", sallyport.Member)
+	s.Exec("UPDATE users SET password_long = 0 WHERE id = $1", alone.ID)
+	v.GivePassword(alone)
+	v.Follow()
+	s.keep("choose-password-longer", v)
 }
 
 func (s *shooting) required() {
