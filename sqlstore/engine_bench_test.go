@@ -119,7 +119,7 @@ func BenchmarkVersion(b *testing.B) {
 	b.SetParallelism(16)
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if err := s.ReadSQL(b.Context(), func(tx *sqlstore.Tx) error { _, _, err := tx.Version(); return err }); err != nil {
+			if err := s.ReadSQL(b.Context(), func(tx *sqlstore.Tx) error { _, err := tx.Version(); return err }); err != nil {
 				b.Error(err)
 			}
 		}

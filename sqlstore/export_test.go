@@ -20,7 +20,7 @@ func (s *Store) WriteSQL(ctx context.Context, fn func(*Tx) error) error { return
 
 func (t *tx) Exec(sql string, args ...any) error              { return t.exec(sql, args...) }
 func (t *tx) Affected(sql string, args ...any) (int64, error) { return t.affected(sql, args...) }
-func (t *tx) Version() (version, bool, error)                 { return t.version() }
+func (t *tx) Version() (version, error)                       { return t.version() }
 func (t *tx) Row(sql string, args []any, dest ...any) (bool, error) {
 	return t.row(sql, args, dest...)
 }

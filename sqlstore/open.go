@@ -11,7 +11,7 @@
 //	postgres.go     transactions in as few round trips as can be; postgres_conn.go is one connection,
 //	                postgres_shared.go lets what is asked at the same moment travel together
 //	migrate.go      the schema, forward only
-//	version.go      "has anything been written since?", for what may be remembered: see presence.go
+//	version.go      "has anything been written since?", on SQLite; for what may be remembered: see presence.go
 //
 // and one file per concept, under the name it has in package sallyport.
 //
@@ -47,7 +47,7 @@ type Store struct {
 type engine interface {
 	read(ctx context.Context, fn func(*tx) error) error
 	write(ctx context.Context, fn func(*tx) error) error
-	version() (v version, known bool, err error)
+	version() (version, error)
 	close() error
 }
 

@@ -82,9 +82,6 @@ func (d *postgres) close() error {
 	return nil
 }
 
-// version: to ask would be a round trip, and so is the question itself.
-func (d *postgres) version() (version, bool, error) { return version{}, false, nil }
-
 func (d *postgres) read(ctx context.Context, fn func(*tx) error) error {
 	return fn(&tx{on: postgresReads{d, ctx}, store: d})
 }

@@ -76,7 +76,7 @@ func (c *postgresConn) hangUp() {
 }
 
 // exec queues a statement.
-func (c *postgresConn) exec(sql string, args []any) error { return c.ask(sql, args, nil) }
+func (c *postgresConn) exec(sql string, args []any) error { return c.put(sql, args, nil) }
 
 // expect queues a statement that fails, in the server, when it hits no row: so COMMIT can travel with it.
 func (c *postgresConn) expect(sql string, args []any) error {
@@ -84,7 +84,11 @@ func (c *postgresConn) expect(sql string, args []any) error {
 }
 
 // ask queues a statement whose rows are wanted.
-func (c *postgresConn) ask(sql string, args []any, each func([]cell) error) error {
+func (c *postgresConn) ask(sql string, args []any, each func([]cell) error) (version, error) {
+	return "", c.put(sql, args, each)
+}
+
+func (c *postgresConn) put(sql string, args []any, each func([]cell) error) error {
 	s := postgresStatement{sql: sql, params: make([][]byte, len(args)), formats: make([]int16, len(args)), each: each}
 	for i, arg := range args {
 		v, err := toCell(arg)
@@ -113,7 +117,7 @@ func (c *postgresConn) affected(sql string, args []any) (int64, error) {
 }
 
 func (c *postgresConn) query(sql string, args []any, each func([]cell) error) error {
-	if err := c.ask(sql, args, each); err != nil {
+	if err := c.put(sql, args, each); err != nil {
 		return err
 	}
 	_, err := c.send()

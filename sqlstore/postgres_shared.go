@@ -16,12 +16,13 @@ type sharedReads struct {
 }
 
 type sharedRead struct {
-	sql   string
+	sql   string // empty when nothing but the version is asked
 	args  []any
 	each  func([]cell) error
 	begun bool // a row has come
 	err   error
 	panic any // of each, to be raised again where it was asked
+	at    version
 	done  chan struct{}
 }
 
@@ -39,9 +40,20 @@ const (
 	maxTogether = 32
 )
 
+// look is the version of a PostgreSQL database, whose parts come out of shared memory: the snapshot says which
+// transactions are seen, the others that it is still the same server, and that none of them was lost in a crash.
+const look = `SELECT concat_ws(' ', pg_current_snapshot(), pg_current_wal_insert_lsn(), pg_postmaster_start_time())`
+
+// version takes a round trip, which all share who ask at the same moment.
+func (d *postgres) version() (version, error) {
+	q := &sharedRead{done: make(chan struct{})}
+	d.travel(q)
+	return q.at, q.err
+}
+
 // ask is query for a statement that hits one row by its key. It does not end with the context: it takes no longer than
 // the statement of somebody else that it travels with.
-func (r postgresReads) ask(sql string, args []any, each func([]cell) error) error {
+func (r postgresReads) ask(sql string, args []any, each func([]cell) error) (version, error) {
 	q := &sharedRead{sql: sql, args: args, done: make(chan struct{})}
 	q.each = func(row []cell) error {
 		if q.err == nil && q.panic == nil {
@@ -49,21 +61,26 @@ func (r postgresReads) ask(sql string, args []any, each func([]cell) error) erro
 		}
 		return nil
 	}
-	s := &r.d.shared
+	r.d.travel(q)
+	if q.panic != nil {
+		panic(q.panic)
+	}
+	return q.at, q.err
+}
+
+// travel returns when q is answered.
+func (d *postgres) travel(q *sharedRead) {
+	s := &d.shared
 	s.mu.Lock()
 	s.waiting = append(s.waiting, q)
 	if s.carriers < maxCarriers {
 		s.carriers++
 		s.mu.Unlock()
-		r.d.carry()
+		d.carry()
 	} else {
 		s.mu.Unlock()
 	}
 	<-q.done
-	if q.panic != nil {
-		panic(q.panic)
-	}
-	return q.err
 }
 
 // carry answers those that wait. When others have come meanwhile, they go on in a goroutine of their own.
@@ -99,7 +116,7 @@ func (d *postgres) answer(together []*sharedRead) {
 	// One has spoilt it for those after it: each goes alone, and is tried again when the connection was lost.
 	alone := postgresReads{d, ctx}
 	for _, q := range together {
-		if q.err == nil && !q.begun {
+		if q.err == nil && !q.begun && q.sql != "" {
 			q.err = alone.query(q.sql, q.args, q.each)
 		}
 	}
@@ -111,9 +128,23 @@ func (d *postgres) together(ctx context.Context, all []*sharedRead) error {
 		return err
 	}
 	defer c.release()
-	for _, q := range all {
-		q.err = c.ask(q.sql, q.args, q.each)
+	var v version
+	if err := c.put(look, nil, func(row []cell) error {
+		v = version(row[0].bytes)
+		return nil
+	}); err != nil {
+		return err
 	}
-	_, err = c.send()
-	return err
+	for _, q := range all {
+		if q.sql != "" {
+			q.err = c.put(q.sql, q.args, q.each)
+		}
+	}
+	if _, err = c.send(); err != nil {
+		return err
+	}
+	for _, q := range all {
+		q.at = v
+	}
+	return nil
 }

@@ -7,7 +7,7 @@ import (
 )
 
 // presences remembers who arrived, for as long as nothing at all is written to the database: a look at its version
-// costs a fraction of the five tables. It is used where the version is known, which is on SQLite.
+// costs a fraction of the five tables.
 type presences struct {
 	mu      sync.RWMutex
 	version version
@@ -19,21 +19,25 @@ type arrival struct{ host, user, session string }
 // maxPresences bounds what is remembered, to a few megabytes.
 const maxPresences = 8192
 
-func (p *presences) get(version version, a arrival) (sallyport.Presence, bool) {
+// get returns what is true while the database has the version.
+func (p *presences) get(a arrival) (found sallyport.Presence, version version, ok bool) {
+	if p == nil {
+		return found, version, false
+	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	if version != p.version {
-		return sallyport.Presence{}, false
-	}
-	found, ok := p.of[a]
-	return found, ok
+	found, ok = p.of[a]
+	return found, p.version, ok
 }
 
-// put keeps what was read after version was looked up.
+// put keeps what was read after version was looked at.
 func (p *presences) put(version version, a arrival, found sallyport.Presence) {
+	if p == nil || version == "" {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if version != p.version || p.of == nil {
+	if version != p.version {
 		p.version, p.of = version, map[arrival]sallyport.Presence{}
 	}
 	if len(p.of) < maxPresences {
@@ -44,29 +48,22 @@ func (p *presences) put(version version, a arrival, found sallyport.Presence) {
 // Arrive asks for all of it in one statement, as a living session is what most requests bring; without one, for the
 // workspace alone.
 func (t *tx) Arrive(host, user, session string) (sallyport.Presence, bool, error) {
-	a := arrival{host, user, session}
-	version, known, err := t.version()
-	if err != nil {
-		return sallyport.Presence{}, false, err
-	}
-	known = known && t.presences != nil && session != ""
-	if known {
-		if p, ok := t.presences.get(version, a); ok {
-			return p, true, nil
-		}
-	}
 	if session != "" {
-		p, found, err := t.present(a)
-		if err == nil && found && known {
-			t.presences.put(version, a, p)
+		a := arrival{host, user, session}
+		if p, then, ok := t.presences.get(a); ok {
+			now, err := t.version()
+			if err != nil || now == then {
+				return p, err == nil, err
+			}
 		}
+		p, found, err := t.present(a)
 		if err != nil || found {
 			return p, found, err
 		}
 	}
 	var w hostRow
 	found := false
-	err = t.ask(`SELECT `+hostColumns+` FROM `+hostTables+` WHERE h.host = $1`, []any{host}, func(scan scanner) error {
+	err := t.ask(`SELECT `+hostColumns+` FROM `+hostTables+` WHERE h.host = $1`, []any{host}, func(scan scanner) error {
 		found = true
 		return scan(w.dest()...)
 	})
@@ -77,13 +74,13 @@ func (t *tx) Arrive(host, user, session string) (sallyport.Presence, bool, error
 	return p, true, err
 }
 
-// present reads a session with its user and workspace.
+// present reads a session with its user and workspace, and remembers them.
 func (t *tx) present(a arrival) (sallyport.Presence, bool, error) {
 	var w hostRow
 	var s sessionRow
 	var u userRow
 	found := false
-	err := t.ask(`SELECT `+hostColumns+`, `+sessionColumns+`, `+userColumns+` FROM `+hostTables+`
+	version, err := t.askVersion(`SELECT `+hostColumns+`, `+sessionColumns+`, `+userColumns+` FROM `+hostTables+`
 		JOIN sessions s ON s.workspace_id = h.workspace_id JOIN users u ON u.workspace_id = s.workspace_id AND u.id = s.user_id
 		WHERE h.host = $1 AND s.user_id = $2 AND s.id = $3`, []any{a.host, a.user, a.session},
 		func(scan scanner) error {
@@ -96,6 +93,9 @@ func (t *tx) present(a arrival) (sallyport.Presence, bool, error) {
 	p, err := w.presence()
 	ses, person := s.session(p.Workspace.ID, a.user), u.user()
 	p.Session, p.User = &ses, &person
+	if err == nil {
+		t.presences.put(version, a, p)
+	}
 	return p, true, err
 }
 

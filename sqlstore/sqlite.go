@@ -141,7 +141,7 @@ func (d *sqlite) close() error {
 	return d.turnstile.close()
 }
 
-func (d *sqlite) version() (version, bool, error) { return d.watch.version() }
+func (d *sqlite) version() (version, error) { return d.watch.version() }
 
 func (d *sqlite) read(ctx context.Context, fn func(*tx) error) error {
 	return fn(&tx{on: sqliteReads{d, ctx}, store: d})
@@ -158,8 +158,12 @@ func (r sqliteReads) exec(string, []any) error              { return errReadOnly
 func (r sqliteReads) expect(string, []any) error            { return errReadOnly }
 func (r sqliteReads) affected(string, []any) (int64, error) { return 0, errReadOnly }
 
-func (r sqliteReads) ask(sql string, args []any, each func([]cell) error) error {
-	return r.query(sql, args, each)
+func (r sqliteReads) ask(sql string, args []any, each func([]cell) error) (version, error) {
+	v, err := r.d.version()
+	if err != nil {
+		return "", err
+	}
+	return v, r.query(sql, args, each)
 }
 
 func (r sqliteReads) query(sql string, args []any, each func([]cell) error) (err error) {
@@ -200,8 +204,8 @@ func (w sqliteWrites) expect(sql string, args []any) error {
 	return err
 }
 
-func (w sqliteWrites) ask(sql string, args []any, each func([]cell) error) error {
-	return w.query(sql, args, each)
+func (w sqliteWrites) ask(sql string, args []any, each func([]cell) error) (version, error) {
+	return "", w.query(sql, args, each)
 }
 
 func (d *sqlite) write(ctx context.Context, fn func(*tx) error) error {

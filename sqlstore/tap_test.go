@@ -56,9 +56,9 @@ func (s tappedStatements) expect(sql string, args []any) error {
 	return s.statements.expect(sql, args)
 }
 
-func (s tappedStatements) ask(sql string, args []any, each func([]cell) error) error {
+func (s tappedStatements) ask(sql string, args []any, each func([]cell) error) (version, error) {
 	if err := s.tap(sql); err != nil {
-		return err
+		return "", err
 	}
 	return s.statements.ask(sql, args, each)
 }

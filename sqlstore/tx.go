@@ -24,9 +24,9 @@ type statements interface {
 	// expect is exec of a statement that must hit a row; else the transaction fails with errUnexpected.
 	expect(sql string, args []any) error
 	affected(sql string, args []any) (int64, error)
-	// ask hands out each row, whose cells are valid until each returns. In a Write it may be put off as exec is, in a
-	// Read it may travel with what others ask.
-	ask(sql string, args []any, each func([]cell) error) error
+	// ask hands out each row, whose cells are valid until each returns. In a Write it may be put off as exec is. In a
+	// Read it may travel with what others ask, and tells the version that was looked at before.
+	ask(sql string, args []any, each func([]cell) error) (version, error)
 	// query is ask that is not put off.
 	query(sql string, args []any, each func([]cell) error) error
 }
@@ -88,7 +88,17 @@ func (t *tx) rows(sql string, args []any, each func(scan scanner) error) error {
 // ask is rows that, on PostgreSQL, may travel with others. In a Write these are the next ones of the same transaction:
 // what each reads is there after the next row, rows or affected. In a Read it is there when ask returns.
 func (t *tx) ask(sql string, args []any, each func(scan scanner) error) error {
-	return t.run(false, func() error { return t.on.ask(sql, args, t.each(each)) })
+	_, err := t.askVersion(sql, args, each)
+	return err
+}
+
+// askVersion is ask that tells the version of the database that was looked at before.
+func (t *tx) askVersion(sql string, args []any, each func(scan scanner) error) (v version, err error) {
+	err = t.run(false, func() error {
+		v, err = t.on.ask(sql, args, t.each(each))
+		return err
+	})
+	return v, err
 }
 
 func (t *tx) each(do func(scan scanner) error) func([]cell) error {
@@ -99,11 +109,10 @@ func (t *tx) each(do func(scan scanner) error) func([]cell) error {
 	}
 }
 
-// version names a state of the database: what was read after version gave v is still true while version gives v. A
-// look that tells of it begins after the call. It is not known on PostgreSQL and inside write.
-func (t *tx) version() (v version, known bool, err error) {
+// version looks at the database, after the call. Inside write it is not known.
+func (t *tx) version() (version, error) {
 	if t.writes {
-		return v, false, nil
+		return "", nil
 	}
 	return t.store.version()
 }

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"sync"
@@ -11,13 +12,15 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// version names a state of a database: it is the header of the wal-index (https://www.sqlite.org/walformat.html#the_wal_index_header),
-// 48 bytes that each commit replaces once it is on disk, with a counter, salts and a checksum.
-type version [6]uint64
+// version names a state of a database: what was read after it was looked at is still true while another look gives the
+// same. It is empty where it is not known.
+type version string
 
 // watch tells whether anything has been committed to an SQLite database, by this process or another. It looks into
-// the memory that all processes share which have the database open, so that a look takes no call of the system and no
-// connection: PRAGMA data_version compares the same bytes, and takes four microseconds.
+// the memory that all processes share which have the database open, at the header of the wal-index
+// (https://www.sqlite.org/walformat.html#the_wal_index_header): 48 bytes that each commit replaces once it is on disk,
+// with a counter, salts and a checksum. A look takes no call of the system and no connection: PRAGMA data_version
+// compares the same bytes, and takes four microseconds.
 type watch struct {
 	mu     sync.RWMutex // held for writing when conn closes, which takes the memory away
 	conn   *sqliteConn
@@ -40,23 +43,25 @@ func (w *watch) open(path string) (err error) {
 }
 
 // version is not known for the moment in which another process writes the header.
-func (w *watch) version() (v version, known bool, err error) {
+func (w *watch) version() (version, error) {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	if w.conn == nil {
-		return v, false, ErrClosed
+		return "", ErrClosed
 	}
 	// It is there twice, and is written from the second to the first: alike, they are whole.
-	const copies = 2
-	words := (*[copies * len(v)]uint64)(pointer(w.shared))
-	known = true
-	for i := range v {
-		v[i] = atomic.LoadUint64(&words[i])
+	const header, word, copies = 48, 8, 2
+	words := (*[copies * header / word]uint64)(pointer(w.shared))
+	var v [header]byte
+	for i := range header / word {
+		binary.NativeEndian.PutUint64(v[i*word:], atomic.LoadUint64(&words[i]))
 	}
-	for i := range v {
-		known = known && v[i] == atomic.LoadUint64(&words[len(v)+i])
+	for i := range header / word {
+		if binary.NativeEndian.Uint64(v[i*word:]) != atomic.LoadUint64(&words[header/word+i]) {
+			return "", nil
+		}
 	}
-	return v, known, nil
+	return version(v[:]), nil
 }
 
 func (w *watch) close() {
