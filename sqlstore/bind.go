@@ -80,7 +80,9 @@ func scan(row []cell, dest []any) error {
 func assign(c cell, dest any) bool {
 	switch d := dest.(type) {
 	case *string:
-		*d = string(c.bytes)
+		if *d != string(c.bytes) { // in a long list it often says what it said in the row before
+			*d = string(c.bytes)
+		}
 		return c.kind == text
 	case *int64:
 		*d = c.int

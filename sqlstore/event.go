@@ -31,18 +31,22 @@ type eventRow struct {
 	sallyport.Event
 	when, position int64
 	door, detail   string
+	parsed         string // what Detail was made of
 }
 
 func (r *eventRow) dest() []any {
 	return []any{&r.ID, &r.when, &r.Kind, &r.Actor, &r.ActorKind, &r.Subject, &r.door, &r.Address, &r.Browser, &r.Result, &r.detail}
 }
 
-// event: a detail that cannot be read, because somebody changed it, stands there as it is, without a name.
+// event: a detail that cannot be read, because somebody changed it, stands there as it is, without a name. Rows that
+// follow each other share theirs when it is the same.
 func (r *eventRow) event() sallyport.Event {
 	r.At, r.Door, r.Position = at(r.when), sallyport.Door(r.door), int(r.position)
-	r.Detail = nil
-	if r.detail != "" && json.Unmarshal([]byte(r.detail), &r.Detail) != nil {
-		r.Detail = map[string]string{"": r.detail}
+	if r.detail != r.parsed {
+		r.parsed, r.Detail = r.detail, nil
+		if r.detail != "" && json.Unmarshal([]byte(r.detail), &r.Detail) != nil {
+			r.Detail = map[string]string{"": r.detail}
+		}
 	}
 	return r.Event
 }
