@@ -26,6 +26,7 @@ type Policy struct {
 	AllowResetWhenRequired bool
 	InviteMethod           string
 	Lowered                []Lowering // of TrustedDeviceDays, oldest first
+	ShownSince             int64      // recovery codes made under older versions are never shown again
 }
 
 // Values of RecoveryCodeMode and InviteMethod.
@@ -277,7 +278,11 @@ func (s *Service) SavePolicy(ctx context.Context, by Caller, wanted Policy) erro
 			return nil
 		}
 		next.Version = old.Version + 1
-		next.Lowered = old.Lowered
+		next.Lowered, next.ShownSince = old.Lowered, old.ShownSince
+		hide := old.RecoveryCodeMode == RecoveryRolling && next.RecoveryCodeMode == RecoveryOnce
+		if hide {
+			next.ShownSince = next.Version
+		}
 		days := next.TrustedDeviceDays
 		next.TrustedDeviceDays = old.TrustedDeviceDays
 		next = next.lower(days, me.now)
@@ -288,8 +293,8 @@ func (s *Service) SavePolicy(ctx context.Context, by Caller, wanted Policy) erro
 		if !saved {
 			return ErrPolicyMoved
 		}
-		if old.RecoveryCodeMode == RecoveryRolling && next.RecoveryCodeMode == RecoveryOnce {
-			if err := tx.HideRecoveryCodes(me.Workspace); err != nil {
+		if hide {
+			if err := tx.HideRecoveryCodes(me.Workspace, next.Version); err != nil {
 				return err
 			}
 		}

@@ -162,22 +162,47 @@ func TestSavePolicy(t *testing.T) {
 		if all := e.Query("SELECT detail FROM events WHERE kind = 'policy.changed' ORDER BY id"); len(all) != 2 || all[1][0] != `{"trusted_device_days":"90 → 7"}` {
 			t.Errorf("events: %v", all)
 		}
-		// Rolling to once: what codes could be shown from is gone, and they work.
-		shown := "SELECT hash FROM recovery_codes WHERE code IS NOT NULL"
-		if len(e.Query(shown)) == 0 {
+		// Rolling to once: nothing is shown from then on, although erasing what could be is left to Run. What is made after
+		// the way back is shown, before that is done and after it, and nothing else.
+		sealed := "SELECT hash FROM recovery_codes WHERE code IS NOT NULL"
+		all := len(e.Query(sealed))
+		if all == 0 {
 			t.Fatal("no code can be shown")
 		}
-		p = b.By().Policy()
-		p.RecoveryCodeMode = sallyport.RecoveryOnce
-		e.Check(e.SavePolicy(ctx, b.By(), p))
-		if n := len(e.Query(shown)); n != 0 {
-			t.Errorf("%d codes can still be shown", n)
+		mode := func(mode string) {
+			p = b.By().Policy()
+			p.RecoveryCodeMode = mode
+			e.Check(e.SavePolicy(ctx, b.By(), p))
 		}
-		p = b.By().Policy()
-		p.RecoveryCodeMode = sallyport.RecoveryRolling
-		e.Check(e.SavePolicy(ctx, b.By(), p))
-		if n := len(e.Query(shown)); n != 0 {
-			t.Errorf("%d codes came back", n)
+		shown := func(when string, want int) {
+			set, err := e.RecoveryCodes(ctx, b.By())
+			e.Check(err)
+			if len(set.Codes) != want || set.Hidden != all-want {
+				t.Errorf("%s: %d codes shown, %d hidden", when, len(set.Codes), set.Hidden)
+			}
+		}
+		shown("rolling", all)
+		mode(sallyport.RecoveryOnce)
+		shown("once", 0)
+		if n := len(e.Query(sealed)); n != all {
+			t.Errorf("to save a policy is work for every person: %d of %d codes left", n, all)
+		}
+		mode(sallyport.RecoveryRolling)
+		shown("rolling again", 0)
+		token, err := e.StepUpCode(ctx, b.By(), owner.RecoveryCodes[1], false)
+		e.Check(err)
+		b.Session = token
+		step()
+		shown("with one that is new", 1)
+		e.Check(e.EraseRecoveryCodes(ctx))
+		shown("erased", 1)
+		if n := len(e.Query(sealed)); n != 1 {
+			t.Errorf("%d codes are kept", n)
+		}
+		mode(sallyport.RecoveryOnce)
+		e.Check(e.EraseRecoveryCodes(ctx))
+		if n := len(e.Query(sealed)) + len(e.Query("SELECT workspace_id FROM erasures")); n != 0 {
+			t.Errorf("once, and erased: %d codes are kept, or work is left", n)
 		}
 		if _, err := e.StepUpCode(ctx, b.By(), owner.RecoveryCodes[0], false); err != nil {
 			t.Errorf("a code from before: %v", err)

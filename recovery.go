@@ -24,6 +24,7 @@ type RecoveryCode struct {
 	Position  int    // in the set
 	Sealed    []byte // the characters, where the policy shows them again; else nil
 	UsedAt    time.Time
+	Policy    int64 // version of the policy that it was made under
 }
 
 // RecoveryTx is the storage of recovery codes.
@@ -35,9 +36,19 @@ type RecoveryTx interface {
 	SpendRecoveryCode(hash []byte, next RecoveryCode) (bool, error)
 	// PutRecoveryCodes puts a set in the place of the one that the user had. An empty set leaves the user without.
 	PutRecoveryCodes(workspace, user string, set []RecoveryCode) error
-	// HideRecoveryCodes erases what the codes of a whole workspace could be shown again from; they work as before.
-	HideRecoveryCodes(workspace string) error
+	// HideRecoveryCodes notes that of codes made under older versions of a workspace's policy nothing is to stay that
+	// they could be shown again from.
+	HideRecoveryCodes(workspace string, version int64) error
+	// EraseRecoveryCodes erases that of a page of codes, in a workspace where it was noted; they work as before. It
+	// returns false where nothing is noted.
+	EraseRecoveryCodes(page int) (bool, error)
 }
+
+// How what codes could be shown again from is erased.
+const (
+	erasePage  = 1000 // codes in one transaction
+	eraseEvery = 15 * time.Second
+)
 
 // RecoveryShownLimit is how long a browser can show a new set again before the tick that it is saved.
 const RecoveryShownLimit = 10 * time.Minute
@@ -127,7 +138,7 @@ func (c RecoveryCode) ad() seal.AD {
 // mintRecovery makes a code for a place in a user's set, as it is kept and as its user sees it.
 func (s *Service) mintRecovery(u User, p Policy, position int) (RecoveryCode, Secret, error) {
 	code := newRecoveryCode()
-	c := RecoveryCode{Workspace: u.Workspace, User: u.ID, Hash: hashRecovery(code), Position: position}
+	c := RecoveryCode{Workspace: u.Workspace, User: u.ID, Hash: hashRecovery(code), Position: position, Policy: p.Version}
 	var err error
 	if p.RecoveryCodeMode == RecoveryRolling {
 		c.Sealed, err = s.Keys.Seal([]byte(code), c.ad())
@@ -325,7 +336,7 @@ func (s *Service) RecoveryCodes(ctx context.Context, by Caller) (RecoverySet, er
 			return err
 		}
 		for _, c := range set {
-			if c.Sealed == nil {
+			if c.Sealed == nil || c.Policy < by.policy.ShownSince {
 				continue
 			}
 			code, err := s.Keys.Open(c.Sealed, c.ad())
@@ -342,6 +353,20 @@ func (s *Service) RecoveryCodes(ctx context.Context, by Caller) (RecoverySet, er
 		return s.record(tx, by, "recovery_codes.shown", me.ID, Done, nil)
 	})
 	return v, err
+}
+
+// EraseRecoveryCodes erases, page by page, what recovery codes could be shown again from that the policy never shows
+// again. There are as many as people, and no request waits for it. Run calls it; several nodes may at once, and where one
+// stops another goes on.
+func (s *Service) EraseRecoveryCodes(ctx context.Context) error {
+	var err error
+	for more := true; more && err == nil; {
+		err = s.Store.Write(ctx, func(tx Tx) (err error) {
+			more, err = tx.EraseRecoveryCodes(erasePage)
+			return err
+		})
+	}
+	return err
 }
 
 // MayRegenerateRecoveryCodes reports whether the caller may make a new set now; its errors are those of

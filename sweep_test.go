@@ -66,6 +66,60 @@ func TestSweepIdle(t *testing.T) {
 	})
 }
 
+// TestEraseRecoveryCodes goes over codes in pages of every size. Each page is one transaction: whoever comes next goes on
+// where it ended, and from the beginning when the policy took showing away once more.
+func TestEraseRecoveryCodes(t *testing.T) {
+	ctx := context.Background()
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		ws := e.Console().Workspace().ID
+		var people []string
+		for i := range 4 {
+			people = append(people, e.Add(fmt.Sprintf("p%d@acme.example", i), sallyport.Member).ID)
+		}
+		write := func(fn func(sallyport.Tx) error) { e.Check(e.Store.Write(ctx, fn)) }
+		hide := func(version int64) {
+			write(func(tx sallyport.Tx) error { return tx.HideRecoveryCodes(ws, version) })
+		}
+		erase := func(page int) (more bool) {
+			write(func(tx sallyport.Tx) (err error) {
+				more, err = tx.EraseRecoveryCodes(page)
+				return err
+			})
+			return more
+		}
+		fill := func() {
+			e.Exec("DELETE FROM recovery_codes")
+			for i, p := range people {
+				for version := range 3 {
+					e.Exec("INSERT INTO recovery_codes (workspace_id, user_id, hash, position, code, policy_version) VALUES ($1, $2, $3, 1, $4, $5)",
+						ws, p, []byte{byte(i), byte(version)}, []byte("sealed"), version)
+				}
+			}
+		}
+		left := func() string {
+			return e.Query("SELECT count(*) FROM recovery_codes WHERE code IS NOT NULL")[0][0]
+		}
+		for page := 1; page <= 13; page++ {
+			fill()
+			hide(1)
+			erase(page)
+			if n, whole := left(), min((page+2)/3, len(people)); n != fmt.Sprint(12-whole) {
+				t.Errorf("one page of %d: %s left", page, n)
+			}
+			hide(2) // it begins anew
+			turns := 0
+			for erase(page) {
+				if turns++; turns == 20 {
+					t.Fatalf("in pages of %d there is no end", page)
+				}
+			}
+			if n := left(); n != "4" {
+				t.Errorf("pages of %d: %s left", page, n)
+			}
+		}
+	})
+}
+
 // One node a day looks for what is idle, and none on the first day of an installation.
 func TestTurnToSweep(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {

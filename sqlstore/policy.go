@@ -8,7 +8,7 @@ import (
 )
 
 const policyColumns = `p.version, p.require_2fa, p.required_from, p.trusted_device_days, p.recovery_code_count,
-	p.recovery_code_mode, p.allow_reset_when_required, p.invite_method, p.lowered`
+	p.recovery_code_mode, p.allow_reset_when_required, p.invite_method, p.lowered, p.shown_since`
 
 // policyRow is a policy on its way out of a row.
 type policyRow struct {
@@ -19,7 +19,7 @@ type policyRow struct {
 
 func (r *policyRow) dest() []any {
 	return []any{&r.Version, &r.Require2FA, &r.from, &r.TrustedDeviceDays, &r.RecoveryCodeCount,
-		&r.RecoveryCodeMode, &r.AllowResetWhenRequired, &r.InviteMethod, &r.lowered}
+		&r.RecoveryCodeMode, &r.AllowResetWhenRequired, &r.InviteMethod, &r.lowered, &r.ShownSince}
 }
 
 func (r *policyRow) policy() (sallyport.Policy, error) {
@@ -56,10 +56,11 @@ func (t *tx) SavePolicy(workspace string, p sallyport.Policy) (bool, error) {
 		return false, err
 	}
 	return one(t.affected(`UPDATE policies SET version = $2, require_2fa = $3, required_from = $4, trusted_device_days = $5,
-			recovery_code_count = $6, recovery_code_mode = $7, allow_reset_when_required = $8, invite_method = $9, lowered = $10
+			recovery_code_count = $6, recovery_code_mode = $7, allow_reset_when_required = $8, invite_method = $9, lowered = $10,
+			shown_since = $11
 		WHERE workspace_id = $1 AND version = $2 - 1`,
 		workspace, p.Version, p.Require2FA, ms(p.RequiredFrom), p.TrustedDeviceDays,
-		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered))
+		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered, p.ShownSince))
 }
 
 func (t *tx) CountPeople(workspace string) ([]sallyport.RoleCount, error) {

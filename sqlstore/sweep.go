@@ -33,8 +33,8 @@ func (t *tx) SweepBrowsers(workspace, after string, page int, seen time.Time) (s
 		workspace, after, page, ms(seen))
 }
 
-// sweepPage finds where the page ends, and deletes up to there.
-func (t *tx) sweepPage(find, remove, workspace, after string, page int, times ...any) (end string, err error) {
+// sweepPage finds where the page ends, and removes up to there.
+func (t *tx) sweepPage(find, remove, workspace, after string, page int, bounds ...any) (end string, err error) {
 	more, err := t.row(find, []any{workspace, after, page - 1}, &end)
 	if err != nil {
 		return "", err
@@ -43,7 +43,7 @@ func (t *tx) sweepPage(find, remove, workspace, after string, page int, times ..
 	if !more {
 		last = "~" // after every id and address
 	}
-	return end, t.exec(remove, append([]any{workspace, after, last}, times...)...)
+	return end, t.exec(remove, append([]any{workspace, after, last}, bounds...)...)
 }
 
 // TakeTurn takes a time far ahead for what it is: that of a clock which was set back since.

@@ -37,7 +37,8 @@ CREATE TABLE policies (
   recovery_code_mode TEXT NOT NULL,
   allow_reset_when_required INTEGER NOT NULL,
   invite_method TEXT NOT NULL,
-  lowered TEXT NOT NULL DEFAULT '' -- JSON: the lowerings of trusted_device_days, oldest first
+  lowered TEXT NOT NULL DEFAULT '', -- JSON: the lowerings of trusted_device_days, oldest first
+  shown_since INTEGER NOT NULL DEFAULT 0 -- recovery codes made under older versions are never shown again
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE users (
@@ -121,8 +122,16 @@ CREATE TABLE recovery_codes (
   position INTEGER NOT NULL,
   code BLOB, -- sealed, where they may be shown again
   used_at INTEGER NOT NULL DEFAULT 0,
+  policy_version INTEGER NOT NULL DEFAULT 0, -- under which it was made
   PRIMARY KEY (workspace_id, user_id, hash),
   FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+
+-- Where recovery codes that are never shown again are still to be erased, and how far that is done. Run goes on with it.
+CREATE TABLE erasures (
+  workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id),
+  before_version INTEGER NOT NULL, -- of the policy: of codes made under older ones the hash stays
+  after_user TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- Known devices: they skip nothing.
