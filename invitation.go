@@ -11,9 +11,12 @@ import (
 // ErrNotInvited means that there is no invitation of this person any more: it was accepted.
 var ErrNotInvited = &Error{Kind: Conflict, Code: "not_invited", Text: text.Say("This person has accepted the invitation already, or is suspended.")}
 
+// inviting is what it takes to make, send again or read an invitation of somebody with a role. Where they may do more than a
+// member that is fresh proof, as giving the role takes: who has only found an open browser makes no owner.
+func inviting(role Role) need { return need{may: InvitePeople, fresh: role != Member} }
+
 // Invite makes an account for somebody and mails them a link, or a temporary password, as the policy says. Either opens
-// nothing but the set-up of the account (I27). Nobody invites into a role above their own. To invite somebody who may do
-// more than a member takes fresh proof, as giving that role does: who has only found an open browser makes no owner.
+// nothing but the set-up of the account (I27). Nobody invites into a role above their own.
 func (s *Service) Invite(ctx context.Context, by Caller, address, name string, role Role) (User, error) {
 	if err := s.MayAct(by, InvitePeople); err != nil {
 		return User{}, err
@@ -27,7 +30,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, address, name string, r
 	if err != nil {
 		return u, err
 	}
-	return u, s.act(ctx, by, need{may: InvitePeople, fresh: role != Member}, func(tx Tx, me *actor) error {
+	return u, s.act(ctx, by, inviting(role), func(tx Tx, me *actor) error {
 		if !me.Role.Over(role) {
 			return ErrRoleAbove
 		}
@@ -90,6 +93,9 @@ func (s *Service) ResendInvitation(ctx context.Context, by Caller, id string) er
 	return s.actOn(ctx, by, need{may: InvitePeople}, id, func(tx Tx, o *other) error {
 		if o.State != Invited {
 			return ErrNotInvited
+		}
+		if err := o.me.meets(inviting(o.Role), by.policy); err != nil {
+			return err
 		}
 		o.PasswordHash, o.PasswordAt, o.TemporaryEnds = fresh.PasswordHash, fresh.PasswordAt, fresh.TemporaryEnds
 		o.Epoch++

@@ -298,7 +298,7 @@ func (s *Service) readable(me User, m Mail, to User) bool {
 }
 
 // ReadMail opens an invitation that waits because there is no mail server, for an administrator who hands it over. It
-// leaves an event. Every other mail is ErrNotFound, as one that is not there.
+// takes what making it takes, and leaves an event. Every other mail is ErrNotFound, as one that is not there.
 func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b MailBody, err error) {
 	err = s.act(ctx, by, need{may: ReadOutbox}, func(tx Tx, me *actor) error {
 		found, err := tx.Mails(me.Workspace, id+"~", 1) // the newest that is not after it
@@ -312,6 +312,9 @@ func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b
 		to, _, err := tx.User(me.Workspace, m.User)
 		if err != nil || !s.readable(me.User, m, to) {
 			return cmpErr(err, ErrNotFound)
+		}
+		if err := me.meets(inviting(to.Role), by.policy); err != nil { // of no role of ours is the owner of another workspace
+			return err
 		}
 		if b, err = s.OpenMail(m); err != nil {
 			return err

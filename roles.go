@@ -113,8 +113,9 @@ func (s *Service) see(ctx context.Context, by Caller, a Action, id string) (u Us
 // other is somebody whom an administrator, or the console, acts on; the rows of both are taken.
 type other struct {
 	User
-	by     Role  // of who acts; Owner for the console
-	owners int64 // active ones in the workspace
+	me     *actor // nil: the console
+	by     Role   // of who acts; Owner for the console
+	owners int64  // active ones in the workspace
 }
 
 // actOn runs a change that an administrator makes to another person, who is named by id; from the console also by
@@ -137,7 +138,7 @@ func (s *Service) actOn(ctx context.Context, by Caller, n need, target string, f
 			if me.ID == target {
 				return ErrYourself
 			}
-			o.by = me.Role
+			o.me, o.by = me, me.Role
 		} else if target, err = idOf(tx, by, target); err != nil {
 			return err
 		}

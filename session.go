@@ -283,8 +283,12 @@ func (s *Service) actor(tx Tx, by Caller, n need) (*actor, error) {
 	if !ok || !ses.lives(by.session.Hash, u, now) {
 		return nil, ErrSignedOut
 	}
-	return &actor{User: u, session: ses, now: now}, n.judge(u, ses, by.policy, now)
+	me := &actor{User: u, session: ses, now: now}
+	return me, me.meets(n, by.policy)
 }
+
+// meets is need.judge of who acts, for what is known only once the transaction has read more.
+func (me *actor) meets(n need, p Policy) error { return n.judge(me.User, me.session, p, me.now) }
 
 func (n need) judge(u User, ses Session, p Policy, now time.Time) error {
 	if !n.forced && p.Forces(u, now) {

@@ -51,6 +51,8 @@ var actions = map[string]action{
 
 	remindersPath: {say: text.Say("Send a reminder"), confirmed: true},
 
+	outboxPath + "/{id}": {say: text.Say("Read an invitation")},
+
 	"/admin/users/new":                    {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}},
 	"/admin/users/{id}":                   {say: text.Say("Change a person's role"), fields: []string{"role"}},
 	"/admin/users/{id}/reset-2fa":         {say: text.Say("Reset two-factor authentication"), confirmed: true, fields: []string{"reason"}, strong: true},

@@ -166,20 +166,55 @@ func TestResetWhileRequired(t *testing.T) {
 	})
 }
 
-// TestI22_InvitingIntoARole: an open browser with an old proof makes members, and nobody who may do more.
+// TestI22_InvitingIntoARole: an open browser with an old proof invites members, and nobody who may do more; nor does it
+// send or read the invitation of somebody who may.
 func TestI22_InvitingIntoARole(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
 		_, owner := ownerOf(s)
-		e.Clock.Advance(sallyport.StepUpLimit + time.Minute)
-		for role, to := range map[string]string{"member": "/admin/users", "manager": "/step-up", "admin": "/step-up", "owner": "/step-up"} {
-			got := owner.Post("/admin/users/new", sallyporttest.Fields{"email": role + "@new.example", "name": "New", "role": role})
-			if got.Status != http.StatusSeeOther || !strings.HasPrefix(got.Location, to) {
-				t.Errorf("%s: %d %s", role, got.Status, got.Location)
+		fields, _ := globexAt(s)
+		if got := owner.Post(workspaces, fields); got.Status != http.StatusSeeOther {
+			t.Fatalf("a workspace: %d %s", got.Status, got.Alert())
+		}
+		for _, role := range sallyport.Roles {
+			owner.Post("/admin/users/new", sallyporttest.Fields{"email": string(role) + "@old.example", "name": "Old", "role": string(role)})
+		}
+		id := func(sql string, args ...any) string {
+			if all := e.Query(sql, args...); len(all) == 1 {
+				return all[0][0]
 			}
-			if there := e.Query(`SELECT count(*) FROM users WHERE address_folded = $1`, role+"@new.example")[0][0] == "1"; there != (role == "member") {
+			return ""
+		}
+		e.Clock.Advance(sallyport.StepUpLimit + time.Minute)
+		for _, role := range sallyport.Roles {
+			leads := func(what string, got *sallyporttest.Page, status int, to string) {
+				if role != sallyport.Member {
+					status, to = http.StatusSeeOther, "/step-up"
+				}
+				if got.Status != status || !strings.HasPrefix(got.Location, to) {
+					t.Errorf("%s of %s: %d %s", what, role, got.Status, got.Location)
+				}
+			}
+			done := func(what, kind, subject string) {
+				if events := e.Query(`SELECT id FROM events WHERE kind = $1 AND subject = $2`, kind, subject); (len(events) == 1) != (role == sallyport.Member) {
+					t.Errorf("%s of %s: %d times", what, role, len(events))
+				}
+			}
+			address := string(role) + "@new.example"
+			leads("inviting", owner.Post("/admin/users/new", sallyporttest.Fields{"email": address, "name": "New", "role": string(role)}), http.StatusSeeOther, "/admin/users")
+			if there := id(`SELECT id FROM users WHERE address = $1`, address) != ""; there != (role == sallyport.Member) {
 				t.Errorf("%s: invited: %v", role, there)
 			}
+			old := id(`SELECT id FROM users WHERE address = $1`, string(role)+"@old.example")
+			mail := id(`SELECT id FROM outbox WHERE user_id = $1`, old)
+			leads("reading", owner.Get("/admin/outbox/"+mail), http.StatusOK, "")
+			done("reading", "invitation.read", old)
+			leads("sending again", owner.Post("/admin/users/"+old+"/resend-invitation", nil), http.StatusSeeOther, "/admin/users/"+old)
+			done("sending again", "user.invited_again", old)
+		}
+		got := owner.Get("/admin/outbox/" + id(`SELECT id FROM outbox WHERE kind = 'workspace.invitation'`))
+		if got.Status != http.StatusSeeOther || !strings.HasPrefix(got.Location, "/step-up") {
+			t.Errorf("reading that of another workspace's owner: %d %s", got.Status, got.Location)
 		}
 	})
 }
