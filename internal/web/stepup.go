@@ -69,6 +69,9 @@ var actions = map[string]action{
 func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
 	to := url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
 	q := url.Values{"to": {to.String()}}
+	if from := s.cameFrom(r); from != "" {
+		q.Set("from", from)
+	}
 	if r.Method == http.MethodPost {
 		if r.PostForm == nil {
 			if _, err := readForm(w, r); err != nil {
@@ -96,6 +99,49 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, "/step-up?"+q.Encode(), "")
 }
 
+// cameFrom is the page of a signed-in person that they were on when a step-up interrupted them, or "".
+func (s *site) cameFrom(r *http.Request) string {
+	u, err := url.Parse(r.Referer())
+	if err != nil || u.Scheme+"://"+u.Host != s.edge.Origin(edge.From(r.Context()).Host) {
+		return ""
+	}
+	at := url.URL{Path: u.Path, RawPath: u.RawPath, RawQuery: u.RawQuery}
+	if r.Method == http.MethodGet && at.Path == r.URL.Path || !behindSignIn(at.Path) || !s.local(at.String()) {
+		return ""
+	}
+	return at.String()
+}
+
+// accountPath is where everybody may be who is signed in.
+const accountPath = "/account"
+
+func behindSignIn(path string) bool {
+	return path == accountPath || strings.HasPrefix(path, accountPath+"/") || isAdmin(path)
+}
+
+func isAdmin(path string) bool {
+	return path == overviewPath || strings.HasPrefix(path, overviewPath+"/")
+}
+
+// without is where somebody goes on who does not confirm: to where they came from, or to the nearest page above the one
+// that was interrupted; and to none that would ask again because nothing was done for an hour.
+func (s *site) without(r *http.Request, q form) string {
+	to := q.get("from")
+	if !s.local(to) {
+		to, _, _ = strings.Cut(q.get("to"), "?")
+		to = path.Dir(to)
+		for behindSignIn(to) && !s.local(to) {
+			to = path.Dir(to)
+		}
+	}
+	at, _, _ := strings.Cut(to, "?")
+	asleep := interrupted(s.service.MayAct(by(r), sallyport.SeePeople))
+	if !behindSignIn(at) || isAdmin(at) && asleep {
+		return accountPath
+	}
+	return to
+}
+
 // filled is what stood in the form of this page when a step-up interrupted it, to be shown in it again.
 func (s *site) filled(r *http.Request) form {
 	values := url.Values{}
@@ -121,6 +167,7 @@ type stepUpPage struct {
 	Strong    bool
 	Recovery  bool   // asks for a recovery code
 	Switch    string // address of the page that asks for the other kind
+	Back      string // where Cancel leads
 }
 
 func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
@@ -129,7 +176,7 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 		return nil, q, err
 	}
 	u, _ := by(r).User()
-	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you")}, TwoFactor: u.TwoFactor}
+	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you")}, TwoFactor: u.TwoFactor, Back: s.without(r, q)}
 	if s.local(q.get("to")) {
 		to, _, _ := strings.Cut(q.get("to"), "?")
 		a := actions[s.routed(http.MethodGet, to)]
@@ -141,8 +188,10 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	if v.Recovery {
 		other.Set("with", "code")
 	}
-	if q.has("parked") {
-		other.Set("parked", q.get("parked"))
+	for _, name := range []string{"parked", "from"} {
+		if q.has(name) {
+			other.Set(name, q.get(name))
+		}
 	}
 	v.Switch = "/step-up?" + other.Encode()
 	if !u.TwoFactor {
@@ -201,7 +250,7 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 // back leads to where a step-up began.
 func (s *site) back(w http.ResponseWriter, r *http.Request, to string) error {
 	if !s.local(to) {
-		to = "/account"
+		to = accountPath
 	}
 	return s.done(w, r, to, "")
 }
