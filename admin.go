@@ -46,8 +46,8 @@ func (s *Service) AddUser(ctx context.Context, by Caller, address, name string, 
 // as well as the id; the same goes for Unlock and ResetTwoFactor.
 func (s *Service) Suspend(ctx context.Context, by Caller, id string) error {
 	return s.actOn(ctx, by, need{may: SuspendPeople}, id, func(tx Tx, o *other) error {
-		if o.State == Suspended {
-			return ErrSuspended
+		if err := o.Suspendable(); err != nil {
+			return err
 		}
 		if err := o.remain(); err != nil {
 			return err
@@ -57,16 +57,37 @@ func (s *Service) Suspend(ctx context.Context, by Caller, id string) error {
 	})
 }
 
-// Restore lets somebody in again who was suspended. Whoever had not accepted the invitation is invited still.
+// Suspendable is nil or ErrSuspended, which Suspend would be.
+func (u User) Suspendable() error {
+	if u.State == Suspended {
+		return ErrSuspended
+	}
+	return nil
+}
+
+// Restorable is nil or ErrNotSuspended, which Restore would be.
+func (u User) Restorable() error {
+	if u.State != Suspended {
+		return ErrNotSuspended
+	}
+	return nil
+}
+
+// Restored is the state that Restore leads to: whoever had not accepted the invitation is invited still.
+func (u User) Restored() State {
+	if u.PasswordAt.IsZero() || !u.TemporaryEnds.IsZero() {
+		return Invited
+	}
+	return Active
+}
+
+// Restore lets somebody in again who was suspended. Whoever had not accepted the invitation needs a new one.
 func (s *Service) Restore(ctx context.Context, by Caller, id string) error {
 	return s.actOn(ctx, by, need{may: SuspendPeople}, id, func(tx Tx, o *other) error {
-		if o.State != Suspended {
-			return ErrNotSuspended
+		if err := o.Restorable(); err != nil {
+			return err
 		}
-		o.State = Active
-		if o.PasswordAt.IsZero() || !o.TemporaryEnds.IsZero() {
-			o.State = Invited
-		}
+		o.State = o.Restored()
 		return s.changed(tx, by, o, "user.restored", nil)
 	})
 }

@@ -80,6 +80,14 @@ func (s *Service) mailInvitation(tx Tx, by Caller, u User, password Secret, kind
 	return s.record(tx, by, kind, u.ID, Done, map[string]string{"role": string(u.Role), "by": method})
 }
 
+// Invitable is nil or ErrNotInvited, which ResendInvitation and RevokeInvitation would be.
+func (u User) Invitable() error {
+	if u.State != Invited {
+		return ErrNotInvited
+	}
+	return nil
+}
+
 // ResendInvitation mails a new link or temporary password, as the policy says now. What was mailed before is dead.
 func (s *Service) ResendInvitation(ctx context.Context, by Caller, id string) error {
 	if err := s.MayAct(by, InvitePeople); err != nil {
@@ -91,8 +99,8 @@ func (s *Service) ResendInvitation(ctx context.Context, by Caller, id string) er
 		return err
 	}
 	return s.actOn(ctx, by, need{may: InvitePeople}, id, func(tx Tx, o *other) error {
-		if o.State != Invited {
-			return ErrNotInvited
+		if err := o.Invitable(); err != nil {
+			return err
 		}
 		if err := o.me.meets(inviting(o.Role), by.policy); err != nil {
 			return err
@@ -109,8 +117,8 @@ func (s *Service) ResendInvitation(ctx context.Context, by Caller, id string) er
 // RevokeInvitation takes an invitation back, and with it the account.
 func (s *Service) RevokeInvitation(ctx context.Context, by Caller, id string) error {
 	return s.actOn(ctx, by, need{may: InvitePeople}, id, func(tx Tx, o *other) error {
-		if o.State != Invited {
-			return ErrNotInvited
+		if err := o.Invitable(); err != nil {
+			return err
 		}
 		if err := tx.DeleteUser(o.Workspace, o.ID); err != nil {
 			return err

@@ -45,81 +45,96 @@ type personAction struct {
 	may      sallyport.Action
 	menu     text.Message // in the row menu, and on the button
 	title    text.Message
-	question func(name string) text.Message
+	question func(sallyport.User) text.Message
 	danger   bool
 	notice   string
 	gone     bool // the person is, afterwards
 	do       func(*sallyport.Service, context.Context, sallyport.Caller, string) error
-	fits     func(sallyport.User) bool
+	refuses  func(sallyport.User) error // what do would say of somebody in this state; nil: nothing
+	fits     func(sallyport.User) bool  // whom the menu offers it for, of those whom do does not refuse; nil: all
 }
 
-func state(s sallyport.State) func(sallyport.User) bool {
-	return func(u sallyport.User) bool { return u.State == s }
-}
+func active(u sallyport.User) bool { return u.State == sallyport.Active }
 
 func notInvited(u sallyport.User) bool { return u.State != sallyport.Invited }
 
 var personActions = []personAction{
 	{
 		path: "resend-invitation", may: sallyport.InvitePeople, menu: text.Say("Send the invitation again"), title: text.Say("Send the invitation again?"),
-		question: func(name string) text.Message {
-			return text.Say("<bdi>{name}</bdi> gets a new one by mail. The one before stops working.", "name", name)
+		question: func(u sallyport.User) text.Message {
+			return text.Say("<bdi>{name}</bdi> gets a new one by mail. The one before stops working.", "name", nameOf(u))
 		}, notice: "invited-again",
-		do: (*sallyport.Service).ResendInvitation, fits: state(sallyport.Invited),
+		do: (*sallyport.Service).ResendInvitation, refuses: sallyport.User.Invitable,
 	},
 	{
 		path: "revoke-invitation", may: sallyport.InvitePeople, menu: text.Say("Revoke the invitation"), title: text.Say("Revoke the invitation?"),
-		question: func(name string) text.Message {
-			return text.Say("The invitation of <bdi>{name}</bdi> stops working, and the account is removed.", "name", name)
+		question: func(u sallyport.User) text.Message {
+			return text.Say("The invitation of <bdi>{name}</bdi> stops working, and the account is removed.", "name", nameOf(u))
 		}, danger: true,
-		notice: "invitation-revoked", gone: true, do: (*sallyport.Service).RevokeInvitation, fits: state(sallyport.Invited),
+		notice: "invitation-revoked", gone: true, do: (*sallyport.Service).RevokeInvitation, refuses: sallyport.User.Invitable,
 	},
 	{
 		path: "sign-out", may: sallyport.SignOutPeople, menu: text.Say("Sign out everywhere"), title: text.Say("Sign out everywhere?"),
-		question: func(name string) text.Message {
-			return text.Say("All sessions and trusted devices of <bdi>{name}</bdi> end at once.", "name", name)
+		question: func(u sallyport.User) text.Message {
+			return text.Say("All sessions and trusted devices of <bdi>{name}</bdi> end at once.", "name", nameOf(u))
 		}, notice: "signed-out-everywhere",
-		do: (*sallyport.Service).SignOutEverywhere, fits: state(sallyport.Active),
+		do: (*sallyport.Service).SignOutEverywhere, fits: active,
 	},
 	{
 		path: "unlock", may: sallyport.UnlockPeople, menu: text.Say("Unlock"), title: text.Say("Unlock this person?"),
-		question: func(name string) text.Message {
-			return text.Say("Wrong passwords and codes that were counted for <bdi>{name}</bdi> are forgotten. Do this only for somebody you have spoken to.", "name", name)
+		question: func(u sallyport.User) text.Message {
+			return text.Say("Wrong passwords and codes that were counted for <bdi>{name}</bdi> are forgotten. Do this only for somebody you have spoken to.", "name", nameOf(u))
 		},
-		notice: "unlocked", do: (*sallyport.Service).Unlock, fits: state(sallyport.Active),
+		notice: "unlocked", do: (*sallyport.Service).Unlock, fits: active,
 	},
 	{
 		path: "suspend", may: sallyport.SuspendPeople, menu: text.Say("Suspend"), title: text.Say("Suspend this person?"),
-		question: func(name string) text.Message {
-			return text.Say("<bdi>{name}</bdi> is signed out everywhere, and cannot sign in until you restore the account.", "name", name)
+		question: func(u sallyport.User) text.Message {
+			return text.Say("<bdi>{name}</bdi> is signed out everywhere, and cannot sign in until you restore the account.", "name", nameOf(u))
 		}, danger: true,
-		notice: "suspended", do: (*sallyport.Service).Suspend, fits: func(u sallyport.User) bool { return u.State != sallyport.Suspended },
+		notice: "suspended", do: (*sallyport.Service).Suspend, refuses: sallyport.User.Suspendable,
 	},
 	{
 		path: "restore", may: sallyport.SuspendPeople, menu: text.Say("Restore"), title: text.Say("Restore this person?"),
-		question: func(name string) text.Message {
-			return text.Say("<bdi>{name}</bdi> may sign in again, with the same password and authenticator apps as before.", "name", name)
+		question: func(u sallyport.User) text.Message {
+			if u.Restored() == sallyport.Invited {
+				return text.Say("<bdi>{name}</bdi> had not accepted the invitation, and is invited again. A link that was mailed before no longer works: send the invitation again.", "name", nameOf(u))
+			}
+			return text.Say("<bdi>{name}</bdi> may sign in again, with the same password and authenticator apps as before.", "name", nameOf(u))
 		},
-		notice: "restored", do: (*sallyport.Service).Restore, fits: state(sallyport.Suspended),
+		notice: "restored", do: (*sallyport.Service).Restore, refuses: sallyport.User.Restorable,
 	},
 	{
 		path: "delete", may: sallyport.DeletePeople, menu: text.Say("Delete"), title: text.Say("Delete this person?"),
-		question: func(name string) text.Message {
-			return text.Say("The account of <bdi>{name}</bdi> is removed for good. The audit log keeps what happened, without the person. This cannot be undone.", "name", name)
+		question: func(u sallyport.User) text.Message {
+			return text.Say("The account of <bdi>{name}</bdi> is removed for good. The audit log keeps what happened, without the person. This cannot be undone.", "name", nameOf(u))
 		},
 		danger: true, notice: "deleted", gone: true, do: (*sallyport.Service).Delete, fits: notInvited,
 	},
 }
 
-// confirmOn asks before something is done to somebody.
+func (a personAction) refusal(u sallyport.User) error {
+	if a.refuses == nil {
+		return nil
+	}
+	return a.refuses(u)
+}
+
+// confirmOn asks before something is done to somebody, if it can be.
 func (s *site) confirmOn(a personAction) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		p, err := s.service.Person(r.Context(), by(r), r.PathValue("id"))
 		if err != nil {
 			return err
 		}
+		if me, _ := by(r).User(); me.ID == p.ID {
+			return sallyport.ErrYourself
+		}
+		if err := a.refusal(p.User); err != nil {
+			return err
+		}
 		return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
-			page: page{Title: a.title}, Question: a.question(nameOf(p.User)),
+			page: page{Title: a.title}, Question: a.question(p.User),
 			Button: a.menu, Danger: a.danger, Back: userPath(p.ID),
 		})
 	}
@@ -149,7 +164,7 @@ func menuFor(c sallyport.Caller, u sallyport.User) (all []link) {
 		all = append(all, link{Href: userPath(u.ID) + "/reset-2fa", Text: text.Say("Reset two-factor authentication")})
 	}
 	for _, a := range personActions {
-		if a.fits(u) && c.Offers(a.may, u) {
+		if a.refusal(u) == nil && (a.fits == nil || a.fits(u)) && c.Offers(a.may, u) {
 			all = append(all, link{Href: userPath(u.ID) + "/" + a.path, Text: a.menu})
 		}
 	}

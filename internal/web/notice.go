@@ -38,7 +38,7 @@ var notices = map[string]text.Message{
 	"role-changed":          text.Say("The role is changed. The person has to sign in again."),
 	"reset":                 text.Say("Two-factor authentication is reset."),
 	"suspended":             text.Say("The person is suspended, and signed out everywhere."),
-	"restored":              text.Say("The person may sign in again."),
+	"restored":              text.Say("The account is restored."),
 	"unlocked":              text.Say("The person may try passwords and codes again."),
 	"signed-out-everywhere": text.Say("The person is signed out everywhere."),
 	"deleted":               text.Say("The person is deleted."),

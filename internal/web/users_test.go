@@ -218,3 +218,49 @@ func TestI22_InvitingIntoARole(t *testing.T) {
 		}
 	})
 }
+
+// TestConfirmingWhatFits: the page that asks refuses what the action would refuse, in its words, and what it says of
+// restoring somebody is true.
+func TestConfirmingWhatFits(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	s := sallyporttest.NewSite(t, e)
+	me, owner := ownerOf(s)
+	states := map[string]string{
+		"active":            "state = 'active', password_at = 1",
+		"invited":           "state = 'invited', password_at = 0",
+		"suspended":         "state = 'suspended', password_at = 1",
+		"invited-suspended": "state = 'suspended', password_at = 0",
+		"temporary":         "state = 'suspended', password_at = 1, temporary_ends = 1",
+	}
+	refused := 0
+	for name, values := range states {
+		for _, action := range []string{"resend-invitation", "revoke-invitation", "sign-out", "unlock", "suspend", "restore", "delete"} {
+			p := e.Add(name+"-"+action+"@acme.example", sallyport.Member)
+			e.Exec(`UPDATE users SET `+values+` WHERE id = $1`, p.ID)
+			at := "/admin/users/" + p.ID + "/" + action
+			asked := owner.Get(at)
+			if says := asked.Has("is invited again"); says != (action == "restore" && name != "suspended" && asked.Status == http.StatusOK) {
+				t.Errorf("%s of %s: it says that they are invited again: %v", action, name, says)
+			}
+			offered := slices.Contains(owner.Get("/admin/users/"+p.ID).Links(), at)
+			done := owner.Post(at, nil)
+			switch {
+			case done.Status == http.StatusSeeOther && asked.Status == http.StatusOK:
+			case done.Status == http.StatusConflict && asked.Status == http.StatusConflict && asked.Alert() == done.Alert() && !offered:
+				refused++
+			default:
+				t.Errorf("%s of %s, offered: %v: asked %d %s, done %d %s", action, name, offered, asked.Status, asked.Alert(), done.Status, done.Alert())
+			}
+			if state := e.Query(`SELECT state FROM users WHERE id = $1`, p.ID); action == "restore" && asked.Has("is invited again") && state[0][0] != "invited" {
+				t.Errorf("restoring %s leads to %s", name, state[0][0])
+			}
+		}
+	}
+	if refused != 3+1+3*3 { // of the active, of the invited, of each of the suspended
+		t.Errorf("%d were refused", refused)
+	}
+	mine := "/admin/users/" + me.ID + "/suspend"
+	if asked, done := owner.Get(mine), owner.Post(mine, nil); asked.Status != http.StatusForbidden || asked.Alert() != done.Alert() {
+		t.Errorf("oneself: asked %d, done %d %s", asked.Status, done.Status, done.Alert())
+	}
+}
