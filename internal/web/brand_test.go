@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
+	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
 func TestBrand(t *testing.T) {
@@ -135,4 +136,46 @@ func TestI33_AfterAnIdleHour(t *testing.T) {
 			t.Errorf("the reminder, which was confirmed: %d %s", got.Status, got.Location)
 		}
 	})
+}
+
+// TestBrandOnProblems: what is refused before anybody asked who comes bears the name of the workspace at that host, and
+// is refused as well where the database tells no name.
+func TestBrandOnProblems(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	s := sallyporttest.NewSite(t, e)
+	e.Exec("UPDATE workspaces SET brand = 'Acme Payroll', colour = '#ffcc00'")
+	closed, err := sqlstore.Open(t.Context(), e.Database)
+	e.Check(err)
+	e.Check(closed.Close())
+	broken := *e.Service
+	broken.Store = closed
+	here, away := s.Visitor(), s.Visitor().Through(s.Over(sallyport.New(broken)))
+	here.SignIn(e.Owner)
+	for _, c := range []struct {
+		method, path, site string
+		status             int
+	}{
+		{"GET", "/nothing", "none", http.StatusNotFound},
+		{"POST", "/help/2fa", "same-origin", http.StatusMethodNotAllowed},
+		{"POST", "/sign-out", "cross-site", http.StatusForbidden},
+		{"GET", "/admin/users/usr_none", "none", http.StatusNotFound},
+	} {
+		r := sallyporttest.Request{Method: c.method, Target: c.path, Header: http.Header{"Sec-Fetch-Site": {c.site}}}
+		got := here.Send(r)
+		if got.Status != c.status || !strings.HasSuffix(got.Title(), " – Acme Payroll") || !strings.Contains(got.Body, "/static/brand-ffcc00.css") {
+			t.Errorf("%s %s: %d %q", c.method, c.path, got.Status, got.Title())
+		}
+		if strings.HasPrefix(c.path, "/admin") {
+			c.status = http.StatusInternalServerError
+		}
+		if got := away.Send(r); got.Status != c.status || !strings.HasSuffix(got.Title(), " – Sallyport") {
+			t.Errorf("%s %s without a database: %d %q", c.method, c.path, got.Status, got.Title())
+		}
+	}
+	if got := here.Send(sallyporttest.Request{Method: "GET", Target: "/nothing", Host: "elsewhere.example"}); strings.Contains(got.Body, "Acme") {
+		t.Errorf("at a host that is nobody's: %d %s", got.Status, got.Text())
+	}
+	if !here.SignedIn() {
+		t.Error("signed out by a refusal")
+	}
 }

@@ -156,20 +156,25 @@ func problemTitle(status int) text.Message {
 	return text.Say("This did not work")
 }
 
-// guard stands before all pages: it refuses posts from other sites, and answers unknown addresses with a page.
-func (p *pages) guard(mux *http.ServeMux) http.Handler {
-	return p.serve(func(w http.ResponseWriter, r *http.Request) error {
-		visit := edge.From(r.Context())
-		_, visit.Route = mux.Handler(r)
-		if visit.Route == "" {
-			return p.unrouted(w, r, mux)
-		}
-		if err := sameOrigin(r, p.edge.Origin(visit.Host)); err != nil {
-			return err
+// guard stands before all pages: it refuses posts from other sites, and answers unknown addresses with a page. Nobody has
+// asked yet who comes: named tells of a request what its page needs.
+func (p *pages) guard(mux *http.ServeMux, named func(*http.Request) *http.Request) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := p.unfit(w, r, mux); err != nil {
+			p.answer(w, named(r), err)
+			return
 		}
 		mux.ServeHTTP(w, r)
-		return nil
 	})
+}
+
+func (p *pages) unfit(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) error {
+	visit := edge.From(r.Context())
+	_, visit.Route = mux.Handler(r)
+	if visit.Route == "" {
+		return p.unrouted(w, r, mux)
+	}
+	return sameOrigin(r, p.edge.Origin(visit.Host))
 }
 
 // unrouted tells an address that is nowhere from a method that is not for it.

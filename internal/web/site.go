@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"slices"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
@@ -29,7 +30,7 @@ func New(service *sallyport.Service, e *edge.Edge, health http.Handler, log *slo
 		return nil, err
 	}
 	s.served = s.mux()
-	return e.Handler(s.guard(s.served), health, s.showProblem), nil
+	return e.Handler(s.guard(s.served, s.named), health, s.showProblem), nil
 }
 
 type callerKey struct{}
@@ -76,6 +77,21 @@ func (s *site) arrive(r *http.Request) (sallyport.Caller, error) {
 		return c, errNotSetUp
 	}
 	return c, err
+}
+
+// namedIn is how long a page of a refusal waits for the name of the workspace.
+const namedIn = time.Second
+
+// named is a request of which the workspace is known, for its name, and nothing of who comes; where the database does not
+// tell, the request as it was.
+func (s *site) named(r *http.Request) *http.Request {
+	ctx, cancel := context.WithTimeout(r.Context(), namedIn)
+	defer cancel()
+	c, err := s.service.Arrive(ctx, sallyport.Arrival{Host: edge.From(ctx).Host})
+	if err != nil {
+		return r
+	}
+	return r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
 }
 
 // atURL lets through what comes to the host of the configured URL: before there is a workspace no other is known.
