@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -32,10 +33,34 @@ type pages struct {
 
 // newPages parses all templates; a broken one is a fault at the start. Lang is [text.English], but in tests.
 func newPages(e *edge.Edge, log *slog.Logger, lang *text.Lang, f func(*http.Request) frame) (*pages, error) {
-	p := &pages{lang: lang, log: log, edge: e, frame: f}
-	var err error
-	p.templates, err = template.New("").Funcs(p.funcs()).ParseFS(pageFiles, "pages/*.html")
+	p := &pages{lang: lang, log: log, edge: e, frame: f, templates: template.New("")}
+	p.templates.Funcs(p.funcs())
+	files, err := pageFiles.ReadDir("pages")
+	for _, file := range files {
+		page, err := pageFiles.ReadFile("pages/" + file.Name())
+		if err != nil {
+			return nil, err
+		}
+		if _, err = p.templates.New(file.Name()).Parse(p.say(string(page))); err != nil {
+			return nil, err
+		}
+	}
 	return p, err
+}
+
+// fixedText is a text without values in the source of a template.
+var fixedText = regexp.MustCompile(`{{t "([^"\\]+)"}}`)
+
+// say puts the texts without values in their places, once and for all: said again in every row, they were most of what a
+// list took. One that has a character with a meaning in HTML is left for the template to escape, which knows where it stands.
+func (p *pages) say(source string) string {
+	return fixedText.ReplaceAllStringFunc(source, func(action string) string {
+		said := string(p.lang.HTML(text.Say(text.Key(fixedText.FindStringSubmatch(action)[1]))))
+		if strings.ContainsAny(said, "<>&'\"`+={}\x00") {
+			return action
+		}
+		return said
+	})
 }
 
 // view is the data of a page: a struct that embeds page.
