@@ -160,12 +160,14 @@ func (s *site) actOn(a personAction) handler {
 
 // menuFor are the links to what the caller can do to somebody.
 func menuFor(c sallyport.Caller, u sallyport.User) (all []link) {
+	all = make([]link, 0, 1+len(personActions))
+	below := userPath(u.ID) + "/"
 	if (u.TwoFactor || u.MustSetUp) && c.Offers(sallyport.ResetTwoFactor, u) {
-		all = append(all, link{Href: userPath(u.ID) + "/reset-2fa", Text: text.Say("Reset two-factor authentication")})
+		all = append(all, link{Href: below + "reset-2fa", Text: text.Say("Reset two-factor authentication")})
 	}
 	for _, a := range personActions {
 		if a.refusal(u) == nil && (a.fits == nil || a.fits(u)) && c.Offers(a.may, u) {
-			all = append(all, link{Href: userPath(u.ID) + "/" + a.path, Text: a.menu})
+			all = append(all, link{Href: below + a.path, Text: a.menu})
 		}
 	}
 	return all

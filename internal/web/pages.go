@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -21,14 +22,15 @@ import (
 //go:embed pages/*.html
 var pageFiles embed.FS
 
-// pages renders. Every page is a file in pages/, executed with its own data; what it gives stands in the main element
-// of layout.html.
+// pages renders. Every page is a file in pages/, executed with its own data; what it gives stands between the top and
+// the bottom of layout.html.
 type pages struct {
 	lang      *text.Lang
 	log       *slog.Logger
 	edge      *edge.Edge
 	frame     func(*http.Request) frame // what the layout shows around a page
 	templates *template.Template
+	made      sync.Map // by part
 }
 
 // newPages parses all templates; a broken one is a fault at the start. Lang is [text.English], but in tests.
@@ -138,6 +140,10 @@ type fieldError struct {
 	Text  text.Message
 }
 
+// buffers are those in which pages are put together: a list has 60 kB, and a buffer that grows there leaves as much again
+// behind at every doubling.
+var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
 // render answers with a page. It writes nothing before the page is whole: an error it returns is a fault that can
 // still be answered cleanly.
 func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, name string, v view) error {
@@ -146,17 +152,20 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, name 
 	if base.Notice.IsZero() {
 		base.Notice = p.takeNotice(w, r)
 	}
-	var main, whole bytes.Buffer
-	if err := p.templates.ExecuteTemplate(&main, name+".html", v); err != nil {
-		return fmt.Errorf("page %s: %w", name, err)
-	}
 	layout := struct {
 		*page
 		Lang, Dir, Head string
-		Main            template.HTML
-	}{base, p.lang.Tag, p.lang.Dir, p.head(base), template.HTML(main.Bytes())}
-	if err := p.templates.ExecuteTemplate(&whole, "layout.html", layout); err != nil {
-		return fmt.Errorf("layout of page %s: %w", name, err)
+	}{base, p.lang.Tag, p.lang.Dir, p.head(base)}
+	whole := buffers.Get().(*bytes.Buffer)
+	defer buffers.Put(whole)
+	whole.Reset()
+	for _, part := range []struct {
+		template string
+		data     any
+	}{{"top", layout}, {name + ".html", v}, {"bottom", layout}} {
+		if err := p.templates.ExecuteTemplate(whole, part.template, part.data); err != nil {
+			return fmt.Errorf("page %s, %s: %w", name, part.template, err)
+		}
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -198,28 +207,38 @@ func contentSecurityPolicy(leadsTo []string) string {
 // funcs are the words templates have beside the standard ones and those of the catalogue.
 func (p *pages) funcs() template.FuncMap {
 	words := p.lang.Funcs()
-	words["time"] = func(t time.Time) template.HTML { return timeElement(t, p.lang.Time(t.UTC()), true) }
-	words["date"] = func(t time.Time) template.HTML { return timeElement(t, p.lang.Date(t.UTC()), false) }
+	words["time"] = p.time
+	words["date"] = p.date
 	words["static"] = StaticAddress
 	words["field"] = p.newField
 	return words
 }
 
-// parts gives templates of parts.html, each filled in once for a value, for pages that have them in every row.
-func (p *pages) parts() func(name, value string) template.HTML {
-	made := map[string]template.HTML{}
-	return func(name, value string) template.HTML {
-		part, known := made[name+" "+value]
-		if !known {
-			var b strings.Builder
-			if err := p.templates.ExecuteTemplate(&b, name, value); err != nil {
-				panic(err) // as a page would fail whose template is wrong
-			}
-			part = template.HTML(b.String())
-			made[name+" "+value] = part
-		}
-		return part
+// part is a template filled in for a value, once, and kept: for what many rows of lists have alike. There are only so many
+// such values: no name, and nothing else that somebody types, is among them.
+func (p *pages) part(name string, value any) template.HTML {
+	type key struct {
+		name  string
+		value any
 	}
+	if made, known := p.made.Load(key{name, value}); known {
+		return made.(template.HTML)
+	}
+	var b strings.Builder
+	if err := p.templates.ExecuteTemplate(&b, name, value); err != nil {
+		panic(err) // as a page would fail whose template is wrong
+	}
+	part := template.HTML(b.String())
+	p.made.Store(key{name, value}, part)
+	return part
+}
+
+func (p *pages) time(t time.Time) template.HTML {
+	return timeElement(t, p.lang.Time(t.UTC()), true)
+}
+
+func (p *pages) date(t time.Time) template.HTML {
+	return timeElement(t, p.lang.Date(t.UTC()), false)
 }
 
 // timeElement marks up a moment. A script turns exact ones into the browser's own zone.
