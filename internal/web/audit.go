@@ -2,6 +2,7 @@ package web
 
 import (
 	"cmp"
+	"html/template"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -25,14 +26,42 @@ type auditPage struct {
 	CSV     string
 }
 
-// auditLine is an event with the people it names.
+// auditLine is an event with the people it names, its values ready as those of a userRow.
 type auditLine struct {
-	event
-	Actor, Subject auditPerson
+	At, Words, Method template.HTML
+	Name, Reason      string
+	Actor, Subject    auditPerson
+	Nobody            template.HTML // the actor, where it is none of the people
+	AllOf             template.HTML // whose events a link leads to, or empty
+	Browser, Address  string
+	Result            template.HTML
 }
 
-// auditPerson is somebody whom an event names. Href is empty where who asks may not open the page.
-type auditPerson struct{ ID, Name, Address, Href string }
+// auditPerson is somebody whom an event names. Opens: who asks may open the page.
+type auditPerson struct {
+	ID, Name string
+	Opens    bool
+}
+
+// auditLine has a link to all events of the subject, unless the list is of one person already.
+func (s *site) auditLine(me sallyport.User, p sallyport.AuditPage, e sallyport.Event, one bool) auditLine {
+	v := newEvent(e)
+	line := auditLine{
+		At: s.time(e.At), Words: s.lang.HTML(v.Words), Name: v.Name, Reason: e.Detail["reason"],
+		Actor: named(me, p, e.Actor), Subject: named(me, p, e.Subject), Browser: e.Browser, Address: e.Address,
+		Result: s.part("audit-result", e.Result),
+	}
+	if !v.Method.IsZero() {
+		line.Method = s.lang.HTML(v.Method)
+	}
+	if e.Actor == "" {
+		line.Nobody = s.part("audit-nobody", e.ActorKind)
+	}
+	if e.Subject != "" && !one {
+		line.AllOf = s.lang.HTML(text.Say("of <bdi>{name}</bdi>", "name", cmp.Or(line.Subject.Name, e.Subject)))
+	}
+	return line
+}
 
 // auditFilter is what the form says, as it was typed.
 type auditFilter struct{ Kind, Person, Result, From, To, Address string }
@@ -86,7 +115,7 @@ func (s *site) audit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := &auditPage{page: page{Title: text.Say("Audit log"), Wide: true}, Kinds: s.eventKinds(), Results: []option{
-		{"", s.lang.HTML(text.Say("All")), ""}, {sallyport.Done, s.lang.HTML(text.Say("Done")), ""}, {sallyport.Refused, s.lang.HTML(text.Say("Refused")), ""}}}
+		{Label: s.lang.HTML(text.Say("All"))}, {Value: sallyport.Done, Label: s.lang.HTML(text.Say("Done"))}, {Value: sallyport.Refused, Label: s.lang.HTML(text.Say("Refused"))}}}
 	var filter sallyport.EventFilter
 	v.Filter, filter, v.Errors = readAuditFilter(q)
 	if len(v.Errors) > 0 {
@@ -97,8 +126,9 @@ func (s *site) audit(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	me, _ := by(r).User()
+	v.Events = make([]auditLine, 0, len(found.Events))
 	for _, e := range found.Events {
-		v.Events = append(v.Events, auditLine{newEvent(e), named(me, found, e.Actor), named(me, found, e.Subject)})
+		v.Events = append(v.Events, s.auditLine(me, found, e, v.Filter.Person != ""))
 	}
 	if q.get("before") != "" {
 		v.Pager.Newer = v.Filter.at(auditPath, "")
@@ -113,11 +143,7 @@ func (s *site) audit(w http.ResponseWriter, r *http.Request) error {
 // named is somebody as who asks may see them.
 func named(me sallyport.User, p sallyport.AuditPage, id string) auditPerson {
 	u := p.People[id]
-	a := auditPerson{ID: id, Name: cmp.Or(u.Name, u.Address), Address: u.Address}
-	if u.ID != "" && me.Role.Over(u.Role) {
-		a.Href = usersPath + "/" + id
-	}
-	return a
+	return auditPerson{ID: id, Name: nameOf(u), Opens: u.ID != "" && me.Role.Over(u.Role)}
 }
 
 // eventKinds are the choices of the filter, in the order of their words.

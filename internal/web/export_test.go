@@ -119,7 +119,7 @@ func (k *Kit) show(w http.ResponseWriter, r *http.Request) error {
 		page:    page{Title: text.Say("Sign in"), Wide: r.URL.Query().Has("wide")},
 		Value:   `"><script>alert(1)</script>`,
 		Codes:   []string{"7KQ2-M4XN-9PWT-3HVD", "C8RJ-5TZB-2YLF-6GQA", "X3MN-8VKD-4HWP-7JTC", "B9FL-2QYR-6ZGA-5XNE"},
-		Options: []option{{"member", "Member", "Signs in."}, {"admin", "Administrator", ""}},
+		Options: []option{{Value: "member", Label: "Member", Hint: "Signs in."}, {Value: "admin", Label: "Administrator"}},
 		QR:      qr,
 		At:      time.Date(2026, 11, 22, 1, 42, 0, 0, time.UTC),
 	}

@@ -3,6 +3,7 @@ package web
 import (
 	"fmt"
 	"html/template"
+	"slices"
 )
 
 // field is the data of a field partial: {{template "field" (field . "email" (t "E-mail address") "type" "email")}}.
@@ -20,11 +21,12 @@ type field struct {
 	Options            []option // of a select or of radios
 }
 
-// option is one choice; Value is compared with the field's.
+// option is one choice.
 type option struct {
-	Value string
-	Label template.HTML
-	Hint  template.HTML
+	Value  string
+	Label  template.HTML
+	Hint   template.HTML
+	Chosen bool // set by newField: its value is the field's
 }
 
 func (p *pages) newField(v view, name string, label template.HTML, settings ...any) (field, error) {
@@ -58,6 +60,10 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 		if !ok {
 			return f, fmt.Errorf("field %s: setting %v with a %T", name, settings[i], settings[i+1])
 		}
+	}
+	f.Options = slices.Clone(f.Options)
+	for i := range f.Options {
+		f.Options[i].Chosen = f.Options[i].Value == f.Value
 	}
 	errors := v.base().Errors
 	f.Autofocus = f.Autofocus && len(errors) == 0

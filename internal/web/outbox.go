@@ -1,6 +1,7 @@
 package web
 
 import (
+	"html/template"
 	"net/http"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -14,8 +15,23 @@ const listPage = 50
 
 type outboxPage struct {
 	page
-	Mails []sallyport.OutboxMail
+	Mails []mailRow
 	Pager pager
+}
+
+// mailRow is a mail, its values ready as those of a userRow.
+type mailRow struct {
+	ID, To, Subject, Error string
+	At, State, Whose       template.HTML
+	Readable               bool
+}
+
+func (s *site) mailRow(m sallyport.OutboxMail) mailRow {
+	row := mailRow{ID: m.ID, To: m.To, Subject: m.Subject, Error: m.Error, At: s.time(m.CreatedAt), State: s.part("mail-state", m.State), Readable: m.Readable}
+	if row.Readable {
+		row.Whose = s.lang.HTML(text.Say("the mail to <bdi>{address}</bdi>", "address", m.To))
+	}
+	return row
 }
 
 func (s *site) outbox(w http.ResponseWriter, r *http.Request) error {
@@ -27,7 +43,10 @@ func (s *site) outbox(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := &outboxPage{page: page{Title: text.Say("Mail outbox"), Wide: true}, Mails: all}
+	v := &outboxPage{page: page{Title: text.Say("Mail outbox"), Wide: true}}
+	for _, m := range all {
+		v.Mails = append(v.Mails, s.mailRow(m))
+	}
 	if q.get("before") != "" {
 		v.Pager.Newer = outboxPath
 	}
