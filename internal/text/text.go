@@ -141,12 +141,13 @@ func (l *Lang) form(m Message) string {
 
 // fill puts values in the place of {name}. A name without a value stays as it stands, for all to see.
 func (l *Lang) fill(s string, m Message, value func(any) string) string {
+	start := strings.IndexByte(s, '{')
+	if start < 0 {
+		return s
+	}
 	var b strings.Builder
-	for {
-		start := strings.IndexByte(s, '{')
-		if start < 0 {
-			break
-		}
+	b.Grow(len(s) + 16*len(m.values))
+	for ; start >= 0; start = strings.IndexByte(s, '{') {
 		length := strings.IndexByte(s[start:], '}')
 		if length < 0 {
 			break
@@ -190,6 +191,8 @@ func (l *Lang) htmlValue(v any) string {
 
 func (l *Lang) textValue(v any) string {
 	switch v := v.(type) {
+	case string:
+		return v
 	case Message:
 		return l.Text(v)
 	case template.HTML:
@@ -204,6 +207,9 @@ func (l *Lang) textValue(v any) string {
 
 // dropTags removes what stands between < and >. Messages hold no other use of either.
 func dropTags(s string) string {
+	if strings.IndexByte(s, '<') < 0 {
+		return s
+	}
 	var b strings.Builder
 	for {
 		before, rest, found := strings.Cut(s, "<")
