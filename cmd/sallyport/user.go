@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
 type userCmd struct {
@@ -172,6 +173,11 @@ type userResetCmd struct {
 func (c *userResetCmd) Run(ctx context.Context) error {
 	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
 		code, err := in.ResetTwoFactor(ctx, by, c.Email, c.Reason)
+		if errors.Is(err, sallyport.ErrResetRequired) {
+			return fmt.Errorf("%s If no owner or admin can sign in to do so, make another owner by sallyport user add --role owner: "+
+				"they sign in, set up two-factor authentication, and lift the requirement, or allow resets, on the page Access control.",
+				text.English.Text(sallyport.ErrResetRequired.Text))
+		}
 		if err != nil {
 			return about(c.Email, err)
 		}

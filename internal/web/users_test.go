@@ -155,6 +155,19 @@ func TestResetWhileRequired(t *testing.T) {
 		if n := len(e.Query("SELECT id FROM authenticators WHERE user_id = $1", mia.ID)); n != 1 {
 			t.Fatalf("%d authenticators", n)
 		}
+		// The way out that the console tells of: an owner whom it makes.
+		gina, ginas := e.Add("gina@acme.example", sallyport.Owner), s.Visitor()
+		ginas.Enrol(&gina, "Gina's")
+		f := ginas.Get("/admin/access-control").Form("version")
+		f.Values.Set("allow_reset_when_required", "yes")
+		if got := ginas.PostValues(f.Action, f.Values); got.Status != http.StatusSeeOther {
+			t.Errorf("allowing resets: %d %s", got.Status, got.Alert())
+		}
+		if _, err := e.ResetTwoFactor(t.Context(), e.Console(), e.Owner.Address, "lost everything"); err != nil {
+			t.Errorf("the console, when it is allowed: %v", err)
+		}
+		policy("allow_reset_when_required = 0")
+		owners = ginas
 		policy("require_2fa = 'admins'")
 		if got := owners.Post(path, sallyporttest.Fields{"reason": "lost the phone"}); got.Status != http.StatusSeeOther {
 			t.Errorf("lifted: %d %s", got.Status, got.Alert())
