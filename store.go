@@ -52,6 +52,9 @@ type Tx interface {
 	SweepTries(workspace, after string, page int, now time.Time) (end string, err error)
 	// SweepBrowsers deletes, in the same way, known devices that were last seen before a time.
 	SweepBrowsers(workspace, after string, page int, seen time.Time) (end string, err error)
+	// SweepMails deletes at most limit mails of a workspace that do not wait, of those before an id. It returns whether
+	// there may be more.
+	SweepMails(workspace, before string, limit int) (more bool, err error)
 	// TakeTurn gives true to one of the nodes that ask at now to do something, unless one did less than age ago.
 	TakeTurn(what Turn, now time.Time, age time.Duration) (bool, error)
 }

@@ -12,13 +12,21 @@ func (s *Service) Sweep(ctx context.Context) error {
 	return s.Store.Write(ctx, func(tx Tx) error { return tx.Sweep(now) })
 }
 
-// idlePage is how many rows SweepIdle looks at in one transaction: some milliseconds.
-const idlePage = 5000
+// MailDays is how long a mail that was sent, or failed, stands in the outbox, in days after it was queued.
+const MailDays = 90
 
-// SweepIdle removes tries and known devices that nothing has touched for long. There are as many of them as people, and
-// no index tells which are old, as it would be written at every sign-in: it goes over all, page by page.
+// What SweepIdle does in one transaction takes some milliseconds.
+const (
+	idlePage = 5000 // rows that are looked at
+	mailPage = 1000 // mails that are deleted
+)
+
+// SweepIdle removes tries and known devices that nothing has touched for long, and old mail that does not wait. There are
+// as many tries and devices as people, and no index tells which are old, as it would be written at every sign-in: it goes
+// over all, page by page.
 func (s *Service) SweepIdle(ctx context.Context) error {
 	now := s.Now()
+	oldMail := idFrom(prefixMail, now.AddDate(0, 0, -MailDays))
 	var all []HostedWorkspace
 	err := s.Store.Read(ctx, func(tx Tx) (err error) {
 		all, err = tx.Workspaces()
@@ -38,6 +46,12 @@ func (s *Service) SweepIdle(ctx context.Context) error {
 					return err
 				})
 			}
+		}
+		for more := true; more && err == nil; {
+			err = s.Store.Write(ctx, func(tx Tx) (err error) {
+				more, err = tx.SweepMails(w.ID, oldMail, mailPage)
+				return err
+			})
 		}
 	}
 	return err

@@ -66,6 +66,60 @@ func TestSweepIdle(t *testing.T) {
 	})
 }
 
+// TestSweepMails: mail that was sent or failed goes 90 days after it was queued; what waits stays.
+func TestSweepMails(t *testing.T) {
+	ctx := context.Background()
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		e.Exec("DELETE FROM outbox")
+		queue := func(states ...string) {
+			for i, state := range states {
+				p := e.Add(fmt.Sprintf("%s%d@%d.example", state, i, e.Clock.Now().UnixMilli()), sallyport.Member)
+				e.Check(e.Forgot(ctx, e.Arriving().By(), p.Address))
+				if n := e.Exec("UPDATE outbox SET state = $1 WHERE user_id = $2", state, p.ID); n != 1 {
+					t.Fatalf("%d mails to one person", n)
+				}
+				e.Clock.Advance(time.Millisecond)
+			}
+		}
+		left := func(when, want string) {
+			got := ""
+			for _, row := range e.Query("SELECT state FROM outbox ORDER BY id") {
+				got += row[0][:1]
+			}
+			if got != want {
+				t.Errorf("%s: %q, not %q", when, got, want)
+			}
+		}
+		first := e.Clock.Now()
+		at := func(days int, then time.Duration) { // after the first was queued
+			e.Clock.Advance(first.AddDate(0, 0, days).Add(then).Sub(e.Clock.Now()))
+		}
+		queue("sent", "waiting", "failed", "sent")
+		at(45, 0)
+		queue("sent", "waiting")
+		for _, step := range []struct {
+			days int
+			then time.Duration
+			want string
+		}{{90, 0, "swfssw"}, {90, time.Millisecond, "wfssw"}, {91, 0, "wsw"}} {
+			at(step.days, step.then)
+			e.Check(e.SweepIdle(ctx))
+			left(fmt.Sprintf("after %d days and %v", step.days, step.then), step.want)
+		}
+		queue("sent", "failed")
+		for page, want := range []string{"wwsf", "wwf", "ww", "ww"} { // one mail a page
+			e.Check(e.Store.Write(ctx, func(tx sallyport.Tx) error {
+				more, err := tx.SweepMails(e.Owner.Workspace, "mai_~", 1)
+				if more != (page < 3) {
+					t.Errorf("page %d: more: %v", page, more)
+				}
+				return err
+			}))
+			left(fmt.Sprintf("page %d", page), want)
+		}
+	})
+}
+
 // TestEraseRecoveryCodes goes over codes in pages of every size. Each page is one transaction: whoever comes next goes on
 // where it ended, and from the beginning when the policy took showing away once more.
 func TestEraseRecoveryCodes(t *testing.T) {

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"strconv"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -31,6 +32,14 @@ func (t *tx) SweepBrowsers(workspace, after string, page int, seen time.Time) (s
 	return t.sweepPage(`SELECT user_id FROM browsers WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
 		`DELETE FROM browsers WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND last_seen_at < $4`,
 		workspace, after, page, ms(seen))
+}
+
+// SweepMails: ids are in the order of time, so that the old ones are the first.
+func (t *tx) SweepMails(workspace, before string, limit int) (bool, error) {
+	n, err := t.affected(`DELETE FROM outbox WHERE workspace_id = $1 AND id IN (
+			SELECT id FROM outbox WHERE workspace_id = $1 AND id < $2 AND state <> 'waiting' ORDER BY id LIMIT `+strconv.Itoa(limit)+`)`,
+		workspace, before)
+	return n == int64(limit), err
 }
 
 // sweepPage finds where the page ends, and removes up to there.

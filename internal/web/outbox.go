@@ -15,6 +15,7 @@ const listPage = 50
 
 type outboxPage struct {
 	page
+	Days  int // that they are kept
 	Mails []mailRow
 	Pager pager
 }
@@ -43,7 +44,7 @@ func (s *site) outbox(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v := &outboxPage{page: page{Title: text.Say("Mail outbox"), Wide: true}}
+	v := &outboxPage{page: page{Title: text.Say("Mail outbox"), Wide: true}, Days: sallyport.MailDays}
 	for _, m := range all {
 		v.Mails = append(v.Mails, s.mailRow(m))
 	}
