@@ -11,7 +11,7 @@ import (
 var (
 	// ErrNoPassword means that a user cannot be added without one.
 	ErrNoPassword   = invalid("password", "password_missing", text.Say("Enter a password."))
-	ErrSuspended    = &Error{Kind: Conflict, Code: "suspended", Text: text.Say("This person is suspended. Restore them first.")}
+	ErrSuspended    = &Error{Kind: Conflict, Code: "suspended", Text: text.Say("This person is suspended already.")}
 	ErrNotSuspended = &Error{Kind: Conflict, Code: "not_suspended", Text: text.Say("This person is not suspended.")}
 )
 

@@ -98,7 +98,7 @@ var personActions = []personAction{
 		path: "restore", may: sallyport.SuspendPeople, menu: text.Say("Restore"), title: text.Say("Restore this person?"),
 		question: func(u sallyport.User) text.Message {
 			if u.Restored() == sallyport.Invited {
-				return text.Say("<bdi>{name}</bdi> had not accepted the invitation, and is invited again. A link that was mailed before no longer works: send the invitation again.", "name", nameOf(u))
+				return text.Say("<bdi>{name}</bdi> had not accepted the invitation, and will be invited as before. A link that was mailed no longer works, so send the invitation again afterwards.", "name", nameOf(u))
 			}
 			return text.Say("<bdi>{name}</bdi> may sign in again, with the same password and authenticator apps as before.", "name", nameOf(u))
 		},

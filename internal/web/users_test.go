@@ -252,7 +252,7 @@ func TestConfirmingWhatFits(t *testing.T) {
 			e.Exec(`UPDATE users SET `+values+` WHERE id = $1`, p.ID)
 			at := "/admin/users/" + p.ID + "/" + action
 			asked := owner.Get(at)
-			if says := asked.Has("is invited again"); says != (action == "restore" && name != "suspended" && asked.Status == http.StatusOK) {
+			if says := asked.Has("will be invited as before"); says != (action == "restore" && name != "suspended" && asked.Status == http.StatusOK) {
 				t.Errorf("%s of %s: it says that they are invited again: %v", action, name, says)
 			}
 			offered := slices.Contains(owner.Get("/admin/users/"+p.ID).Links(), at)
@@ -264,7 +264,7 @@ func TestConfirmingWhatFits(t *testing.T) {
 			default:
 				t.Errorf("%s of %s, offered: %v: asked %d %s, done %d %s", action, name, offered, asked.Status, asked.Alert(), done.Status, done.Alert())
 			}
-			if state := e.Query(`SELECT state FROM users WHERE id = $1`, p.ID); action == "restore" && asked.Has("is invited again") && state[0][0] != "invited" {
+			if state := e.Query(`SELECT state FROM users WHERE id = $1`, p.ID); action == "restore" && asked.Has("will be invited as before") && state[0][0] != "invited" {
 				t.Errorf("restoring %s leads to %s", name, state[0][0])
 			}
 		}
