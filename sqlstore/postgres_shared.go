@@ -40,9 +40,9 @@ const (
 	maxTogether = 32
 )
 
-// look is the version of a PostgreSQL database, whose parts come out of shared memory: the snapshot says which
-// transactions are seen, the others that it is still the same server, and that none of them was lost in a crash.
-const look = `SELECT concat_ws(' ', pg_current_snapshot(), pg_current_wal_insert_lsn(), pg_postmaster_start_time())`
+// look is the version of a PostgreSQL database, out of shared memory: the snapshot says which transactions are seen, the
+// other that it is still the same server.
+const look = `SELECT concat_ws(' ', pg_current_snapshot(), pg_postmaster_start_time())`
 
 // version takes a round trip, which all share who ask at the same moment.
 func (d *postgres) version() (version, error) {
