@@ -175,7 +175,7 @@ func (c *userResetCmd) Run(ctx context.Context) error {
 		code, err := in.ResetTwoFactor(ctx, by, c.Email, c.Reason)
 		if errors.Is(err, sallyport.ErrResetRequired) {
 			return fmt.Errorf("%s If no owner or admin can sign in to do so, make another owner by sallyport user add --role owner: "+
-				"they sign in, set up two-factor authentication, and lift the requirement, or allow resets, on the page Access control.",
+				"they sign in, set up two-factor authentication, and lift the requirement, or allow resets, on the page Access control",
 				text.English.Text(sallyport.ErrResetRequired.Text))
 		}
 		if err != nil {
