@@ -123,7 +123,7 @@ func (c *serveCmd) prepare(level slog.Level) (s *server, err error) {
 	cores := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(cores + 2)
 	s.hasher = passwd.NewHasher(cores, hashQueue)
-	// Each hash leaves 19 MiB of garbage. To collect it half as often costs memory while people sign in, and none after.
+	// Of what is in memory little is Go's and alive: to collect garbage half as often costs a few MB.
 	debug.SetGCPercent(200)
 	return s, nil
 }
