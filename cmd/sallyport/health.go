@@ -60,7 +60,10 @@ func (c *serveCmd) metrics(s *server) (io.Closer, error) {
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "sallyport_password_hashes", Help: "Password hashes that run or wait.",
-		}, func() float64 { return float64(s.hasher.Inside()) }))
+		}, func() float64 { return float64(s.hasher.Inside()) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sallyport_password_hashes_total", Help: "Password hashes that were computed.",
+		}, func() float64 { return float64(s.hasher.Computed()) }))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	srv := edge.NewServer(mux, s.log)

@@ -23,6 +23,7 @@ type Hasher struct {
 	running *semaphore.Weighted // serves in order of arrival
 	inside  atomic.Int64        // running and waiting
 	most    int64               // of inside
+	done    atomic.Int64
 	idle    *time.Timer
 
 	mu    sync.Mutex
@@ -50,6 +51,9 @@ func NewHasher(parallel, queue int) *Hasher {
 
 // Inside is how many hashes run or wait at this moment.
 func (h *Hasher) Inside() int { return int(h.inside.Load()) }
+
+// Computed is how many hashes were computed until now.
+func (h *Hasher) Computed() int64 { return h.done.Load() }
 
 // enter waits for a turn. It returns ErrBusy at once when the queue is full, and the context's error when that ends
 // first; then the place in the queue is free again. After nil the caller must leave.
@@ -115,6 +119,7 @@ func (h *Hasher) derive(p phc, password string, length int) []byte {
 	key := argon2id(memory, []byte(Normalise(password)), p.salt, p.Params, length)
 	clear(memory)
 	h.give(memory)
+	h.done.Add(1)
 	return key
 }
 
