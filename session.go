@@ -159,8 +159,8 @@ func (s Session) lives(hash []byte, u User, now time.Time) bool {
 // SessionTx is the storage of sessions.
 type SessionTx interface {
 	// Arrive returns, in one statement, the workspace that answers on a host with its policy, and of it the session
-	// and its user where they exist.
-	Arrive(host, user, session string) (Presence, bool, error)
+	// and its user where they exist; nil for an unknown host. Nobody may change what it returns.
+	Arrive(host, user, session string) (*Presence, error)
 	InsertSession(Session) error
 	// TakeSession takes the user's row until the end of the transaction, and returns it with the session.
 	TakeSession(workspace, user, id string) (Session, User, bool, error)
@@ -193,16 +193,15 @@ var (
 func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 	now := s.Now()
 	user, session, hash, ok := parseToken(a.Session, prefixSession)
-	var p Presence
-	var found bool
+	var p *Presence
 	err := s.Store.Read(ctx, func(tx Tx) (err error) {
-		p, found, err = tx.Arrive(a.Host, user, session)
+		p, err = tx.Arrive(a.Host, user, session)
 		return err
 	})
 	if err != nil {
 		return Caller{}, err
 	}
-	if !found {
+	if p == nil {
 		return Caller{}, ErrUnknownHost
 	}
 	by := Caller{

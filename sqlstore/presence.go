@@ -11,7 +11,7 @@ import (
 type presences struct {
 	mu      sync.RWMutex
 	version version
-	of      map[arrival]sallyport.Presence
+	of      map[arrival]*sallyport.Presence
 }
 
 type arrival struct{ host, user, session string }
@@ -20,25 +20,24 @@ type arrival struct{ host, user, session string }
 const maxPresences = 8192
 
 // get returns what is true while the database has the version.
-func (p *presences) get(a arrival) (found sallyport.Presence, version version, ok bool) {
+func (p *presences) get(a arrival) (*sallyport.Presence, version) {
 	if p == nil {
-		return found, version, false
+		return nil, ""
 	}
 	p.mu.RLock()
 	defer p.mu.RUnlock()
-	found, ok = p.of[a]
-	return found, p.version, ok
+	return p.of[a], p.version
 }
 
 // put keeps what was read after version was looked at.
-func (p *presences) put(version version, a arrival, found sallyport.Presence) {
+func (p *presences) put(version version, a arrival, found *sallyport.Presence) {
 	if p == nil || version == "" {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if version != p.version {
-		p.version, p.of = version, map[arrival]sallyport.Presence{}
+		p.version, p.of = version, map[arrival]*sallyport.Presence{}
 	}
 	if len(p.of) < maxPresences {
 		p.of[a] = found
@@ -47,18 +46,20 @@ func (p *presences) put(version version, a arrival, found sallyport.Presence) {
 
 // Arrive asks for all of it in one statement, as a living session is what most requests bring; without one, for the
 // workspace alone.
-func (t *tx) Arrive(host, user, session string) (sallyport.Presence, bool, error) {
+func (t *tx) Arrive(host, user, session string) (*sallyport.Presence, error) {
 	if session != "" {
 		a := arrival{host, user, session}
-		if p, then, ok := t.presences.get(a); ok {
+		if p, then := t.presences.get(a); p != nil {
 			now, err := t.version()
-			if err != nil || now == then {
-				return p, err == nil, err
+			if err != nil {
+				return nil, err
+			}
+			if now == then {
+				return p, nil
 			}
 		}
-		p, found, err := t.present(a)
-		if err != nil || found {
-			return p, found, err
+		if p, err := t.present(a); err != nil || p != nil {
+			return p, err
 		}
 	}
 	var w hostRow
@@ -68,14 +69,13 @@ func (t *tx) Arrive(host, user, session string) (sallyport.Presence, bool, error
 		return scan(w.dest()...)
 	})
 	if err != nil || !found {
-		return sallyport.Presence{}, false, err
+		return nil, err
 	}
-	p, err := w.presence()
-	return p, true, err
+	return w.presence()
 }
 
 // present reads a session with its user and workspace, and remembers them.
-func (t *tx) present(a arrival) (sallyport.Presence, bool, error) {
+func (t *tx) present(a arrival) (*sallyport.Presence, error) {
 	var w hostRow
 	var s sessionRow
 	var u userRow
@@ -88,15 +88,16 @@ func (t *tx) present(a arrival) (sallyport.Presence, bool, error) {
 			return scan(append(append(w.dest(), s.dest()...), u.dest()...)...)
 		})
 	if err != nil || !found {
-		return sallyport.Presence{}, false, err
+		return nil, err
 	}
 	p, err := w.presence()
+	if err != nil {
+		return nil, err
+	}
 	ses, person := s.session(p.Workspace.ID, a.user), u.user()
 	p.Session, p.User = &ses, &person
-	if err == nil {
-		t.presences.put(version, a, p)
-	}
-	return p, true, err
+	t.presences.put(version, a, p)
+	return p, nil
 }
 
 const (
@@ -113,7 +114,10 @@ type hostRow struct {
 
 func (r *hostRow) dest() []any { return append(r.workspaceRow.dest(), r.policy.dest()...) }
 
-func (r *hostRow) presence() (sallyport.Presence, error) {
+func (r *hostRow) presence() (*sallyport.Presence, error) {
 	policy, err := r.policy.policy()
-	return sallyport.Presence{Workspace: r.workspace(), Policy: policy}, err
+	if err != nil {
+		return nil, err
+	}
+	return &sallyport.Presence{Workspace: r.workspace(), Policy: policy}, nil
 }

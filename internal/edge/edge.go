@@ -92,6 +92,7 @@ type Visit struct {
 	Host  string     // canonical, with the port unless it is the scheme's own
 	Addr  netip.Addr // of the client; IPv4 is never written as IPv6
 	Route string     // the pattern that matched, set by the door. Paths hold tokens and are never logged
+	By    any        // who asks, set by the door, for itself: nil until it has found out
 }
 
 type visitKey struct{}

@@ -157,11 +157,12 @@ func problemTitle(status int) text.Message {
 }
 
 // guard stands before all pages: it refuses posts from other sites, and answers unknown addresses with a page. Nobody has
-// asked yet who comes: named tells of a request what its page needs.
-func (p *pages) guard(mux *http.ServeMux, named func(*http.Request) *http.Request) http.Handler {
+// asked yet who comes: name finds out what the page needs to know.
+func (p *pages) guard(mux *http.ServeMux, name func(*http.Request)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := p.unfit(w, r, mux); err != nil {
-			p.answer(w, named(r), err)
+			name(r)
+			p.answer(w, r, err)
 			return
 		}
 		mux.ServeHTTP(w, r)

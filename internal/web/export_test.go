@@ -107,7 +107,7 @@ func (k *Kit) Handler() http.Handler {
 		panic("secret-in-panic")
 	}))
 	health := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
-	return k.Edge.Handler(p.guard(mux, func(r *http.Request) *http.Request { return r }), health, p.showProblem)
+	return k.Edge.Handler(p.guard(mux, func(*http.Request) {}), health, p.showProblem)
 }
 
 func (k *Kit) show(w http.ResponseWriter, r *http.Request) error {

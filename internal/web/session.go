@@ -55,17 +55,15 @@ func (s *site) sessionJSON(w http.ResponseWriter, r *http.Request) error {
 // stamp is how a time is written in JSON. As a time.Time it would be written, read again and copied.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
+var jsonType = []string{"application/json"}
+
 func errorJSON(w http.ResponseWriter, status int, e *sallyport.Error) error {
 	return writeJSON(w, status, map[string]string{"code": e.Code})
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/json")
+	w.Header()["Content-Type"] = jsonType
 	w.WriteHeader(status)
-	_, _ = w.Write(append(b, '\n')) // the browser may be gone
+	_ = json.NewEncoder(w).Encode(v) // the browser may be gone
 	return nil
 }

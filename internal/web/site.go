@@ -30,14 +30,12 @@ func New(service *sallyport.Service, e *edge.Edge, health http.Handler, log *slo
 		return nil, err
 	}
 	s.served = s.mux()
-	return e.Handler(s.guard(s.served, s.named), health, s.showProblem), nil
+	return e.Handler(s.guard(s.served, s.name), health, s.showProblem), nil
 }
-
-type callerKey struct{}
 
 // by is who asks, as enter found out.
 func by(r *http.Request) sallyport.Caller {
-	c, _ := r.Context().Value(callerKey{}).(sallyport.Caller)
+	c, _ := edge.From(r.Context()).By.(sallyport.Caller)
 	return c
 }
 
@@ -51,7 +49,7 @@ func (s *site) enter(a access, h handler) handler {
 		if err != nil {
 			return err
 		}
-		r = r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
+		edge.From(r.Context()).By = c
 		if err = s.admit(a, c); err == nil {
 			err = h(w, r)
 		}
@@ -82,16 +80,15 @@ func (s *site) arrive(r *http.Request) (sallyport.Caller, error) {
 // namedIn is how long a page of a refusal waits for the name of the workspace.
 const namedIn = time.Second
 
-// named is a request of which the workspace is known, for its name, and nothing of who comes; where the database does not
-// tell, the request as it was.
-func (s *site) named(r *http.Request) *http.Request {
+// name finds out which workspace a request is for, for its name, and nothing of who comes. Where the database does not
+// tell, the request stays as it was.
+func (s *site) name(r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), namedIn)
 	defer cancel()
-	c, err := s.service.Arrive(ctx, sallyport.Arrival{Host: edge.From(ctx).Host})
-	if err != nil {
-		return r
+	visit := edge.From(ctx)
+	if c, err := s.service.Arrive(ctx, sallyport.Arrival{Host: visit.Host}); err == nil {
+		visit.By = c
 	}
-	return r.WithContext(context.WithValue(r.Context(), callerKey{}, c))
 }
 
 // atURL lets through what comes to the host of the configured URL: before there is a workspace no other is known.
