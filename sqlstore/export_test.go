@@ -40,5 +40,12 @@ func (s *Store) Waiting() int {
 	return len(d.queue)
 }
 
+// Sync puts a function around the one that puts the log of an SQLite database on disk. It is called before any Write.
+func (s *Store) Sync(around func(sync func() error) error) {
+	d := s.engine.(*sqlite)
+	sync := d.sync
+	d.sync = func() error { return around(sync) }
+}
+
 // State is what Version returns.
 type State = version

@@ -48,34 +48,19 @@ func (p *presences) put(version version, a arrival, found *sallyport.Presence) {
 // workspace alone.
 func (t *tx) Arrive(host, user, session string) (*sallyport.Presence, error) {
 	if session != "" {
-		a := arrival{host, user, session}
-		if p, then := t.presences.get(a); p != nil {
-			now, err := t.version()
-			if err != nil {
-				return nil, err
-			}
-			if now == then {
-				return p, nil
-			}
-		}
-		if p, err := t.present(a); err != nil || p != nil {
+		p, err := t.present(arrival{host, user, session})
+		if err != nil || p != nil {
 			return p, err
 		}
 	}
-	var w hostRow
-	found := false
-	err := t.ask(`SELECT `+hostColumns+` FROM `+hostTables+` WHERE h.host = $1`, []any{host}, func(scan scanner) error {
-		found = true
-		return scan(w.dest()...)
-	})
-	if err != nil || !found {
-		return nil, err
-	}
-	return w.presence()
+	return t.answering(host)
 }
 
-// present reads a session with its user and workspace, and remembers them.
+// present reads a session with its user and workspace.
 func (t *tx) present(a arrival) (*sallyport.Presence, error) {
+	if p, err := t.remembered(a); err != nil || p != nil {
+		return p, err
+	}
 	var w hostRow
 	var s sessionRow
 	var u userRow
@@ -97,6 +82,45 @@ func (t *tx) present(a arrival) (*sallyport.Presence, error) {
 	ses, person := s.session(p.Workspace.ID, a.user), u.user()
 	p.Session, p.User = &ses, &person
 	t.presences.put(version, a, p)
+	return p, nil
+}
+
+// answering reads the workspace that answers on a host. Where a look at the version is a statement too, it would cost as
+// much as this one.
+func (t *tx) answering(host string) (*sallyport.Presence, error) {
+	a := arrival{host: host}
+	if t.looksFree {
+		if p, err := t.remembered(a); err != nil || p != nil {
+			return p, err
+		}
+	}
+	var w hostRow
+	found := false
+	version, err := t.askVersion(`SELECT `+hostColumns+` FROM `+hostTables+` WHERE h.host = $1`, []any{host},
+		func(scan scanner) error {
+			found = true
+			return scan(w.dest()...)
+		})
+	if err != nil || !found {
+		return nil, err
+	}
+	p, err := w.presence()
+	if err == nil && t.looksFree {
+		t.presences.put(version, a, p)
+	}
+	return p, err
+}
+
+// remembered is what was read before, while it is still true; else nil.
+func (t *tx) remembered(a arrival) (*sallyport.Presence, error) {
+	p, then := t.presences.get(a)
+	if p == nil {
+		return nil, nil
+	}
+	now, err := t.version()
+	if err != nil || now != then {
+		return nil, err
+	}
 	return p, nil
 }
 

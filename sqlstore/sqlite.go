@@ -17,35 +17,50 @@ import (
 // sqlite is the engine on an SQLite file in WAL mode.
 //
 // There is one connection that writes, and a turn at it, handed from one caller of write to the next in the order they
-// came. Whoever has the turn runs its function as a savepoint of the open transaction, begins one when there is none,
-// and then either hands the turn on, or, when nobody waits or the group is large enough, commits for all. Each member
-// of the group waits for that commit before it answers, so one fsync serves all of them.
+// came. Whoever has the turn runs its function in the open transaction, begins one when there is none, and then either
+// hands the turn on, or commits for all that are in it, its group. A commit is not yet on disk: that is left to flush,
+// beside which the next group runs. Each member answers when its group is on disk, so that one fsync serves many.
+//
+// SQLite can undo a member by itself with a savepoint, but then it keeps a copy of each page that any of them changes.
+// So a member that fails after it has written takes the group along, the others run once more, and it too, alone
+// (docs/decisions/0019-groups.md).
 type sqlite struct {
 	readers   chan *sqliteConn // nil: may still be opened
 	path      string
 	watch     watch
 	turnstile turnstile
+	log       *os.File     // the one that SQLite commits to
+	sync      func() error // puts it on disk
 
 	conn  *sqliteConn // the next two belong to who has the turn
 	group *group
 
-	mu     sync.Mutex
-	taken  bool            // somebody has the turn
-	queue  []chan struct{} // these wait for it; closed when it is theirs
-	closed bool
+	mu        sync.Mutex
+	taken     bool            // somebody has the turn
+	queue     []chan struct{} // these wait for it; closed when it is theirs
+	closed    bool
+	unflushed []*group // committed, and not on disk
+	flushing  bool
+	broken    error // why something that was committed did not get onto the disk
+	flushes   sync.WaitGroup
 }
 
 // group is one transaction and the writes in it.
 type group struct {
 	begun   time.Time
 	members int
-	done    chan struct{} // closed when it has ended
-	err     error         // why it was not committed; to be read after done
+	wrote   bool
+	done    chan struct{} // closed when it is on disk, or has failed
+	err     error         // why it is not there; to be read after done
 }
 
+// errUndone is a group's that was rolled back because one of its members failed.
+var errUndone = errors.New("sqlstore: the group was undone")
+
 const (
-	// A group ends when so many are in it or so much time has passed, so that nobody waits long for the others.
-	groupMembers = 256
+	// A group ends when so many are in it or so much time has passed, so that nobody waits long for the others. Half of
+	// those who are busy at once: then one half runs while the other is answered.
+	groupMembers = 16
 	groupTime    = 10 * time.Millisecond
 
 	// Another process may be writing, a group at a time.
@@ -53,8 +68,11 @@ const (
 	busyLimit = 15 * time.Second
 
 	// A checkpoint copies a page once, however often it was written since the last one: 4,000 pages are 16 MB of log.
-	writerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
-		PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000`
+	// NORMAL syncs all that FULL does but the commits, and these are for flush. 8 MB of pages: what many people who sign in
+	// at once have theirs on.
+	writerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
+		PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;
+		PRAGMA cache_size = -8000`
 	readerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA temp_store = MEMORY`
 )
 
@@ -79,6 +97,9 @@ func openSQLite(ctx context.Context, path string, steps []string) (*sqlite, erro
 		return nil, errors.Join(err, d.turnstile.close())
 	}
 	if err = d.migrate(ctx, steps); err == nil {
+		err = d.openLog()
+	}
+	if err == nil {
 		err = d.watch.open(path)
 	}
 	if err != nil {
@@ -86,6 +107,16 @@ func openSQLite(ctx context.Context, path string, steps []string) (*sqlite, erro
 		return nil, errors.Join(err, d.turnstile.close())
 	}
 	return d, nil
+}
+
+// openLog opens the log beside the database. It is there from the first statement until the last connection closes. What
+// was written to it before, a migration, is put on disk.
+func (d *sqlite) openLog() (err error) {
+	if d.log, err = os.OpenFile(d.path+"-wal", os.O_RDWR, 0); err != nil {
+		return err
+	}
+	d.sync = d.log.Sync
+	return d.sync()
 }
 
 // openWriter tries again while another process has the file to itself, as it has for a moment when it makes it.
@@ -127,6 +158,7 @@ func (d *sqlite) close() error {
 	waiting := d.queue
 	d.queue = nil
 	d.mu.Unlock()
+	d.flushes.Wait()
 	for _, ready := range waiting {
 		close(ready)
 	}
@@ -138,13 +170,13 @@ func (d *sqlite) close() error {
 	close(d.readers)
 	d.watch.close()
 	d.conn.close() // the last one: it empties the log into the file
-	return d.turnstile.close()
+	return errors.Join(d.log.Close(), d.turnstile.close())
 }
 
 func (d *sqlite) version() (version, error) { return d.watch.version() }
 
 func (d *sqlite) read(ctx context.Context, fn func(*tx) error) error {
-	return fn(&tx{on: sqliteReads{d, ctx}, store: d})
+	return fn(&tx{on: sqliteReads{d, ctx}, store: d, looksFree: true})
 }
 
 // sqliteReads runs each statement on whichever reader is free. To hold none in between keeps one Read that calls
@@ -209,46 +241,58 @@ func (w sqliteWrites) ask(sql string, args []any, each func([]cell) error) (vers
 }
 
 func (d *sqlite) write(ctx context.Context, fn func(*tx) error) error {
-	if err := d.takeTurn(ctx); err != nil {
+	for alone := false; ; {
+		g, failed, err := d.member(ctx, fn, alone)
+		if g == nil {
+			return err
+		}
+		<-g.done
+		if errors.Is(g.err, errUndone) {
+			alone = alone || failed
+			ctx = context.WithoutCancel(ctx) // it has begun
+			continue
+		}
+		if err == nil {
+			err = g.err
+		}
 		return err
 	}
-	if err := d.join(ctx); err != nil {
-		d.leave()
-		return err
-	}
-	g := d.group
-	err := d.member(g, fn)
-	<-g.done
-	if err == nil {
-		err = g.err
-	}
-	return err
 }
 
-// member runs fn and hands the turn on, also when fn panics.
-func (d *sqlite) member(g *group, fn func(*tx) error) (err error) {
+// member takes the turn, runs fn in the open group, and hands the turn on, also when fn panics. Alone it opens a group of
+// its own. It returns the group, nil when fn did not run, and whether it failed so that the group was undone.
+func (d *sqlite) member(ctx context.Context, fn func(*tx) error, alone bool) (g *group, undone bool, err error) {
+	if err := d.takeTurn(ctx); err != nil {
+		return nil, false, err
+	}
+	defer d.leave()
+	if alone && d.group != nil {
+		d.end(nil)
+	}
+	if err := d.join(ctx); err != nil {
+		return nil, false, err
+	}
+	g = d.group
 	t := &tx{on: sqliteWrites{d.conn}, store: d, writes: true}
+	d.conn.wrote = false
 	err = errors.New("sqlstore: fn did not return")
-	defer func() {
-		d.endMember(g, t, err == nil && t.failed == nil)
-		d.leave()
-	}()
+	defer func() { undone = d.endMember(t, err) }()
 	if err = fn(t); err == nil {
 		err = t.failed
 	}
-	return err
+	return g, false, err
 }
 
-const (
-	savepoint = "SAVEPOINT member"
-	release   = "RELEASE member"
-	rollback  = "ROLLBACK TO member"
-)
-
-// join begins a group when there is none, and the savepoint of the next member.
+// join begins a group when there is none.
 func (d *sqlite) join(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	d.mu.Lock()
+	broken := d.broken
+	d.mu.Unlock()
+	if broken != nil {
+		return broken
 	}
 	if d.group == nil {
 		err := d.turnstile.pass(ctx, func() error { return d.conn.query("BEGIN IMMEDIATE", nil, nil) })
@@ -257,31 +301,25 @@ func (d *sqlite) join(ctx context.Context) error {
 		}
 		d.group = &group{begun: time.Now(), done: make(chan struct{})}
 	}
-	if err := d.conn.query(savepoint, nil, nil); err != nil {
-		d.end(err)
-		return err
-	}
 	d.group.members++
 	return nil
 }
 
-// endMember keeps or undoes what a member wrote. When the transaction is gone, because SQLite rolled all of it back
-// (disk full, an error of the disk), the group has failed.
-func (d *sqlite) endMember(g *group, t *tx, keep bool) {
-	if !d.conn.inTransaction() {
+// endMember ends the group when what a member wrote must not stay: undone when there are others in it. When the
+// transaction is gone, because SQLite rolled all of it back (disk full, an error of the disk), the group has failed.
+func (d *sqlite) endMember(t *tx, failed error) (undone bool) {
+	switch wrote := d.conn.wrote; {
+	case !d.conn.inTransaction():
 		d.end(fmt.Errorf("the transaction was rolled back: %w", t.failed))
-		return
+	case failed == nil:
+		d.group.wrote = d.group.wrote || wrote
+	case wrote && d.group.members > 1:
+		d.end(errUndone)
+		return true
+	case wrote:
+		d.end(failed)
 	}
-	var err error
-	if !keep {
-		err = d.conn.query(rollback, nil, nil)
-	}
-	if err == nil {
-		err = d.conn.query(release, nil, nil)
-	}
-	if err != nil {
-		d.end(err)
-	}
+	return false
 }
 
 // end ends the group: by a commit, or, when err says why not, without.
@@ -291,11 +329,70 @@ func (d *sqlite) end(err error) {
 	if err == nil {
 		err = d.conn.query("COMMIT", nil, nil)
 	}
-	if err != nil && d.conn.inTransaction() {
-		err = errors.Join(err, d.conn.query("ROLLBACK", nil, nil))
+	if err != nil {
+		if d.conn.inTransaction() {
+			err = errors.Join(err, d.conn.query("ROLLBACK", nil, nil))
+		}
+		g.err = err
+		close(g.done)
+		return
 	}
-	g.err = err
-	close(g.done)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.unflushed = append(d.unflushed, g)
+	if !d.flushing {
+		d.flushing = true
+		d.flushes.Go(d.flush)
+	}
+}
+
+// flush puts groups on disk, all that were committed before it begins with them at once, until there are none. The
+// group that was left open for as long as the disk was busy is one of them.
+func (d *sqlite) flush() {
+	for {
+		d.mu.Lock()
+		groups, err := d.unflushed, d.broken
+		d.unflushed = nil
+		switch {
+		case len(groups) > 0:
+			d.mu.Unlock()
+		case !d.taken && d.group != nil: // in this order: the group belongs to who has the turn
+			d.taken = true
+			d.mu.Unlock()
+			d.end(nil)
+			d.mu.Lock()
+			d.handOn()
+			d.mu.Unlock()
+			continue
+		default:
+			d.flushing = false
+			d.mu.Unlock()
+			return
+		}
+		if err == nil && slices.ContainsFunc(groups, func(g *group) bool { return g.wrote }) {
+			err = d.putOnDisk()
+		}
+		if err != nil {
+			err = fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
+		}
+		for _, g := range groups {
+			g.err = err
+			close(g.done)
+		}
+	}
+}
+
+// putOnDisk syncs the log. When that fails nothing is written any more, until a restart: what a disk did not take it may
+// forget, and call the next try a success.
+func (d *sqlite) putOnDisk() error {
+	err := d.sync()
+	if err != nil {
+		err = fmt.Errorf("the log of the database could not be put on disk: %w", err)
+		d.mu.Lock()
+		d.broken = err
+		d.mu.Unlock()
+	}
+	return err
 }
 
 // takeTurn waits for the turn, in the order of coming.
@@ -343,22 +440,29 @@ func (d *sqlite) withdraw(ready chan struct{}) bool {
 	return i >= 0
 }
 
-// leave hands the turn to the next in the queue; without one, or when the group is large enough, it commits first.
+// leave ends the group when it is large enough, or when nobody waits and the disk is free for it, and hands the turn on.
 func (d *sqlite) leave() {
 	d.mu.Lock()
-	full := d.group != nil && (d.group.members >= groupMembers || time.Since(d.group.begun) >= groupTime)
-	if d.group != nil && (full || len(d.queue) == 0) {
-		d.mu.Unlock()
-		d.end(nil)
-		d.mu.Lock()
+	if g := d.group; g != nil {
+		idle := len(d.queue) == 0 && !d.flushing
+		if idle || g.members >= groupMembers || time.Since(g.begun) >= groupTime {
+			d.mu.Unlock()
+			d.end(nil)
+			d.mu.Lock()
+		}
 	}
+	d.handOn()
+	d.mu.Unlock()
+}
+
+// handOn gives the turn to the next in the queue. It is called with mu locked.
+func (d *sqlite) handOn() {
 	if len(d.queue) == 0 {
 		d.taken = false
-	} else {
-		close(d.queue[0])
-		d.queue = d.queue[1:]
+		return
 	}
-	d.mu.Unlock()
+	close(d.queue[0])
+	d.queue = d.queue[1:]
 }
 
 // migrate brings the schema up to date. It looks first, since most often there is nothing to do.

@@ -20,12 +20,14 @@ type sqliteConn struct {
 	statements map[string]*sqliteStatement
 	args       uintptr // the library's memory for texts and blobs of the statement that runs
 	argsSize   int
-	row        []cell
+	row, bound []cell
+	wrote      bool // set by each statement that is not only for reading
 }
 
 type sqliteStatement struct {
 	handle  uintptr // sqlite3_stmt*
 	columns int
+	writes  bool
 	// args tells for each parameter which argument it takes: SQLite numbers $2 as 1 when it comes first.
 	args []int
 }
@@ -106,6 +108,7 @@ func (c *sqliteConn) query(sql string, args []any, each func([]cell) error) erro
 	if err := c.bind(s, args); err != nil {
 		return err
 	}
+	c.wrote = c.wrote || s.writes
 	defer lib.Xsqlite3_reset(c.tls, s.handle) // also when each panics
 	for {
 		rc := lib.Xsqlite3_step(c.tls, s.handle)
@@ -154,6 +157,7 @@ func (c *sqliteConn) prepare(sql string) (*sqliteStatement, error) {
 		return nil, fmt.Errorf("sqlstore: not one statement: %s", sql)
 	}
 	s.columns = int(lib.Xsqlite3_column_count(c.tls, s.handle))
+	s.writes = lib.Xsqlite3_stmt_readonly(c.tls, s.handle) == 0
 	for i := range lib.Xsqlite3_bind_parameter_count(c.tls, s.handle) {
 		name := libc.GoString(lib.Xsqlite3_bind_parameter_name(c.tls, s.handle, i+1))
 		n, err := strconv.Atoi(strings.TrimPrefix(name, "$"))
@@ -171,15 +175,16 @@ func (c *sqliteConn) bind(s *sqliteStatement, args []any) error {
 	if len(s.args) > len(args) {
 		return fmt.Errorf("sqlstore: %d parameters, %d arguments", len(s.args), len(args))
 	}
-	cells := make([]cell, len(args))
-	size := 1
-	for i, arg := range args {
-		var err error
-		if cells[i], err = toCell(arg); err != nil {
+	cells, size := c.bound[:0], 1
+	for _, arg := range args {
+		v, err := toCell(arg)
+		if err != nil {
 			return err
 		}
-		size += len(cells[i].bytes)
+		size += len(v.bytes)
+		cells = append(cells, v)
 	}
+	c.bound = cells
 	if size > c.argsSize {
 		lib.Xsqlite3_free(c.tls, c.args)
 		c.argsSize = 2 * size

@@ -5,23 +5,28 @@ import (
 	"errors"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// group runs writes as members of one group: the first holds the turn until all others wait for it, in their order.
+// group runs writes as members of one group: the first, when it is run first, holds the turn until all others wait for it,
+// in their order.
 func group(t *testing.T, s *sqlstore.Store, ctx context.Context, members ...func(*sqlstore.Tx) error) []error {
 	t.Helper()
 	errs := make([]error, len(members))
 	var all sync.WaitGroup
+	var once sync.Once
 	errs[0] = s.WriteSQL(t.Context(), func(tx *sqlstore.Tx) error {
-		for i, fn := range members[1:] {
-			all.Go(func() { errs[i+1] = s.WriteSQL(ctx, fn) })
-			for s.Waiting() < i+1 {
-				runtime.Gosched()
+		once.Do(func() {
+			for i, fn := range members[1:] {
+				all.Go(func() { errs[i+1] = s.WriteSQL(ctx, fn) })
+				for s.Waiting() < i+1 {
+					runtime.Gosched()
+				}
 			}
-		}
+		})
 		return members[0](tx)
 	})
 	all.Wait()
@@ -41,6 +46,124 @@ func TestErrorInGroupHurtsItsMemberOnly(t *testing.T) {
 		t.Errorf("%v", errs)
 	}
 	wantCounter(t, s, 2)
+}
+
+// Who fails after it wrote is run once more, alone, and decides then: what it saw of others may be undone. So are the others
+// run again. Who fails and has written nothing hurts nobody.
+func TestUndoneGroupRunsAgain(t *testing.T) {
+	s := open(t, sqliteFile(t))
+	wrong := errors.New("wrong")
+	var runs [5]atomic.Int32
+	counted := func(i int, fn func(*sqlstore.Tx) error) func(*sqlstore.Tx) error {
+		return func(tx *sqlstore.Tx) error {
+			runs[i].Add(1)
+			return fn(tx)
+		}
+	}
+	seen := errors.New("there was one before")
+	errs := group(t, s, t.Context(), counted(0, increment),
+		counted(1, func(*sqlstore.Tx) error { return wrong }),
+		counted(2, func(tx *sqlstore.Tx) error {
+			n := int64(0)
+			if _, err := tx.Row("SELECT n FROM counters", nil, &n); err != nil || n == 0 {
+				return errors.Join(err, increment(tx))
+			}
+			return errors.Join(increment(tx), seen)
+		}),
+		counted(3, increment), counted(4, increment))
+	if errs[0] != nil || !errors.Is(errs[1], wrong) || errs[2] != nil && !errors.Is(errs[2], seen) || errs[3] != nil || errs[4] != nil {
+		t.Errorf("%v", errs)
+	}
+	for i, most := range []int32{2, 2, 2, 1, 1} {
+		if n := runs[i].Load(); n < 1 || n > most {
+			t.Errorf("member %d ran %d times", i, n)
+		}
+	}
+	want := int64(3)
+	if errs[2] == nil {
+		want++
+	}
+	wantCounter(t, s, want)
+}
+
+// Every answer waits until the disk has what it says: a sync that begins after its commit. Meanwhile others run.
+func TestI10_AnswersWaitForTheDisk(t *testing.T) {
+	s := open(t, sqliteFile(t))
+	syncs, goOn := make(chan struct{}, 100), make(chan struct{})
+	s.Sync(func(sync func() error) error {
+		syncs <- struct{}{}
+		<-goOn
+		return sync()
+	})
+	var all sync.WaitGroup
+	var answered atomic.Int32
+	write := func() {
+		if err := s.WriteSQL(t.Context(), increment); err != nil {
+			t.Error(err)
+		}
+		answered.Add(1)
+	}
+	all.Go(write)
+	<-syncs
+	ran := make(chan struct{})
+	all.Go(func() { // the first is not on disk, and this one runs
+		err := s.WriteSQL(t.Context(), func(tx *sqlstore.Tx) error {
+			defer close(ran)
+			return increment(tx)
+		})
+		if err != nil {
+			t.Error(err)
+		}
+		answered.Add(1)
+	})
+	<-ran
+	for range 20 {
+		runtime.Gosched()
+	}
+	if n := answered.Load(); n != 0 {
+		t.Errorf("%d were answered before the disk", n)
+	}
+	goOn <- struct{}{}
+	<-syncs // the second has one of its own
+	close(goOn)
+	all.Wait()
+	n := int64(0)
+	err := s.WriteSQL(t.Context(), func(tx *sqlstore.Tx) error {
+		_, err := tx.Row("SELECT n FROM counters", nil, &n)
+		return err
+	})
+	if err != nil || n != 2 {
+		t.Errorf("%d, %v", n, err)
+	}
+	if len(syncs) != 0 {
+		t.Errorf("%d more syncs, for a write that wrote nothing", len(syncs))
+	}
+	wantCounter(t, s, 2)
+}
+
+// What the disk did not take may be there or not. Nothing is written after it, since the disk may call its next try a
+// success.
+func TestDiskFails(t *testing.T) {
+	s := open(t, sqliteFile(t))
+	gone := errors.New("input/output error")
+	fails := true
+	s.Sync(func(sync func() error) error {
+		if fails {
+			fails = false
+			return gone
+		}
+		return sync()
+	})
+	for i := range 3 {
+		err := s.WriteSQL(t.Context(), increment)
+		if !errors.Is(err, gone) || errors.Is(err, sqlstore.ErrUnknownOutcome) != (i == 0) {
+			t.Errorf("write %d: %v", i, err)
+		}
+	}
+	counter(t, s) // reads go on
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestCancelledInQueueLeavesIt(t *testing.T) {

@@ -15,6 +15,7 @@ type tx struct {
 	reading bool // inside the callback of rows
 
 	presences *presences // in Read
+	looksFree bool       // a look at the version costs next to nothing
 }
 
 // statements runs one statement after the other on a database. Errors come out as error.go names them.
