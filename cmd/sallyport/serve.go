@@ -123,8 +123,7 @@ func (c *serveCmd) prepare(level slog.Level) (s *server, err error) {
 	cores := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(cores + 2)
 	s.hasher = passwd.NewHasher(cores, hashQueue)
-	// Of what is in memory little is Go's and alive: to collect garbage half as often costs a few MB.
-	debug.SetGCPercent(200)
+	debug.SetGCPercent(garbage)
 	return s, nil
 }
 
@@ -229,6 +228,7 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 	background, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	working.Go(func() { service.Run(background) })
+	working.Go(func() { giveBackMemory(background) })
 	defer working.Wait() // before the database is closed
 	defer cancel()
 	srv := edge.NewServer(handler, s.log)

@@ -6,10 +6,12 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
-	"runtime/debug"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sync/semaphore"
 )
@@ -30,7 +32,7 @@ type Hasher struct {
 	spare [][]block // memory of hashes that were, zero again
 }
 
-// rest is after how long without a hash their memory goes back to the system: 19 MiB for each that ran at once.
+// rest is after how long without a hash their memory goes back to the system, 19 MiB for each that ran at once.
 const rest = 10 * time.Second
 
 // NewHasher returns a Hasher that runs at most parallel hashes at once, while at most queue more wait.
@@ -41,9 +43,8 @@ func NewHasher(parallel, queue int) *Hasher {
 	h.idle = time.AfterFunc(rest, func() {
 		if h.inside.Load() == 0 {
 			h.mu.Lock()
-			h.spare = nil
+			h.unmap()
 			h.mu.Unlock()
-			debug.FreeOSMemory()
 		}
 	})
 	return h
@@ -91,7 +92,10 @@ func (h *Hasher) Hash(ctx context.Context, password string, p Params) (string, e
 	defer h.leave()
 	made := phc{Params: p, salt: make([]byte, saltBytes)}
 	rand.Read(made.salt)
-	made.hash = h.derive(made, password, hashBytes)
+	var err error
+	if made.hash, err = h.derive(made, password, hashBytes); err != nil {
+		return "", err
+	}
 	return made.String(), nil
 }
 
@@ -110,38 +114,51 @@ func (h *Hasher) Verify(ctx context.Context, stored, password string) (bool, err
 		return false, err
 	}
 	defer h.leave()
-	return subtle.ConstantTimeCompare(h.derive(want, password, len(want.hash)), want.hash) == 1, nil
+	got, err := h.derive(want, password, len(want.hash))
+	return err == nil && subtle.ConstantTimeCompare(got, want.hash) == 1, err
 }
 
-// derive hashes a password with the salt and parameters of p.
-func (h *Hasher) derive(p phc, password string, length int) []byte {
-	memory := h.take(blocksOf(p.Params))
+// derive hashes a password with the salt and parameters of p. The error is the system's, when it has no memory.
+func (h *Hasher) derive(p phc, password string, length int) ([]byte, error) {
+	memory, err := h.take(blocksOf(p.Params))
+	if err != nil {
+		return nil, err
+	}
 	key := argon2id(memory, []byte(Normalise(password)), p.salt, p.Params, length)
 	clear(memory)
-	h.give(memory)
+	h.mu.Lock()
+	h.spare = append(h.spare, memory)
+	h.mu.Unlock()
 	h.done.Add(1)
-	return key
+	return key, nil
 }
 
 // take returns n blocks, all zero: those that a hash before had, if they are enough. The same 19 MiB again and again are
-// in the processor's cache, so that a core gets a fifth more hashes out of them than out of new ones.
-func (h *Hasher) take(n int) []block {
+// in the processor's cache, so that a core gets up to a fifth more hashes out of them than out of new ones. They are not
+// Go's: the garbage collector would count them as alive, and let several times as much garbage lie about.
+func (h *Hasher) take(n int) ([]block, error) {
 	h.mu.Lock()
-	defer h.mu.Unlock()
-	last := len(h.spare) - 1
-	if last < 0 {
-		return make([]block, n)
+	i := slices.IndexFunc(h.spare, func(m []block) bool { return cap(m) >= n })
+	if i >= 0 {
+		memory := h.spare[i][:n]
+		h.spare = slices.Delete(h.spare, i, i+1)
+		h.mu.Unlock()
+		return memory, nil
 	}
-	memory := h.spare[last]
-	h.spare = h.spare[:last]
-	if cap(memory) < n {
-		return make([]block, n)
+	h.unmap() // what is too small for a hash of today
+	h.mu.Unlock()
+	b, err := syscall.Mmap(-1, 0, n*int(unsafe.Sizeof(block{})), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
+	if err != nil {
+		return nil, fmt.Errorf("passwd: no memory for a hash: %w", err)
 	}
-	return memory[:n]
+	return unsafe.Slice((*block)(unsafe.Pointer(unsafe.SliceData(b))), n), nil
 }
 
-func (h *Hasher) give(memory []block) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.spare = append(h.spare, memory)
+// unmap returns the memory that no hash is using to the system. It is called with mu locked.
+func (h *Hasher) unmap() {
+	for _, m := range h.spare {
+		b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(m))), cap(m)*int(unsafe.Sizeof(block{})))
+		_ = syscall.Munmap(b) // it fails for what was never mapped alone
+	}
+	h.spare = nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -331,23 +332,35 @@ func TestWaiterWhoseContextEnds(t *testing.T) {
 
 // What a rush took goes back to the system soon after it.
 func TestI44_MemoryIsGivenBack(t *testing.T) {
-	big := passwd.Params{Memory: 128 * 1024, Time: 1, Threads: 1}
-	resident := func() uint64 {
-		var m runtime.MemStats
-		runtime.ReadMemStats(&m)
-		return m.HeapSys - m.HeapReleased
+	resident := func() int {
+		b, err := os.ReadFile("/proc/self/statm")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var size, pages int
+		if _, err := fmt.Sscan(string(b), &size, &pages); err != nil {
+			t.Fatal(err)
+		}
+		return pages * os.Getpagesize() >> 20
 	}
 	synctest.Test(t, func(t *testing.T) {
 		h := passwd.NewHasher(1, 0)
-		before := resident() // hashers of other tests may not have rested yet
-		if _, err := h.Hash(t.Context(), "password", big); err != nil {
-			t.Fatal(err)
+		for _, mib := range []uint32{64, 128} { // the smaller one goes at once
+			if _, err := h.Hash(t.Context(), "password", passwd.Params{Memory: mib << 10, Time: 1, Threads: 1}); err != nil {
+				t.Fatal(err)
+			}
 		}
 		after := resident()
+		if kept := h.Kept(); kept != 128<<20 {
+			t.Errorf("%d bytes are kept for the next hash", kept)
+		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if rested := resident(); after < 128<<20 || rested > before+32<<20 {
-			t.Errorf("%d MiB before the hash, %d MiB after it, %d MiB after a minute", before>>20, after>>20, rested>>20)
+		if rested := resident(); h.Kept() != 0 || rested > after-100 {
+			t.Errorf("%d MiB after the hash, %d MiB after a minute, %d bytes kept", after, rested, h.Kept())
+		}
+		if _, err := h.Hash(t.Context(), "password", cheap); err != nil { // and it goes on
+			t.Error(err)
 		}
 	})
 }
