@@ -100,7 +100,9 @@ func openSQLite(ctx context.Context, path string, steps []string) (*sqlite, erro
 		err = d.openLog()
 	}
 	if err == nil {
-		err = d.watch.open(path)
+		if err = d.watch.open(path); err != nil {
+			err = errors.Join(err, d.log.Close())
+		}
 	}
 	if err != nil {
 		d.conn.close()
