@@ -202,15 +202,13 @@ func (s *Service) checkAnswer(tx Tx, by Caller, u *User, a answer, si *SignIn) (
 	if a.recovery != "" {
 		return ByRecoveryCode, s.useRecoveryCode(tx, by, u, a.recovery)
 	}
-	rows, all, err := tx.CodeTries(u.Workspace, u.ID)
+	rows, all, known, err := s.judging(tx, by, *u, si)
 	if err != nil {
 		return "", err
 	}
-	known, wrong := false, 0
+	wrong := 0
 	if si != nil {
-		known, wrong = by.knownSince(si.BrowserSeen, s.Now()), si.Wrong
-	} else if known, err = s.knows(tx, by, u.Workspace, u.ID); err != nil {
-		return "", err
+		wrong = si.Wrong
 	}
 	t := s.codeTries(by, newBudgets(*u, rows), known)
 	if err := s.checkCode(tx, by, *u, all, t, a.digits, si); err != nil {

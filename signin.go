@@ -26,8 +26,13 @@ type SignIn struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 
-	BrowserSeen time.Time // when its user was last seen in the browser that holds it; zero: never
-	fresh       bool      // it is not in the database yet
+	// Of its user, as of the moment it was taken: when they were last seen in the browser that holds it (zero: never), and
+	// what judges a code.
+	BrowserSeen    time.Time
+	Tries          []Tries
+	Authenticators []Authenticator
+
+	fresh bool // it is not in the database yet
 }
 
 // SignInLimit is how long a sign-in lives.
@@ -36,8 +41,8 @@ const SignInLimit = 10 * time.Minute
 // SignInTx is the storage of sign-ins.
 type SignInTx interface {
 	InsertSignIn(SignIn) error
-	// TakeSignIn takes the user's row until the end of the transaction, and returns it with the sign-in. The hash is
-	// the one of the browser at hand.
+	// TakeSignIn takes the user's row until the end of the transaction, and returns it with the sign-in, in one look. The
+	// hash is the one of the browser at hand.
 	TakeSignIn(workspace, user, id string, browser []byte) (SignIn, User, bool, error)
 	// SaveSignIn replaces hash, epoch, proofs, wrong, enrolled and when it expires.
 	SaveSignIn(SignIn) error
@@ -222,12 +227,8 @@ func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 		if err != nil {
 			return err
 		}
-		all, err := tx.Authenticators(u.Workspace, u.ID)
-		if err != nil {
-			return err
-		}
 		c = Challenge{Step: next(si, u, by.policy, s.Now()), Address: u.Address, Ends: si.ExpiresAt, TrustDays: by.policy.TrustedDeviceDays}
-		for _, a := range all {
+		for _, a := range si.Authenticators {
 			c.Authenticators = append(c.Authenticators, a.Name)
 		}
 		return nil

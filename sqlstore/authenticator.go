@@ -8,10 +8,16 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
-func (t *tx) Authenticators(workspace, user string) ([]sallyport.Authenticator, error) {
-	var all []sallyport.Authenticator
-	err := t.rows(`SELECT id, name, algorithm, secret, last_step, refused_steps, created_at, last_used_at, last_used_from
-		FROM authenticators WHERE workspace_id = $1 AND user_id = $2 ORDER BY id`, []any{workspace, user}, func(scan scanner) error {
+func (t *tx) Authenticators(workspace, user string) (all []sallyport.Authenticator, err error) {
+	err = t.rows(authenticatorsOf, []any{workspace, user}, addAuthenticators(workspace, user, &all))
+	return all, err
+}
+
+const authenticatorsOf = `SELECT id, name, algorithm, secret, last_step, refused_steps, created_at, last_used_at, last_used_from
+	FROM authenticators WHERE workspace_id = $1 AND user_id = $2 ORDER BY id`
+
+func addAuthenticators(workspace, user string, all *[]sallyport.Authenticator) func(scanner) error {
+	return func(scan scanner) error {
 		a := sallyport.Authenticator{Workspace: workspace, User: user}
 		var algorithm, refused string
 		var created, used int64
@@ -21,10 +27,9 @@ func (t *tx) Authenticators(workspace, user string) ([]sallyport.Authenticator, 
 		a.Algorithm, a.CreatedAt, a.LastUsedAt = otp.Algorithm(algorithm), at(created), at(used)
 		var err error
 		a.RefusedSteps, err = parseSteps(refused)
-		all = append(all, a)
+		*all = append(*all, a)
 		return err
-	})
-	return all, err
+	}
 }
 
 // stepsText is how time steps are kept: in decimal, with spaces between.

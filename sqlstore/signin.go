@@ -12,7 +12,14 @@ func (t *tx) InsertSignIn(s sallyport.SignIn) error {
 func (t *tx) TakeSignIn(workspace, user, id string, browser []byte) (sallyport.SignIn, sallyport.User, bool, error) {
 	s := sallyport.SignIn{Workspace: workspace, User: user, ID: id}
 	var u userRow
-	if err := t.takeUser(workspace, user, &u); err != nil {
+	err := t.takeUser(workspace, user, &u)
+	if err == nil {
+		err = t.ask(triesOf, []any{workspace, user}, addTries(&s.Tries))
+	}
+	if err == nil {
+		err = t.ask(authenticatorsOf, []any{workspace, user}, addAuthenticators(workspace, user, &s.Authenticators))
+	}
+	if err != nil {
 		return s, u.user(), false, err
 	}
 	var proofs, door string
