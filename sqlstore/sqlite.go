@@ -50,12 +50,12 @@ const (
 	busyLimit = 15 * time.Second
 
 	// A checkpoint copies a page once, however often it was written since the last one: 4,000 pages are 16 MB of log.
-	// NORMAL syncs all that FULL does but the commits, and these are for flush. 8 MB of pages: what many people who sign in
-	// at once have theirs on.
+	// NORMAL syncs all that FULL does but the commits, and these are for flush. Of pages the one that writes keeps most: a
+	// commit takes them from those that read.
 	writerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
 		PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;
-		PRAGMA cache_size = -8000`
-	readerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA temp_store = MEMORY`
+		PRAGMA cache_size = -6000`
+	readerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1000`
 )
 
 func openSQLite(ctx context.Context, path string, steps []string) (*sqlite, error) {
@@ -93,14 +93,14 @@ func openSQLite(ctx context.Context, path string, steps []string) (*sqlite, erro
 	return d, nil
 }
 
-// openLog opens the log beside the database. It is there from the first statement until the last connection closes. What
-// was written to it before, a migration, is put on disk.
+// openLog opens the log beside the database. It is there from the first statement until the last connection closes. A
+// migration that is in it gets onto the disk with what is written next; until then it would be done again.
 func (d *sqlite) openLog() (err error) {
 	if d.log, err = os.OpenFile(d.path+"-wal", os.O_RDWR, 0); err != nil {
 		return err
 	}
 	d.sync = d.log.Sync
-	return d.sync()
+	return nil
 }
 
 // openWriter tries again while another process has the file to itself, as it has for a moment when it makes it.
