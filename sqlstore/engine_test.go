@@ -24,6 +24,7 @@ CREATE TABLE people (
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX people_address ON people (workspace, address);
 CREATE TABLE pets (owner TEXT NOT NULL REFERENCES counters (id), name TEXT NOT NULL) STRICT;
+CREATE TABLE pages (bytes BLOB NOT NULL) STRICT;
 INSERT INTO counters (id, n) VALUES ('a', 0);
 `)}}
 

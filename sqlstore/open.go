@@ -6,7 +6,8 @@
 //	tx.go           tx: the methods with which the files of the concepts speak SQL
 //	bind.go         what goes into a statement and what comes out of a row
 //	error.go        what an error of the database means
-//	sqlite.go       one writer that commits in groups, a pool of readers; sqlite_conn.go is one connection
+//	sqlite.go       one writer that commits in groups, a pool of readers; sqlite_conn.go is one connection,
+//	                sqlite_checkpoint.go copies the log into the file beside them
 //	turnstile.go    how processes on one SQLite file take turns at writing
 //	postgres.go     transactions in as few round trips as can be; postgres_conn.go is one connection,
 //	                postgres_shared.go lets what is asked at the same moment travel together

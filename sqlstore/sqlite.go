@@ -40,8 +40,11 @@ type sqlite struct {
 	closed    bool
 	unflushed []*group // committed, and not on disk
 	flushing  bool
+	copying   bool
 	broken    error // why something that was committed did not get onto the disk
 	flushes   sync.WaitGroup
+
+	copier *sqliteConn // belongs to who copies; nil: not opened yet
 }
 
 const (
@@ -49,13 +52,14 @@ const (
 	busyPoll  = time.Millisecond
 	busyLimit = 15 * time.Second
 
-	// A checkpoint copies a page once, however often it was written since the last one: 4,000 pages are 16 MB of log.
-	// NORMAL syncs all that FULL does but the commits, and these are for flush. Of pages the one that writes keeps most: a
-	// commit takes them from those that read.
+	// The log begins anew when it has 8,000 pages, 32 MB: the commit at hand first copies what copyLog has left. NORMAL
+	// syncs all that FULL does but the commits, and these are for flush. Of pages the one that writes keeps most: a commit
+	// takes them from those that read.
 	writerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
-		PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 4000;
+		PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8000;
 		PRAGMA cache_size = -6000`
 	readerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA temp_store = MEMORY; PRAGMA cache_size = -1000`
+	copierPragmas = `PRAGMA synchronous = NORMAL; PRAGMA cache_size = -100`
 )
 
 func openSQLite(ctx context.Context, path string, steps []string) (*sqlite, error) {
@@ -153,6 +157,9 @@ func (d *sqlite) close() error {
 	}
 	close(d.readers)
 	d.watch.close()
+	if d.copier != nil {
+		d.copier.close()
+	}
 	d.conn.close() // the last one: it empties the log into the file
 	return errors.Join(d.log.Close(), d.turnstile.close())
 }

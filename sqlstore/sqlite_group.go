@@ -159,7 +159,9 @@ func (d *sqlite) flush() {
 		if err == nil && slices.ContainsFunc(groups, func(g *group) bool { return g.wrote }) {
 			err = d.putOnDisk()
 		}
-		if err != nil {
+		if err == nil {
+			d.copyLog()
+		} else {
 			err = fmt.Errorf("%w: %w", ErrUnknownOutcome, err)
 		}
 		for _, g := range groups {

@@ -3,6 +3,7 @@ package sqlstore_test
 import (
 	"context"
 	"errors"
+	"os"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -163,6 +164,38 @@ func TestDiskFails(t *testing.T) {
 	counter(t, s) // reads go on
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// The log gets into the file while it is still far from the length at which SQLite does that itself, inside a commit.
+func TestLogIsCopiedBesideWriters(t *testing.T) {
+	path := sqliteFile(t)
+	s := open(t, path)
+	const rows = 25 // of 100 pages each
+	for range rows {
+		if err := s.WriteSQL(t.Context(), func(tx *sqlstore.Tx) error {
+			return tx.Exec("INSERT INTO pages (bytes) VALUES ($1)", make([]byte, 100*4096))
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for { // until the test's own deadline
+		f, err := os.Stat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Size() > 20*100*4096 {
+			break
+		}
+		runtime.Gosched()
+	}
+	var n, size int
+	err := s.ReadSQL(t.Context(), func(tx *sqlstore.Tx) error {
+		_, err := tx.Row("SELECT COUNT(*), SUM(LENGTH(bytes)) FROM pages", nil, &n, &size)
+		return err
+	})
+	if err != nil || n != rows || size != rows*100*4096 {
+		t.Errorf("%d rows, %d bytes, %v", n, size, err)
 	}
 }
 
