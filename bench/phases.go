@@ -59,7 +59,7 @@ func (b *bench) trustedSignIn() error {
 }
 
 func (b *bench) signingIn(name string, from, to int, in func(*client, person) (session string, err error)) error {
-	return b.paired(name, "1/s", func(int) (float64, error) {
+	err := b.paired(name, "1/s", func(int) (float64, error) {
 		perSecond, done, err := rate(b.server.host, from, to, hashing, func(c *client, i int) error {
 			session, err := in(c, b.world.users[i])
 			if err != nil {
@@ -72,6 +72,10 @@ func (b *bench) signingIn(name string, from, to int, in func(*client, person) (s
 		b.completed += done
 		return perSecond, err
 	}, b.hashes)
+	if err != nil {
+		return err
+	}
+	return analyze(context.Background(), b.database) // now there are events
 }
 
 // each is how many people a round is about: bringing them to the challenge takes longer than what is measured.

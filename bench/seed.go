@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	mathrand "math/rand/v2"
 	"net/netip"
 	"net/url"
 	"strings"
@@ -103,6 +104,10 @@ func seed(ctx context.Context, database, keyset, site string) (*world, error) {
 		if err := analyze(ctx, database); err != nil {
 			return nil, err
 		}
+	}
+	// They come in no order: whoever was added one after the other has rows side by side.
+	for _, some := range [][]person{w.users[:signers], w.users[signers:]} {
+		mathrand.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
 	}
 	return w, nil
 }
