@@ -54,36 +54,17 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 
 // chargeForgot takes from the budget of the network that asks, and of the name; for a known device, from its own alone.
 func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, error) {
-	now := s.Now()
 	known, err := s.knows(tx, by, by.workspace.ID, u.ID)
 	if err != nil {
 		return false, err
 	}
-	if !known && by.address.IsValid() {
-		n, err := tx.TakeTries(by.workspace.ID, ofAddress(by.address), bucketForgot)
-		if err != nil {
-			return false, err
-		}
-		if wait := forgotAddressRule.wait(n, now); wait > 0 {
-			return false, ErrForgotLimit.after(wait)
-		}
-		if err := tx.SaveTries(forgotAddressRule.charge(n, now)); err != nil {
-			return false, err
-		}
-	}
-	bucket := bucketForgot
+	own := budget{Tries{Workspace: by.workspace.ID, Subject: s.ofName(by.workspace.ID, name, u), Bucket: bucketForgot}, forgotRule}
+	all := by.withNetwork(bucketForgot, forgotAddressRule, own)
 	if known {
-		bucket = ofDevice(bucketForgot, hashToken(by.browser))
+		own.Bucket = ofDevice(bucketForgot, hashToken(by.browser))
+		all = []budget{own}
 	}
-	n, err := tx.TakeTries(by.workspace.ID, s.ofName(by.workspace.ID, name, u), bucket)
-	if err != nil {
-		return false, err
-	}
-	allowed := forgotRule.wait(n, now) == 0
-	if allowed {
-		n = forgotRule.charge(n, now)
-	}
-	return allowed, tx.SaveTries(n)
+	return s.charge(tx, all, ErrForgotLimit)
 }
 
 // pretending is a Tx in which a mail takes as long as any other, ends the link that it holds, and reaches nobody.

@@ -13,13 +13,10 @@ import (
 
 // passwordTry is one checked password, not yet settled.
 type passwordTry struct {
-	subject string // whose budget was charged
-	bucket  string
-	rule    rule
-	network bool      // the budget of the address was charged too
 	user    User      // as it was before the hash; empty where there is none
 	seen    time.Time // when it was last seen in this browser
-	allowed bool      // the budget had a try left
+	charged []budget  // the last is the name's
+	allowed bool      // the name's had a try left
 	right   bool
 	rehash  Secret // the same password under today's parameters, where they rose
 }
@@ -30,13 +27,17 @@ func (s *Service) tryPassword(ctx context.Context, by Caller, address, password 
 	name := folded(address)
 	var t passwordTry
 	if err := s.Store.Read(ctx, func(tx Tx) (err error) {
-		t.user, _, err = tx.UserByAddress(by.workspace.ID, name)
+		t.user, t.seen, err = tx.UserInBrowser(by.workspace.ID, name, hashToken(by.browser))
 		return err
 	}); err != nil {
 		return t, err
 	}
-	t.subject = s.ofName(by.workspace.ID, name, t.user)
-	if err := s.chargePassword(ctx, by, &t); err != nil {
+	known := by.knownSince(t.seen, s.Now())
+	t.charged = s.passwordBudgets(by, s.ofName(by.workspace.ID, name, t.user), known)
+	if err := s.write(ctx, func(tx Tx) (err error) {
+		t.allowed, err = s.charge(tx, t.charged, ErrAddressLimit)
+		return err
+	}); err != nil {
 		return t, err
 	}
 	hash := t.user.PasswordHash
@@ -44,8 +45,11 @@ func (s *Service) tryPassword(ctx context.Context, by Caller, address, password 
 		hash = Secret(s.decoy)
 	}
 	ok, err := s.Hasher.Verify(ctx, hash.Reveal(), password)
+	if errors.Is(err, passwd.ErrBusy) {
+		return t, cmpErr(s.giveBack(ctx, t), ErrBusy)
+	}
 	if err != nil {
-		return t, s.giveBack(ctx, by, t, err)
+		return t, err
 	}
 	t.right = ok && t.allowed && t.user.enters() && t.user.PasswordHash != "" && !s.tempOver(t.user)
 	if t.right && passwd.NeedsRehash(hash.Reveal(), s.Hash) {
@@ -62,86 +66,56 @@ func (s *Service) tempOver(u User) bool {
 	return !u.TemporaryEnds.IsZero() && !s.Now().Before(u.TemporaryEnds)
 }
 
-// chargePassword takes a try from the budget of the name, in this browser or over all unknown clients, and from that
-// of the address.
-func (s *Service) chargePassword(ctx context.Context, by Caller, t *passwordTry) error {
+// passwordBudgets are what a try draws on: that of the name, in this browser or over all unknown clients, and then also
+// that of the address, taken first.
+func (s *Service) passwordBudgets(by Caller, subject string, known bool) []budget {
+	own := Tries{Workspace: by.workspace.ID, Subject: subject, Bucket: bucketPassword}
+	if known {
+		own.Bucket = ofDevice(bucketPassword, hashToken(by.browser))
+		return []budget{{own, passwordDeviceRule}}
+	}
+	return by.withNetwork(bucketAddress, addressRule, budget{own, passwordRule})
+}
+
+// refund gives the charged try back. The rows are those of its budgets, taken.
+func (t passwordTry) refund(tx Tx, rows []Tries) error {
+	for i, n := range rows {
+		if i == len(rows)-1 && !t.allowed {
+			break
+		}
+		if err := tx.SaveTries(t.charged[i].rule.refund(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// giveBack gives a try back that came to nothing for want of time.
+func (s *Service) giveBack(ctx context.Context, t passwordTry) error {
 	return s.write(ctx, func(tx Tx) error {
-		now := s.Now()
-		var err error
-		if t.seen, err = tx.BrowserSeen(by.workspace.ID, t.user.ID, hashToken(by.browser)); err != nil {
-			return err
-		}
-		known := by.knownSince(t.seen, now)
-		t.bucket, t.rule, t.network = bucketPassword, passwordRule, !known && by.address.IsValid()
-		if known {
-			t.bucket, t.rule = ofDevice(bucketPassword, hashToken(by.browser)), passwordDeviceRule
-		}
-		if t.network {
-			n, err := tx.TakeTries(by.workspace.ID, ofAddress(by.address), bucketAddress)
-			if err != nil {
-				return err
-			}
-			if wait := addressRule.wait(n, now); wait > 0 {
-				return ErrAddressLimit.after(wait)
-			}
-			if err := tx.SaveTries(addressRule.charge(n, now)); err != nil {
-				return err
-			}
-		}
-		n, err := tx.TakeTries(by.workspace.ID, t.subject, t.bucket)
+		_, rows, err := tx.TakeTries(t.charged[0].Workspace, "", rowsOf(t.charged)...)
 		if err != nil {
 			return err
 		}
-		t.allowed = t.rule.wait(n, now) == 0
-		if t.allowed {
-			n = t.rule.charge(n, now)
-		}
-		return tx.SaveTries(n)
+		return t.refund(tx, rows)
 	})
-}
-
-// refund gives the charged try back.
-func (s *Service) refund(tx Tx, by Caller, t passwordTry) error {
-	if t.network {
-		n, err := tx.TakeTries(by.workspace.ID, ofAddress(by.address), bucketAddress)
-		if err != nil {
-			return err
-		}
-		if err := tx.SaveTries(addressRule.refund(n)); err != nil {
-			return err
-		}
-	}
-	if !t.allowed {
-		return nil
-	}
-	n, err := tx.TakeTries(by.workspace.ID, t.subject, t.bucket)
-	if err != nil {
-		return err
-	}
-	return tx.SaveTries(t.rule.refund(n))
-}
-
-// giveBack answers a hash that was not computed: too busy costs no try.
-func (s *Service) giveBack(ctx context.Context, by Caller, t passwordTry, why error) error {
-	if !errors.Is(why, passwd.ErrBusy) {
-		return why
-	}
-	if err := s.write(ctx, func(tx Tx) error { return s.refund(tx, by, t) }); err != nil {
-		return err
-	}
-	return ErrBusy
 }
 
 // settle ends a try inside the transaction that acts on it. A right one is given back, and its user's row is taken;
 // a wrong one is told in the audit log. A user who changed since the hash was computed did not give this password.
 func (s *Service) settle(tx Tx, by Caller, t passwordTry) (User, bool, error) {
-	u, found, err := tx.LockUser(by.workspace.ID, t.user.ID)
+	wrong := func() (User, bool, error) {
+		return User{}, false, s.record(tx, by, "password.wrong", t.user.ID, Refused, nil)
+	}
+	if !t.right {
+		return wrong()
+	}
+	u, rows, err := tx.TakeTries(by.workspace.ID, t.user.ID, rowsOf(t.charged)...)
 	if err != nil {
 		return User{}, false, err
 	}
-	right := t.right && found && u.Epoch == t.user.Epoch && u.PasswordHash == t.user.PasswordHash && u.enters()
-	if !right {
-		return User{}, false, s.record(tx, by, "password.wrong", t.user.ID, Refused, nil)
+	if u.ID == "" || u.Epoch != t.user.Epoch || u.PasswordHash != t.user.PasswordHash || !u.enters() {
+		return wrong()
 	}
 	if t.rehash != "" {
 		u.PasswordHash = t.rehash
@@ -149,7 +123,7 @@ func (s *Service) settle(tx Tx, by Caller, t passwordTry) (User, bool, error) {
 			return User{}, false, err
 		}
 	}
-	return u, true, s.refund(tx, by, t)
+	return u, true, t.refund(tx, rows)
 }
 
 // TemporaryLimit is how long a temporary password can be used.
@@ -334,7 +308,7 @@ func (s *Service) ChangePassword(ctx context.Context, by Caller, current, passwo
 	same := passwd.Normalise(current) == passwd.Normalise(password)
 	if try.right && !same {
 		if err := s.setPassword(ctx, &chosen, by.workspace, least, "new_password", password); err != nil {
-			return "", cmpErr(s.write(ctx, func(tx Tx) error { return s.refund(tx, by, try) }), err)
+			return "", cmpErr(s.giveBack(ctx, try), err)
 		}
 	}
 	var token Secret

@@ -40,6 +40,8 @@ const SignInLimit = 10 * time.Minute
 
 // SignInTx is the storage of sign-ins.
 type SignInTx interface {
+	// UserInBrowser is UserByAddress with the time when the user was last seen in the browser with this hash; zero: never.
+	UserInBrowser(workspace, folded string, browser []byte) (User, time.Time, error)
 	InsertSignIn(SignIn) error
 	// TakeSignIn takes the user's row until the end of the transaction, and returns it with the sign-in, in one look. The
 	// hash is the one of the browser at hand.

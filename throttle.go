@@ -20,8 +20,9 @@ type Tries struct {
 
 // TriesTx is the storage of the budgets.
 type TriesTx interface {
-	// TakeTries takes the row of one budget until the end of the transaction, making it if need be.
-	TakeTries(workspace, subject, bucket string) (Tries, error)
+	// TakeTries takes rows until the end of the transaction, one after the other and in one look, making them if need be. Of
+	// those given, workspace, subject and bucket count. Where a user is named, it takes and returns theirs before.
+	TakeTries(workspace, user string, of ...Tries) (User, []Tries, error)
 	// Tries returns all rows of a subject. It takes none: for a user whose own row is taken.
 	Tries(workspace, subject string) ([]Tries, error)
 	// CodeTries is Tries with the user's authenticators, in one look: what judges a code.
@@ -134,6 +135,49 @@ func doubled(d time.Duration, times int, most time.Duration) time.Duration {
 		d *= 2
 	}
 	return min(d, most)
+}
+
+// budget is a row of tries and its rule.
+type budget struct {
+	Tries
+	rule rule
+}
+
+func rowsOf(all []budget) (rows []Tries) {
+	for _, b := range all {
+		rows = append(rows, b.Tries)
+	}
+	return rows
+}
+
+// withNetwork puts the budget of the network that the caller comes from before the one given.
+func (by Caller) withNetwork(bucket string, r rule, own budget) []budget {
+	if !by.address.IsValid() {
+		return []budget{own}
+	}
+	return []budget{{Tries{Workspace: own.Workspace, Subject: ofAddress(by.address), Bucket: bucket}, r}, own}
+}
+
+// charge charges a try to each budget and says whether the last one had it left. Of one before it, the network's, no
+// try left is the error given.
+func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err error) {
+	_, rows, err := tx.TakeTries(all[0].Workspace, "", rowsOf(all)...)
+	if err != nil {
+		return false, err
+	}
+	now := s.Now()
+	for i, n := range rows {
+		wait := all[i].rule.wait(n, now)
+		if allowed = wait == 0; allowed {
+			n = all[i].rule.charge(n, now)
+		} else if i < len(rows)-1 {
+			return false, limit.after(wait)
+		}
+		if err := tx.SaveTries(n); err != nil {
+			return false, err
+		}
+	}
+	return allowed, nil
 }
 
 // Limits of wrong codes from unknown clients: whoever gives them has the password.

@@ -1,6 +1,20 @@
 package sqlstore
 
-import "github.com/sallyport-2fa/sallyport"
+import (
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+)
+
+func (t *tx) UserInBrowser(workspace, folded string, browser []byte) (sallyport.User, time.Time, error) {
+	var r userRow
+	var seen int64
+	_, err := t.row(`SELECT `+userColumns+`, COALESCE(b.last_seen_at, 0) FROM users u
+		LEFT JOIN browsers b ON b.workspace_id = u.workspace_id AND b.user_id = u.id AND b.hash = $3
+		WHERE u.workspace_id = $1 AND u.app_id = '' AND u.address_folded = $2 AND u.address_folded <> ''`,
+		[]any{workspace, folded, browser}, append(r.dest(), &seen)...)
+	return r.user(), at(seen), err
+}
 
 func (t *tx) InsertSignIn(s sallyport.SignIn) error {
 	return t.exec(`INSERT INTO sign_ins (workspace_id, user_id, id, hash, epoch, proofs, door, parked, wrong, enrolled, created_at, expires_at)

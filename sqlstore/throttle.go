@@ -19,12 +19,26 @@ func (r *triesRow) tries() sallyport.Tries {
 	return r.Tries
 }
 
-func (t *tx) TakeTries(workspace, subject, bucket string) (sallyport.Tries, error) {
-	var r triesRow
-	_, err := t.row(`INSERT INTO tries (workspace_id, subject, bucket) VALUES ($1, $2, $3)
-		ON CONFLICT (workspace_id, subject, bucket) DO UPDATE SET count = tries.count
-		RETURNING `+triesColumns, []any{workspace, subject, bucket}, r.dest()...)
-	return r.tries(), err
+func (t *tx) TakeTries(workspace, user string, of ...sallyport.Tries) (sallyport.User, []sallyport.Tries, error) {
+	var u userRow
+	var all []sallyport.Tries
+	if user != "" {
+		if err := t.takeUser(workspace, user, &u); err != nil {
+			return sallyport.User{}, nil, err
+		}
+	}
+	for i, n := range of {
+		take := t.ask
+		if i == len(of)-1 {
+			take = t.rows
+		}
+		if err := take(`INSERT INTO tries (workspace_id, subject, bucket) VALUES ($1, $2, $3)
+			ON CONFLICT (workspace_id, subject, bucket) DO UPDATE SET count = tries.count
+			RETURNING `+triesColumns, []any{n.Workspace, n.Subject, n.Bucket}, addTries(&all)); err != nil {
+			return sallyport.User{}, nil, err
+		}
+	}
+	return u.user(), all, nil
 }
 
 func (t *tx) Tries(workspace, subject string) ([]sallyport.Tries, error) {
