@@ -46,6 +46,7 @@ const (
 	pgSerializationFailure = "40001"
 	pgDeadlockDetected     = "40P01"
 	pgDivisionByZero       = "22012" // expect
+	pgUndefinedTable       = "42P01"
 	pgPlanChanged          = "0A000" // "cached plan must not change result type", after another node's migration
 )
 
