@@ -35,10 +35,11 @@ func (w *largeWorld) visitor(ctx context.Context, site string) (*visitor, error)
 	if err != nil {
 		return nil, err
 	}
-	v := &visitor{world: w, host: strings.TrimPrefix(site, "http://")}
-	if v.handler, err = web.New(w.service, e, http.NotFoundHandler(), quiet, text.English); err != nil {
+	pages, err := web.New(e, quiet, text.English)
+	if err != nil {
 		return nil, err
 	}
+	v := &visitor{world: w, host: strings.TrimPrefix(site, "http://"), handler: pages(w.service, http.NotFoundHandler())}
 	return v, v.signIn(ctx)
 }
 

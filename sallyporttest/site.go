@@ -69,9 +69,9 @@ func (e *Env) serve(door net.Listener, service *sallyport.Service, lang *text.La
 	edges, err := edge.New(e.URL, loopback, log)
 	e.Check(err)
 	health := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
-	pages, err := web.New(service, edges, health, log, lang)
+	pages, err := web.New(edges, log, lang)
 	e.Check(err)
-	server := edge.NewServer(pages, log)
+	server := edge.NewServer(pages(service, health), log)
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)

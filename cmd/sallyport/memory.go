@@ -20,6 +20,8 @@ const (
 // giveBackMemory gives what a rush leaves behind back to the system when it is over. By itself Go keeps it for minutes,
 // and part of it for good.
 func giveBackMemory(ctx context.Context) {
+	pause(ctx, 2*settling)
+	debug.FreeOSMemory() // the start leaves garbage of many times what stays
 	tick := time.NewTicker(quietTime)
 	defer tick.Stop()
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}

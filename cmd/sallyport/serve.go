@@ -44,6 +44,9 @@ type serveCmd struct {
 // shutdownLimit is how long requests in flight may take to finish once the server is told to stop.
 const shutdownLimit = 30 * time.Second
 
+// settling is how long the work that no request waits for does wait for the first requests, after a start.
+const settling = time.Second
+
 // hashQueue is how many sign-ins may wait for their password hash. At 20 ms each on two cores the last waits about a
 // second; more than that are told to come back.
 const hashQueue = 128
@@ -53,6 +56,7 @@ type server struct {
 	listener net.Listener
 	tls      *tls.Config // nil: plain
 	edge     *edge.Edge
+	pages    func() (web.Pages, error)
 	hasher   *passwd.Hasher
 	mailer   sallyport.Mailer // nil: none
 	log      *slog.Logger
@@ -124,6 +128,8 @@ func (c *serveCmd) prepare(level slog.Level) (s *server, err error) {
 	runtime.GOMAXPROCS(cores + 2)
 	s.hasher = passwd.NewHasher(cores, hashQueue)
 	debug.SetGCPercent(garbage)
+	s.pages = sync.OnceValues(func() (web.Pages, error) { return web.New(s.edge, s.log, text.English) })
+	go s.pages() // while the database is opened
 	return s, nil
 }
 
@@ -215,19 +221,31 @@ func untilTold(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 }
 
+// pause returns after d, or when ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
 // run serves until ctx ends, then lets what is in flight finish. Wrap, if there is one, puts something before the
 // pages.
 func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(http.Handler) http.Handler) error {
-	handler, err := web.New(service, s.edge, health(service.Store), s.log, text.English)
+	pages, err := s.pages()
 	if err != nil {
 		return err
 	}
+	handler := pages(service, health(service.Store))
 	if wrap != nil {
 		handler = wrap(handler)
 	}
 	background, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
-	working.Go(func() { service.Run(background) })
+	working.Go(func() {
+		pause(background, settling)
+		service.Run(background)
+	})
 	working.Go(func() { giveBackMemory(background) })
 	defer working.Wait() // before the database is closed
 	defer cancel()
@@ -236,8 +254,6 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 	ended := make(chan error, 1)
 	go func() { ended <- s.serve(srv) }()
 	s.log.Info("serving", "url", service.URL, "listen", s.listener.Addr().String())
-	// The start leaves garbage of many times what stays.
-	debug.FreeOSMemory()
 	select {
 	case err := <-ended:
 		return err

@@ -21,16 +21,22 @@ type site struct {
 	agents  agents
 }
 
-// New returns the handler of all pages, behind the edge. Health answers before the host is looked at. Lang is
-// [text.English], but in tests.
-func New(service *sallyport.Service, e *edge.Edge, health http.Handler, log *slog.Logger, lang *text.Lang) (http.Handler, error) {
-	s := &site{service: service}
+// Pages makes the handler of all pages, behind the edge, of the Service that they show. Health answers before the host is
+// looked at. It is called once.
+type Pages func(service *sallyport.Service, health http.Handler) http.Handler
+
+// New parses the pages. That takes milliseconds, in which a start can open its database. Lang is [text.English], but in
+// tests.
+func New(e *edge.Edge, log *slog.Logger, lang *text.Lang) (Pages, error) {
+	s := &site{}
 	var err error
 	if s.pages, err = newPages(e, log, lang, s.frame); err != nil {
 		return nil, err
 	}
-	s.served = s.mux()
-	return e.Handler(s.guard(s.served, s.name), health, s.showProblem), nil
+	return func(service *sallyport.Service, health http.Handler) http.Handler {
+		s.service, s.served = service, s.mux()
+		return e.Handler(s.guard(s.served, s.name), health, s.showProblem)
+	}, nil
 }
 
 // by is who asks, as enter found out.

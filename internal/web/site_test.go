@@ -22,8 +22,9 @@ func TestForeignForwarding(t *testing.T) {
 	s := sallyporttest.NewSite(t, e)
 	edges, err := edge.New(e.URL, nil, slog.New(slog.DiscardHandler))
 	e.Check(err)
-	pages, err := web.New(e.Service, edges, http.NotFoundHandler(), slog.New(slog.DiscardHandler), text.English)
+	pages, err := web.New(edges, slog.New(slog.DiscardHandler), text.English)
 	e.Check(err)
+	handler := pages(e.Service, http.NotFoundHandler())
 	told := func(p sallyporttest.Person, header http.Header) bool {
 		v := s.Visitor()
 		v.SignIn(p)
@@ -34,7 +35,7 @@ func TestForeignForwarding(t *testing.T) {
 			r.AddCookie(&http.Cookie{Name: name, Value: value})
 		}
 		answer := httptest.NewRecorder()
-		pages.ServeHTTP(answer, r)
+		handler.ServeHTTP(answer, r)
 		if answer.Code != http.StatusOK {
 			t.Fatalf("%s: %d", p.Address, answer.Code)
 		}
