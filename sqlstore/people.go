@@ -151,6 +151,8 @@ func (t *tx) DeleteUser(workspace, id string) error {
 	for _, sql := range []string{
 		`DELETE FROM outbox WHERE workspace_id = $1 AND user_id = $2`,
 		`DELETE FROM tries WHERE workspace_id = $1 AND subject = $2`,
+		`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2`,
+		`DELETE FROM sign_ins WHERE workspace_id = $1 AND user_id = $2`,
 		`DELETE FROM users WHERE workspace_id = $1 AND id = $2`,
 	} {
 		if err := t.exec(sql, workspace, id); err != nil {

@@ -178,6 +178,7 @@ CREATE TABLE tries (
   PRIMARY KEY (workspace_id, subject, bucket)
 ) STRICT, WITHOUT ROWID;
 
+-- No foreign key: each sign-in would pay for it, and who reads a row reads its user first (docs/decisions/0020).
 CREATE TABLE sign_ins (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
@@ -191,11 +192,11 @@ CREATE TABLE sign_ins (
   enrolled INTEGER NOT NULL DEFAULT 0, -- it set up two-factor authentication
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
-  PRIMARY KEY (workspace_id, user_id, id),
-  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+  PRIMARY KEY (workspace_id, user_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sign_ins_expires ON sign_ins (expires_at);
 
+-- No foreign key, as with sign_ins.
 CREATE TABLE sessions (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
@@ -212,8 +213,7 @@ CREATE TABLE sessions (
   parked BLOB, -- a confirmed action that waits for step-up, sealed
   parked_at INTEGER NOT NULL DEFAULT 0,
   woke_at INTEGER NOT NULL DEFAULT 0, -- last used again after an hour without use
-  PRIMARY KEY (workspace_id, user_id, id),
-  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+  PRIMARY KEY (workspace_id, user_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_expires ON sessions (expires_at);
 
