@@ -45,13 +45,15 @@ type Tx interface {
 	// CountPeople counts those who can sign in or are invited, by role and whether they have two-factor authentication.
 	CountPeople(workspace string) ([]RoleCount, error)
 
-	// Sweep deletes sessions, sign-ins, drafts and links that ended before now.
+	// Sweep deletes sign-ins, drafts and links that ended before now.
 	Sweep(now time.Time) error
 	// SweepTries looks at a page of a workspace's tries, those after a subject, and deletes what nothing has touched for 31
 	// days and has none wrong in a row. It returns the subject that the page ended with; empty: it was the last page.
 	SweepTries(workspace, after string, page int, now time.Time) (end string, err error)
 	// SweepBrowsers deletes, in the same way, known devices that were last seen before a time.
 	SweepBrowsers(workspace, after string, page int, seen time.Time) (end string, err error)
+	// SweepSessions deletes, in the same way, sessions that ended before now.
+	SweepSessions(workspace, after string, page int, now time.Time) (end string, err error)
 	// SweepMails deletes at most limit mails of a workspace that do not wait, of those before an id. It returns whether
 	// there may be more.
 	SweepMails(workspace, before string, limit int) (more bool, err error)

@@ -21,9 +21,9 @@ const (
 	mailPage = 1000 // mails that are deleted
 )
 
-// SweepIdle removes tries and known devices that nothing has touched for long, and old mail that does not wait. There are
-// as many tries and devices as people, and no index tells which are old, as it would be written at every sign-in: it goes
-// over all, page by page.
+// SweepIdle removes tries and known devices that nothing has touched for long, sessions that have ended, and old mail that
+// does not wait. There are as many of each as people, and no index tells which are old, as it would be written at every
+// sign-in: it goes over all, page by page.
 func (s *Service) SweepIdle(ctx context.Context) error {
 	now := s.Now()
 	oldMail := idFrom(prefixMail, now.AddDate(0, 0, -MailDays))
@@ -38,6 +38,7 @@ func (s *Service) SweepIdle(ctx context.Context) error {
 			func(tx Tx, after string) (string, error) {
 				return tx.SweepBrowsers(w.ID, after, idlePage, now.Add(-BrowserLimit))
 			},
+			func(tx Tx, after string) (string, error) { return tx.SweepSessions(w.ID, after, idlePage, now) },
 		} {
 			for after, more := "", true; more && err == nil; more = after != "" {
 				from := after

@@ -18,6 +18,7 @@ func TestSweepIdle(t *testing.T) {
 		for page := 1; page <= 9; page++ {
 			e.Exec("DELETE FROM tries")
 			e.Exec("DELETE FROM browsers")
+			e.Exec("DELETE FROM sessions")
 			for i := range 8 {
 				last, in := old, 0
 				if i%4 == 0 {
@@ -32,12 +33,19 @@ func TestSweepIdle(t *testing.T) {
 				}
 				e.Exec("INSERT INTO browsers (workspace_id, user_id, hash, name, created_at, last_seen_at) VALUES ($1, $2, $3, '', 0, $4)",
 					ws, e.Owner.ID, []byte{byte(i)}, last)
+				ends := now.UnixMilli()
+				if i%4 == 3 {
+					ends--
+				}
+				e.Exec(`INSERT INTO sessions (workspace_id, user_id, id, hash, epoch, proofs, door, address, browser, created_at, last_seen_at, expires_at)
+					VALUES ($1, $2, 'ses', $3, 0, '', '', '', '', 0, 0, $4)`, ws, who, []byte{}, ends)
 			}
 			for name, sweep := range map[string]func(sallyport.Tx, string) (string, error){
 				"tries": func(tx sallyport.Tx, after string) (string, error) { return tx.SweepTries(ws, after, page, now) },
 				"browsers": func(tx sallyport.Tx, after string) (string, error) {
 					return tx.SweepBrowsers(ws, after, page, now.Add(-sallyport.BrowserLimit))
 				},
+				"sessions": func(tx sallyport.Tx, after string) (string, error) { return tx.SweepSessions(ws, after, page, now) },
 			} {
 				turns := 0
 				for after, more := "", true; more && turns < 20; turns++ {
@@ -57,10 +65,14 @@ func TestSweepIdle(t *testing.T) {
 			if n := e.Query("SELECT count(*) FROM browsers WHERE last_seen_at = $1", young)[0][0]; n != "2" || e.Query("SELECT count(*) FROM browsers")[0][0] != n {
 				t.Errorf("pages of %d: browsers: %s", page, n)
 			}
+			if n := e.Query("SELECT count(*) FROM sessions WHERE expires_at = $1", now.UnixMilli())[0][0]; n != "6" || e.Query("SELECT count(*) FROM sessions")[0][0] != n {
+				t.Errorf("pages of %d: sessions: %s", page, n)
+			}
 		}
 		e.Clock.Advance(200 * 24 * time.Hour)
 		e.Check(e.SweepIdle(context.Background()))
-		if n := e.Query("SELECT count(*) FROM tries WHERE in_row = 0")[0][0] + e.Query("SELECT count(*) FROM browsers")[0][0]; n != "00" {
+		if n := e.Query("SELECT count(*) FROM tries WHERE in_row = 0")[0][0] + e.Query("SELECT count(*) FROM browsers")[0][0] +
+			e.Query("SELECT count(*) FROM sessions")[0][0]; n != "000" {
 			t.Errorf("after another 200 days: %s", n)
 		}
 	})

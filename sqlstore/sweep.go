@@ -9,7 +9,6 @@ import (
 
 func (t *tx) Sweep(now time.Time) error {
 	for _, sql := range []string{
-		`DELETE FROM sessions WHERE expires_at < $1`,
 		`DELETE FROM sign_ins WHERE expires_at < $1`,
 		`DELETE FROM drafts WHERE expires_at < $1`,
 		`DELETE FROM links WHERE expires_at < $1`,
@@ -32,6 +31,12 @@ func (t *tx) SweepBrowsers(workspace, after string, page int, seen time.Time) (s
 	return t.sweepPage(`SELECT user_id FROM browsers WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
 		`DELETE FROM browsers WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND last_seen_at < $4`,
 		workspace, after, page, ms(seen))
+}
+
+func (t *tx) SweepSessions(workspace, after string, page int, now time.Time) (string, error) {
+	return t.sweepPage(`SELECT user_id FROM sessions WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
+		`DELETE FROM sessions WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND expires_at < $4`,
+		workspace, after, page, ms(now))
 }
 
 // SweepMails: ids are in the order of time, so that the old ones are the first.

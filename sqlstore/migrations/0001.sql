@@ -196,7 +196,7 @@ CREATE TABLE sign_ins (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sign_ins_expires ON sign_ins (expires_at);
 
--- No foreign key, as with sign_ins.
+-- No foreign key, as with sign_ins, and no index of its own, as both would be written in each sign-in.
 CREATE TABLE sessions (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
@@ -215,7 +215,6 @@ CREATE TABLE sessions (
   woke_at INTEGER NOT NULL DEFAULT 0, -- last used again after an hour without use
   PRIMARY KEY (workspace_id, user_id, id)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX sessions_expires ON sessions (expires_at);
 
 -- Mailed links, invitations among them: single use, one purpose, and at most one of a kind for a user, but for those that
 -- undo a change of the e-mail address.
