@@ -47,6 +47,9 @@ type ReminderTx interface {
 var (
 	ErrNobodyToRemind = &Error{Kind: Conflict, Code: "nobody_to_remind", Text: text.Say("Nobody gets a reminder now: who is without two-factor authentication had one within the last 24 hours.")}
 	ErrReminding      = &Error{Kind: Conflict, Code: "reminding", Text: text.Say("Reminders are being sent already. Wait until they are done.")}
+	ErrReminded       = &Error{Kind: Conflict, Code: "reminded", Text: text.Say("This person had a reminder within the last 24 hours.")}
+	ErrHasTwoFactor   = &Error{Kind: Conflict, Code: "has_two_factor", Text: text.Say("This person has two-factor authentication already.")}
+	ErrNoAddress      = &Error{Kind: Conflict, Code: "no_address", Text: text.Say("This person has no e-mail address.")}
 )
 
 // ReminderPlan is whom Remind would reach now.
@@ -105,6 +108,55 @@ func (s *Service) Remind(ctx context.Context, by Caller) (r Reminders, err error
 	})
 }
 
+// Remindable is nil, or the reason why RemindPerson would refuse now.
+func (u User) Remindable(now time.Time) error {
+	switch {
+	case u.State != Active:
+		return ErrNotActive
+	case u.TwoFactor:
+		return ErrHasTwoFactor
+	case u.Address == "":
+		return ErrNoAddress
+	case now.Sub(u.RemindedAt) < ReminderPause:
+		return ErrReminded
+	}
+	return nil
+}
+
+// RemindPerson mails a reminder to one person, under the same conditions as Remind.
+func (s *Service) RemindPerson(ctx context.Context, by Caller, id string) error {
+	return s.actOn(ctx, by, need{may: RemindPeople}, id, func(tx Tx, o *other) error {
+		now := s.Now()
+		if err := o.Remindable(now); err != nil {
+			return err
+		}
+		from, err := tx.MailSender(o.Workspace)
+		if err != nil {
+			return err
+		}
+		policy, err := tx.Policy(o.Workspace)
+		if err != nil {
+			return err
+		}
+		if err := s.remind(tx, by, from, o.User, policy); err != nil {
+			return err
+		}
+		o.RemindedAt = now
+		if err := tx.SaveUser(o.User); err != nil {
+			return err
+		}
+		return s.record(tx, by, "user.reminded", o.ID, Done, nil)
+	})
+}
+
+// remind queues one reminder. It names the day, if two-factor authentication will be required of the person.
+func (s *Service) remind(tx Tx, by Caller, from HostedWorkspace, u User, p Policy) error {
+	if p.Requires(u.Role) && p.RequiredFrom.After(s.Now()) {
+		return s.notifyFrom(tx, by, from, u, u.Address, "two_factor.reminder_dated", map[string]any{"on": p.RequiredFrom})
+	}
+	return s.notifyFrom(tx, by, from, u, u.Address, "two_factor.reminder", nil)
+}
+
 // QueueReminders queues what is left of all remindings, in pages. Run calls it; several nodes may at once.
 func (s *Service) QueueReminders(ctx context.Context) error {
 	var open []string
@@ -152,12 +204,7 @@ func (s *Service) remindSome(tx Tx, r Reminders) (Reminders, error) {
 		return r, err
 	}
 	for _, u := range people {
-		if policy.Requires(u.Role) && policy.RequiredFrom.After(now) {
-			err = s.notifyFrom(tx, Caller{}, from, u, u.Address, "two_factor.reminder_dated", map[string]any{"on": policy.RequiredFrom})
-		} else {
-			err = s.notifyFrom(tx, Caller{}, from, u, u.Address, "two_factor.reminder", nil)
-		}
-		if err != nil {
+		if err := s.remind(tx, Caller{}, from, u, policy); err != nil {
 			return r, err
 		}
 	}

@@ -77,12 +77,12 @@ func (t *tx) SaveUser(u sallyport.User) error {
 	return t.exec(`UPDATE users SET address = $3, address_folded = $4, name = $5, name_folded = $6, role = $7, state = $8,
 			epoch = $9, password_hash = $10, password_at = $11, password_long = $12, temporary_ends = $13, two_factor = $14,
 			two_factor_since = $15, must_set_up = $16, set_up_code_hash = $17, set_up_code_ends = $18, recovery_made_at = $19,
-			recovery_saved_at = $20, recovery_count = $21, recovery_left = $22
+			recovery_saved_at = $20, recovery_count = $21, recovery_left = $22, reminded_at = $23
 		WHERE workspace_id = $1 AND id = $2`,
 		u.Workspace, u.ID, u.Address, u.Folded, u.Name, fold.Name(u.Name), string(u.Role), string(u.State),
 		u.Epoch, u.PasswordHash.Reveal(), ms(u.PasswordAt), u.PasswordLong, ms(u.TemporaryEnds), u.TwoFactor,
 		ms(u.TwoFactorSince), u.MustSetUp, u.SetUpCodeHash, ms(u.SetUpCodeEnds), ms(u.RecoveryMadeAt), ms(u.RecoverySavedAt),
-		u.RecoveryCount, u.RecoveryLeft)
+		u.RecoveryCount, u.RecoveryLeft, ms(u.RemindedAt))
 }
 
 func (t *tx) SaveLastSignIn(u sallyport.User) error {

@@ -57,6 +57,7 @@ var eventWords = map[string]text.Message{
 	"user.invited":             text.Say("Invited"),
 	"user.invited_again":       text.Say("Invited again"),
 	"user.joined":              text.Say("Invitation accepted"),
+	"user.reminded":            text.Say("Reminded to set up two-factor authentication"),
 	"user.renamed":             text.Say("Name changed"),
 	"user.restored":            text.Say("Account restored"),
 	"user.role_changed":        text.Say("Role changed"),
