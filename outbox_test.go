@@ -151,7 +151,7 @@ func TestMailIsTriedForThreeDays(t *testing.T) {
 func TestMailThatIsRefusedForGoodFails(t *testing.T) {
 	eachOutbox(t, func(t *testing.T, o *outbox) {
 		o.queue()
-		o.server.Refuse(sallyporttest.AtRecipient, 550, "no such mailbox")
+		o.server.Refuse(sallyporttest.AtRecipient, 550, "5.1.1 no such mailbox")
 		o.deliver(o.Service, 1)
 		if m := o.mail(); m.State != sallyport.MailFailed || m.Body != nil || !strings.Contains(m.Error, "no such mailbox") {
 			t.Errorf("%s, body of %d bytes, %q", m.State, len(m.Body), m.Error)

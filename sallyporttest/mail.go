@@ -24,7 +24,9 @@ import (
 
 // ReceivedMail is a mail a MailServer took.
 type ReceivedMail struct {
+	Hello    string // the name that the client gave in EHLO
 	From, To string // of the envelope
+	UTF8     bool   // the client asked for SMTPUTF8
 	User     string // who had authenticated
 	TLS      bool   // it came encrypted
 	Raw      []byte // header and body as they came, without SMTP's dots

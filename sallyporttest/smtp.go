@@ -26,9 +26,11 @@ const (
 	AtConnect   MailStage = iota + 1 // before the first word
 	AtHandshake                      // of TLS
 	AtHello                          // EHLO
+	AtStartTLS                       // the command; Refuse only
 	AtAuth
 	AtSender    // MAIL FROM
 	AtRecipient // RCPT TO
+	AtData      // the command, before any content; Refuse only, and only on a connection without TLS
 	AtContent   // while the content comes in; the mail is not kept
 	AtAnswer    // the whole content is there; the mail is kept by Drop and Hang, not by Refuse
 )
@@ -117,11 +119,10 @@ func (s *MailServer) URL() string {
 // Pool has the server's certificate, made for 127.0.0.1 and 0.0.0.0; nil without TLS.
 func (s *MailServer) Pool() *x509.CertPool { return s.pool }
 
-// Refuse answers at a stage with an SMTP code and text. At AtHandshake, and at AtConnect under ImplicitTLS, where no
-// answer can be given, the connection is dropped.
+// Refuse answers at a stage with an SMTP code and text, which may begin with an enhanced status code. At AtHandshake, and
+// at AtConnect under ImplicitTLS, where no answer can be given, the connection is dropped.
 func (s *MailServer) Refuse(at MailStage, code int, text string) {
-	class := smtp.EnhancedCode{code / 100, 0, 0}
-	s.make(trouble{at: at, refusal: &smtp.SMTPError{Code: code, EnhancedCode: class, Message: text}})
+	s.make(trouble{at: at, refusal: &smtp.SMTPError{Code: code, EnhancedCode: smtp.NoEnhancedCode, Message: text}})
 }
 
 // Hang goes silent at a stage, connection open, until Behave, GoAway or the end of the test; then drops it.
@@ -275,7 +276,7 @@ func (d door) Accept() (net.Conn, error) {
 		t := d.s.trouble
 		d.s.mu.Unlock()
 		if t.at != AtConnect {
-			return conn, nil
+			return refusing{conn, d.s}, nil
 		}
 		if t.refusal != nil && d.s.o.TLS != ImplicitTLS {
 			_, _ = fmt.Fprintf(conn, "%d %s\r\n", t.refusal.Code, t.refusal.Message)
@@ -287,11 +288,31 @@ func (d door) Accept() (net.Conn, error) {
 	}
 }
 
+// refusing is a connection on which commands are refused that the SMTP server answers without asking anybody: it puts
+// the refusal in the place of the answer.
+type refusing struct {
+	net.Conn
+	s *MailServer
+}
+
+func (c refusing) Write(b []byte) (int, error) {
+	c.s.mu.Lock()
+	t := c.s.trouble
+	c.s.mu.Unlock()
+	ready := t.at == AtStartTLS && bytes.HasPrefix(b, []byte("220 2.0.0 Ready")) || t.at == AtData && bytes.HasPrefix(b, []byte("354 "))
+	if !ready || t.refusal == nil {
+		return c.Conn.Write(b)
+	}
+	_, err := fmt.Fprintf(c.Conn, "%d %s\r\n", t.refusal.Code, t.refusal.Message)
+	return len(b), err
+}
+
 // mailSession is one connection, from EHLO on.
 type mailSession struct {
 	s              *MailServer
 	c              *smtp.Conn
 	user, from, to string
+	utf8           bool
 }
 
 func (m *mailSession) Reset()        { m.from, m.to = "", "" }
@@ -321,11 +342,11 @@ func (m *mailSession) Auth(mechanism string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error { return check(user, password) }), nil
 }
 
-func (m *mailSession) Mail(from string, _ *smtp.MailOptions) error {
+func (m *mailSession) Mail(from string, o *smtp.MailOptions) error {
 	if m.s.o.User != "" && m.user == "" {
 		return smtp.ErrAuthRequired
 	}
-	m.from = from
+	m.from, m.utf8 = from, o.UTF8
 	return m.s.meet(AtSender, m.c.Conn())
 }
 
@@ -347,7 +368,7 @@ func (m *mailSession) Data(r io.Reader) error {
 		return err // broken off before its end: not a mail
 	}
 	_, secure := m.c.TLSConnectionState()
-	mail := ReceivedMail{From: m.from, To: m.to, User: m.user, TLS: secure, Raw: bytes.Join([][]byte{first, rest}, nil)}
+	mail := ReceivedMail{Hello: m.c.Hostname(), From: m.from, To: m.to, UTF8: m.utf8, User: m.user, TLS: secure, Raw: bytes.Join([][]byte{first, rest}, nil)}
 	if err := mail.parse(); err != nil {
 		m.s.t.Errorf("mail server: not a mail: %v\n%s", err, mail.Raw)
 	}

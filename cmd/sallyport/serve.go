@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/mail"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/text"
@@ -35,6 +37,7 @@ type serveCmd struct {
 	MetricsListen   string   `env:"SALLYPORT_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port of the metrics, at /metrics (default: none)."`
 	Mail            string   `env:"SALLYPORT_MAIL" placeholder:"URL" help:"Mail server, smtp://user:password@host:587 or smtps:// (default: mail waits in the outbox, where administrators read invitations)."`
 	MailFrom        string   `env:"SALLYPORT_MAIL_FROM" placeholder:"ADDR" help:"E-mail address that mail comes from."`
+	MailEHLO        string   `name:"mail-ehlo" env:"SALLYPORT_MAIL_EHLO" placeholder:"HOST" help:"Host name that the mail server is greeted with (default: the host of --url)."`
 	SecurityContact string   `env:"SALLYPORT_SECURITY_CONTACT" placeholder:"URL" help:"Where weaknesses are reported, mailto: or https:, for /.well-known/security.txt (default: none)."`
 	TLSCert         string   `name:"tls-cert" env:"SALLYPORT_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, where no proxy does TLS."`
 	TLSKey          string   `name:"tls-key" env:"SALLYPORT_TLS_KEY" placeholder:"FILE" help:"Its private key in PEM."`
@@ -100,7 +103,8 @@ func (c *serveCmd) prepare(level slog.Level) (s *server, err error) {
 	if s.tls, err = c.loadTLS(); err != nil {
 		return nil, err
 	}
-	if s.mailer, err = c.mailServer(); err != nil {
+	smtp, err := c.mailServer()
+	if err != nil {
 		return nil, err
 	}
 	if u, err := url.Parse(c.SecurityContact); err != nil || c.SecurityContact != "" && u.Scheme != "mailto" && u.Scheme != "https" {
@@ -122,6 +126,10 @@ func (c *serveCmd) prepare(level slog.Level) (s *server, err error) {
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.listener.Close())
+	}
+	if smtp != nil {
+		smtp.Name = cmp.Or(smtp.Name, ehlo(s.edge.Host()))
+		s.mailer = smtp.Send
 	}
 	// Hashes use every core for milliseconds on end; with a processor or two more, everything else goes on beside them.
 	cores := runtime.GOMAXPROCS(0)
@@ -179,8 +187,12 @@ func (c *serveCmd) loadTLS() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
-func (c *serveCmd) mailServer() (sallyport.Mailer, error) {
+// mailServer is the one that is configured, without a name in EHLO if none is; or nil.
+func (c *serveCmd) mailServer() (*mail.SMTP, error) {
 	if c.Mail == "" && c.MailFrom == "" {
+		if c.MailEHLO != "" {
+			return nil, badUsage("--mail-ehlo needs --mail and --mail-from")
+		}
 		return nil, nil
 	}
 	if c.Mail == "" || c.MailFrom == "" {
@@ -190,7 +202,26 @@ func (c *serveCmd) mailServer() (sallyport.Mailer, error) {
 	if err != nil {
 		return nil, badUsage("--mail, --mail-from: %w", err)
 	}
-	return server.Send, nil
+	server.Name = ""
+	if c.MailEHLO != "" {
+		if server.Name, err = fold.HostName(c.MailEHLO); err != nil {
+			return nil, badUsage("--mail-ehlo: %q is not a host name; write it like login.example.com", c.MailEHLO)
+		}
+	}
+	return server, nil
+}
+
+// ehlo is how a host of the edge stands in EHLO: without its port, and an address as a literal (RFC 5321 section 4.1.3).
+func ehlo(host string) string {
+	name, _, _ := fold.Host(host)
+	addr, err := netip.ParseAddr(strings.Trim(name, "[]"))
+	switch {
+	case err != nil:
+		return name
+	case addr.Is6():
+		return "[IPv6:" + addr.String() + "]"
+	}
+	return "[" + addr.String() + "]"
 }
 
 // parseNetworks reads networks; a plain address is a network of one.

@@ -353,3 +353,40 @@ func TestTwoNodesAreOneInstallation(t *testing.T) {
 	v.expect(303)(v.post(one, "/sign-out", url.Values{}))
 	copied.expect(401)(copied.get(two, "/session"))
 }
+
+// The machine's own name means nothing to a mail server, and reveals more than it should.
+func TestEHLOGivesTheHostOfTheURL(t *testing.T) {
+	for _, c := range []struct {
+		host, ehlo, want string
+	}{
+		{"localhost", "", "localhost"},
+		{"büro.localhost", "", "xn--bro-hoa.localhost"},
+		{"127.0.0.1", "", "[127.0.0.1]"},
+		{"[::1]", "", "[IPv6:::1]"},
+		{"localhost", "login.example.com", "login.example.com"},
+		{"localhost", "münchen.example", "xn--mnchen-3ya.example"},
+	} {
+		server := sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{})
+		data := filepath.Join(t.TempDir(), "data")
+		port := freePort(t)
+		options := []string{"--data", data, "--url", "http://" + c.host + ":" + port, "--mail", server.URL(), "--mail-from", "login@example.com"}
+		if c.ehlo != "" {
+			options = append(options, "--mail-ehlo", c.ehlo)
+		}
+		initialise := exec.Command("sallyport", "init", "--data", data, "--workspace", "Acme", "--email", "olive@acme.example")
+		initialise.Stdin = strings.NewReader(sallyporttest.Password)
+		if out, err := initialise.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		p := start(t, options...)
+		if !p.ready() {
+			t.Fatalf("%s: it does not serve", c.host)
+		}
+		host := strings.Replace(c.host, "büro", "xn--bro-hoa", 1)
+		v := &visitor{t: t, url: "http://" + host + ":" + port, cookies: map[string]string{}}
+		v.expect(303)(v.post(p, "/forgot", url.Values{"email": {"olive@acme.example"}}))
+		if got := server.Next(); got.Hello != c.want {
+			t.Errorf("--url with %s, --mail-ehlo %q: EHLO %s, want %s", c.host, c.ehlo, got.Hello, c.want)
+		}
+	}
+}

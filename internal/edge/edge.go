@@ -23,6 +23,7 @@ import (
 	"net/url"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -54,7 +55,11 @@ func New(address string, proxies []netip.Prefix, log *slog.Logger) (*Edge, error
 	if u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("the URL must begin with https:// or http://, not %q", u.Scheme)
 	}
-	host, port, ok := canonicalHost(u.Host, u.Scheme)
+	typed := u.Host
+	if name, err := fold.HostName(u.Hostname()); err == nil { // münchen.example is xn--mnchen-3ya.example to every browser
+		typed = name + strings.TrimPrefix(typed, u.Hostname())
+	}
+	host, port, ok := canonicalHost(typed, u.Scheme)
 	if !ok {
 		return nil, fmt.Errorf("the URL has no usable host: %q", u.Host)
 	}

@@ -417,6 +417,10 @@ func TestNew(t *testing.T) {
 		"http://globex.localhost":       "http://globex.localhost",
 		"http://127.0.0.1:80":           "http://127.0.0.1",
 		"http://[::1]:81":               "http://[::1]:81",
+		"https://münchen.example":       "https://xn--mnchen-3ya.example",
+		"https://MÜNCHEN.example:8443/": "https://xn--mnchen-3ya.example:8443",
+		"https://例え.テスト":                "https://xn--r8jz45g.xn--zckzah",
+		"http://büro.localhost:8080":    "http://xn--bro-hoa.localhost:8080",
 	}
 	for address, want := range good {
 		e, err := edge.New(address, nil, slog.Default())
@@ -427,7 +431,8 @@ func TestNew(t *testing.T) {
 		}
 	}
 	bad := []string{"", "login.example.com", "https://", "https://a.example/path", "https://a.example/?q", "https://a.example/#f",
-		"https://u@a.example", "ftp://a.example", "http://a.example", "http://192.168.1.1", "https://a.example.", "https://a.example:"}
+		"https://u@a.example", "ftp://a.example", "http://a.example", "http://192.168.1.1", "https://a.example.", "https://a.example:",
+		"https://pаypal.example", "http://münchen.example", "https://münchen.example:"}
 	for _, address := range bad {
 		if _, err := edge.New(address, nil, slog.Default()); err == nil {
 			t.Errorf("%q was taken", address)

@@ -20,6 +20,9 @@ var ErrAddress = errors.New("not an e-mail address")
 // MaxAddress is the longest address SMTP carries, in bytes (RFC 5321 section 4.5.3.1.3, less the brackets).
 const MaxAddress = 254
 
+// maxLocal is the longest part before the @, in bytes (RFC 5321 section 4.5.3.1.1).
+const maxLocal = 64
+
 // Address returns an e-mail address as it is kept and shown, and the form it is compared by: compatibility-composed,
 // case-folded, its domain in ASCII. Letters of look-alike scripts within one address are refused, so that no second
 // spelling of an address passes for the first.
@@ -35,7 +38,7 @@ func Address(input string) (address, folded string, err error) {
 	}
 	local, domain, _ := strings.Cut(s, "@")
 	ascii, err := idna.Lookup.ToASCII(domain)
-	if err != nil || local == "" || ascii == "" || mixed(local) || mixed(domain) {
+	if err != nil || local == "" || len(local) > maxLocal || ascii == "" || mixed(local) || mixed(domain) {
 		return "", "", ErrAddress
 	}
 	folded = norm.NFKC.String(cases.Fold().String(local)) + "@" + strings.ToLower(ascii)
@@ -43,6 +46,24 @@ func Address(input string) (address, folded string, err error) {
 		return "", "", ErrAddress
 	}
 	return s, folded, nil
+}
+
+// Mailbox returns an address of the form name@domain as mail servers take it, its domain in ASCII. Anything else of it
+// stays as it is.
+func Mailbox(address string) (string, error) {
+	at := strings.LastIndexByte(address, '@')
+	if at < 1 || at > maxLocal {
+		return "", ErrAddress
+	}
+	domain, err := idna.Lookup.ToASCII(address[at+1:])
+	if err != nil || domain == "" {
+		return "", ErrAddress
+	}
+	mailbox := address[:at+1] + domain
+	if len(mailbox) > MaxAddress {
+		return "", ErrAddress
+	}
+	return mailbox, nil
 }
 
 // Name returns the form a person's or company's name is sorted and searched by.

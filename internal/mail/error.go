@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/textproto"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -40,9 +41,9 @@ func (e *sendError) Error() string { return e.text }
 func (e *sendError) Permanent() bool { return e.permanent }
 func (e *sendError) Unknown() bool   { return e.unknown }
 
-// IsPermanent reports whether err says that this mail will never be taken: the server answered 5xx to its recipient or
-// content, or the message is malformed. Everything else may pass another time, also a 5xx to greeting, AUTH or sender:
-// that is about how Sallyport is configured and would condemn every mail alike.
+// IsPermanent reports whether err says that this mail will never be taken: the server said so of its address or content,
+// or the message is malformed. Everything else may pass another time, other 5xx included: they are about how this server
+// or the mail server is configured, and would condemn every mail alike.
 func IsPermanent(err error) bool {
 	var e *sendError
 	return errors.As(err, &e) && e.permanent
@@ -63,8 +64,7 @@ func (s *SMTP) explain(ctx context.Context, at stage, err error, m sallyport.Mes
 	if errors.As(err, &answer) {
 		text = fmt.Sprintf("%d %s", answer.Code, answer.Msg)
 		refused = answer.Code >= 400 && answer.Code < 600
-		aboutMail := at == addressing || at == announcing || at == answering
-		e.permanent = refused && answer.Code >= 500 && aboutMail
+		e.permanent = refused && answer.Code >= 500 && hopeless(at, answer.Msg)
 	} else if ctx.Err() == context.DeadlineExceeded {
 		text = "no answer in time"
 	} else if ctx.Err() != nil {
@@ -77,6 +77,33 @@ func (s *SMTP) explain(ctx context.Context, at stage, err error, m sallyport.Mes
 	e.text = string(at) + ": " + s.clean(text, m)
 	return e
 }
+
+// enhanced is the status code at the beginning of a permanent refusal (RFC 2034): 5.subject.detail.
+var enhanced = regexp.MustCompile(`^5\.(\d{1,3})\.(\d{1,3})(\s|$)`)
+
+// hopeless reports whether a refusal is about the recipient's address or mailbox (RFC 3463: 5.1 and 5.2), the size of
+// the message (5.3.4) or its content (5.6). Without an enhanced code nobody can tell, and the mail waits. In answer to
+// MAIL FROM, and as 5.1.7 and 5.1.8 anywhere, an address is the sender's, which is configured here.
+func hopeless(at stage, answer string) bool {
+	code := enhanced.FindStringSubmatch(answer)
+	if code == nil {
+		return false
+	}
+	switch subject, detail := code[1], code[2]; subject {
+	case "1":
+		return at.afterSender() && detail != "7" && detail != "8"
+	case "2":
+		return at.afterSender()
+	case "3":
+		return detail == "4" && (at == namingSender || at.afterSender())
+	case "6":
+		return at == namingSender || at.afterSender()
+	}
+	return false
+}
+
+// afterSender reports whether the server knew whom the mail is for.
+func (at stage) afterSender() bool { return at == addressing || at == announcing || at == answering }
 
 // clean makes a server's words fit to be kept: on one line, of bounded length, without the credentials and without
 // what a server may quote from the body (filters like to name the link they object to).

@@ -13,7 +13,6 @@ import (
 	"errors"
 	"net"
 	"net/url"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +30,9 @@ type SMTP struct {
 	// RootCAs are the authorities the server's certificate is checked against; nil means those of the system, which
 	// the environment variable SSL_CERT_FILE can name.
 	RootCAs *x509.CertPool
+	// Name is the host name of this server in EHLO, in ASCII. New sets localhost, which many mail servers refuse from
+	// other machines.
+	Name string
 
 	host, port  string
 	implicitTLS bool
@@ -53,7 +55,7 @@ func New(rawURL, from string) (*SMTP, error) {
 		// url.Parse repeats the URL in its error, and the password is in it.
 		return nil, errors.New("mail server: not a URL (special characters in user and password are percent-encoded)")
 	}
-	s := &SMTP{Timeout: 30 * time.Second, host: u.Hostname(), port: u.Port(), from: from}
+	s := &SMTP{Timeout: 30 * time.Second, Name: "localhost", host: u.Hostname(), port: u.Port()}
 	switch u.Scheme {
 	case "smtp":
 		s.plain = isLoopback(s.host)
@@ -81,11 +83,11 @@ func New(rawURL, from string) (*SMTP, error) {
 		}
 		s.credentials = func() (string, string) { return user, password }
 	}
-	if err := checkAddress(from); err != nil {
+	if s.from, err = mailbox(from); err != nil {
 		return nil, errors.New("mail sender: " + err.Error())
 	}
-	if !isASCII(from) {
-		return nil, errors.New("mail sender: the address must be ASCII")
+	if !isASCII(s.from) {
+		return nil, errors.New("mail sender: the part before the @ must be ASCII")
 	}
 	return s, nil
 }
@@ -94,7 +96,11 @@ func New(rawURL, from string) (*SMTP, error) {
 // once when ctx ends. The error's text has the server's answer, fit to be shown to an administrator: no credentials,
 // nothing of the body. See IsPermanent and IsUnknown.
 func (s *SMTP) Send(ctx context.Context, m sallyport.Message) error {
-	raw, err := s.render(m)
+	m, err := s.check(m)
+	var raw []byte
+	if err == nil {
+		raw, err = s.render(m)
+	}
 	if err != nil {
 		return &sendError{text: err.Error(), permanent: true}
 	}
@@ -147,11 +153,7 @@ func (s *SMTP) open(ctx context.Context, conn net.Conn) (*smtp.Client, stage, er
 	if err != nil {
 		return nil, connecting, err
 	}
-	name, err := os.Hostname()
-	if err != nil {
-		name = "localhost"
-	}
-	if err := client.Hello(name); err != nil {
+	if err := client.Hello(s.Name); err != nil {
 		return nil, greeting, err
 	}
 	if !s.plain && !s.implicitTLS {
@@ -187,7 +189,7 @@ func (s *SMTP) authenticate(client *smtp.Client) error {
 func (s *SMTP) transfer(client *smtp.Client, m sallyport.Message, raw []byte) (stage, error) {
 	beyondASCII := !isASCII(m.To) || !isASCII(m.From)
 	if ok, _ := client.Extension("SMTPUTF8"); beyondASCII && !ok {
-		return addressing, errors.New("the server takes ASCII addresses only (no SMTPUTF8)")
+		return addressing, errors.New("the address has letters beyond ASCII before the @, and the server does not take those (no SMTPUTF8)")
 	}
 	// Asked for without need, the next server on the way may have to bounce a message it could have taken.
 	client.SkipSMTPUTF8(!beyondASCII)

@@ -129,22 +129,81 @@ func TestSendIsRepeatable(t *testing.T) {
 	}
 }
 
+// Only a local part beyond ASCII needs a server with SMTPUTF8; a domain goes in the spelling that DNS has for it.
 func TestAddressesBeyondASCII(t *testing.T) {
-	m := message()
-	m.To = "žofie@example.org"
+	for _, c := range []struct {
+		to, want string
+		utf8     bool // is asked for
+	}{
+		{"ada@example.org", "ada@example.org", false},
+		{"ada@münchen.example", "ada@xn--mnchen-3ya.example", false},
+		{"ada@MÜNCHEN.example", "ada@xn--mnchen-3ya.example", false},
+		{"ada@mu\u0308nchen.example", "ada@xn--mnchen-3ya.example", false},
+		{"ada@例え.テスト", "ada@xn--r8jz45g.xn--zckzah", false},
+		{"ada@почта.рф", "ada@xn--80a1acny.xn--p1ai", false},
+		{"žofie@example.org", "žofie@example.org", true},
+		{"žofie@münchen.example", "žofie@xn--mnchen-3ya.example", true},
+	} {
+		for _, able := range []bool{true, false} {
+			m := message()
+			m.To = c.to
+			server := sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{UTF8: able})
+			err := newSMTP(t, server).Send(t.Context(), m)
+			if c.utf8 && !able {
+				if err == nil || mail.IsPermanent(err) || !strings.Contains(err.Error(), "SMTPUTF8") {
+					t.Errorf("%s: %v", c.to, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s, SMTPUTF8 %v: %v", c.to, able, err)
+				continue
+			}
+			got := server.Next()
+			if got.To != c.want || got.UTF8 != c.utf8 {
+				t.Errorf("%s arrives for %s, SMTPUTF8 %v", c.to, got.To, got.UTF8)
+			}
+			if header := got.Header.Get("To"); !c.utf8 && header != "<"+c.want+">" {
+				t.Errorf("To: %s", header)
+			}
+		}
+	}
+}
 
-	able := sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{UTF8: true})
-	if err := newSMTP(t, able).Send(t.Context(), m); err != nil {
+func TestSenderBeyondASCII(t *testing.T) {
+	server := sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{})
+	s, err := mail.New(server.URL(), "login@münchen.example")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if got := able.Next(); got.To != m.To {
-		t.Errorf("got %q", got.To)
+	m := message()
+	m.From = ""
+	if err := s.Send(t.Context(), m); err != nil {
+		t.Fatal(err)
 	}
+	got := server.Next()
+	if want := "login@xn--mnchen-3ya.example"; got.From != want || !strings.Contains(got.Header.Get("From"), "<"+want+">") ||
+		!strings.HasSuffix(got.Header.Get("Message-ID"), "@xn--mnchen-3ya.example>") {
+		t.Errorf("envelope %s, header %v", got.From, got.Header)
+	}
+	if _, err := mail.New(server.URL(), "žofie@example.org"); err == nil || !strings.Contains(err.Error(), "ASCII") {
+		t.Errorf("a sender that not every server takes: %v", err)
+	}
+}
 
-	unable := sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{})
-	err := newSMTP(t, unable).Send(t.Context(), m)
-	if err == nil || !strings.Contains(err.Error(), "SMTPUTF8") {
-		t.Errorf("got %v", err)
+func TestNameInEHLO(t *testing.T) {
+	for _, tls := range []sallyporttest.MailTLS{sallyporttest.NoTLS, sallyporttest.StartTLS} {
+		server := sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{TLS: tls})
+		s := newSMTP(t, server)
+		for _, name := range []string{"login.example.com", "xn--mnchen-3ya.example", "[192.0.2.7]", "[IPv6:2001:db8::7]"} {
+			s.Name = name
+			if err := s.Send(t.Context(), message()); err != nil {
+				t.Fatal(err)
+			}
+			if got := server.Next(); got.Hello != name {
+				t.Errorf("EHLO %s", got.Hello)
+			}
+		}
 	}
 }
 
@@ -170,7 +229,11 @@ func TestI45_AddressesThatAreNotOneAddressAreRefused(t *testing.T) {
 		"space":            "ada lovelace@example.org",
 		"quoted":           `"ada lovelace"@example.org`,
 		"not UTF-8":        "ada\xff@example.org",
-		"255 characters":   strings.Repeat("a", 255-len("@example.org")) + "@example.org",
+		"255 bytes":        "ada@" + strings.Repeat(strings.Repeat("b", 49)+".", 5) + "c",
+		"local of 65":      strings.Repeat("a", 65) + "@example.org",
+		"local of 66":      strings.Repeat("é", 33) + "@example.org",
+		"no such domain":   "ada@exa mple.org",
+		"domain not valid": "ada@-münchen.example",
 		"no local part":    "@example.org",
 		"no domain":        "ada@",
 		"trailing dot":     "ada.@example.org",
@@ -199,10 +262,15 @@ func TestI45_AddressesThatAreNotOneAddressAreRefused(t *testing.T) {
 	if n := len(server.Mails()); n != 0 {
 		t.Errorf("%d mails were sent", n)
 	}
-	longest := message()
-	longest.To = strings.Repeat("a", 254-len("@example.org")) + "@example.org"
-	if err := s.Send(t.Context(), longest); err != nil {
-		t.Errorf("254 characters: %v", err)
+	for _, addr := range []string{
+		"adas@" + strings.Repeat(strings.Repeat("b", 49)+".", 4) + strings.Repeat("b", 49),
+		strings.Repeat("a", 64) + "@example.org", strings.Repeat("é", 32) + "@example.org",
+	} {
+		longest := message()
+		longest.To = addr
+		if err := s.Send(t.Context(), longest); err != nil {
+			t.Errorf("%d bytes: %v", len(addr), err)
+		}
 	}
 }
 

@@ -12,24 +12,30 @@ import (
 	gomail "github.com/wneessen/go-mail"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/fold"
 )
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// render checks m and writes it as RFC 5322 text. What it refuses no server ever sees.
-func (s *SMTP) render(m sallyport.Message) ([]byte, error) {
+// check returns m with its addresses as mail servers take them. What it refuses no server ever sees.
+func (s *SMTP) check(m sallyport.Message) (_ sallyport.Message, err error) {
 	if m.From == "" {
 		m.From = s.from
 	}
 	if !idPattern.MatchString(m.ID) {
-		return nil, errors.New("message id: letters, digits, _ and - only, 64 at most")
+		return m, errors.New("message id: letters, digits, _ and - only, 64 at most")
 	}
-	if err := checkAddress(m.From); err != nil {
-		return nil, fmt.Errorf("sender: %w", err)
+	if m.From, err = mailbox(m.From); err != nil {
+		return m, fmt.Errorf("sender: %w", err)
 	}
-	if err := checkAddress(m.To); err != nil {
-		return nil, fmt.Errorf("recipient: %w", err)
+	if m.To, err = mailbox(m.To); err != nil {
+		return m, fmt.Errorf("recipient: %w", err)
 	}
+	return m, nil
+}
+
+// render writes m as RFC 5322 text.
+func (s *SMTP) render(m sallyport.Message) ([]byte, error) {
 	msg := gomail.NewMsg(gomail.WithNoDefaultUserAgent())
 	msg.FromMailAddress(&netmail.Address{Name: m.FromName, Address: m.From})
 	msg.ToMailAddress(&netmail.Address{Address: m.To})
@@ -48,23 +54,24 @@ func (s *SMTP) render(m sallyport.Message) ([]byte, error) {
 	return raw.Bytes(), nil
 }
 
-// checkAddress takes nothing but local@domain as it stands: what only becomes one address by parsing (names, comments,
-// quotes, groups) could be read differently by the next server. The errors do not repeat the address, which may hold
-// anything.
-func checkAddress(addr string) error {
-	if len(addr) > 254 { // RFC 5321 4.5.3.1.3, less the angle brackets
-		return errors.New("the address is longer than 254 characters")
-	}
+// mailbox returns an address with its domain in ASCII. It takes nothing but local@domain: a text that becomes one address
+// only by parsing (names, comments, quotes, groups) could be read differently by the next server. The errors do not
+// repeat the address, which may hold anything.
+func mailbox(addr string) (string, error) {
 	if strings.Count(addr, "@") != 1 {
-		return errors.New("the address must have exactly one @")
+		return "", errors.New("the address must have exactly one @")
 	}
 	if strings.ContainsFunc(addr, func(r rune) bool { return !unicode.IsGraphic(r) || unicode.IsSpace(r) }) {
-		return errors.New("the address has line breaks, spaces or control characters")
+		return "", errors.New("the address has line breaks, spaces or control characters")
 	}
 	if a, err := netmail.ParseAddress(addr); err != nil || a.Address != addr {
-		return errors.New("the address is not of the form name@example.com")
+		return "", errors.New("the address is not of the form name@example.com")
 	}
-	return nil
+	ascii, err := fold.Mailbox(addr)
+	if err != nil {
+		return "", errors.New("the domain is not valid, or the address is too long (64 bytes before the @, 254 in all)")
+	}
+	return ascii, nil
 }
 
 func isASCII(s string) bool {
