@@ -23,10 +23,10 @@ func (s *Service) Rename(ctx context.Context, by Caller, name string) error {
 	})
 }
 
-// OwnSessions returns the living sessions of who is signed in, the one seen last first.
+// OwnSessions returns the caller's living sessions, the one seen last first.
 func (s *Service) OwnSessions(ctx context.Context, by Caller) ([]Session, error) {
-	if by.session == nil {
-		return nil, ErrSignedOut
+	if err := s.may(by, need{}); err != nil {
+		return nil, err
 	}
 	var living []Session
 	err := s.Store.Read(ctx, func(tx Tx) error {
@@ -84,8 +84,8 @@ const ActivityPage = 50
 // Activity returns events of who is signed in, newest first: those before the event with the id given, or with none the
 // newest. More says whether there are older ones.
 func (s *Service) Activity(ctx context.Context, by Caller, before string) (events []Event, more bool, err error) {
-	if by.session == nil {
-		return nil, false, ErrSignedOut
+	if err := s.may(by, need{}); err != nil {
+		return nil, false, err
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		events, err = tx.Events(by.workspace.ID, EventFilter{Subject: by.user.ID}, before, ActivityPage+1)

@@ -17,7 +17,7 @@ var (
 
 // AddUser adds a person with a password, from the console.
 func (s *Service) AddUser(ctx context.Context, by Caller, address, name string, role Role, password Secret) (User, error) {
-	if by.kind != "console" {
+	if by.kind != callerConsole {
 		return User{}, ErrNotAllowed
 	}
 	u, err := newUser(by.workspace.ID, address, name, role, s.Now())

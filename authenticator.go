@@ -53,8 +53,8 @@ var (
 
 // OwnAuthenticators returns those of who is signed in, oldest first, without their secrets.
 func (s *Service) OwnAuthenticators(ctx context.Context, by Caller) (all []Authenticator, err error) {
-	if by.user == nil {
-		return nil, ErrSignedOut
+	if err := s.may(by, need{}); err != nil {
+		return nil, err
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		all, err = tx.Authenticators(by.workspace.ID, by.user.ID)

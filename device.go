@@ -191,8 +191,8 @@ type Trust struct {
 
 // TrustedDevices returns those of who is signed in that are still trusted, the one seen last first.
 func (s *Service) TrustedDevices(ctx context.Context, by Caller) ([]Trust, error) {
-	if by.user == nil {
-		return nil, ErrSignedOut
+	if err := s.may(by, need{}); err != nil {
+		return nil, err
 	}
 	var out []Trust
 	err := s.Store.Read(ctx, func(tx Tx) error {

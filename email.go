@@ -14,13 +14,8 @@ var (
 	ErrMailLimit   = &Error{Kind: TooMany, Code: "too_many_mails", Text: text.Say("Too many mails were sent for this. Try again later."), Field: "email"}
 )
 
-// MayChangeEmail reports whether who is signed in may change the e-mail address now, or must prove first who it is.
-func (s *Service) MayChangeEmail(by Caller) error {
-	if by.session == nil {
-		return ErrSignedOut
-	}
-	return need{fresh: true}.judge(*by.user, *by.session, by.policy, s.Now())
-}
+// MayChangeEmail reports whether the caller may change their e-mail address now; ErrStepUp asks for fresh proof first.
+func (s *Service) MayChangeEmail(by Caller) error { return s.may(by, need{fresh: true}) }
 
 // ChangeEmail mails a link to a new address; the address changes when the link is used. Whether somebody else has the
 // address is not told: then no mail goes out, and the outcome and its time are the same.

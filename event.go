@@ -79,7 +79,7 @@ func (s *Service) record(tx Tx, by Caller, kind, subject, result string, detail 
 	now := s.Now()
 	e := Event{
 		Workspace: by.workspace.ID, ID: newID(prefixEvent, now), At: now, Kind: kind, Subject: subject,
-		Actor: by.actor(), ActorKind: by.kind, Door: by.door, Address: addressOf(by), Browser: by.agent, Result: result, Detail: detail,
+		Actor: by.actor(), ActorKind: string(by.kind), Door: by.door, Address: addressOf(by), Browser: by.agent, Result: result, Detail: detail,
 		Salt: make([]byte, 16),
 	}
 	rand.Read(e.Salt)

@@ -139,5 +139,5 @@ func (s *Service) newWorkspace(ctx context.Context, o FirstOwner) (Workspace, Us
 
 // founding is the operator of the server, who makes a workspace on a host.
 func founding(w Workspace, host string) Caller {
-	return Caller{kind: "console", workspace: w, host: host, door: DoorConsole}
+	return Caller{kind: callerConsole, workspace: w, host: host, door: DoorConsole}
 }

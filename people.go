@@ -28,7 +28,7 @@ type PeopleTx interface {
 
 // Users returns people of the caller's workspace, the oldest first, after the one with the id given, at most limit.
 func (s *Service) Users(ctx context.Context, by Caller, after string, limit int) (users []User, err error) {
-	if by.kind != "console" {
+	if by.kind != callerConsole {
 		return nil, ErrNotAllowed
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {

@@ -84,7 +84,7 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, n NewWorkspace
 		if _, err := s.actor(tx, by, need{may: KeepWorkspaces, strong: true}); err != nil {
 			return err
 		}
-		there := Caller{kind: "reseller", workspace: w, host: host, door: by.door}
+		there := Caller{kind: callerReseller, workspace: w, host: host, door: by.door}
 		if err := s.insertWorkspace(tx, there, owner, map[string]string{"reseller": by.workspace.Name}); err != nil {
 			return err
 		}

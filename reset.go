@@ -162,9 +162,12 @@ type shownSetUpCode struct {
 
 // SealSetUpCode returns what the browser of who made a reset holds of the code, until the next page has shown it.
 func (s *Service) SealSetUpCode(by Caller, c SetUpCode) (Secret, error) {
+	if err := s.may(by, need{}); err != nil {
+		return "", err
+	}
 	plain, err := json.Marshal(shownSetUpCode{c.User, c.Code.Reveal(), c.Ends, s.Now()})
-	if err != nil || by.session == nil {
-		return "", cmpErr(err, ErrSignedOut)
+	if err != nil {
+		return "", err
 	}
 	sealed, err := s.Keys.Seal(plain, setUpCodeAD(by))
 	return Secret(hex.EncodeToString(sealed)), err

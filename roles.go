@@ -85,10 +85,7 @@ var (
 // MayAct reports whether who is signed in may do something as an administrator, now. ErrStepUp asks for proof after an
 // hour without use (I33).
 func (s *Service) MayAct(by Caller, a Action) error {
-	if by.session == nil {
-		return ErrSignedOut
-	}
-	return need{may: a}.judge(*by.user, *by.session, by.policy, s.Now())
+	return s.may(by, need{may: a})
 }
 
 // see is MayAct for looking at a person. What is above the caller's role is not there (I28).
@@ -121,7 +118,7 @@ type other struct {
 // actOn runs a change that an administrator makes to another person, who is named by id; from the console also by
 // address. Whoever is not there, or above the role of who acts, is ErrNotFound.
 func (s *Service) actOn(ctx context.Context, by Caller, n need, target string, fn func(Tx, *other) error) error {
-	if by.session == nil && by.kind != "console" {
+	if by.session == nil && by.kind != callerConsole {
 		return ErrSignedOut
 	}
 	return s.write(ctx, func(tx Tx) error {
@@ -130,7 +127,7 @@ func (s *Service) actOn(ctx context.Context, by Caller, n need, target string, f
 			return err
 		}
 		o := other{by: Owner, owners: owners}
-		if by.kind != "console" {
+		if by.kind != callerConsole {
 			me, err := s.actor(tx, by, n)
 			if err != nil {
 				return err

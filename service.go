@@ -59,8 +59,9 @@ const (
 	DoorSystem  Door = "system"
 )
 
-// Arrival is what a request to the pages carries. The doors have checked and made canonical what they put in.
+// Arrival is what a request carries. The door has checked it and made it canonical.
 type Arrival struct {
+	Door    Door
 	Host    string     // canonical, with the port unless it is the scheme's own
 	Address netip.Addr // of the client
 	Agent   string     // browser and system in words, such as "Firefox on Windows"
@@ -70,9 +71,19 @@ type Arrival struct {
 	Trust   Secret
 }
 
+// callerKind is what sort of caller acts, as events have it.
+type callerKind string
+
+const (
+	callerNobody   callerKind = "nobody"   // not signed in
+	callerUser     callerKind = "user"     // signed in, or the user of the sign-in or link in hand
+	callerConsole  callerKind = "console"  // a command on the host
+	callerReseller callerKind = "reseller" // the workspace that created this one
+)
+
 // Caller is who asks. Only the Service makes one: Arrive from a request, Console for the host's own commands.
 type Caller struct {
-	kind      string
+	kind      callerKind
 	workspace Workspace
 	policy    Policy
 	user      *User
@@ -111,7 +122,7 @@ func (c Caller) Session() (Session, bool) {
 
 // InSignIn returns the caller as the holder of a sign-in alone: a session in the same browser takes no part.
 func (c Caller) InSignIn() Caller {
-	c.kind, c.user, c.session = "nobody", nil, nil
+	c.kind, c.user, c.session = callerNobody, nil, nil
 	return c
 }
 
@@ -125,14 +136,14 @@ func (c Caller) actor() string {
 // as returns the caller as the user that the sign-in or link in hand belongs to, for the audit log and for mails: a
 // session of somebody else in the same browser takes no part.
 func (c Caller) as(u User) Caller {
-	c.kind, c.user = "user", &u
+	c.kind, c.user = callerUser, &u
 	return c
 }
 
 // Console returns the caller for a command on the host itself, in the workspace with this host name; an empty host
 // is the oldest workspace.
 func (s *Service) Console(ctx context.Context, host string) (Caller, error) {
-	by := Caller{kind: "console", door: DoorConsole}
+	by := Caller{kind: callerConsole, door: DoorConsole}
 	err := s.Store.Read(ctx, func(tx Tx) error {
 		all, err := tx.Workspaces()
 		if err != nil {

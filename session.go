@@ -205,13 +205,13 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 		return Caller{}, ErrUnknownHost
 	}
 	by := Caller{
-		kind: "nobody", workspace: p.Workspace, policy: p.Policy, host: a.Host, door: DoorWeb,
+		kind: callerNobody, workspace: p.Workspace, policy: p.Policy, host: a.Host, door: a.Door,
 		address: a.Address, agent: a.Agent, browser: a.Browser, trust: a.Trust, signIn: a.SignIn,
 	}
 	if !ok || p.Session == nil || p.User == nil || !p.Session.lives(hash, *p.User, now) {
 		return by, nil
 	}
-	by.kind, by.session, by.held, by.user = "user", p.Session, p.Session, p.User
+	by.kind, by.session, by.held, by.user = callerUser, p.Session, p.Session, p.User
 	if now.Sub(p.Session.LastSeenAt) > time.Minute {
 		return by, s.seen(ctx, by, hash)
 	}
@@ -288,6 +288,15 @@ func (s *Service) actor(tx Tx, by Caller, n need) (*actor, error) {
 
 // meets is need.judge of who acts, for what is known only once the transaction has read more.
 func (me *actor) meets(n need, p Policy) error { return n.judge(me.User, me.session, p, me.now) }
+
+// may judges by the session as the caller arrived with it: for what only reads, and for pages that lead to a change.
+// A change judges again inside its transaction.
+func (s *Service) may(by Caller, n need) error {
+	if by.session == nil {
+		return ErrSignedOut
+	}
+	return n.judge(*by.user, *by.session, by.policy, s.Now())
+}
 
 func (n need) judge(u User, ses Session, p Policy, now time.Time) error {
 	if !n.forced && p.Forces(u, now) {

@@ -49,7 +49,7 @@ type AuditReport struct {
 // it was written, and that none was removed, inserted or moved since it was sealed. Found is called for each thing that
 // is wrong. The log may grow meanwhile. What is removed from the end within seconds, before it is sealed, is not missed.
 func (s *Service) VerifyAudit(ctx context.Context, by Caller, found func(AuditFinding)) (AuditReport, error) {
-	if by.kind != "console" {
+	if by.kind != callerConsole {
 		return AuditReport{}, ErrNotAllowed
 	}
 	v := verifier{s: s, ctx: ctx, workspace: by.workspace, found: found}

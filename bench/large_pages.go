@@ -54,7 +54,7 @@ func (v *visitor) signIn(ctx context.Context) error {
 }
 
 func (v *visitor) by(ctx context.Context) (sallyport.Caller, error) {
-	return v.world.service.Arrive(ctx, sallyport.Arrival{Host: v.host, Session: v.secret})
+	return v.world.service.Arrive(ctx, sallyport.Arrival{Door: sallyport.DoorWeb, Host: v.host, Session: v.secret})
 }
 
 // do sends a request to the handler and returns how long that took.

@@ -276,7 +276,7 @@ func (w *world) challenges(ctx context.Context, all []person) ([]string, error) 
 			for i := c; i < len(all); i += clients {
 				// Each from an address of its own: the budget of one network is not for twenty thousand.
 				from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-				by, err := w.service.Arrive(ctx, sallyport.Arrival{Host: site.Host, Address: from, Agent: "Bench"})
+				by, err := w.service.Arrive(ctx, sallyport.Arrival{Door: sallyport.DoorWeb, Host: site.Host, Address: from, Agent: "Bench"})
 				if err == nil {
 					var p sallyport.Passage
 					p, err = w.service.SignIn(ctx, by, all[i].address, password)

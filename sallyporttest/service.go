@@ -137,7 +137,7 @@ type Client struct {
 
 // Arriving returns a new browser at the first workspace's host.
 func (e *Env) Arriving() *Client {
-	return &Client{e: e, Arrival: sallyport.Arrival{Host: e.URL[len("http://"):], Agent: "Firefox on Windows"}}
+	return &Client{e: e, Arrival: sallyport.Arrival{Door: sallyport.DoorWeb, Host: e.URL[len("http://"):], Agent: "Firefox on Windows"}}
 }
 
 // By is the caller that the browser arrives as.

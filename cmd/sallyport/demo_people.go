@@ -199,7 +199,7 @@ type demoBrowser struct {
 }
 
 func (d *demoSeed) browser() *demoBrowser {
-	return &demoBrowser{d, sallyport.Arrival{Host: d.host, Agent: "Firefox on Windows", Address: netip.MustParseAddr("198.51.100.7")}}
+	return &demoBrowser{d, sallyport.Arrival{Door: sallyport.DoorWeb, Host: d.host, Agent: "Firefox on Windows", Address: netip.MustParseAddr("198.51.100.7")}}
 }
 
 // arrive is the caller as which the browser arrives: signed in, or in the middle of signing in.

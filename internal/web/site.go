@@ -73,6 +73,7 @@ func (s *site) enter(a access, h handler) handler {
 func (s *site) arrive(r *http.Request) (sallyport.Caller, error) {
 	visit := edge.From(r.Context())
 	c, err := s.service.Arrive(r.Context(), sallyport.Arrival{
+		Door: sallyport.DoorWeb,
 		Host: visit.Host, Address: visit.Addr, Agent: s.agents.name(r.UserAgent()),
 		Session: s.secret(r, edge.SessionCookie), SignIn: s.secret(r, edge.SignInCookie),
 		Browser: s.secret(r, edge.BrowserCookie), Trust: s.secret(r, edge.TrustCookie),
@@ -92,7 +93,7 @@ func (s *site) name(r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), namedIn)
 	defer cancel()
 	visit := edge.From(ctx)
-	if c, err := s.service.Arrive(ctx, sallyport.Arrival{Host: visit.Host}); err == nil {
+	if c, err := s.service.Arrive(ctx, sallyport.Arrival{Door: sallyport.DoorWeb, Host: visit.Host}); err == nil {
 		visit.By = c
 	}
 }
