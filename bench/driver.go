@@ -24,6 +24,14 @@ type client struct {
 	conn net.Conn
 	in   *bufio.Reader
 	out  []byte
+
+	named string // how the names of the server's cookies begin
+}
+
+// cookiesNamed is how the names of cookies begin where a server answers; the rest is what its code calls them.
+func cookiesNamed(host string) string {
+	_, port, _ := strings.Cut(host, ":")
+	return "sallyport-" + port + "-"
 }
 
 func dial(host string) (*client, error) {
@@ -31,7 +39,7 @@ func dial(host string) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &client{host: host, conn: conn, in: bufio.NewReaderSize(conn, 16<<10)}, nil
+	return &client{host: host, conn: conn, in: bufio.NewReaderSize(conn, 16<<10), named: cookiesNamed(host)}, nil
 }
 
 // answer is what is needed of a response.
@@ -59,7 +67,14 @@ func (c *client) do(method, path, cookies, body string) (answer, error) {
 	b = append(append(append(append(b, method...), ' '), path...), " HTTP/1.1\r\nHost: "...)
 	b = append(b, c.host...)
 	if cookies != "" {
-		b = append(append(b, "\r\nCookie: "...), cookies...)
+		b = append(b, "\r\nCookie: "...)
+		for i, rest, more := 0, cookies, true; more; i++ {
+			var pair string
+			if pair, rest, more = strings.Cut(rest, "; "); i > 0 {
+				b = append(b, "; "...)
+			}
+			b = append(append(b, c.named...), pair...)
+		}
 	}
 	if method == "POST" {
 		b = append(append(b, "\r\nOrigin: http://"...), c.host...)
@@ -101,7 +116,7 @@ func (c *client) read() (answer, error) {
 		case bytes.HasPrefix(line, headerLocation):
 			a.location = string(bytes.TrimSpace(line[len(headerLocation):]))
 		case bytes.HasPrefix(line, headerCookie):
-			a.keep(string(line[len(headerCookie):]))
+			a.keep(strings.TrimPrefix(string(line[len(headerCookie):]), c.named))
 		}
 		if err != nil {
 			return a, err

@@ -48,7 +48,7 @@ func (v *visitor) signIn(ctx context.Context) error {
 	o := v.world.owner
 	crowd := world{store: v.world.store, space: v.world.space.ID}
 	cookie, err := crowd.crowd(ctx, person{id: o.ID})
-	v.cookie = cookie
+	v.cookie = cookiesNamed(v.host) + cookie
 	v.secret = sallyport.Secret(strings.TrimPrefix(cookie, "session="))
 	return err
 }

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -18,7 +19,14 @@ type Site struct {
 	*Env
 	URL  string // of the first workspace; see At for others
 	addr string // where this node listens
+	edge *edge.Edge
 }
+
+// CookieName is what browsers call a cookie that code calls by this name.
+func (s *Site) CookieName(name string) string { return s.edge.CookieName(name) }
+
+// codeName is the way back from CookieName. A cookie of somebody else keeps its name.
+func (s *Site) codeName(name string) string { return strings.TrimPrefix(name, s.CookieName("")) }
 
 // listen opens a port of loopback, and gives the URL under which the first workspace answers there.
 func listen(t testing.TB) (net.Listener, string) {
@@ -83,5 +91,5 @@ func (e *Env) serve(door net.Listener, service *sallyport.Service, lang *text.La
 	})
 	at := *e
 	at.Service = service
-	return &Site{Env: &at, URL: e.URL, addr: door.Addr().String()}
+	return &Site{Env: &at, URL: e.URL, addr: door.Addr().String(), edge: edges}
 }

@@ -79,18 +79,18 @@ func (v *Visitor) Fork() *Visitor {
 
 func (v *Visitor) root() *url.URL { return v.base.JoinPath("/") }
 
-// Cookies returns those the browser sends to the workspace it is at, by name.
+// Cookies returns those the browser sends to the workspace it is at, by the names that code uses.
 func (v *Visitor) Cookies() map[string]string {
 	all := map[string]string{}
 	for _, c := range v.jar.Cookies(v.root()) {
-		all[c.Name] = c.Value
+		all[v.site.codeName(c.Name)] = c.Value
 	}
 	return all
 }
 
-// SetCookie plants a cookie; an empty value removes it.
+// SetCookie plants a cookie, by the name that code uses; an empty value removes it.
 func (v *Visitor) SetCookie(name, value string) {
-	c := &http.Cookie{Name: name, Value: value, Path: "/"}
+	c := &http.Cookie{Name: v.site.CookieName(name), Value: value, Path: "/"}
 	if value == "" {
 		c.MaxAge = -1
 	}
@@ -146,6 +146,11 @@ func (v *Visitor) TrySend(ctx context.Context, r Request) (*Page, error) {
 	}
 	v.jar.SetCookies(v.root(), res.Cookies())
 	v.Page, err = newPage(r.Target, res, string(body))
+	if err == nil {
+		for _, c := range v.Page.Cookies {
+			c.Name = v.site.codeName(c.Name)
+		}
+	}
 	return v.Page, err
 }
 

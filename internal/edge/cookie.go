@@ -1,13 +1,13 @@
 package edge
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 	"time"
 )
 
-// The cookies, by the names that code uses. Under https a browser sees them with the prefix __Host-, which holds them
-// to this host, to the whole of it, and to https.
+// The cookies, by the names that code uses; CookieName is what a browser calls them.
 const (
 	SessionCookie = "session" // a signed-in browser
 	SignInCookie  = "sign-in" // a sign-in on its way
@@ -33,21 +33,24 @@ func (e *Edge) ClearCookie(w http.ResponseWriter, name string) {
 }
 
 func (e *Edge) cookie(name, value string) *http.Cookie {
-	return &http.Cookie{Name: e.cookieName(name), Value: value, Path: "/", Secure: e.Secure(), HttpOnly: true,
+	return &http.Cookie{Name: e.CookieName(name), Value: value, Path: "/", Secure: e.Secure(), HttpOnly: true,
 		SameSite: http.SameSiteLaxMode}
 }
 
-func (e *Edge) cookieName(name string) string {
+// CookieName is what a browser calls a cookie. Under https that is a name with the prefix __Host-, which holds the
+// cookie to this host, to the whole of it, and to https. Under plain http, which is for loopback alone, browsers send the
+// cookies of a host to all of its ports: the name includes ours, so that other servers there do not overwrite it.
+func (e *Edge) CookieName(name string) string {
 	if e.Secure() {
 		return "__Host-" + name
 	}
-	return name
+	return "sallyport-" + cmp.Or(e.port, "80") + "-" + name
 }
 
 // Cookie gives the value of the cookie the browser sent, or "". A name sent twice (one may be planted), a value longer
 // than 4 KiB, and characters that are in none of our values count as no cookie.
 func (e *Edge) Cookie(r *http.Request, name string) string {
-	name = e.cookieName(name)
+	name = e.CookieName(name)
 	found, seen := "", 0
 	for _, line := range r.Header["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {

@@ -336,7 +336,7 @@ func TestI54_HeadersOnEveryAnswer(t *testing.T) {
 
 func TestI11_PanicGivesNothing(t *testing.T) {
 	s := start(t, "http://localhost", false)
-	resp, body := s.send(t, "GET /panic?token=secret-in-query HTTP/1.1", "Host: localhost", "Cookie: session=secret-in-cookie")
+	resp, body := s.send(t, "GET /panic?token=secret-in-query HTTP/1.1", "Host: localhost", "Cookie: sallyport-80-session=secret-in-cookie")
 	if resp.StatusCode != 500 || len(resp.Header["Set-Cookie"]) > 0 || resp.Header.Get("Location") != "" {
 		t.Errorf("status %d, headers %v", resp.StatusCode, resp.Header)
 	}
@@ -362,11 +362,13 @@ func TestI49_PathsAreNotLogged(t *testing.T) {
 
 func TestI54_CookieAttributes(t *testing.T) {
 	tests := map[string][2]string{
-		"http://localhost":  {"session=value; Path=/; Max-Age=90; HttpOnly; SameSite=Lax", "trust=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"},
+		"http://localhost":  {"sallyport-80-session=value; Path=/; Max-Age=90; HttpOnly; SameSite=Lax", "sallyport-80-trust=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"},
 		"https://localhost": {"__Host-session=value; Path=/; Max-Age=90; HttpOnly; Secure; SameSite=Lax", "__Host-trust=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Lax"},
 	}
+	tests["http://localhost:8080"] = [2]string{strings.Replace(tests["http://localhost"][0], "-80-", "-8080-", 1), strings.Replace(tests["http://localhost"][1], "-80-", "-8080-", 1)}
 	for url, want := range tests {
-		resp, _ := start(t, url, false).send(t, "GET /set HTTP/1.1", "Host: localhost")
+		_, host, _ := strings.Cut(url, "://")
+		resp, _ := start(t, url, false).send(t, "GET /set HTTP/1.1", "Host: "+host)
 		if got := resp.Header["Set-Cookie"]; len(got) != 2 || got[0] != want[0] || got[1] != want[1] {
 			t.Errorf("%s: %q", url, got)
 		}
@@ -380,23 +382,25 @@ func TestI31_StrangeCookiesAreNoCookies(t *testing.T) {
 		headers   []string
 		want      string
 	}{
-		{"plain", "http://localhost", []string{"Cookie: session=abc-_.~9"}, "abc-_.~9"},
-		{"among others", "http://localhost", []string{"Cookie: a=b; session=abc;c=d; sessionx=1; xsession=2"}, "abc"},
+		{"plain", "http://localhost", []string{"Cookie: sallyport-80-session=abc-_.~9"}, "abc-_.~9"},
+		{"among others", "http://localhost", []string{"Cookie: a=b; sallyport-80-session=abc;c=d; sallyport-80-sessionx=1; xsallyport-80-session=2"}, "abc"},
+		{"of another port", "http://localhost", []string{"Cookie: sallyport-8080-session=abc"}, ""},
+		{"of another program", "http://localhost", []string{"Cookie: session=abc"}, ""},
 		{"secure", "https://localhost", []string{"Cookie: __Host-session=abc"}, "abc"},
-		{"plain under https", "https://localhost", []string{"Cookie: session=abc"}, ""},
-		{"doubled", "http://localhost", []string{"Cookie: session=abc; session=abc"}, ""},
-		{"doubled over lines", "http://localhost", []string{"Cookie: session=abc", "Cookie: session=abc"}, ""},
-		{"doubled, one of them broken", "http://localhost", []string{"Cookie: session=abc; session=a b"}, ""},
-		{"doubled, one of them with a space", "http://localhost", []string{"Cookie: session=abc; session =x"}, ""},
-		{"empty", "http://localhost", []string{"Cookie: session="}, ""},
-		{"no value", "http://localhost", []string{"Cookie: session"}, ""},
-		{"quoted", "http://localhost", []string{`Cookie: session="abc"`}, ""},
-		{"other characters", "http://localhost", []string{"Cookie: session=a\xffb"}, ""},
-		{"long", "http://localhost", []string{"Cookie: session=" + long}, ""},
-		{"longest", "http://localhost", []string{"Cookie: session=" + long[1:]}, long[1:]},
-		{"other case", "http://localhost", []string{"Cookie: Session=abc"}, ""},
-		{"64 KiB beside it", "http://localhost", []string{"Cookie: a=" + strings.Repeat("x", 32<<10), "Cookie: b=" + strings.Repeat("x", 32<<10), "Cookie: session=abc"}, "abc"},
-		{"thousands beside it", "http://localhost", []string{"Cookie: " + strings.Repeat("a=b; ", 12000) + "session=abc"}, "abc"},
+		{"plain under https", "https://localhost", []string{"Cookie: sallyport-443-session=abc; session=abc"}, ""},
+		{"doubled", "http://localhost", []string{"Cookie: sallyport-80-session=abc; sallyport-80-session=abc"}, ""},
+		{"doubled over lines", "http://localhost", []string{"Cookie: sallyport-80-session=abc", "Cookie: sallyport-80-session=abc"}, ""},
+		{"doubled, one of them broken", "http://localhost", []string{"Cookie: sallyport-80-session=abc; sallyport-80-session=a b"}, ""},
+		{"doubled, one of them with a space", "http://localhost", []string{"Cookie: sallyport-80-session=abc; sallyport-80-session =x"}, ""},
+		{"empty", "http://localhost", []string{"Cookie: sallyport-80-session="}, ""},
+		{"no value", "http://localhost", []string{"Cookie: sallyport-80-session"}, ""},
+		{"quoted", "http://localhost", []string{`Cookie: sallyport-80-session="abc"`}, ""},
+		{"other characters", "http://localhost", []string{"Cookie: sallyport-80-session=a\xffb"}, ""},
+		{"long", "http://localhost", []string{"Cookie: sallyport-80-session=" + long}, ""},
+		{"longest", "http://localhost", []string{"Cookie: sallyport-80-session=" + long[1:]}, long[1:]},
+		{"other case", "http://localhost", []string{"Cookie: Sallyport-80-session=abc"}, ""},
+		{"64 KiB beside it", "http://localhost", []string{"Cookie: a=" + strings.Repeat("x", 32<<10), "Cookie: b=" + strings.Repeat("x", 32<<10), "Cookie: sallyport-80-session=abc"}, "abc"},
+		{"thousands beside it", "http://localhost", []string{"Cookie: " + strings.Repeat("a=b; ", 12000) + "sallyport-80-session=abc"}, "abc"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

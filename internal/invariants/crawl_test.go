@@ -322,8 +322,9 @@ func TestCookiesThatNobodyWasGiven(t *testing.T) {
 			t.Error("the real session has ended")
 		}
 		// A name that is sent twice may be planted: nobody is signed in by either.
-		own := mias.Cookies()["session"]
-		for _, line := range []string{"session=x; session=" + own, "session=" + own + "; session=" + own} {
+		name := s.CookieName("session") + "="
+		own := name + mias.Cookies()["session"]
+		for _, line := range []string{name + "x; " + own, own + "; " + own} {
 			if p := s.Visitor().Send(Request{Method: "GET", Target: "/session", Header: http.Header{"Cookie": {line}}}); p.Status != http.StatusUnauthorized {
 				t.Errorf("a cookie sent twice: %d", p.Status)
 			}

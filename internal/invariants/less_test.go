@@ -23,9 +23,9 @@ func TestI01_PasswordAloneOpensTheChallengeOnly(t *testing.T) {
 		for _, r := range routes(http.MethodGet) {
 			for what, header := range map[string]http.Header{
 				"as it is":             {},
-				"as session":           {"Cookie": {"session=" + token}},
-				"as trust":             {"Cookie": {"trust=" + token + "; sign-in=" + token}},
-				"as known device":      {"Cookie": {"browser=" + token + "; sign-in=" + token}},
+				"as session":           {"Cookie": {s.CookieName("session") + "=" + token}},
+				"as trust":             {"Cookie": {s.CookieName("trust") + "=" + token + "; " + s.CookieName("sign-in") + "=" + token}},
+				"as known device":      {"Cookie": {s.CookieName("browser") + "=" + token + "; " + s.CookieName("sign-in") + "=" + token}},
 				"Bearer":               {"Authorization": {"Bearer " + token}},
 				"Basic":                {"Authorization": {"Basic " + basic}},
 				"Basic with the token": {"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(token+":"))}},

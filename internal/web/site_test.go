@@ -32,7 +32,7 @@ func TestForeignForwarding(t *testing.T) {
 		r.Host = strings.TrimPrefix(e.URL, "http://")
 		r.Header = header
 		for name, value := range v.Cookies() {
-			r.AddCookie(&http.Cookie{Name: name, Value: value})
+			r.AddCookie(&http.Cookie{Name: s.CookieName(name), Value: value})
 		}
 		answer := httptest.NewRecorder()
 		handler.ServeHTTP(answer, r)
