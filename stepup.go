@@ -1,6 +1,7 @@
 package sallyport
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"time"
@@ -79,13 +80,14 @@ func (s *Service) stepUp(tx Tx, by Caller, me *actor, m Method) (Secret, error) 
 	return token, s.record(tx, by, "session.stepped_up", me.ID, Done, map[string]string{"method": string(m)})
 }
 
-// Parked is what a step-up interrupted: a page of the door's, and what stood in its form. It is authorised like
-// every other request when it is done at last.
+// Parked is what a step-up interrupted: a page of the door's, and what was entered in its form. It is authorised like
+// every other request when it is carried out at last.
 type Parked struct {
 	ID        string            `json:"id"`        // of this parking; Park makes it
 	Path      string            `json:"path"`      // of the page, with the id of what it is about
-	Confirmed bool              `json:"confirmed"` // it is to be done
+	Confirmed bool              `json:"confirmed"` // it is carried out after the step-up
 	Fields    map[string]string `json:"fields,omitempty"`
+	Browser   []byte            `json:"browser"` // hash of the known device that parked it; Park sets it
 }
 
 // ParkedLimit is how long something waits for a step-up.
@@ -95,9 +97,14 @@ const ParkedLimit = 10 * time.Minute
 const maxParked = 8 << 10
 
 // Park keeps what a step-up interrupted, sealed, with the session in hand, in place of what was parked before. It
-// returns the id to take it by.
+// returns the id to take it by. A record belongs to the browser that parked it: a stolen session cookie alone can
+// neither park an action for its owner to confirm nor find what the owner parked. In a browser that is not a known
+// device nothing is parked, and the id is empty.
 func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error) {
-	p.ID = newID(prefixParked, s.Now())
+	if by.browser == "" {
+		return "", nil
+	}
+	p.ID, p.Browser = newID(prefixParked, s.Now()), hashToken(by.browser)
 	plain, err := json.Marshal(p)
 	if err == nil && len(plain) > maxParked {
 		p.Fields = nil
@@ -116,13 +123,22 @@ func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error)
 	})
 }
 
-// TakeConfirmed returns what was parked under an id and had been confirmed, once: of concurrent calls one
-// gets it. There is nothing after ParkedLimit, or when something else was parked since.
-func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id string) (p Parked, found bool, err error) {
+// Confirmed reports whether TakeConfirmed would find this action of a page.
+func (s *Service) Confirmed(by Caller, id, path string) bool {
+	if by.session == nil {
+		return false
+	}
+	p, found := s.parked(by, *by.session)
+	return found && p.is(id, path)
+}
+
+// TakeConfirmed returns the action of a page that was parked under an id and had been confirmed, once: of concurrent
+// calls one gets it. There is nothing after ParkedLimit, for another browser, or when something else was parked since.
+func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id, path string) (p Parked, found bool, err error) {
 	err = s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
 		var ok bool
-		p, ok = s.parked(me.session)
-		if found = ok && p.Confirmed && p.ID == id; !found {
+		p, ok = s.parked(by, me.session)
+		if found = ok && p.is(id, path); !found {
 			return nil
 		}
 		me.session.Parked = nil
@@ -131,25 +147,27 @@ func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id string) (p Pa
 	return p, found && err == nil, err
 }
 
-// Interrupted returns what stood in the form of a page when a step-up interrupted it; it stays parked.
+func (p Parked) is(id, path string) bool { return p.Confirmed && p.ID == id && p.Path == path }
+
+// Interrupted returns what was entered in the form of a page when a step-up interrupted it; it stays parked.
 func (s *Service) Interrupted(by Caller, path string) map[string]string {
 	if by.session == nil {
 		return nil
 	}
-	if p, found := s.parked(*by.session); found && !p.Confirmed && p.Path == path {
+	if p, found := s.parked(by, *by.session); found && !p.Confirmed && p.Path == path {
 		return p.Fields
 	}
 	return nil
 }
 
-// parked opens what is parked with a session. What does not open is nothing.
-func (s *Service) parked(ses Session) (Parked, bool) {
+// parked opens what the caller's browser parked with a session. What does not open is nothing.
+func (s *Service) parked(by Caller, ses Session) (Parked, bool) {
 	var p Parked
-	if ses.Parked == nil || s.Now().Sub(ses.ParkedAt) >= ParkedLimit {
+	if ses.Parked == nil || by.browser == "" || s.Now().Sub(ses.ParkedAt) >= ParkedLimit {
 		return p, false
 	}
 	plain, err := s.Keys.Open(ses.Parked, ses.parkedAD())
-	if err != nil || json.Unmarshal(plain, &p) != nil {
+	if err != nil || json.Unmarshal(plain, &p) != nil || !bytes.Equal(p.Browser, hashToken(by.browser)) {
 		return Parked{}, false
 	}
 	return p, true

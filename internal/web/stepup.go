@@ -92,7 +92,7 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		if p.Confirmed {
+		if p.Confirmed && id != "" {
 			q.Set("parked", id)
 		}
 	}
@@ -180,7 +180,7 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	if s.local(q.get("to")) {
 		to, _, _ := strings.Cut(q.get("to"), "?")
 		a := actions[s.routed(http.MethodGet, to)]
-		v.Action, v.Strong, v.Confirmed = a.say, a.strong, (a.confirmed || a.asks) && q.has("parked")
+		v.Action, v.Strong, v.Confirmed = a.say, a.strong, s.service.Confirmed(by(r), q.get("parked"), to)
 	}
 	ses, _ := by(r).Session()
 	v.Recovery = !v.Strong && (q.get("with") == "recovery" || ses.Restricted() && q.get("with") == "")
@@ -241,7 +241,7 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 		return s.again(w, r, "step-up", v, err)
 	}
 	s.keep(w, sallyport.Passage{Session: token})
-	if q.has("parked") {
+	if v.Confirmed {
 		return s.resume(w, r, token, q)
 	}
 	return s.back(w, r, q.get("to"))
@@ -265,7 +265,8 @@ func (s *site) resume(w http.ResponseWriter, r *http.Request, token sallyport.Se
 	if err != nil {
 		return err
 	}
-	p, found, err := s.service.TakeConfirmed(r.Context(), c, q.get("parked"))
+	to, _, _ := strings.Cut(q.get("to"), "?")
+	p, found, err := s.service.TakeConfirmed(r.Context(), c, q.get("parked"), to)
 	if err != nil {
 		return err
 	}

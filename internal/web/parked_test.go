@@ -1,0 +1,101 @@
+package web_test
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// without is a copy of a browser that lacks some of its cookies.
+func without(v *sallyporttest.Visitor, cookies ...string) *sallyporttest.Visitor {
+	thief := v.Fork()
+	for _, name := range cookies {
+		thief.SetCookie(name, "")
+	}
+	return thief
+}
+
+// TestI62_TheActionNamedIsTheActionCarriedOut: a page that asks for proof names what is parked under its own address, in
+// the browser that parked it. Everything else opens the page named in the address, and changes nothing.
+func TestI62_TheActionNamedIsTheActionCarriedOut(t *testing.T) {
+	const disable, codes = "/account/2fa/disable", "/account/2fa/recovery-codes"
+	tests := []struct {
+		name   string
+		parks  func(v *sallyporttest.Visitor) *sallyporttest.Visitor // who posts to disable
+		with   func(v *sallyporttest.Visitor) *sallyporttest.Visitor // who opens the link and types the code
+		to     string
+		done   bool
+		header string
+	}{
+		{"the same browser", nil, nil, disable, true, "Disable two-factor authentication"},
+		{"for another page", nil, nil, codes, false, "Show recovery codes"},
+		{"for the account page", nil, nil, "/account", false, ""},
+		{"for the page with a query", nil, nil, disable + "?x=y", true, "Disable two-factor authentication"},
+		{"for a page below", nil, nil, disable + "/x", false, ""},
+		{"parked by a thief of the session", func(v *sallyporttest.Visitor) *sallyporttest.Visitor { return without(v, "browser") }, nil, disable, false, "Disable two-factor authentication"},
+		{"parked by a thief who makes up a known device", func(v *sallyporttest.Visitor) *sallyporttest.Visitor {
+			thief := v.Fork()
+			thief.SetCookie("browser", strings.Repeat("A", 43))
+			return thief
+		}, nil, disable, false, "Disable two-factor authentication"},
+		{"opened by a thief of the session", nil, func(v *sallyporttest.Visitor) *sallyporttest.Visitor { return without(v, "browser") }, disable, false, "Disable two-factor authentication"},
+	}
+	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
+		for _, test := range tests {
+			t.Run(test.name, func(t *testing.T) {
+				if len(ids(s, *p)) == 0 {
+					v.Post("/sign-out", nil)
+					v.Enrol(p, "Pixel")
+				}
+				s.Clock.Advance(stale)
+				parking, confirming := v, v
+				if test.parks != nil {
+					parking = test.parks(v)
+				}
+				if test.with != nil {
+					confirming = test.with(v)
+				}
+				parked, err := url.Parse(parking.Post(disable, nil).Location)
+				if err != nil || parked.Path != "/step-up" {
+					t.Fatalf("%s %v", parked, err)
+				}
+				q := parked.Query()
+				q.Set("to", test.to)
+				page := confirming.Get("/step-up?" + q.Encode())
+				if at := page.Has("It is done as soon as you have confirmed."); at != test.done || !page.Has(test.header) {
+					t.Errorf("the page says that it is done: %v, want %v: %s", at, test.done, page.Text())
+				}
+				confirming.Post(page.Target, sallyporttest.Fields{"code": code(s, p)})
+				if confirming.Page.Status != http.StatusSeeOther {
+					t.Fatalf("%d %s", confirming.Page.Status, confirming.Page.Alert())
+				}
+				if done := len(ids(s, *p)) == 0; done != test.done {
+					t.Errorf("two-factor authentication was disabled: %v, want %v", done, test.done)
+				}
+				if confirming != v {
+					s.Clock.Advance(stale)
+					v.SignIn(*p)
+				}
+			})
+		}
+	})
+}
+
+// TestI62_FormsComeBackToTheirBrowserAlone: what a thief of the session cookie entered is not shown to its owner.
+func TestI62_FormsComeBackToTheirBrowserAlone(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	s := sallyporttest.NewSite(t, e)
+	p, v := ownerOf(s)
+	for name, parks := range map[string]*sallyporttest.Visitor{"mine@acme.example": v, "thief@evil.example": without(v, "browser")} {
+		s.Clock.Advance(sallyport.StepUpLimit + stale)
+		parks.Post("/account/email", sallyporttest.Fields{"email": name})
+		v.Post(parks.Page.Location, sallyporttest.Fields{"code": code(s, &p)})
+		if got := v.Follow().Form("email").Values.Get("email"); (got == name) != (parks == v) {
+			t.Errorf("parked %s: the form has %q", name, got)
+		}
+	}
+}
