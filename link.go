@@ -52,6 +52,8 @@ type LinkTx interface {
 	DeleteLink(workspace, user, id string) (bool, error)
 	// DropLinks ends those of a kind that a user got at a time or later.
 	DropLinks(workspace, user string, kind LinkKind, since time.Time) error
+	// MailSender returns a workspace and the host that the links in its e-mails lead to.
+	MailSender(workspace string) (HostedWorkspace, error)
 }
 
 // ErrLinkEnded is the answer to every link that does not work, whatever the reason.

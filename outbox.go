@@ -6,13 +6,15 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Mail is one row of the outbox. Its body is sealed while it waits, and erased once it was sent or given up.
+// Mail is one row of the outbox. Its body is sealed, and erased when the mail was sent or its link has expired.
 type Mail struct {
 	Workspace string
 	ID        string
@@ -20,10 +22,11 @@ type Mail struct {
 	Kind      string
 	To        string
 	Subject   string
-	Body      []byte // sealed MailBody; nil unless the mail waits
+	Body      []byte // sealed MailBody, or nil
 	State     string
 	Lease     string // of the node that is sending it, or empty
 	Attempts  int
+	TriedFrom time.Time // of the first attempt that failed, or zero
 	NextAt    time.Time // before it nobody takes the mail; while a lease runs, its end
 	ExpiresAt time.Time // from then on it is of no use, because what it links to has ended; zero: never
 	CreatedAt time.Time
@@ -31,7 +34,7 @@ type Mail struct {
 	Error     string // why the last attempt failed, or empty
 }
 
-// States of a mail. A failed one is never tried again.
+// States of a mail. A failed one is not tried again unless an administrator says so (SendAgain).
 const (
 	MailWaiting = "waiting"
 	MailSent    = "sent"
@@ -65,16 +68,18 @@ type Mailer func(ctx context.Context, m Message) error
 // MailTx is the storage of the outbox.
 type MailTx interface {
 	InsertMail(Mail) error
-	// Mails returns the newest mails of a workspace, of those before the id given if there is one, oldest first.
-	Mails(workspace, before string, limit int) ([]Mail, error)
+	// Mails returns the newest mails of a workspace, oldest first: of those in a state and before an id, where these are
+	// not empty.
+	Mails(workspace, state, before string, limit int) ([]Mail, error)
 	// TakeMails leases at most limit mails that wait and are due: nobody else takes them before until. It counts the
 	// attempt that is about to be made.
 	TakeMails(now, until time.Time, lease string, limit int) ([]Mail, error)
-	// SettleMail replaces state, body, next, sent and error of a mail that still has the lease given with it, and
+	// SettleMail replaces state, body, tried from, next, sent and error of a mail that still has the lease given with it, and
 	// ends the lease. Without that lease nothing changes.
 	SettleMail(Mail) error
-	// MailSender returns a workspace and the host that links in its mails lead to.
-	MailSender(workspace string) (HostedWorkspace, error)
+	// RetryMails makes failed mails wait again as if they had never been tried: the one with the id given, or with none
+	// at most limit of them. It skips mails without a body, and those that expire by now. It returns how many it changed.
+	RetryMails(workspace, id string, now time.Time, limit int) (int64, error)
 }
 
 // How mail is tried.
@@ -84,7 +89,7 @@ const (
 	mailAtOnce    = 10               // attempts side by side
 	mailFirstWait = time.Minute      // after the first failure; doubling
 	mailMaxWait   = time.Hour        // between two attempts
-	mailGiveUp    = 72 * time.Hour   // after it was queued
+	mailGiveUp    = 72 * time.Hour   // after the first attempt that failed
 	mailPoll      = 15 * time.Second // for mail that became due, or that another node left behind
 	mailSettle    = 5 * time.Second  // to note what became of an attempt, when the node is stopping
 )
@@ -195,7 +200,7 @@ func (s *Service) attempt(ctx context.Context, m Mail) error {
 	return s.Store.Write(ctx, func(tx Tx) error { return tx.SettleMail(m) })
 }
 
-// hopeless is the error of a mail that no mailer needs to see.
+// hopeless is the error of a mail that cannot be sent any more, whatever the mail server says.
 type hopeless string
 
 func (h hopeless) Error() string { return string(h) }
@@ -223,10 +228,17 @@ func (m Mail) settled(err error, now time.Time) Mail {
 		return m
 	}
 	m.Error = err.Error()
+	if m.TriedFrom.IsZero() {
+		m.TriedFrom = now
+	}
+	var useless hopeless
+	if errors.As(err, &useless) {
+		m.Body = nil
+	}
 	var permanent interface{ Permanent() bool }
 	var unknown interface{ Unknown() bool }
-	if errors.As(err, &permanent) && permanent.Permanent() || now.Sub(m.CreatedAt) >= mailGiveUp {
-		m.State, m.Body = MailFailed, nil
+	if errors.As(err, &permanent) && permanent.Permanent() || now.Sub(m.TriedFrom) >= mailGiveUp {
+		m.State = MailFailed
 		return m
 	}
 	next := now.Add(mailWait(m.Attempts))
@@ -252,16 +264,17 @@ func mailWait(attempts int) time.Duration {
 type OutboxMail struct {
 	Mail
 	Readable bool // by who asks: see ReadMail
+	Again    bool // it can be sent again: see SendAgain
 }
 
-// Outbox returns the mails of the caller's workspace without their bodies, newest first, those before the one with the
-// id given, or with none the newest. More tells whether there are older ones.
-func (s *Service) Outbox(ctx context.Context, by Caller, before string, limit int) (all []OutboxMail, more bool, err error) {
+// Outbox returns the mails of the caller's workspace without their bodies, newest first: those in a state, or with none
+// all; before the one with the id given, or with none the newest. More tells whether there are older ones.
+func (s *Service) Outbox(ctx context.Context, by Caller, state, before string, limit int) (all []OutboxMail, more bool, err error) {
 	if err := s.MayAct(by, ReadOutbox); err != nil {
 		return nil, false, err
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {
-		mails, err := tx.Mails(by.workspace.ID, before, limit+1)
+		mails, err := tx.Mails(by.workspace.ID, state, before, limit+1)
 		if err != nil {
 			return err
 		}
@@ -274,8 +287,9 @@ func (s *Service) Outbox(ctx context.Context, by Caller, before string, limit in
 		}
 		people, err := tx.Named(by.workspace.ID, distinct(to))
 		for _, m := range slices.Backward(mails) {
+			again := m.retriable(s.Now()) == nil
 			m.Body = nil
-			all = append(all, OutboxMail{m, s.readable(*by.user, m, people[m.User])})
+			all = append(all, OutboxMail{m, s.readable(*by.user, m, people[m.User]), again})
 		}
 		return err
 	})
@@ -301,14 +315,11 @@ func (s *Service) readable(me User, m Mail, to User) bool {
 // takes what making it takes, and leaves an event. Every other mail is ErrNotFound, as one that is not there.
 func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b MailBody, err error) {
 	err = s.act(ctx, by, need{may: ReadOutbox}, func(tx Tx, me *actor) error {
-		found, err := tx.Mails(me.Workspace, id+"~", 1) // the newest that is not after it
+		found, err := mailOf(tx, me.Workspace, id)
 		if err != nil {
 			return err
 		}
-		if len(found) == 0 || found[0].ID != id {
-			return ErrNotFound
-		}
-		m = found[0]
+		m = found
 		to, _, err := tx.User(me.Workspace, m.User)
 		if err != nil || !s.readable(me.User, m, to) {
 			return cmpErr(err, ErrNotFound)
@@ -322,4 +333,97 @@ func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b
 		return s.record(tx, by, "invitation.read", m.User, Done, nil)
 	})
 	return m, b, err
+}
+
+func mailOf(tx Tx, workspace, id string) (Mail, error) {
+	found, err := tx.Mails(workspace, "", id+"~", 1) // the newest that is not after it
+	if err == nil && (len(found) == 0 || found[0].ID != id) {
+		err = ErrNotFound
+	}
+	if err != nil {
+		return Mail{}, err
+	}
+	return found[0], nil
+}
+
+// Outcomes of sending e-mails again.
+var (
+	ErrMailNotFailed = &Error{Kind: Conflict, Code: "mail_not_failed", Text: text.Say("This e-mail has not failed: it was sent, or it is waiting to be sent.")}
+	ErrMailExpired   = &Error{Kind: Gone, Code: "mail_expired", Text: text.Say("This e-mail can no longer be sent, because its link has expired. Ask for a new one.")}
+	ErrNoMailServer  = &Error{Kind: Conflict, Code: "no_mail_server", Text: text.Say("No mail server is set up, so no e-mails are sent.")}
+)
+
+// RetryLimit is how many failed mails SendAllAgain takes at once.
+const RetryLimit = 1000
+
+// retriable is nil, or what SendAgain would say of a mail.
+func (m Mail) retriable(now time.Time) error {
+	switch {
+	case m.State != MailFailed:
+		return ErrMailNotFailed
+	case m.Body == nil, !m.ExpiresAt.IsZero() && !now.Before(m.ExpiresAt):
+		return ErrMailExpired
+	}
+	return nil
+}
+
+// SendAgain makes a failed mail wait again. It is tried as if it were new, goes to the same address, and its link ends
+// when it would have ended.
+func (s *Service) SendAgain(ctx context.Context, by Caller, id string) error {
+	err := s.act(ctx, by, need{may: SendMailAgain}, func(tx Tx, me *actor) error {
+		m, err := mailOf(tx, me.Workspace, id)
+		if err != nil {
+			return err
+		}
+		if err := s.retry(m); err != nil {
+			return err
+		}
+		n, err := tx.RetryMails(me.Workspace, id, me.now, 1)
+		if err != nil || n == 0 { // another administrator was faster
+			return cmpErr(err, ErrMailNotFailed)
+		}
+		return s.record(tx, by, "mail.sent_again", m.User, Done, map[string]string{"mail": m.Kind})
+	})
+	if err == nil {
+		s.mailQueued()
+	}
+	return err
+}
+
+// FailedMail returns a mail that SendAgain would take now, without its body.
+func (s *Service) FailedMail(ctx context.Context, by Caller, id string) (m Mail, err error) {
+	if err := s.MayAct(by, SendMailAgain); err != nil {
+		return Mail{}, err
+	}
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		m, err = mailOf(tx, by.workspace.ID, id)
+		return cmpErr(err, s.retry(m))
+	})
+	m.Body = nil
+	return m, err
+}
+
+func (s *Service) retry(m Mail) error {
+	if s.Mailer == nil {
+		return ErrNoMailServer
+	}
+	return m.retriable(s.Now())
+}
+
+// SendAllAgain is SendAgain for the oldest failed mails that can be sent, at most RetryLimit of them. It returns how many
+// there were.
+func (s *Service) SendAllAgain(ctx context.Context, by Caller) (n int64, err error) {
+	err = s.act(ctx, by, need{may: SendMailAgain}, func(tx Tx, me *actor) error {
+		if s.Mailer == nil {
+			return ErrNoMailServer
+		}
+		if n, err = tx.RetryMails(me.Workspace, "", me.now, RetryLimit); err != nil || n == 0 {
+			return cmpErr(err, ErrMailNotFailed)
+		}
+		return s.record(tx, by, "mail.sent_again", "", Done, map[string]string{"mails": strconv.FormatInt(n, 10)})
+	})
+	if err == nil {
+		s.mailQueued()
+	}
+	return n, err
 }

@@ -264,7 +264,7 @@ func lastMail(e *sallyporttest.Env, kind string) string {
 	e.T.Helper()
 	var body string
 	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) error {
-		all, err := tx.Mails(e.Owner.Workspace, "", 100)
+		all, err := tx.Mails(e.Owner.Workspace, "", "", 100)
 		for _, m := range all {
 			if m.Kind == kind {
 				b, err := e.OpenMail(m)

@@ -26,6 +26,7 @@ const (
 	SetBrand       Action = "set_brand"
 	ReadAudit      Action = "read_audit"
 	ReadOutbox     Action = "read_outbox"
+	SendMailAgain  Action = "send_mail_again"
 	KeepApps       Action = "keep_apps"
 	KeepWorkspaces Action = "keep_workspaces"
 )
@@ -59,6 +60,7 @@ var powers = []Power{
 	{SetBrand, text.Say("Change name and colour of the brand"), false, fromAdmin},
 	{ReadAudit, text.Say("Read the audit log"), false, fromAdmin},
 	{ReadOutbox, text.Say("Read the mail outbox"), false, fromAdmin},
+	{SendMailAgain, text.Say("Send e-mails again that have failed"), false, fromAdmin},
 	{KeepApps, text.Say("Add and change apps"), false, fromAdmin},
 	{KeepWorkspaces, text.Say("Create workspaces, as a reseller"), false, fromAdmin},
 }

@@ -16,7 +16,7 @@ func TestPowers(t *testing.T) {
 	admins := []sallyport.Action{
 		sallyport.SeeSecurity, sallyport.RemindPeople, sallyport.InvitePeople, sallyport.SuspendPeople, sallyport.UnlockPeople,
 		sallyport.SignOutPeople, sallyport.ResetTwoFactor, sallyport.ChangeRoles, sallyport.DeletePeople, sallyport.SetPolicy,
-		sallyport.SetBrand, sallyport.ReadAudit, sallyport.ReadOutbox, sallyport.KeepApps, sallyport.KeepWorkspaces,
+		sallyport.SetBrand, sallyport.ReadAudit, sallyport.ReadOutbox, sallyport.SendMailAgain, sallyport.KeepApps, sallyport.KeepWorkspaces,
 	}
 	may := map[sallyport.Role][]sallyport.Action{
 		sallyport.Owner:   append([]sallyport.Action{sallyport.SeePeople}, admins...),

@@ -19,7 +19,7 @@ func (e *Env) WaitingMails(to string) (all []WaitingMail) {
 	e.T.Helper()
 	var mails []sallyport.Mail
 	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) (err error) {
-		mails, err = tx.Mails(e.Owner.Workspace, "", 1000)
+		mails, err = tx.Mails(e.Owner.Workspace, "", "", 1000)
 		return err
 	}))
 	for _, m := range mails {

@@ -8,18 +8,18 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-const mailColumns = `workspace_id, id, user_id, kind, address, subject, body, state, lease, attempts, next_at, expires_at,
-	created_at, sent_at, error`
+const mailColumns = `workspace_id, id, user_id, kind, address, subject, body, state, lease, attempts, tried_from, next_at,
+	expires_at, created_at, sent_at, error`
 
 // mailRow is a mail on its way out of a row.
 type mailRow struct {
 	sallyport.Mail
-	next, expires, created, sent int64
+	tried, next, expires, created, sent int64
 }
 
 func (r *mailRow) dest() []any {
 	return []any{&r.Workspace, &r.ID, &r.User, &r.Kind, &r.To, &r.Subject, &r.Body, &r.State, &r.Lease, &r.Attempts,
-		&r.next, &r.expires, &r.created, &r.sent, &r.Error}
+		&r.tried, &r.next, &r.expires, &r.created, &r.sent, &r.Error}
 }
 
 func (t *tx) mails(sql string, args ...any) (all []sallyport.Mail, err error) {
@@ -28,7 +28,7 @@ func (t *tx) mails(sql string, args ...any) (all []sallyport.Mail, err error) {
 		if err := scan(r.dest()...); err != nil {
 			return err
 		}
-		r.NextAt, r.ExpiresAt, r.CreatedAt, r.SentAt = at(r.next), at(r.expires), at(r.created), at(r.sent)
+		r.TriedFrom, r.NextAt, r.ExpiresAt, r.CreatedAt, r.SentAt = at(r.tried), at(r.next), at(r.expires), at(r.created), at(r.sent)
 		all = append(all, r.Mail)
 		return nil
 	})
@@ -37,16 +37,20 @@ func (t *tx) mails(sql string, args ...any) (all []sallyport.Mail, err error) {
 
 func (t *tx) InsertMail(m sallyport.Mail) error {
 	return t.exec(`INSERT INTO outbox (`+mailColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		m.Workspace, m.ID, m.User, m.Kind, m.To, m.Subject, m.Body, m.State, m.Lease, m.Attempts,
-		ms(m.NextAt), ms(m.ExpiresAt), ms(m.CreatedAt), ms(m.SentAt), m.Error)
+		ms(m.TriedFrom), ms(m.NextAt), ms(m.ExpiresAt), ms(m.CreatedAt), ms(m.SentAt), m.Error)
 }
 
-func (t *tx) Mails(workspace, before string, limit int) ([]sallyport.Mail, error) {
+func (t *tx) Mails(workspace, state, before string, limit int) ([]sallyport.Mail, error) {
 	if before == "" {
 		before = "~" // after every id
 	}
-	all, err := t.mails(`SELECT `+mailColumns+` FROM outbox WHERE workspace_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3`, workspace, before, limit)
+	conditions, args := `workspace_id = $1 AND id < $2`, []any{workspace, before, limit}
+	if state != "" {
+		conditions, args = conditions+` AND state = $4`, append(args, state)
+	}
+	all, err := t.mails(`SELECT `+mailColumns+` FROM outbox WHERE `+conditions+` ORDER BY id DESC LIMIT $3`, args...)
 	slices.Reverse(all)
 	return all, err
 }
@@ -61,9 +65,19 @@ func (t *tx) TakeMails(now, until time.Time, lease string, limit int) ([]sallypo
 }
 
 func (t *tx) SettleMail(m sallyport.Mail) error {
-	return t.exec(`UPDATE outbox SET lease = '', state = $1, body = $2, next_at = $3, sent_at = $4, error = $5
-		WHERE workspace_id = $6 AND id = $7 AND state = 'waiting' AND lease = $8`,
-		m.State, m.Body, ms(m.NextAt), ms(m.SentAt), m.Error, m.Workspace, m.ID, m.Lease)
+	return t.exec(`UPDATE outbox SET lease = '', state = $1, body = $2, tried_from = $3, next_at = $4, sent_at = $5, error = $6
+		WHERE workspace_id = $7 AND id = $8 AND state = 'waiting' AND lease = $9`,
+		m.State, m.Body, ms(m.TriedFrom), ms(m.NextAt), ms(m.SentAt), m.Error, m.Workspace, m.ID, m.Lease)
+}
+
+// RetryMails asks for the state once more outside of the sub-select, as TakeMails does.
+func (t *tx) RetryMails(workspace, id string, now time.Time, limit int) (int64, error) {
+	const retriable = `workspace_id = $1 AND state = 'failed' AND body IS NOT NULL AND (expires_at = 0 OR expires_at > $2)`
+	const again = `UPDATE outbox SET state = 'waiting', attempts = 0, tried_from = 0, next_at = $2, error = '' WHERE ` + retriable
+	if id != "" {
+		return t.affected(again+` AND id = $3`, workspace, ms(now), id)
+	}
+	return t.affected(again+` AND id IN (SELECT id FROM outbox WHERE `+retriable+` ORDER BY id LIMIT $3)`, workspace, ms(now), limit)
 }
 
 func (t *tx) MailSender(workspace string) (sallyport.HostedWorkspace, error) {

@@ -211,7 +211,7 @@ func (d *demo) mails(ctx context.Context) ([]demoMail, error) {
 			return err
 		}
 		for _, w := range hosted {
-			all, err := tx.Mails(w.ID, "", demoMails)
+			all, err := tx.Mails(w.ID, "", "", demoMails)
 			if err != nil {
 				return err
 			}

@@ -339,7 +339,7 @@ var (
 func (d *demoSeed) mailed(ctx context.Context, workspace, to string, what *regexp.Regexp) (string, error) {
 	var mails []sallyport.Mail
 	err := d.Store.Read(ctx, func(tx sallyport.Tx) (err error) {
-		mails, err = tx.Mails(workspace, "", demoMails)
+		mails, err = tx.Mails(workspace, "", "", demoMails)
 		return err
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ var eventWords = map[string]text.Message{
 	"email.undone":             text.Say("Change of the e-mail address undone"),
 	"brand.changed":            text.Say("Name or colour of the brand changed"),
 	"policy.changed":           text.Say("Access control changed"),
+	"mail.sent_again":          text.Say("Failed e-mails sent again"),
 	"invitation.read":          text.Say("Invitation read in the outbox"),
 	"password.changed":         text.Say("Password changed"),
 	"password.chosen":          text.Say("Temporary password replaced"),

@@ -46,6 +46,8 @@ var notices = map[string]text.Message{
 	"invited-again":         text.Say("A new invitation is on its way. The one before no longer works."),
 	"invitation-revoked":    text.Say("The invitation is revoked."),
 	"workspace-created":     text.Say("The workspace is created. Its first owner gets a link by mail; nobody can sign in there before."),
+	"mail-again":            text.Say("The e-mail is waiting to be sent again."),
+	"mails-again":           text.Say("The failed e-mails are waiting to be sent again."),
 	"joined":                text.Say("Your account is ready. Sign in with your new password."),
 
 	"invited-waits":           text.Say(`The person is invited. No mail server is set up: open the invitation in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours.`),

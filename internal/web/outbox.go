@@ -3,6 +3,8 @@ package web
 import (
 	"html/template"
 	"net/http"
+	"net/url"
+	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/text"
@@ -15,24 +17,42 @@ const listPage = 50
 
 type outboxPage struct {
 	page
-	Days  int // that they are kept
-	Mails []mailRow
-	Pager pager
+	Days     int // that they are kept
+	Filters  []link
+	Filtered bool
+	Mails    []mailRow
+	AllAgain bool // offer to send all failed e-mails again
+	Pager    pager
 }
 
 // mailRow is a mail, its values ready as those of a userRow.
 type mailRow struct {
 	ID, To, Subject, Error string
 	At, State, Whose       template.HTML
-	Readable               bool
+	Readable, Again        bool
 }
 
 func (s *site) mailRow(m sallyport.OutboxMail) mailRow {
-	row := mailRow{ID: m.ID, To: m.To, Subject: m.Subject, Error: m.Error, At: s.time(m.CreatedAt), State: s.part("mail-state", m.State), Readable: m.Readable}
-	if row.Readable {
-		row.Whose = s.lang.HTML(text.Say("the mail to <bdi>{address}</bdi>", "address", m.To))
+	row := mailRow{ID: m.ID, To: m.To, Subject: m.Subject, Error: m.Error, At: s.time(m.CreatedAt), State: s.part("mail-state", m.State),
+		Readable: m.Readable, Again: m.Again && s.service.Mailer != nil}
+	if row.Readable || row.Again {
+		row.Whose = s.lang.HTML(text.Say("the e-mail to <bdi>{address}</bdi>", "address", m.To))
 	}
 	return row
+}
+
+func outboxAddress(state, before string) string {
+	q := url.Values{}
+	if state != "" {
+		q.Set("state", state)
+	}
+	if before != "" {
+		q.Set("before", before)
+	}
+	if len(q) == 0 {
+		return outboxPath
+	}
+	return outboxPath + "?" + q.Encode()
 }
 
 func (s *site) outbox(w http.ResponseWriter, r *http.Request) error {
@@ -40,19 +60,30 @@ func (s *site) outbox(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all, more, err := s.service.Outbox(r.Context(), by(r), q.get("before"), listPage)
+	state := oneOf(q.get("state"), sallyport.MailSent, sallyport.MailWaiting, sallyport.MailFailed)
+	all, more, err := s.service.Outbox(r.Context(), by(r), state, q.get("before"), listPage)
 	if err != nil {
 		return err
 	}
-	v := &outboxPage{page: page{Title: text.Say("Mail outbox"), Wide: true}, Days: sallyport.MailDays}
+	v := &outboxPage{page: page{Title: text.Say("Mail outbox"), Wide: true}, Days: sallyport.MailDays, Filtered: state != ""}
+	for _, f := range []link{
+		{Href: "", Text: text.Say("All")},
+		{Href: sallyport.MailSent, Text: text.Say("Sent")},
+		{Href: sallyport.MailWaiting, Text: text.Say("Waiting")},
+		{Href: sallyport.MailFailed, Text: text.Say("Failed")},
+	} {
+		v.Filters = append(v.Filters, link{outboxAddress(f.Href, ""), f.Text, f.Href == state})
+	}
 	for _, m := range all {
-		v.Mails = append(v.Mails, s.mailRow(m))
+		row := s.mailRow(m)
+		v.Mails = append(v.Mails, row)
+		v.AllAgain = v.AllAgain || row.Again
 	}
 	if q.get("before") != "" {
-		v.Pager.Newer = outboxPath
+		v.Pager.Newer = outboxAddress(state, "")
 	}
 	if more {
-		v.Pager.Older = outboxPath + "?before=" + all[len(all)-1].ID
+		v.Pager.Older = outboxAddress(state, all[len(all)-1].ID)
 	}
 	return s.render(w, r, http.StatusOK, "outbox", v)
 }
@@ -69,4 +100,57 @@ func (s *site) outboxMail(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.render(w, r, http.StatusOK, "outbox-mail", &outboxMailPage{page: page{Title: text.Say("Invitation"), Wide: true}, Mail: m, Body: b.Text})
+}
+
+// sendAgain asks before a failed e-mail is sent again.
+func (s *site) sendAgain(w http.ResponseWriter, r *http.Request) error {
+	m, err := s.service.FailedMail(r.Context(), by(r), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
+		page: page{Title: text.Say("Send this e-mail again?")}, Button: text.Say("Send again"), Back: outboxAddress(sallyport.MailFailed, ""),
+		Question: text.Say("“{subject}” goes to <bdi>{address}</bdi>. It is tried for three days.", "subject", m.Subject, "address", m.To),
+	})
+}
+
+func (s *site) sendAgainPost(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readForm(w, r); err != nil {
+		return err
+	}
+	if err := s.service.SendAgain(r.Context(), by(r), r.PathValue("id")); err != nil {
+		return err
+	}
+	return s.done(w, r, outboxPath, "mail-again")
+}
+
+// sendAllAgain asks before all failed e-mails are sent again.
+func (s *site) sendAllAgain(w http.ResponseWriter, r *http.Request) error {
+	if s.service.Mailer == nil {
+		return sallyport.ErrNoMailServer
+	}
+	return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
+		page: page{Title: text.Say("Send all failed e-mails again?")}, Button: text.Say("Send all again"), Back: outboxAddress(sallyport.MailFailed, ""),
+		Question: text.Count(sallyport.RetryLimit, "The oldest failed e-mail goes to its address again, unless its link has expired.",
+			"Up to {n} failed e-mails, the oldest first, go to their addresses again. E-mails whose link has expired are left out."),
+	})
+}
+
+func (s *site) sendAllAgainPost(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readForm(w, r); err != nil {
+		return err
+	}
+	if _, err := s.service.SendAllAgain(r.Context(), by(r)); err != nil {
+		return err
+	}
+	return s.done(w, r, outboxAddress(sallyport.MailWaiting, ""), "mails-again")
+}
+
+// mailBanner says on the pages of administrators that nobody gets any e-mail.
+func (s *site) mailBanner(r *http.Request, u sallyport.User) []banner {
+	if s.service.Mailer != nil || !u.Role.May(sallyport.ReadOutbox) || !strings.HasPrefix(r.URL.Path, overviewPath) {
+		return nil
+	}
+	return []banner{{Kind: "warn", Href: outboxPath, Action: text.Say("Open the mail outbox"),
+		Text: text.Say("No mail server is set up, so nobody gets e-mails: no invitations, links, reminders or warnings. They wait in the outbox. To send them, start the server with <code>--mail</code> and <code>--mail-from</code>.")}}
 }

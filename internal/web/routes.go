@@ -166,6 +166,10 @@ func (s *site) logRoutes() []route {
 		{"GET", "/admin/audit.csv", admins, s.auditCSV},
 		{"GET", "/admin/outbox", admins, s.outbox},
 		{"GET", "/admin/outbox/{id}", admins, s.outboxMail},
+		{"GET", "/admin/outbox/{id}/send-again", admins, s.sendAgain},
+		{"POST", "/admin/outbox/{id}/send-again", admins, s.sendAgainPost},
+		{"GET", "/admin/outbox/send-again", admins, s.sendAllAgain},
+		{"POST", "/admin/outbox/send-again", admins, s.sendAllAgainPost},
 	}
 }
 

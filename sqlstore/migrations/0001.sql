@@ -292,9 +292,10 @@ CREATE TABLE outbox (
   kind TEXT NOT NULL,
   address TEXT NOT NULL,
   subject TEXT NOT NULL,
-  body BLOB, -- sealed while it waits, then erased
+  body BLOB, -- sealed until it is sent or of no more use, then erased
   state TEXT NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0,
+  tried_from INTEGER NOT NULL DEFAULT 0, -- the first attempt that failed; the third day after it, the mail is given up
   next_at INTEGER NOT NULL, -- while it is leased: the end of the lease
   lease TEXT NOT NULL DEFAULT '',
   expires_at INTEGER NOT NULL DEFAULT 0,
@@ -304,6 +305,7 @@ CREATE TABLE outbox (
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX outbox_next ON outbox (next_at) WHERE state = 'waiting';
+CREATE INDEX outbox_state ON outbox (workspace_id, state, id);
 
 -- How many have two-factor authentication, a row a day: the last one of a day stands.
 CREATE TABLE adoption (
