@@ -77,7 +77,7 @@ func (t *tx) RetryMails(workspace, id string, now time.Time, limit int) (int64, 
 	if id != "" {
 		return t.affected(again+` AND id = $3`, workspace, ms(now), id)
 	}
-	return t.affected(again+` AND id IN (SELECT id FROM outbox WHERE `+retriable+` ORDER BY id LIMIT $3)`, workspace, ms(now), limit)
+	return t.affected(again+` AND id IN (SELECT id FROM outbox WHERE `+retriable+` ORDER BY state, id LIMIT $3)`, workspace, ms(now), limit)
 }
 
 func (t *tx) MailSender(workspace string) (sallyport.HostedWorkspace, error) {
