@@ -1,5 +1,5 @@
-// Package fold makes one spelling of what people type as a name or an address, so that one person is one row, one
-// lookup and one counter. No state.
+// Package fold normalises names and e-mail addresses that users type, so that every spelling of one address leads to
+// the same row, lookup and counter. It keeps no state and is safe for concurrent use.
 package fold
 
 import (
@@ -14,18 +14,18 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// ErrAddress is returned for what is no e-mail address that a mail could be sent to.
+// ErrAddress means that the input is not an e-mail address that can receive mail.
 var ErrAddress = errors.New("not an e-mail address")
 
-// MaxAddress is the longest address SMTP carries, in bytes (RFC 5321 section 4.5.3.1.3, less the brackets).
+// MaxAddress is the longest address that SMTP can carry, in bytes (RFC 5321 section 4.5.3.1.3, without the brackets).
 const MaxAddress = 254
 
-// maxLocal is the longest part before the @, in bytes (RFC 5321 section 4.5.3.1.1).
+// maxLocal is the longest local part, in bytes (RFC 5321 section 4.5.3.1.1).
 const maxLocal = 64
 
-// Address returns an e-mail address as it is kept and shown, and the form it is compared by: compatibility-composed,
-// case-folded, its domain in ASCII. Letters of look-alike scripts within one address are refused, so that no second
-// spelling of an address passes for the first.
+// Address returns an e-mail address in the form that is stored and shown (NFKC), and in the form that is compared
+// (NFKC, case-folded, with an ASCII domain). It rejects addresses that mix scripts with similar letters, so that a
+// look-alike cannot pass for an existing address. The error is ErrAddress.
 func Address(input string) (address, folded string, err error) {
 	s := strings.TrimSpace(norm.NFKC.String(input))
 	if s == "" || len(s) > MaxAddress || !utf8.ValidString(input) || strings.Count(s, "@") != 1 {
@@ -48,8 +48,8 @@ func Address(input string) (address, folded string, err error) {
 	return s, folded, nil
 }
 
-// Mailbox returns an address of the form name@domain as mail servers take it, its domain in ASCII. Anything else of it
-// stays as it is.
+// Mailbox returns an address of the form name@domain with its domain in ASCII, as mail servers expect it. It does not
+// change the local part. The error is ErrAddress.
 func Mailbox(address string) (string, error) {
 	at := strings.LastIndexByte(address, '@')
 	if at < 1 || at > maxLocal {
@@ -66,12 +66,12 @@ func Mailbox(address string) (string, error) {
 	return mailbox, nil
 }
 
-// Name returns the form a person's or company's name is sorted and searched by.
+// Name returns the form by which the name of a person or company is sorted and searched.
 func Name(name string) string {
 	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(strings.TrimSpace(name))))
 }
 
-// mixed reports letters of scripts whose letters pass for one another.
+// mixed reports whether s contains letters of several scripts whose letters look alike.
 func mixed(s string) bool {
 	seen := 0
 	for _, script := range []*unicode.RangeTable{unicode.Latin, unicode.Cyrillic, unicode.Greek, unicode.Armenian, unicode.Cherokee} {

@@ -9,12 +9,12 @@ import (
 	"golang.org/x/net/idna"
 )
 
-// ErrHost is returned for what is no host name.
+// ErrHost means that the input is not a host name.
 var ErrHost = errors.New("not a host name")
 
-// Host reads a host as a browser sends it, with a port or without, and gives both in their only spelling, the host in
-// lower case. What two readers could read differently is not ok: a trailing dot, user information, an empty port, an
-// IPv4 address written in any but the usual way.
+// Host parses a host with an optional port, as browsers send it, and returns both in their canonical form, the host in
+// lower case. It rejects what two parsers could read differently: a trailing dot, user information, an empty port, or
+// an IPv4 address in an unusual notation.
 func Host(raw string) (host, port string, ok bool) {
 	host = strings.ToLower(raw)
 	if end := strings.IndexByte(host, ']'); strings.HasPrefix(host, "[") && end > 0 {
@@ -45,8 +45,8 @@ func Host(raw string) (host, port string, ok bool) {
 	return host, port, true
 }
 
-// HostName reads a DNS name as people type it, and gives what browsers make of it: ASCII, in lower case. Addresses and
-// ports are refused.
+// HostName returns a DNS name that a user typed in the form that browsers use: ASCII, lower case. It rejects IP
+// addresses and ports. The error is ErrHost.
 func HostName(typed string) (string, error) {
 	ascii, err := idna.Lookup.ToASCII(strings.TrimSpace(typed))
 	if err != nil || mixed(typed) {
@@ -62,7 +62,7 @@ func HostName(typed string) (string, error) {
 	return name, nil
 }
 
-// LoopbackHost reports whether a host from Host leads browsers to the machine that they run on.
+// LoopbackHost reports whether a host returned by Host refers to the browser's own machine.
 func LoopbackHost(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
@@ -71,7 +71,7 @@ func LoopbackHost(host string) bool {
 	return err == nil && addr.IsLoopback()
 }
 
-// validName takes lower-case DNS names and IPv4 addresses in their usual form.
+// validName reports whether host is a lower-case DNS name or an IPv4 address in dotted-decimal notation.
 func validName(host string) bool {
 	if len(host) > 253 {
 		return false
@@ -87,7 +87,8 @@ func validName(host string) bool {
 			}
 		}
 	}
-	// A last label that begins with a digit makes it a number to some readers (127.1, 0x7f.1, 2130706433).
+	// Some parsers read a last label that begins with a digit as a number (127.1, 0x7f.1, 2130706433).
+
 	if c := labels[len(labels)-1][0]; c >= '0' && c <= '9' {
 		addr, err := netip.ParseAddr(host)
 		return err == nil && addr.Is4()

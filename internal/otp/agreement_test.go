@@ -21,7 +21,8 @@ var algorithms = map[otp.Algorithm]pquerna.Algorithm{
 	otp.SHA512: pquerna.AlgorithmSHA512,
 }
 
-// randomCase makes parameters, a secret shorter and longer than the hash's block, and a time until the year 2100.
+// randomCase returns random parameters, a secret of 1 to 150 bytes (shorter or longer than the hash's block), and a
+// time before the year 2100.
 func randomCase() (otp.Params, []byte, time.Time) {
 	p := otp.Params{
 		Algorithm: []otp.Algorithm{otp.SHA1, otp.SHA256, otp.SHA512}[rand.IntN(3)],
@@ -46,7 +47,7 @@ func TestI42_AgreesWithPquerna(t *testing.T) {
 		}
 		step := p.Step(at)
 		if got := p.Code(secret, step); got != want {
-			t.Fatalf("%+v, secret %x, %d s: %s, pquerna/otp says %s", p, secret, at.Unix(), got, want)
+			t.Fatalf("%+v, secret %x, %d s: %s, pquerna/otp computes %s", p, secret, at.Unix(), got, want)
 		}
 		if got, ok := p.Match(secret, want, at, 0, 0); !ok || got != step {
 			t.Fatalf("%+v, secret %x, %d s: pquerna/otp's %s does not match", p, secret, at.Unix(), want)
@@ -54,7 +55,7 @@ func TestI42_AgreesWithPquerna(t *testing.T) {
 	}
 }
 
-// A process costs more than its codes: 500 of them, with a window of 20 steps each.
+// Starting a process costs more than computing a code, so each of 500 processes computes 20 consecutive ones.
 func TestI42_AgreesWithOathtool(t *testing.T) {
 	const secrets, codes = 500, 20
 	for range secrets {
@@ -74,7 +75,7 @@ func TestI42_AgreesWithOathtool(t *testing.T) {
 		for i, want := range lines {
 			step := p.Step(at) + int64(i)
 			if got := p.Code(secret, step); got != want {
-				t.Fatalf("%+v, secret %x, step %d: %s, oathtool says %s", p, secret, step, got, want)
+				t.Fatalf("%+v, secret %x, step %d: %s, want %s as oathtool computes", p, secret, step, got, want)
 			}
 		}
 	}

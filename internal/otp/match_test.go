@@ -9,7 +9,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
-// Of the RFCs' secret, step adj and the next have one code; so have step gap and the one after the next.
+// With the secret of the RFCs, steps adj and adj+1 have the same code, and so have steps gap and gap+2.
 const adj, gap = 910737, 153567
 
 func TestStep(t *testing.T) {
@@ -24,7 +24,7 @@ func TestStep(t *testing.T) {
 	for _, test := range tests {
 		p := otp.Params{Algorithm: otp.SHA1, Digits: 6, Period: test.period}
 		if got := p.Step(time.Unix(test.seconds, 999_999_999)); got != test.want {
-			t.Errorf("%d s in steps of %d s: %d, want %d", test.seconds, test.period, got, test.want)
+			t.Errorf("%d s with a period of %d s: step %d, want %d", test.seconds, test.period, got, test.want)
 		}
 	}
 }
@@ -44,13 +44,13 @@ func TestI42_OnlyOneStepEitherSide(t *testing.T) {
 	}
 }
 
-// The later step, so that burning up to it leaves nothing of the code to be used again.
-func TestMatchTwoStepsTheLatest(t *testing.T) {
+// Match returns the later step. Once that step is burnt, the code cannot be used again.
+func TestMatchReturnsLaterStep(t *testing.T) {
 	secret := seed(20)
 	for _, pair := range [][2]int64{{adj, adj + 1}, {gap, gap + 2}} {
 		code := otp.Default.Code(secret, pair[0])
 		if code != otp.Default.Code(secret, pair[1]) {
-			t.Fatalf("steps %d and %d should have one code", pair[0], pair[1])
+			t.Fatalf("steps %d and %d must have the same code", pair[0], pair[1])
 		}
 		for now := pair[1] - 1; now <= pair[0]+1; now++ {
 			if step, ok := otp.Default.Match(secret, code, time.Unix(now*30, 0), 1, 1); !ok || step != pair[1] {
@@ -58,29 +58,29 @@ func TestMatchTwoStepsTheLatest(t *testing.T) {
 			}
 		}
 		if step, ok := otp.Default.Match(secret, code, time.Unix((pair[0]-1)*30, 0), 1, 1); !ok || step != pair[0] {
-			t.Errorf("before the later one is in the window: %d, %v, want %d", step, ok, pair[0])
+			t.Errorf("with the later step outside the window: %d, %v, want %d", step, ok, pair[0])
 		}
 	}
 }
 
-func TestMatchAllNearestFirst(t *testing.T) {
+func TestMatchAllOrder(t *testing.T) {
 	secret := seed(20)
-	code := otp.Default.Code(secret, adj) // also that of the next step
+	code := otp.Default.Code(secret, adj) // also the code of adj+1
 	tests := []struct {
 		name        string
 		now         int64
 		back, ahead int
 		want        []int64
 	}{
-		{"one now, one ahead", adj, 20, 20, []int64{adj, adj + 1}},
-		{"one now, one behind", adj + 1, 20, 20, []int64{adj + 1, adj}},
+		{"one current, one ahead", adj, 20, 20, []int64{adj, adj + 1}},
+		{"one current, one behind", adj + 1, 20, 20, []int64{adj + 1, adj}},
 		{"both far behind", adj + 20, 20, 20, []int64{adj + 1, adj}},
 		{"both far ahead", adj - 19, 20, 20, []int64{adj, adj + 1}},
 		{"one too far ahead", adj - 20, 20, 20, []int64{adj}},
 		{"one too far behind", adj + 21, 20, 20, []int64{adj + 1}},
 		{"outside", adj + 22, 20, 20, nil},
-		{"not back", adj + 1, 0, 20, []int64{adj + 1}},
-		{"not ahead", adj, 20, 0, []int64{adj}},
+		{"window without past steps", adj + 1, 0, 20, []int64{adj + 1}},
+		{"window without future steps", adj, 20, 0, []int64{adj}},
 	}
 	for _, test := range tests {
 		got := otp.Default.MatchAll(secret, code, time.Unix(test.now*30, 0), test.back, test.ahead)
@@ -88,10 +88,10 @@ func TestMatchAllNearestFirst(t *testing.T) {
 			t.Errorf("%s: %d, want %d", test.name, got, test.want)
 		}
 	}
-	code = otp.Default.Code(secret, gap) // also that of the step after the next
+	code = otp.Default.Code(secret, gap) // also the code of gap+2
 	got := otp.Default.MatchAll(secret, code, time.Unix((gap+1)*30, 0), 20, 20)
 	if !slices.Equal(got, []int64{gap, gap + 2}) {
-		t.Errorf("equally near: %d", got)
+		t.Errorf("equally distant: %d", got)
 	}
 }
 
@@ -117,10 +117,10 @@ func TestMatchDenies(t *testing.T) {
 		secret []byte
 		code   string
 	}{
-		{"another code", otp.Default, secret, "000000"},
+		{"wrong code", otp.Default, secret, "000000"},
 		{"no code", otp.Default, secret, ""},
-		{"a digit short", otp.Default, secret, right[:5]},
-		{"a digit more", otp.Default, secret, right + "0"},
+		{"a digit too few", otp.Default, secret, right[:5]},
+		{"a digit too many", otp.Default, secret, right + "0"},
 		{"leading zero", otp.Default, secret, "0" + right},
 		{"space before", otp.Default, secret, " " + right[1:]},
 		{"sign", otp.Default, secret, "+" + right[1:]},
@@ -128,8 +128,8 @@ func TestMatchDenies(t *testing.T) {
 		{"a sign twelve above zero", otp.Default, secret, "28707<"},
 		{"a control character, 212 above zero in a byte", otp.Default, secret, "28687\x04"},
 		{"full-width digit", otp.Default, secret, "２８７"},
-		{"eight digits where six are due", otp.Default, secret, "94287082"},
-		{"another secret", otp.Default, seed(19), right},
+		{"eight digits instead of six", otp.Default, secret, "94287082"},
+		{"wrong secret", otp.Default, seed(19), right},
 		{"empty secret", otp.Default, nil, otp.Default.Code(nil, 1)},
 		{"no parameters", otp.Params{}, secret, ""},
 		{"unknown algorithm", otp.Params{Algorithm: "MD5", Digits: 6, Period: 30}, secret, right},
@@ -145,7 +145,7 @@ func TestMatchDenies(t *testing.T) {
 		}
 	}
 	if step, ok := otp.Default.Match(secret, right, at, 1, 1); !ok || step != 1 {
-		t.Errorf("the right one: %d, %v", step, ok)
+		t.Errorf("correct code: %d, %v", step, ok)
 	}
 	if _, ok := otp.Default.Match(secret, right, time.Unix(math.MaxInt64, 0), 1, 1); ok {
 		t.Error("matched at the end of time")

@@ -96,7 +96,7 @@ func TestI40_Normalise(t *testing.T) {
 	}
 }
 
-// The second opinion on a digit's value is its name in the Unicode standard, such as "MATHEMATICAL BOLD DIGIT SEVEN".
+// The digit's Unicode name, such as "MATHEMATICAL BOLD DIGIT SEVEN", gives its value independently of the code.
 func TestI40_EveryScriptsDigits(t *testing.T) {
 	words := []string{"ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"}
 	seen := 0
@@ -113,7 +113,7 @@ func TestI40_EveryScriptsDigits(t *testing.T) {
 			}
 		}
 		if value < 0 {
-			t.Errorf("%U %s: no value in the name", r, name)
+			t.Errorf("%U %s: the name contains no digit", r, name)
 			continue
 		}
 		want := "00000" + string(rune('0'+value))
@@ -122,7 +122,7 @@ func TestI40_EveryScriptsDigits(t *testing.T) {
 		}
 	}
 	if seen < 680 { // Unicode 15
-		t.Errorf("only %d digits seen", seen)
+		t.Errorf("only %d digits were tested", seen)
 	}
 }
 
@@ -134,12 +134,12 @@ func TestI40_EverySpaceDashAndInvisible(t *testing.T) {
 		case unicode.IsSpace(r), unicode.Is(unicode.Pd, r), unicode.Is(unicode.Cf, r) && !drawn,
 			strings.HasPrefix(runenames.Name(r), "VARIATION SELECTOR-"):
 			if !ok || code != "123456" {
-				t.Errorf("%U %s is not left out", r, runenames.Name(r))
+				t.Errorf("%U %s is not ignored", r, runenames.Name(r))
 			}
 		case unicode.IsNumber(r), unicode.IsControl(r), drawn, !utf8.ValidRune(r), unicode.Is(unicode.Sc, r),
 			unicode.IsLetter(r) && !strings.HasSuffix(runenames.Name(r), "FILLER"):
 			if ok {
-				t.Errorf("%U %s is left out", r, runenames.Name(r))
+				t.Errorf("%U %s is ignored", r, runenames.Name(r))
 			}
 		}
 	}
@@ -153,15 +153,15 @@ func FuzzNormalise(f *testing.F) {
 		code, ok := otp.Normalise(input)
 		if !ok {
 			if _, again := otp.Normalise(" " + input); again {
-				t.Fatalf("%q is accepted with a space before it only", input)
+				t.Fatalf("%q is accepted only after a space", input)
 			}
 			return
 		}
 		if len(code) != 6 || strings.Trim(code, "0123456789") != "" {
-			t.Fatalf("%q is %q", input, code)
+			t.Fatalf("%q became %q", input, code)
 		}
 		if again, ok := otp.Normalise(code); !ok || again != code {
-			t.Fatalf("%q, normalised once more, is %q, %v", code, again, ok)
+			t.Fatalf("%q, normalised again: %q, %v", code, again, ok)
 		}
 		digits := 0
 		for _, r := range input {

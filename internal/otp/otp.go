@@ -1,8 +1,8 @@
-// Package otp makes and checks the codes of authenticator apps: HOTP (RFC 4226), TOTP (RFC 6238) and the otpauth
-// address that a QR code carries to the app.
+// Package otp generates and checks one-time codes: HOTP (RFC 4226), TOTP (RFC 6238), and the otpauth URI that a QR code
+// carries to an authenticator app.
 //
-// It keeps no state, and everything in it may be called concurrently. That a code works once is the caller's part:
-// [Params.Match] says which time step a code belongs to, and the caller burns every step up to and including it.
+// The package keeps no state, and all of it is safe for concurrent use. It does not prevent replay: [Params.Match]
+// returns the time step that a code belongs to, and the caller must burn every step up to and including it.
 package otp
 
 import (
@@ -17,27 +17,27 @@ import (
 	"time"
 )
 
-// Algorithm is the hash under the HMAC, by the name it has in otpauth addresses.
+// Algorithm is the hash function of the HMAC, named as in otpauth URIs.
 type Algorithm string
 
 const (
-	SHA1   Algorithm = "SHA1" // what every app can do
+	SHA1   Algorithm = "SHA1" // the only one that every app supports
 	SHA256 Algorithm = "SHA256"
 	SHA512 Algorithm = "SHA512"
 )
 
-// Params is what server and authenticator app must agree on beside the secret.
+// Params are the settings, besides the secret, that the server and the authenticator app must share.
 type Params struct {
 	Algorithm Algorithm
 	Digits    int // 6 to 8
 	Period    int // length of a time step in seconds
 }
 
-// Default is what every authenticator app takes; several ignore any other wish without saying so.
+// Default works with every authenticator app. Several apps silently ignore other values.
 var Default = Params{Algorithm: SHA1, Digits: 6, Period: 30}
 
-// HOTP returns the code for a counter (RFC 4226, section 5.3), with leading zeros. It panics when the algorithm is
-// none of the three, or digits is not 6, 7 or 8.
+// HOTP returns the code for a counter, with leading zeros (RFC 4226, section 5.3). It panics if the algorithm is
+// unknown or digits is not 6, 7 or 8.
 func HOTP(secret []byte, counter uint64, algorithm Algorithm, digits int) string {
 	if algorithm.hash() == nil || !digitsValid(digits) {
 		panic(fmt.Sprintf("otp: no codes of %d digits with %q", digits, string(algorithm)))
@@ -45,8 +45,8 @@ func HOTP(secret []byte, counter uint64, algorithm Algorithm, digits int) string
 	return fmt.Sprintf("%0*d", digits, newGenerator(secret, algorithm, digits).code(counter))
 }
 
-// Step returns the time step that t lies in, counted from 1970 (RFC 6238, section 4.2); before 1970 it is negative.
-// Period must not be 0.
+// Step returns the time step that contains t, counted from the Unix epoch (RFC 6238, section 4.2). Steps before the
+// epoch are negative. Period must not be 0.
 func (p Params) Step(t time.Time) int64 {
 	seconds, period := t.Unix(), int64(p.Period)
 	step := seconds / period
@@ -56,21 +56,21 @@ func (p Params) Step(t time.Time) int64 {
 	return step
 }
 
-// Code returns the code of a time step, which must not be negative. It panics where [HOTP] does.
+// Code returns the code of a time step, which must not be negative. It panics under the same conditions as [HOTP].
 func (p Params) Code(secret []byte, step int64) string {
 	return HOTP(secret, uint64(step), p.Algorithm, p.Digits)
 }
 
-// Match returns the time step, from back steps before the one of at to ahead steps after it, that has this code.
-// The code must have been through [Normalise]. The caller accepts it only if the step is later than the last one
-// burnt, and burns the step returned and all before it.
+// Match returns the time step that has this code. It searches from back steps before the step of at to ahead steps
+// after it. The code must come from [Normalise]. The caller accepts the code only if the step is later than the last
+// burnt step, and then burns the returned step and all before it.
 //
-// When the code belongs to several steps of the window (about one in half a million), the latest is returned. Were it the
-// earlier, the later one would stay unburnt, and whoever saw the code could use it again when the window has moved on.
-// The price is that the codes between the two are burnt as well.
+// If the code belongs to several steps of the window (about one code in half a million), Match returns the latest. If
+// it returned an earlier one, the later step would stay unburnt, and someone who saw the code could use it again when
+// the window has moved on. The price is that the codes between the two are burnt as well.
 //
-// All steps are computed whether or not an earlier one matched, and compared in constant time. Nothing matches a step
-// before 0, an empty secret, or parameters for which no code exists.
+// Match computes every step, even after a match, and compares in constant time. It finds no match before step 0, with
+// an empty secret, or with invalid parameters.
 func (p Params) Match(secret []byte, code string, at time.Time, back, ahead int) (step int64, ok bool) {
 	for _, s := range p.MatchAll(secret, code, at, back, ahead) {
 		if !ok || s > step {
@@ -80,8 +80,8 @@ func (p Params) Match(secret []byte, code string, at time.Time, back, ahead int)
 	return step, ok
 }
 
-// MatchAll is [Params.Match] that returns every step of the window that has this code, the nearest to at first and of
-// two equally near the earlier first. It serves the hint about a phone's wrong clock, and must not be used to accept.
+// MatchAll returns every step of the window that has this code, in order of distance from at. Of two equally distant
+// steps, the earlier comes first. Use it only to estimate how wrong a phone's clock is, never to accept a code.
 func (p Params) MatchAll(secret []byte, code string, at time.Time, back, ahead int) []int64 {
 	want, ok := number(code, p.Digits)
 	if !ok || !p.valid() || len(secret) == 0 {
@@ -91,7 +91,7 @@ func (p Params) MatchAll(secret []byte, code string, at time.Time, back, ahead i
 	now := p.Step(at)
 	var steps []int64
 	try := func(step int64) {
-		// To branch on the verdict tells nothing that the caller's answer does not.
+		// Branching on the result reveals nothing that the caller's response does not.
 		if step >= 0 && subtle.ConstantTimeEq(int32(g.code(uint64(step))), int32(want)) == 1 {
 			steps = append(steps, step)
 		}
@@ -112,7 +112,7 @@ func (p Params) valid() bool {
 	return p.Algorithm.hash() != nil && digitsValid(p.Digits) && p.Period > 0
 }
 
-// digitsValid holds the limits of RFC 4226, section 5.3.
+// digitsValid checks the limits of RFC 4226, section 5.3.
 func digitsValid(digits int) bool { return digits >= 6 && digits <= 8 }
 
 // hash returns nil for an unknown algorithm.
@@ -128,7 +128,7 @@ func (a Algorithm) hash() func() hash.Hash {
 	return nil
 }
 
-// number reads a code of exactly so many ASCII digits.
+// number parses a code of exactly the given number of ASCII digits.
 func number(code string, digits int) (n uint32, ok bool) {
 	if len(code) != digits || !digitsValid(digits) {
 		return 0, false
@@ -142,8 +142,8 @@ func number(code string, digits int) (n uint32, ok bool) {
 	return n, true
 }
 
-// generator makes many codes from one secret. The HMAC keeps its keyed state over Reset, so that after the first
-// code each costs two compressions instead of four.
+// generator computes many codes from one secret. Reset keeps the keyed state of the HMAC, so each code after the first
+// costs two compressions instead of four.
 type generator struct {
 	mac     hash.Hash
 	modulus uint32

@@ -8,10 +8,10 @@ import (
 	"unicode"
 )
 
-// secretBytes is the 160 bits that RFC 4226, section 4 (R6) recommends.
+// secretBytes is 160 bits, the length that RFC 4226, section 4 (R6) recommends.
 const secretBytes = 20
 
-// ErrSecret means that a text is no secret in base32. It does not repeat the text.
+// ErrSecret means that a text is not a base32 secret. It does not contain the text.
 var ErrSecret = errors.New("otp: the key is not base32 (letters A to Z, digits 2 to 7)")
 
 var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
@@ -19,15 +19,15 @@ var encoding = base32.StdEncoding.WithPadding(base32.NoPadding)
 // NewSecret returns 160 random bits.
 func NewSecret() []byte {
 	secret := make([]byte, secretBytes)
-	rand.Read(secret) // never fails: crypto/rand ends the program first
+	rand.Read(secret) // never fails: crypto/rand crashes the program instead
 	return secret
 }
 
-// EncodeSecret returns the secret as apps take it: base32, upper case, without padding.
+// EncodeSecret returns the secret in the form that apps accept: base32, upper case, without padding.
 func EncodeSecret(secret []byte) string { return encoding.EncodeToString(secret) }
 
-// DecodeSecret reads a secret in base32 in upper or lower case, with or without padding, spaces and dashes. It
-// returns [ErrSecret] for anything else, and for nothing.
+// DecodeSecret decodes a base32 secret in upper or lower case, with or without padding, spaces and dashes. It returns
+// [ErrSecret] for anything else, including an empty secret.
 func DecodeSecret(key string) ([]byte, error) {
 	key = strings.Map(func(r rune) rune {
 		if r == '-' || unicode.IsSpace(r) {
@@ -40,14 +40,14 @@ func DecodeSecret(key string) ([]byte, error) {
 	}, key)
 	key = strings.TrimRight(key, "=")
 	secret, err := encoding.DecodeString(key)
-	// No number of bytes has an encoding of some lengths: a character was lost. The decoder would let it pass.
+	// Some lengths are not the encoding of any number of bytes: a character was lost. The decoder accepts them.
 	if err != nil || len(secret) == 0 || len(key) != encoding.EncodedLen(len(secret)) {
 		return nil, ErrSecret
 	}
 	return secret, nil
 }
 
-// Group returns an encoded secret in groups of four with spaces between, to be read and typed. [DecodeSecret] takes it.
+// Group splits an encoded secret into groups of four, so that it is easier to type. [DecodeSecret] accepts the result.
 func Group(key string) string {
 	var b strings.Builder
 	for i := 0; i < len(key); i += 4 {

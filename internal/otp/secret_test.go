@@ -15,7 +15,7 @@ func TestI42_SecretsHave160Bits(t *testing.T) {
 	for range 100 {
 		secret := otp.NewSecret()
 		if len(secret) != 20 || seen[string(secret)] {
-			t.Fatalf("%d bytes, or made twice: %x", len(secret), secret)
+			t.Fatalf("%d bytes, or a repeated secret: %x", len(secret), secret)
 		}
 		seen[string(secret)] = true
 		for i := range ones {
@@ -27,7 +27,7 @@ func TestI42_SecretsHave160Bits(t *testing.T) {
 		}
 	}
 	if bytes.IndexByte(ones[:], 0) >= 0 {
-		t.Errorf("a byte that is always zero: %x", ones)
+		t.Errorf("a bit that is never set: %x", ones)
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// Key is what an authenticator app needs to make a person's codes.
+// Key is what an authenticator app needs to generate a user's codes.
 type Key struct {
 	Issuer  string // the brand
 	Account string // the e-mail address
@@ -17,22 +17,22 @@ type Key struct {
 	Params  Params
 }
 
-// Errors of [ParseURI]. None repeats the address, because the secret is in it.
+// Errors of [ParseURI]. None contains the URI, because the URI contains the secret.
 var (
-	ErrURI    = errors.New("otp: not an otpauth address of a time-based code")
-	ErrParams = errors.New("otp: algorithm, digits or period not supported")
+	ErrURI    = errors.New("otp: not an otpauth URI for time-based codes")
+	ErrParams = errors.New("otp: algorithm, digits or period is not supported")
 )
 
-// URI returns the key as an otpauth address:
+// URI returns the key as an otpauth URI:
 //
 //	otpauth://totp/Acme:ann%40acme.example?secret=JBSWY3DPEHPK3PXP&issuer=Acme&algorithm=SHA1&digits=6&period=30
 //
-// The issuer stands before the colon of the label and, the same, in the parameter. Everything but letters, digits and
-// "-._~" is percent-encoded, a space as %20 and a plus as %2B, because some apps read "+" as a space.
+// The issuer is both the prefix of the label and a parameter. Everything except letters, digits and "-._~" is
+// percent-encoded, a space as %20 and a plus as %2B, because some apps read "+" as a space.
 //
-// Apps cut the label at its first colon, encoded or not, so a colon in the issuer would move a part of the brand
-// into the account: each, with the spaces around it, becomes one space ("Acme: Payroll" is "Acme Payroll"). A colon in the
-// account comes after the first one and is kept. Spaces around either name are dropped.
+// Apps split the label at its first colon, encoded or not, so a colon in the issuer would move part of the brand into
+// the account. Each colon in the issuer, with the spaces around it, therefore becomes one space ("Acme: Payroll"
+// becomes "Acme Payroll"). Colons in the account follow the first one and are kept. Spaces around both are removed.
 func (k Key) URI() string {
 	issuer := strings.TrimSpace(colons.ReplaceAllLiteralString(k.Issuer, " "))
 	account := strings.TrimSpace(k.Account)
@@ -40,7 +40,7 @@ func (k Key) URI() string {
 	if issuer != "" {
 		label, param = escape(issuer)+":"+label, "&issuer="+escape(issuer)
 	} else if strings.Contains(account, ":") {
-		label = ":" + label // or its first part would be taken for the issuer
+		label = ":" + label // otherwise apps would read its first part as the issuer
 	}
 	return fmt.Sprintf("otpauth://totp/%s?secret=%s%s&algorithm=%s&digits=%d&period=%d", label,
 		EncodeSecret(k.Secret), param, escape(string(k.Params.Algorithm)), k.Params.Digits, k.Params.Period)
@@ -50,9 +50,9 @@ var colons = regexp.MustCompile(`\s*:[\s:]*`)
 
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
-// ParseURI reads an otpauth address of a time-based code, ours or another product's. Parameters left out have their
-// value of [Default]; the issuer is the parameter, else the label up to its first colon. It returns [ErrURI],
-// [ErrSecret] or [ErrParams]; a parameter given twice is ErrURI.
+// ParseURI parses an otpauth URI for time-based codes, ours or another product's. A missing parameter takes its value
+// from [Default]. The issuer is the parameter or, without one, the label up to its first colon. The error is [ErrURI],
+// [ErrSecret] or [ErrParams]. A repeated parameter is ErrURI.
 func ParseURI(uri string) (Key, error) {
 	u, err := url.Parse(uri)
 	if err != nil || u.Scheme != "otpauth" || !strings.EqualFold(u.Host, "totp") || u.User != nil {
@@ -98,8 +98,8 @@ func parseParams(query url.Values) (Params, error) {
 	return p, nil
 }
 
-// parseLabel cuts off the issuer where the label begins with it, which helps with other products' issuers that
-// contain a colon, and at the first colon otherwise.
+// parseLabel splits the label after the issuer if it begins with it, because issuers of other products can contain a
+// colon, and otherwise at the first colon.
 func parseLabel(label, param string) (issuer, account string) {
 	account, found := strings.CutPrefix(label, param+":")
 	if !found {

@@ -28,14 +28,14 @@ func TestURI(t *testing.T) {
 	}
 }
 
-// names are hard on one parser or another.
+// names are difficult for one parser or another.
 var names = []string{
 	"Acme", "Acme Ltd", "Tom & Jerry", "a=b&c=d", "Either/Or", "What?", "C#", "100%", "%41", "%253A", "1+1", "a%20b",
 	"ann@acme.example", "ann+work@acme.example", "Café Crème", "Cafe\u0301", "Łódź", "日本電気", "شركة", "🔐 Vault 👩‍👩‍👧",
 	`back\slash`, `"quoted"`, "it's", "<b>", "semi;colon", "comma,", "tilde~", "under_score", "a..b", "{x}", "|", "^`",
 }
 
-// allowed is what may stand in an address without being encoded, and the marks of the form itself.
+// allowed matches the characters that need no encoding and the delimiters of the URI.
 var allowed = regexp.MustCompile(`^otpauth://totp/[A-Za-z0-9._~%-]*:?[A-Za-z0-9._~%-]*\?secret=[A-Z2-7]+&[A-Za-z0-9._~%=&-]+$`)
 
 func TestURIRoundTrip(t *testing.T) {
@@ -51,13 +51,13 @@ func TestURIRoundTrip(t *testing.T) {
 			if err != nil || !reflect.DeepEqual(got, key) {
 				t.Errorf("%q, %q: %+v, %v", issuer, account, got, err)
 			}
-			checkOthersRead(t, uri, key)
+			checkOtherParsers(t, uri, key)
 		}
 	}
 }
 
-// checkOthersRead reads the address with the standard library and with pquerna/otp.
-func checkOthersRead(t *testing.T, uri string, key otp.Key) {
+// checkOtherParsers parses the URI with the standard library and with pquerna/otp.
+func checkOtherParsers(t *testing.T, uri string, key otp.Key) {
 	t.Helper()
 	u, err := url.Parse(uri)
 	if err != nil {
@@ -76,7 +76,7 @@ func checkOthersRead(t *testing.T, uri string, key otp.Key) {
 		t.Errorf("%s: pquerna/otp reads issuer %q, account %q, %s, %d digits, %d s",
 			uri, k.Issuer(), k.AccountName(), k.Algorithm(), k.Digits().Length(), k.Period())
 	}
-	// What apps without an issuer parameter do: the label up to its first colon.
+	// Apps without support for the issuer parameter read the label up to its first colon.
 	u.RawQuery = "secret=" + k.Secret()
 	if k, err = pquerna.NewKeyFromURL(u.String()); err != nil || k.Issuer() != key.Issuer {
 		t.Errorf("%s: the label's prefix is %q, %v", uri, k.Issuer(), err)
@@ -92,7 +92,7 @@ func TestURIColonInIssuer(t *testing.T) {
 		key := otp.Key{Issuer: issuer, Account: "ann@acme.example", Secret: seed(20), Params: otp.Default}
 		uri := key.URI()
 		key.Issuer = want
-		checkOthersRead(t, uri, key)
+		checkOtherParsers(t, uri, key)
 		if got, err := otp.ParseURI(uri); err != nil || got.Issuer != want || got.Account != key.Account || got.URI() != uri {
 			t.Errorf("%q: %q, %q, %v", issuer, got.Issuer, got.Account, err)
 		}
@@ -109,7 +109,7 @@ func TestURIColonInIssuer(t *testing.T) {
 	}
 }
 
-func TestParseURIOfOthers(t *testing.T) {
+func TestParseURIFromOtherProducts(t *testing.T) {
 	sha256 := otp.Params{Algorithm: otp.SHA256, Digits: 8, Period: 60}
 	tests := []struct {
 		uri             string
@@ -137,7 +137,7 @@ func TestParseURIOfOthers(t *testing.T) {
 	}
 }
 
-func TestParseURIRefuses(t *testing.T) {
+func TestParseURIRejects(t *testing.T) {
 	const secret = "secret=GEZDGNBV"
 	for uri, want := range map[string]error{
 		"":                             otp.ErrURI,
@@ -171,7 +171,7 @@ func TestParseURIRefuses(t *testing.T) {
 			t.Errorf("%q: %+v, %v, want %v", uri, key, err, want)
 		}
 		if err != nil && strings.Contains(err.Error(), "GEZD") {
-			t.Errorf("%q: the secret is in the error: %v", uri, err)
+			t.Errorf("%q: the error contains the secret: %v", uri, err)
 		}
 	}
 }
@@ -191,10 +191,10 @@ func FuzzURIRoundTrip(f *testing.F) {
 			t.Fatalf("%q, %q, %x: %+v, %v", issuer, account, secret, key, err)
 		}
 		if !strings.Contains(issuer, ":") && key.Issuer != strings.TrimSpace(issuer) || strings.Contains(key.Issuer, ":") {
-			t.Fatalf("%q is %q", issuer, key.Issuer)
+			t.Fatalf("issuer %q became %q", issuer, key.Issuer)
 		}
 		if again := key.URI(); again != uri {
-			t.Fatalf("%s, once more: %s", uri, again)
+			t.Fatalf("%s, encoded again: %s", uri, again)
 		}
 	})
 }

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
-// seed is the RFCs' secret "1234567890..." in the length of an algorithm's hash.
+// seed returns the secret of the RFCs, "1234567890...", in the given length, which is that of an algorithm's hash.
 func seed(length int) []byte { return []byte(strings.Repeat("1234567890", 7)[:length]) }
 
 func TestI42_RFC4226(t *testing.T) { // appendix D
@@ -44,7 +44,7 @@ func TestI42_RFC6238(t *testing.T) { // appendix B
 			{otp.SHA256, seed(32), test.sha256},
 			{otp.SHA512, seed(64), test.sha512},
 		} {
-			for _, digits := range []int{8, 7, 6} { // fewer digits are the last of the same number
+			for _, digits := range []int{8, 7, 6} { // shorter codes are the last digits of the longer ones
 				p := otp.Params{Algorithm: a.algorithm, Digits: digits, Period: 30}
 				code := a.code[8-digits:]
 				if got := p.Step(at); got != test.step {
