@@ -4,20 +4,20 @@ import (
 	"encoding/binary"
 	_ "unsafe" // for go:linkname
 
-	_ "golang.org/x/crypto/argon2" // whose functions are linked below
+	_ "golang.org/x/crypto/argon2" // the functions linked below are in it
 	"golang.org/x/crypto/blake2b"
 )
 
-// argon2id is argon2.IDKey in memory that the caller has, all of it zero, and leaves behind: whose password it was can be
-// read from it. It needs blocksOf(p) blocks.
+// argon2id computes argon2.IDKey in memory that the caller provides. The memory must be blocksOf(p) blocks, all zero.
+// Afterwards it contains data derived from the password, so the caller must clear it.
 //
-// The package has no function for that (golang/go#36634), so this one calls what IDKey calls, past its exported names.
-// docs/decisions/0018-memory-of-hashes.md tells why, and what keeps it safe.
+// The package exports no such function (golang/go#36634), so this calls the unexported functions that IDKey consists
+// of. See docs/decisions/0018-memory-of-hashes.md.
 func argon2id(memory []block, password, salt []byte, p Params, length int) []byte {
 	const mode = 2 // argon2id
 	threads, size := uint32(p.Threads), uint32(len(memory))
 	h0 := initHash(password, salt, nil, nil, p.Time, p.Memory, threads, uint32(length), mode)
-	// The first two blocks of each lane, RFC 9106 section 3.2, steps 3 and 4.
+	// Fill the first two blocks of each lane: RFC 9106 section 3.2, steps 3 and 4.
 	var first [1024]byte
 	for lane := range threads {
 		binary.LittleEndian.PutUint32(h0[blake2b.Size+4:], lane)
@@ -34,16 +34,16 @@ func argon2id(memory []block, password, salt []byte, p Params, length int) []byt
 	return extractKey(memory, size, threads, uint32(length))
 }
 
-// block is a KiB of the memory that a hash takes.
+// block is 1 KiB of the memory for a hash.
 type block [128]uint64
 
-// blocksOf is how many blocks a hash takes: as many as there are KiB, rounded down to four segments in each lane.
+// blocksOf returns how many blocks a hash needs: one for each KiB, rounded down to a multiple of four segments per lane.
 func blocksOf(p Params) int {
 	segments := 4 * int(p.Threads)
 	return int(p.Memory) / segments * segments
 }
 
-// That these are still what IDKey consists of, TestReferenceVectors and TestLikeTheLibrary find out.
+// TestReferenceVectors and TestLikeTheLibrary fail if IDKey no longer consists of these functions.
 
 //go:linkname initHash golang.org/x/crypto/argon2.initHash
 func initHash(password, salt, key, data []byte, time, memory, threads, keyLen uint32, mode int) [blake2b.Size + 8]byte

@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 )
 
-// BenchmarkVerify is the hasher under a full queue; BenchmarkBare is the ceiling: the same hash, nothing around it.
+// BenchmarkVerify measures the hasher with a full queue. BenchmarkBare measures the same hash alone, as its ceiling.
 func BenchmarkVerify(b *testing.B) {
 	h := passwd.NewHasher(runtime.GOMAXPROCS(0), 1000)
 	stored := passwd.Decoy(passwd.Default)

@@ -2,11 +2,11 @@ package passwd
 
 import "context"
 
-// A test holds a turn without burning a core.
+// Enter and Leave let a test occupy a slot without computing a hash.
 func (h *Hasher) Enter(ctx context.Context) error { return h.enter(ctx) }
 func (h *Hasher) Leave()                          { h.leave() }
 
-// Kept is how many bytes are kept for hashes to come.
+// Kept returns how many bytes of memory are kept for later hashes.
 func (h *Hasher) Kept() (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -16,5 +16,5 @@ func (h *Hasher) Kept() (n int) {
 	return n
 }
 
-// Guesses is the estimate without anything personal.
+// Guesses estimates the guesses for a password without personal words.
 func Guesses(password string) float64 { return guesses(first(password, maxGuessed), nil) }

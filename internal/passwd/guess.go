@@ -2,27 +2,27 @@ package passwd
 
 import "math"
 
-// How many guesses somebody needs who knows how people make passwords: the algorithm of zxcvbn 4 (Wheeler, USENIX
-// Security 2016). The library for Go unpacks its lists when the program starts, which costs more time and memory than
-// the whole server may take; here they are read when the first password is judged. See NOTICE.
+// This estimates how many guesses an attacker needs who knows how people choose passwords, with the algorithm of
+// zxcvbn 4 (Wheeler, USENIX Security 2016). The Go port of zxcvbn unpacks its word lists when the program starts, which
+// takes more time and memory than our whole start may. Ours are loaded when the first password is judged. See NOTICE.
 
-// maxGuessed is how many characters are looked at: the work grows as the cube of the length.
+// maxGuessed is how many characters are judged. The work grows with the cube of the length.
 const maxGuessed = 64
 
-// match is a part of a password, runes from:to, that is found in so many guesses.
+// match is a part of a password, runes[from:to], and the number of guesses that find it.
 type match struct {
 	from, to int
 	guesses  float64
 }
 
-// best is the cheapest way to guess the beginning of a password as a given number of parts.
+// best is the cheapest known way to guess a prefix of a password as a given number of parts.
 type best struct {
 	product float64 // of the guesses of the parts
-	total   float64 // with the order of the parts; 0 when there is no such way
-	brute   bool    // the last part is any string: two of those in a row are one
+	total   float64 // including the order of the parts; 0 if there is no such way
+	brute   bool    // the last part is brute force; two such parts in a row would be one
 }
 
-// guesses estimates how many tries it takes to find a password of at most maxGuessed characters.
+// guesses estimates how many guesses find a password of at most maxGuessed characters.
 func guesses(password string, own dictionary) float64 {
 	runes := []rune(password)
 	n := len(runes)
@@ -31,7 +31,7 @@ func guesses(password string, own dictionary) float64 {
 	}
 	ending := make([][]match, n+1)
 	for _, m := range allMatches(runes, own) {
-		if m.to-m.from < n { // part of a password: at least as long as it takes to try short strings
+		if m.to-m.from < n { // a part costs at least as much as trying all short strings
 			m.guesses = max(m.guesses, 50)
 		}
 		ending[m.to] = append(ending[m.to], m)
@@ -58,8 +58,8 @@ func guesses(password string, own dictionary) float64 {
 	return least
 }
 
-// extend puts m behind every way to guess what is before it, where that is cheaper than what is known. With l parts an
-// attacker tries their orders (l!) and all shorter combinations first (10,000 a part).
+// extend appends m to every known way to guess what precedes it, and keeps the result if it is cheaper than the known
+// ways. For l parts, the attacker tries all their orders (l!) after all shorter combinations (10,000 for each part).
 func extend(ways [][]best, m match, brute bool) {
 	for l, before := range ways[m.from][:m.from+1] {
 		if before.total == 0 || brute && before.brute {
@@ -96,7 +96,7 @@ func allMatches(runes []rune, own dictionary) []match {
 	return append(matches, dateMatches(runes)...)
 }
 
-// choose is the number of ways to pick k of n.
+// choose returns the binomial coefficient: the number of ways to choose k of n.
 func choose(n, k int) float64 {
 	if k > n {
 		return 0

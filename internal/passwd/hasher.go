@@ -16,28 +16,28 @@ import (
 	"golang.org/x/sync/semaphore"
 )
 
-// ErrBusy means that as many hashes are waiting as may. The caller answers 503 with Retry-After.
-var ErrBusy = errors.New("passwd: too many passwords are being checked at this moment")
+// ErrBusy means that the queue of hashes is full. The caller responds with 503 and Retry-After.
+var ErrBusy = errors.New("passwd: too many passwords are being checked at the moment")
 
-// Hasher hashes and verifies passwords, a bounded number at a time, first come first served. It is safe for concurrent
-// use. A server has one: the bound is worth nothing otherwise.
+// Hasher hashes and verifies passwords, a bounded number at a time, in order of arrival. It is safe for concurrent use.
+// A server must have only one, or the bound does not hold.
 type Hasher struct {
-	running *semaphore.Weighted // serves in order of arrival
+	running *semaphore.Weighted // grants slots in order of arrival
 	inside  atomic.Int64        // running and waiting
-	most    int64               // of inside
+	most    int64               // limit of inside
 	done    atomic.Int64
 	idle    *time.Timer
 
 	mu    sync.Mutex
-	spare [][]block // memory of hashes that were, zero again
+	spare [][]block // memory of finished hashes, cleared
 }
 
-// rest is after how long without a hash their memory goes back to the system, 19 MiB for each that ran at once.
+// rest is how long the memory of finished hashes is kept for the next ones, 19 MiB for each that ran at the same time.
 const rest = 10 * time.Second
 
-// NewHasher returns a Hasher that runs at most parallel hashes at once, while at most queue more wait.
-// Parallel is meant to be the number of cores; the runtime should have a processor or two more than that (GOMAXPROCS), or
-// else whatever is not a hash waits for the scheduler to interrupt one.
+// NewHasher returns a Hasher that runs at most parallel hashes at once and lets at most queue more wait. Set parallel to
+// the number of cores, and GOMAXPROCS to one or two more; otherwise other work waits until the scheduler interrupts a
+// hash.
 func NewHasher(parallel, queue int) *Hasher {
 	h := &Hasher{running: semaphore.NewWeighted(int64(parallel)), most: int64(parallel + queue)}
 	h.idle = time.AfterFunc(rest, func() {
@@ -50,14 +50,14 @@ func NewHasher(parallel, queue int) *Hasher {
 	return h
 }
 
-// Inside is how many hashes run or wait at this moment.
+// Inside returns how many hashes are running or waiting.
 func (h *Hasher) Inside() int { return int(h.inside.Load()) }
 
-// Computed is how many hashes were computed until now.
+// Computed returns how many hashes have been computed since the start.
 func (h *Hasher) Computed() int64 { return h.done.Load() }
 
-// enter waits for a turn. It returns ErrBusy at once when the queue is full, and the context's error when that ends
-// first; then the place in the queue is free again. After nil the caller must leave.
+// enter waits for a slot. It returns ErrBusy at once if the queue is full, and the context's error if the context ends
+// first; the place in the queue is then free again. After nil the caller must call leave.
 func (h *Hasher) enter(ctx context.Context) error {
 	if h.inside.Add(1) > h.most {
 		h.inside.Add(-1)
@@ -76,9 +76,9 @@ func (h *Hasher) leave() {
 	h.idle.Reset(rest)
 }
 
-// Hash returns the PHC string under which the password is stored, with a fresh salt. The password is normalised first.
-// The errors are ErrBusy, the context's, and one for a password over MaxBytes or parameters out of bounds: a hash that
-// has begun is finished whatever becomes of the context.
+// Hash normalises the password and returns its PHC string with a new random salt. It returns ErrBusy, the context's
+// error, *Weak for a password longer than MaxBytes, or an error for parameters out of bounds. A hash that has started
+// is finished even if the context ends.
 func (h *Hasher) Hash(ctx context.Context, password string, p Params) (string, error) {
 	if !p.valid() {
 		return "", fmt.Errorf("passwd: parameters out of bounds: m=%d, t=%d, p=%d", p.Memory, p.Time, p.Threads)
@@ -99,9 +99,9 @@ func (h *Hasher) Hash(ctx context.Context, password string, p Params) (string, e
 	return made.String(), nil
 }
 
-// Verify reports whether the password is the one that was stored, in constant time. The errors are ErrMalformed (the
-// stored string is at fault: log it, deny), ErrBusy and the context's. A password over MaxBytes is no one's, and is
-// refused without hashing whatever it is held against.
+// Verify reports whether the password matches the stored hash, in constant time. It returns ErrMalformed (the stored
+// hash is invalid: log it, and deny), ErrBusy or the context's error. It refuses passwords longer than MaxBytes without
+// hashing.
 func (h *Hasher) Verify(ctx context.Context, stored, password string) (bool, error) {
 	if len(password) > MaxBytes {
 		return false, nil
@@ -118,7 +118,7 @@ func (h *Hasher) Verify(ctx context.Context, stored, password string) (bool, err
 	return err == nil && subtle.ConstantTimeCompare(got, want.hash) == 1, err
 }
 
-// derive hashes a password with the salt and parameters of p. The error is the system's, when it has no memory.
+// derive hashes a password with the salt and parameters of p. It fails only if the system has no memory left.
 func (h *Hasher) derive(p phc, password string, length int) ([]byte, error) {
 	memory, err := h.take(blocksOf(p.Params))
 	if err != nil {
@@ -133,9 +133,9 @@ func (h *Hasher) derive(p phc, password string, length int) ([]byte, error) {
 	return key, nil
 }
 
-// take returns n blocks, all zero: those that a hash before had, if they are enough. The same 19 MiB again and again are
-// in the processor's cache, so that a core gets up to a fifth more hashes out of them than out of new ones. They are not
-// Go's: the garbage collector would count them as alive, and let several times as much garbage lie about.
+// take returns n cleared blocks, those of a finished hash if they are large enough. Reused memory stays in the
+// processor's cache, which makes up to a fifth more hashes per core. The memory is not from Go's heap, because the
+// garbage collector would count it as live and let several times as much garbage accumulate.
 func (h *Hasher) take(n int) ([]block, error) {
 	h.mu.Lock()
 	i := slices.IndexFunc(h.spare, func(m []block) bool { return cap(m) >= n })
@@ -145,7 +145,7 @@ func (h *Hasher) take(n int) ([]block, error) {
 		h.mu.Unlock()
 		return memory, nil
 	}
-	h.unmap() // what is too small for a hash of today
+	h.unmap() // all of it is too small
 	h.mu.Unlock()
 	b, err := syscall.Mmap(-1, 0, n*int(unsafe.Sizeof(block{})), syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
 	if err != nil {
@@ -154,11 +154,11 @@ func (h *Hasher) take(n int) ([]block, error) {
 	return unsafe.Slice((*block)(unsafe.Pointer(unsafe.SliceData(b))), n), nil
 }
 
-// unmap returns the memory that no hash is using to the system. It is called with mu locked.
+// unmap returns spare memory to the system. The caller holds mu.
 func (h *Hasher) unmap() {
 	for _, m := range h.spare {
 		b := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(m))), cap(m)*int(unsafe.Sizeof(block{})))
-		_ = syscall.Munmap(b) // it fails for what was never mapped alone
+		_ = syscall.Munmap(b) // fails only for a range that was not mapped
 	}
 	h.spare = nil
 }

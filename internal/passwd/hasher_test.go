@@ -22,7 +22,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 )
 
-// cheap is a real hash that takes microseconds.
+// cheap makes a real hash take microseconds.
 var cheap = passwd.Params{Memory: 64, Time: 1, Threads: 1}
 
 func TestHashAndVerify(t *testing.T) {
@@ -33,7 +33,7 @@ func TestHashAndVerify(t *testing.T) {
 	}
 	again, err := h.Hash(t.Context(), "correct horse battery", cheap)
 	if err != nil || again == stored {
-		t.Errorf("two hashes of one password must differ by salt: %q, %v", again, err)
+		t.Errorf("two hashes of one password are equal: %q, %v", again, err)
 	}
 	for password, want := range map[string]bool{
 		"correct horse battery": true, "correct horse batterz": false, "Correct horse battery": false, "": false,
@@ -45,7 +45,7 @@ func TestHashAndVerify(t *testing.T) {
 	}
 }
 
-// A password of 1 KiB is taken whole: its last byte counts.
+// A password of 1 KiB is hashed whole: its last byte counts.
 func TestLongPassword(t *testing.T) {
 	h := passwd.NewHasher(1, 0)
 	long := strings.Repeat("x", 1023)
@@ -58,11 +58,11 @@ func TestLongPassword(t *testing.T) {
 	}
 	var weak *passwd.Weak
 	if _, err := h.Hash(t.Context(), strings.Repeat("x", 10<<20), cheap); !errors.As(err, &weak) || weak.Reason != passwd.TooLong {
-		t.Errorf("10 MiB: %v, want too long", err)
+		t.Errorf("10 MiB: %v, want TooLong", err)
 	}
 }
 
-// The same password from a Mac, from Windows and with the spaces of either.
+// The same password typed on a Mac and on Windows, with the spaces of either.
 func TestI36_UnicodeForms(t *testing.T) {
 	h := passwd.NewHasher(1, 0)
 	stored, err := h.Hash(t.Context(), "caf\u00e9 au lait \U0001F469\u200D\U0001F4BB", cheap)
@@ -77,7 +77,7 @@ func TestI36_UnicodeForms(t *testing.T) {
 	}
 }
 
-// The vectors of the reference implementation (P-H-C/phc-winner-argon2, src/test.c).
+// The vectors are those of the reference implementation (P-H-C/phc-winner-argon2, src/test.c).
 func TestReferenceVectors(t *testing.T) {
 	h := passwd.NewHasher(1, 0)
 	for _, stored := range []string{
@@ -95,8 +95,8 @@ func TestReferenceVectors(t *testing.T) {
 	}
 }
 
-// The hash is put together from pieces of the library: what comes out must be what its own function says, also after
-// hashes of other sizes in the same memory.
+// argon2id is assembled from parts of the library, so it must return what argon2.IDKey returns, even in memory that
+// hashes of other sizes used before.
 func TestLikeTheLibrary(t *testing.T) {
 	h := passwd.NewHasher(1, 0)
 	for i := range 300 {
@@ -114,12 +114,12 @@ func TestLikeTheLibrary(t *testing.T) {
 		}
 		want := base64.RawStdEncoding.EncodeToString(argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, 32))
 		if parts[5] != want {
-			t.Fatalf("%s: argon2.IDKey says %s", stored, want)
+			t.Fatalf("%s: argon2.IDKey computes %s", stored, want)
 		}
 	}
 }
 
-// No two hashes at one time have the same memory.
+// Hashes that run at the same time must not share memory.
 func TestAtTheSameTime(t *testing.T) {
 	h := passwd.NewHasher(4, 1000)
 	stored := make([]string, 8)
@@ -197,15 +197,15 @@ func TestMalformed(t *testing.T) {
 			t.Errorf("%s: %v, %v", name, ok, err)
 		}
 		if !passwd.NeedsRehash(stored, cheap) {
-			t.Errorf("%s: a malformed hash needs another", name)
+			t.Errorf("%s: NeedsRehash is false for a malformed hash", name)
 		}
 	}
 }
 
-func TestHashRefusesParameters(t *testing.T) {
+func TestHashRejectsParameters(t *testing.T) {
 	for _, p := range []passwd.Params{{}, {64, 0, 1}, {64, 1, 0}, {7, 1, 1}, {64, 1, 17}, {64, 17, 1}, {1 << 20, 1, 1}, {math.MaxUint32, 1, 1}} {
 		if stored, err := passwd.NewHasher(1, 0).Hash(t.Context(), "password", p); err == nil {
-			t.Errorf("%v: made %s", p, stored)
+			t.Errorf("%v: returned %s", p, stored)
 		}
 	}
 }
@@ -227,7 +227,7 @@ func TestNeedsRehash(t *testing.T) {
 	}
 }
 
-// A decoy must cost what a real hash costs, so it has the same parameters, and never the same value.
+// A decoy must cost what a real hash costs, so it has the same parameters. Its value is random.
 func TestI39_Decoy(t *testing.T) {
 	h := passwd.NewHasher(1, 0)
 	one, two := passwd.Decoy(cheap), passwd.Decoy(cheap)
@@ -258,15 +258,15 @@ func TestFirstComeFirstServed(t *testing.T) {
 				if err := h.Enter(t.Context()); err != nil {
 					t.Error(err)
 				}
-				served = append(served, i) // guarded by the turn
+				served = append(served, i) // guarded by the slot
 				h.Leave()
 			}()
-			synctest.Wait() // it stands in the queue now
+			synctest.Wait() // now it is in the queue
 		}
 		h.Leave()
 		synctest.Wait()
 		if len(served) != 100 || !slices.IsSorted(served) {
-			t.Errorf("served as %v", served)
+			t.Errorf("served in the order %v", served)
 		}
 	})
 }
@@ -297,7 +297,7 @@ func TestI44_BusyAtOnce(t *testing.T) {
 		h.Leave()
 		synctest.Wait()
 		if _, err := h.Verify(t.Context(), passwd.Decoy(cheap), "password"); err != nil {
-			t.Errorf("after the rush: %v", err)
+			t.Errorf("with an empty queue again: %v", err)
 		}
 	})
 }
@@ -311,10 +311,10 @@ func TestWaiterWhoseContextEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if _, err := h.Verify(ctx, passwd.Decoy(cheap), "password"); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a waiter out of time: %v", err)
+			t.Errorf("a waiter whose context ended: %v", err)
 		}
 		served := false
-		go func() { // has the place that was given up
+		go func() { // takes the place that the waiter left
 			_, err := h.Hash(t.Context(), "password", cheap)
 			served = err == nil
 		}()
@@ -325,13 +325,13 @@ func TestWaiterWhoseContextEnds(t *testing.T) {
 			t.Error("the place of a waiter that left was not free")
 		}
 		if _, err := h.Hash(ctx, "password", cheap); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("a context that has ended is not hashed for: %v", err)
+			t.Errorf("with a context that has ended: %v", err)
 		}
 	})
 }
 
-// What a rush took goes back to the system soon after it.
-func TestI44_MemoryIsGivenBack(t *testing.T) {
+// The memory of a burst returns to the system soon afterwards.
+func TestI44_MemoryIsReturned(t *testing.T) {
 	resident := func() int {
 		b, err := os.ReadFile("/proc/self/statm")
 		if err != nil {
@@ -345,7 +345,7 @@ func TestI44_MemoryIsGivenBack(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		h := passwd.NewHasher(1, 0)
-		for _, mib := range []uint32{64, 128} { // the smaller one goes at once
+		for _, mib := range []uint32{64, 128} { // the smaller block is unmapped at once
 			if _, err := h.Hash(t.Context(), "password", passwd.Params{Memory: mib << 10, Time: 1, Threads: 1}); err != nil {
 				t.Fatal(err)
 			}
@@ -359,13 +359,13 @@ func TestI44_MemoryIsGivenBack(t *testing.T) {
 		if rested := resident(); h.Kept() != 0 || rested > after-100 {
 			t.Errorf("%d MiB after the hash, %d MiB after a minute, %d bytes kept", after, rested, h.Kept())
 		}
-		if _, err := h.Hash(t.Context(), "password", cheap); err != nil { // and it goes on
+		if _, err := h.Hash(t.Context(), "password", cheap); err != nil { // hashing still works
 			t.Error(err)
 		}
 	})
 }
 
-// Never more at once than parallel, however many come; and everyone is served or told so.
+// At most parallel hashes run at once, however many callers there are, and every caller gets a result or ErrBusy.
 func TestI44_ParallelIsRespected(t *testing.T) {
 	const parallel, queue, comers = 3, 20, 200
 	h := passwd.NewHasher(parallel, queue)
@@ -381,7 +381,7 @@ func TestI44_ParallelIsRespected(t *testing.T) {
 			default:
 				now := inside.Add(1)
 				if now > parallel {
-					t.Error("more than parallel at once")
+					t.Error("more than parallel hashes at once")
 				}
 				runtime.Gosched()
 				inside.Add(-1)

@@ -1,1 +1,1 @@
-// A package needs an assembly file, be it empty, for functions without a body (argon2.go).
+// Go allows functions without a body (argon2.go) only in packages with an assembly file, even an empty one.

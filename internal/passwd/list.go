@@ -16,10 +16,11 @@ import (
 	"github.com/FastFilter/xorfilter"
 )
 
-// A list file is a header, an index of 4096 shards and the shards: the hashes whose first 12 bits are the shard's number,
-// as a binary fuse filter of 16-bit fingerprints, 2.3 bytes a hash. Every part has a checksum. Numbers are big-endian:
+// A list file is a header, an index of 4096 shards, and the shards. A shard is the binary fuse filter, with 16-bit
+// fingerprints (2.3 bytes per hash), of the hashes whose first 12 bits are the shard's number. Every part has a checksum.
+// Numbers are big-endian:
 //
-//	magic 16 | bytes of the file 8 | hashes 8 | 4096 x (offset 8, length 4, crc32 4) | crc32 of all before 4 | shards
+//	magic 16 | file size 8 | hash count 8 | 4096 x (offset 8, length 4, crc32 4) | crc32 of the above 4 | shards
 const (
 	listName   = "compromised.fuse"
 	listMagic  = "sallyport-sha1-1"
@@ -28,7 +29,7 @@ const (
 	headBytes  = len(listMagic) + 8 + 8 + shards*entryBytes + 4
 )
 
-// List is a compromised list on disk. Nothing of it but its index is in memory. Safe for concurrent use.
+// List is a list of compromised passwords on disk. Only its index is in memory. It is safe for concurrent use.
 type List struct {
 	file   *os.File
 	hashes uint64
@@ -40,11 +41,10 @@ type entry struct {
 	length, sum uint32
 }
 
-// Build makes the list in dir, which it creates, from lines "SHA1:count" in hexadecimal, in order of the hash, as the
-// public lists are published; the count is not needed. A list that was there is replaced at once when the new one is
-// complete, and stays if anything fails; a server goes on with the old one until it opens the list again. Memory is
-// that of one shard, a 4096th of the hashes. It returns how many hashes the list has. An error names the line it is at,
-// never what the line says.
+// Build writes a list to dir, which it creates, from lines "SHA1:count" in hexadecimal, ordered by hash, as the public
+// lists are published. It ignores the count. It replaces an existing list in one step when the new one is complete, and
+// keeps it on any error. An open List keeps the old one. Build uses the memory of one shard, 1/4096 of the hashes. It
+// returns the number of hashes. An error names the line number, but never contains the line.
 func Build(in io.Reader, dir string) (hashes uint64, err error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return 0, fmt.Errorf("passwd: %w", err)
@@ -74,11 +74,11 @@ func Build(in io.Reader, dir string) (hashes uint64, err error) {
 
 type builder struct {
 	file   *os.File
-	end    uint64 // of what is written
+	end    uint64 // of the data written so far
 	hashes uint64
 	index  [shards]entry
-	shard  int      // that is being gathered
-	keys   []uint64 // of it
+	shard  int      // being collected
+	keys   []uint64 // of that shard
 	fuse   xorfilter.BinaryFuseBuilder
 }
 
@@ -119,12 +119,12 @@ func (b *builder) read(in io.Reader) error {
 	return b.write()
 }
 
-// place says in which shard a hash is, and as what.
+// place returns the shard of a hash and its key in the shard's filter.
 func place(hash [sha1.Size]byte) (shard int, key uint64) {
 	return int(binary.BigEndian.Uint16(hash[:])) >> 4, binary.BigEndian.Uint64(hash[8:])
 }
 
-// write puts the shard that was gathered behind the others.
+// write appends the collected shard to the file.
 func (b *builder) write() error {
 	if len(b.keys) == 0 {
 		return nil
@@ -147,7 +147,7 @@ func (b *builder) write() error {
 	return nil
 }
 
-// finish writes the header and has all of it on disk.
+// finish writes the header and syncs the file to disk.
 func (b *builder) finish() error {
 	head := make([]byte, 0, headBytes)
 	head = append(head, listMagic...)
@@ -165,8 +165,8 @@ func (b *builder) finish() error {
 	return errors.Join(b.file.Chmod(0o644), b.file.Sync(), b.file.Close())
 }
 
-// Open opens the list that Build made in dir. The error is fs.ErrNotExist when there is none; a list that is cut short,
-// damaged or something else is refused.
+// Open opens the list that Build wrote to dir. The error is fs.ErrNotExist if there is none. A file that is truncated,
+// damaged or of another format is an error.
 func Open(dir string) (*List, error) {
 	file, err := os.Open(filepath.Join(dir, listName))
 	if err != nil {
@@ -189,9 +189,9 @@ func (l *List) readHead() error {
 	if n, err := l.file.ReadAt(head, 0); err != nil && err != io.EOF {
 		return err
 	} else if n < len(listMagic) || string(head[:len(listMagic)]) != listMagic {
-		return errors.New("is no list of compromised passwords; make it with: sallyport passwords build")
+		return errors.New("is not a list of compromised passwords; create one with: sallyport passwords build")
 	} else if n < headBytes {
-		return errors.New("is cut short; build it again")
+		return errors.New("is truncated; build it again")
 	}
 	if crc32.ChecksumIEEE(head[:headBytes-4]) != binary.BigEndian.Uint32(head[headBytes-4:]) {
 		return errors.New("is damaged: wrong checksum; build it again")
@@ -209,12 +209,12 @@ func (l *List) readHead() error {
 	return nil
 }
 
-// Len is the number of hashes in the list.
+// Len returns the number of hashes in the list.
 func (l *List) Len() uint64 { return l.hashes }
 
-// Contains reports whether a password is in the list, as typed or normalised. Of passwords that are not, one in 32,768
-// at most is said to be. It reads one shard: about 2.3 bytes for each 4096th hash. An error means that the list cannot
-// be read or is damaged: nothing is known about the password then.
+// Contains reports whether the list contains a password, as typed or normalised. At most one in 32,768 other passwords
+// is a false positive. It reads one shard, about 2.3 bytes for every 4096 hashes of the list. After an error (the list
+// is unreadable or damaged), nothing is known about the password.
 func (l *List) Contains(password string) (bool, error) {
 	found, err := l.has(password)
 	if normal := Normalise(password); !found && err == nil && normal != password {

@@ -16,7 +16,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 )
 
-// lines makes a list as they are published: in order, with counts.
+// lines returns a list in the published format: ordered by hash, with counts.
 func lines(passwords ...string) string {
 	var list []string
 	for i, p := range passwords {
@@ -57,11 +57,11 @@ func TestList(t *testing.T) {
 		passwords := numbered(n)
 		l, _ := built(t, lines(passwords...))
 		if l.Len() != uint64(n) {
-			t.Errorf("of %d hashes %d are there", n, l.Len())
+			t.Errorf("the list of %d hashes has %d", n, l.Len())
 		}
 		for _, p := range passwords[:min(n, 3000)] {
 			if ok, err := l.Contains(p); !ok || err != nil {
-				t.Fatalf("of %d: %q is not there: %v", n, p, err)
+				t.Fatalf("list of %d: %q is missing: %v", n, p, err)
 			}
 		}
 		wrong := 0
@@ -74,7 +74,7 @@ func TestList(t *testing.T) {
 			}
 		}
 		if wrong > 3 {
-			t.Errorf("of %d: %d of 5000 others are said to be there", n, wrong)
+			t.Errorf("list of %d: %d of 5000 other passwords are reported as found", n, wrong)
 		}
 	}
 }
@@ -98,7 +98,7 @@ func TestListForms(t *testing.T) {
 	}
 }
 
-func TestBuildRefuses(t *testing.T) {
+func TestBuildRejects(t *testing.T) {
 	good := lines(numbered(10)...)
 	hashes := strings.SplitAfter(good, "\n")
 	for name, c := range map[string]struct{ in, says string }{
@@ -122,7 +122,7 @@ func TestBuildRefuses(t *testing.T) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
 		}
 		if err != nil && strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("%s: the error shows a line: %v", name, err)
+			t.Errorf("%s: the error contains the line: %v", name, err)
 		}
 		left, err := os.ReadDir(dir)
 		if err != nil || len(left) != 1 {
@@ -133,13 +133,13 @@ func TestBuildRefuses(t *testing.T) {
 			t.Fatal(err)
 		}
 		if ok, err := l.Contains("the list before"); !ok || err != nil {
-			t.Errorf("%s: the list before is gone: %v", name, err)
+			t.Errorf("%s: the previous list is gone: %v", name, err)
 		}
 		l.Close()
 	}
 }
 
-// Who has a list open keeps it while a new one takes its place.
+// An open list stays usable when a new one replaces its file.
 func TestBuildReplaces(t *testing.T) {
 	old, dir := built(t, lines("old"))
 	if _, err := passwd.Build(strings.NewReader(lines("new")), dir); err != nil {
@@ -160,7 +160,7 @@ func TestBuildReplaces(t *testing.T) {
 	}
 }
 
-func TestOpenRefuses(t *testing.T) {
+func TestOpenRejects(t *testing.T) {
 	if _, err := passwd.Open(t.TempDir()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no list: %v", err)
 	}
@@ -176,8 +176,8 @@ func TestOpenRefuses(t *testing.T) {
 		file []byte
 		says string
 	}{
-		"empty": {nil, "no list"}, "something else": {[]byte(strings.Repeat("hello ", 20000)), "no list"},
-		"cut in the index": {good[:1000], "cut short"}, "cut by one byte": {good[:len(good)-1], "bytes instead of"},
+		"empty": {nil, "not a list"}, "something else": {[]byte(strings.Repeat("hello ", 20000)), "no list"},
+		"cut in the index": {good[:1000], "truncated"}, "cut by one byte": {good[:len(good)-1], "bytes instead of"},
 		"one byte more": {append(slices.Clone(good), 0), "bytes instead of"}, "a changed bit": {changed, "damaged"},
 	} {
 		if err := os.WriteFile(path, c.file, 0o600); err != nil {
@@ -189,7 +189,7 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
-// Damage in a shard is found when the shard is read, and is no answer.
+// A damaged shard is detected when it is read, and is an error rather than an answer.
 func TestI11_DamagedShard(t *testing.T) {
 	_, dir := built(t, lines("only one"))
 	path := filepath.Join(dir, "compromised.fuse")
@@ -227,7 +227,8 @@ func TestListConcurrently(t *testing.T) {
 	wait.Wait()
 }
 
-// A reader that fails in the middle makes no list.
+// If the reader fails half way, no list is written.
+
 func TestBuildReadError(t *testing.T) {
 	dir := t.TempDir()
 	broken := errors.New("the disk is gone")

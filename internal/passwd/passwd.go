@@ -1,8 +1,7 @@
-// Package passwd is all that Sallyport knows about passwords: how they are hashed, how many hashes may run at once,
-// and which passwords are too weak to be chosen.
+// Package passwd hashes passwords, bounds how many hashes run at once, and rejects passwords that are too weak.
 //
-// hasher.go bounds the work, phc.go is the form in which a hash is stored, strength.go judges a new password,
-// common.go knows the most common ones and list.go a compromised list of any size on disk.
+// hasher.go bounds the work, phc.go defines the stored form of a hash, strength.go judges a new password, common.go
+// holds the most common passwords, and list.go reads a list of compromised passwords of any size from disk.
 package passwd
 
 import (
@@ -12,13 +11,13 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// MaxBytes is the longest password in bytes. It only keeps a sender from buying time with megabytes.
+// MaxBytes is the longest accepted password in bytes. It stops clients from causing work with megabytes.
 const MaxBytes = 4096
 
-// Normalise gives the one form of a password that is hashed: NFC, with every space of Unicode as a plain space, as the
-// OpaqueString profile of RFC 8265 section 4.2 maps them. An é typed on a Mac and one typed on Windows are the same é,
-// and so are the two spaces of a Mac keyboard. Unlike that profile it refuses nothing: emoji with joiners and
-// characters newer than our Unicode tables are as good as any. ASCII comes back as it is, without a copy.
+// Normalise returns the form of a password that is hashed: NFC, with every Unicode space replaced by a plain space, as in
+// the OpaqueString profile of RFC 8265, section 4.2. An é typed on a Mac thus equals one typed on Windows. Unlike the
+// profile, it rejects nothing: emoji with joiners, and characters newer than our Unicode tables, are allowed. It returns
+// ASCII unchanged, without a copy.
 func Normalise(password string) string {
 	if isASCII(password) {
 		return password

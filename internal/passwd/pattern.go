@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// repeatMatches finds what is said twice or more: aaaa, abcabc.
+// repeatMatches finds repetitions: aaaa, abcabc.
 func repeatMatches(runes []rune, own dictionary) (found []match) {
 	for from := 0; from < len(runes); {
 		period, end := 0, 0
@@ -31,7 +31,7 @@ func repeatMatches(runes []rune, own dictionary) (found []match) {
 	return found
 }
 
-// sequenceMatches finds characters at an even distance: abcd, 9753.
+// sequenceMatches finds characters at a constant distance: abcd, 9753.
 func sequenceMatches(runes []rune) (found []match) {
 	for from := 0; from+1 < len(runes); {
 		delta := runes[from+1] - runes[from]
@@ -61,11 +61,11 @@ func sequenceGuesses(first, delta rune, length int) float64 {
 	return base * float64(length)
 }
 
-// A keyboard: each row with the place of its first key, the keys plain and shifted. Keys of the next row stand a half to
-// the right, so that each has six neighbours.
+// keyboard is a US keyboard: each row, indented to its position, with each key plain and shifted. The keys of each row
+// are half a key to the right of those above, so every key has six neighbours.
 var keyboard = []string{"`~1!2@3#4$5%6^7&8*9(0)-_=+", "  qQwWeErRtTyYuUiIoOpP[{]}\\|", "  aAsSdDfFgGhHjJkKlL;:'\"", "  zZxXcCvVbBnNmM,<.>/?"}
 
-// keyAt finds a key by its character.
+// keyAt returns the position of the key that types a character.
 func keyAt(r rune) (x, y int, shifted, ok bool) {
 	if r <= ' ' || r > '~' {
 		return 0, 0, false, false
@@ -78,7 +78,7 @@ func keyAt(r rune) (x, y int, shifted, ok bool) {
 	return 0, 0, false, false
 }
 
-// keyboardMatches finds walks over neighbouring keys of three or more.
+// keyboardMatches finds walks over three or more neighbouring keys.
 func keyboardMatches(runes []rune) (found []match) {
 	type direction struct{ x, y int }
 	neighbours := []direction{{-1, 0}, {0, -1}, {1, -1}, {1, 0}, {0, 1}, {-1, 1}}
@@ -111,8 +111,8 @@ func keyboardMatches(runes []rune) (found []match) {
 	return found
 }
 
-// keyboardGuesses counts the walks of that length or shorter with that many turns or fewer: 94 keys to begin at and 4.6
-// neighbours on average at each turn.
+// keyboardGuesses counts the walks of at most the given length and turns: they begin at any of 94 keys, and a key has
+// 4.6 neighbours on average.
 func keyboardGuesses(length, turns, shifts int) float64 {
 	guesses := 0.0
 	for i := 2; i <= length; i++ {
@@ -126,16 +126,16 @@ func keyboardGuesses(length, turns, shifts int) float64 {
 	return guesses
 }
 
-// thisYear is about now: people pick the years around it, and the years of their lives. It need not be exact.
+// thisYear is approximate: people choose years around now and years of their lives.
 const thisYear = 2026
 
-// splits are the places where a date without signs may be cut in three, by its length.
+// splits lists, by length, where a date without separators may be split into three parts.
 var splits = [9][][2]int{
 	4: {{1, 2}, {2, 3}}, 5: {{1, 3}, {2, 3}}, 6: {{1, 2}, {2, 4}, {4, 5}},
 	7: {{1, 3}, {2, 3}, {4, 5}, {4, 6}}, 8: {{2, 4}, {4, 6}},
 }
 
-// dateMatches finds years (1987, 2026) and dates, with signs (3.4.1987) and without (870403).
+// dateMatches finds years (1987, 2026) and dates, with separators (3.4.1987) and without (870403).
 func dateMatches(runes []rune) (found []match) {
 	for from := range runes {
 		for to := from + 4; to <= min(from+10, len(runes)); to++ {
@@ -186,7 +186,7 @@ func dateOfDigits(token string) (years float64, ok bool) {
 	return years, ok
 }
 
-// date reads day, month and year, the year first or last, and says how many years around now hold it.
+// date reads day, month and year, with the year first or last, and returns how many years an attacker must try.
 func date(one, two, three string) (years float64, ok bool) {
 	a, okA := digits(one)
 	b, okB := digits(two)
@@ -212,7 +212,7 @@ func date(one, two, three string) (years float64, ok bool) {
 
 func isDay(n int) bool { return n >= 1 && n <= 31 }
 
-// distance is how many years somebody tries before this one, at least 20.
+// distance returns how many years an attacker tries before this one, at least 20.
 func distance(year int) float64 { return max(20, math.Abs(float64(year-thisYear))) }
 
 func digits(s string) (n int, ok bool) {

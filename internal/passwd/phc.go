@@ -9,17 +9,17 @@ import (
 	"strings"
 )
 
-// Params are the cost of one argon2id hash (RFC 9106). They are stored with each hash.
+// Params is the cost of one argon2id hash (RFC 9106). It is stored with each hash.
 type Params struct {
 	Memory  uint32 // KiB
 	Time    uint32 // passes
 	Threads uint8  // lanes
 }
 
-// Default is what new passwords cost: 19 MiB and two passes, about 20 ms of one core.
+// Default is the cost of new password hashes: 19 MiB and two passes, about 20 ms on one core.
 var Default = Params{Memory: 19 * 1024, Time: 2, Threads: 1}
 
-// What a stored string may ask for. Whoever can write a row must not be able to take the machine's memory with it.
+// Limits of a stored hash. An attacker who can write a row must not be able to exhaust the server's memory.
 const (
 	maxMemory  = 256 * 1024 // KiB
 	maxTime    = 16
@@ -29,8 +29,7 @@ const (
 	hashBytes, minHash, maxHash = 32, 16, 64
 )
 
-// ErrMalformed is a stored hash that is not an argon2id PHC string, or asks for more than a sane one does.
-// Nobody signs in with it.
+// ErrMalformed means that a stored hash is not an argon2id PHC string, or exceeds the limits. No password matches it.
 var ErrMalformed = errors.New("passwd: malformed password hash")
 
 func (p Params) valid() bool {
@@ -50,8 +49,8 @@ func (h phc) String() string {
 		h.Memory, h.Time, h.Threads, b64.EncodeToString(h.salt), b64.EncodeToString(h.hash))
 }
 
-// parse reads what String writes and nothing else: it writes what it read and compares. That leaves no room for leading
-// zeros, parameters in another order, line ends or spare bits in the base64.
+// parse accepts exactly what String writes: it formats the result again and compares. This rejects leading zeros,
+// reordered parameters, line ends and unused bits in the base64.
 func parse(s string) (phc, error) {
 	parts := strings.Split(s, "$")
 	if len(parts) != 6 {
@@ -74,15 +73,15 @@ func parse(s string) (phc, error) {
 	return h, nil
 }
 
-// NeedsRehash reports whether a stored hash is cheaper than p, so that a password that has just been right should be
-// hashed again. A dearer one stays.
+// NeedsRehash reports whether a stored hash is weaker than p, so that the caller should hash the password again after
+// it has matched. A hash with a higher cost is kept.
 func NeedsRehash(stored string, p Params) bool {
 	h, err := parse(stored)
 	return err != nil || h.Memory < p.Memory || h.Time < p.Time || len(h.salt) < saltBytes || len(h.hash) < hashBytes
 }
 
-// Decoy makes a stored hash that no password matches, without hashing. Verify takes as long for it as for a real one:
-// it is what an unknown name is checked against.
+// Decoy returns a stored hash that no password matches, without hashing. Verify takes as long for it as for a real
+// hash: use it for unknown names.
 func Decoy(p Params) string {
 	h := phc{p, make([]byte, saltBytes), make([]byte, hashBytes)}
 	rand.Read(h.salt)

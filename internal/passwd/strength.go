@@ -10,29 +10,29 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// Reason says why a password may not be chosen. The values are stable: pages and the API choose their words by them.
+// Reason is why a password is refused. The values are stable: pages and the API map them to texts.
 type Reason string
 
 const (
 	TooShort    Reason = "too_short"   // fewer characters than the minimum
 	TooLong     Reason = "too_long"    // more than MaxBytes bytes
-	Unreadable  Reason = "unreadable"  // not UTF-8, or with a NUL in it
-	Compromised Reason = "compromised" // on a list of passwords that are known to attackers
-	Personal    Reason = "personal"    // made of the person's name, address or workspace, or of "sallyport"
+	Unreadable  Reason = "unreadable"  // not UTF-8, or contains NUL
+	Compromised Reason = "compromised" // on a list of passwords that attackers know
+	Personal    Reason = "personal"    // built from the user's name, address or workspace, or from "sallyport"
 	Guessable   Reason = "guessable"   // found in fewer than 10^8 guesses
 )
 
-// Weak is the error for a password that may not be chosen.
+// Weak is the error for a password that is refused.
 type Weak struct{ Reason Reason }
 
 func (w *Weak) Error() string { return "passwd: password refused: " + string(w.Reason) }
 
-// ask is the score a new password needs: at least 10^8 guesses.
+// ask is the score that a new password needs: at least 10^8 guesses.
 const ask = 3
 
-// Check judges a password somebody wants to have. It returns nil or a *Weak, in bounded time whatever comes in.
-// The minimum is in characters (code points after Normalise). About is what others know of the person: name, e-mail
-// address, workspace; empty strings are fine. For the passwords of a list on disk, ask List.Contains too.
+// Check judges a new password and returns nil or a *Weak. Its time is bounded for any input. The minimum is in
+// characters (code points after Normalise). About holds what others know about the user: name, e-mail address,
+// workspace; empty strings are allowed. Check does not look into the list on disk: call List.Contains as well.
 func Check(password string, minimum int, about []string) error {
 	if len(password) > MaxBytes {
 		return &Weak{TooLong}
@@ -57,8 +57,8 @@ func Check(password string, minimum int, about []string) error {
 	return nil
 }
 
-// Score says how hard a password is to guess, for a strength meter: 0 and 1 no hindrance, 2 weak, 3 good, 4 strong
-// (10^3, 10^6, 10^8 and 10^10 guesses, as zxcvbn scores). Check wants 3. Only the first 64 characters count.
+// Score estimates how hard a password is to guess, for a strength meter: 0 and 1 are trivial, 2 is weak, 3 is good, 4 is
+// strong (10^3, 10^6, 10^8 and 10^10 guesses, as in zxcvbn). Check requires 3. Only the first 64 characters count.
 func Score(password string, about []string) int {
 	if len(password) > MaxBytes {
 		return 0
@@ -83,8 +83,8 @@ func score(password string, own dictionary) int {
 	return score
 }
 
-// personalWords takes what is known of a person apart: the words of each string and the string without what is between
-// them, each of three characters or more, also without accents.
+// personalWords splits what is known about the user into words. It returns the words of each string and the string
+// without separators, if they have at least three characters, with and without accents.
 func personalWords(about []string) dictionary {
 	var words []string
 	for _, s := range append([]string{"sallyport"}, about...) {
@@ -113,7 +113,7 @@ func withoutAccents(s string) string {
 	}, norm.NFD.String(s))
 }
 
-// without cuts the words of a dictionary out of a password and reports whether there were any.
+// without removes the words of a dictionary from a password, and reports whether it found any.
 func without(password string, words dictionary) (rest string, found bool) {
 	runes := []rune(first(password, maxGuessed))
 	keep := slices.Clone(runes)

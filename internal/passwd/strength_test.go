@@ -62,7 +62,7 @@ func TestCheck(t *testing.T) {
 			t.Errorf("%.60q: %v, want %s", password, err, want)
 		}
 		if err != nil && password != "" && strings.Contains(err.Error(), password) {
-			t.Errorf("the error shows the password %q", password)
+			t.Errorf("the error contains the password %q", password)
 		}
 	}
 }
@@ -82,10 +82,10 @@ func TestCheckMinimum(t *testing.T) {
 	}
 }
 
-// All of a password is hashed, but only 64 characters of it are judged.
-func TestCheckLooksAtSixtyFour(t *testing.T) {
+// The whole password is hashed, but only its first 64 characters are judged.
+func TestCheckJudges64Characters(t *testing.T) {
 	if err := passwd.Check(strings.Repeat("a", 64)+"x7Kq!m2Lp9wZ4vR", 15, nil); err == nil {
-		t.Error("what comes after 64 characters counted")
+		t.Error("characters after the first 64 counted")
 	}
 }
 
@@ -101,9 +101,9 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// testdata/zxcvbn.tsv holds what two programs of others make of 290 passwords: decimal logarithms of the guesses by
-// zxcvbn 4.4.2 and by @zxcvbn-ts/core 4.2.0, whose word lists are near to ours. We agree with one of them to half a
-// power of ten, or lie between them.
+// testdata/zxcvbn.tsv has the estimates of two other programs for 290 passwords: the decimal logarithms of the guesses
+// by zxcvbn 4.4.2 and by @zxcvbn-ts/core 4.2.0, whose word lists are close to ours. Our estimate must lie between the
+// two, or within half a power of ten of one.
 func TestAgreesWithZxcvbn(t *testing.T) {
 	table, err := os.ReadFile("testdata/zxcvbn.tsv")
 	if err != nil {
@@ -125,7 +125,7 @@ func TestAgreesWithZxcvbn(t *testing.T) {
 		}
 	}
 	if len(lines) < 280 || apart > len(lines)/50 {
-		t.Errorf("%d of %d apart", apart, len(lines))
+		t.Errorf("%d of %d estimates differ", apart, len(lines))
 	}
 }
 
@@ -138,7 +138,7 @@ func TestI36_Normalise(t *testing.T) {
 		}
 	}
 	if n := testing.AllocsPerRun(100, func() { passwd.Normalise("correct horse battery staple") }); n != 0 {
-		t.Errorf("ASCII is copied %v times", n)
+		t.Errorf("%v allocations for ASCII", n)
 	}
 }
 

@@ -1,9 +1,9 @@
-// Command gen makes common.fuse and words.gz from the lists of two npm packages, unpacked:
+// Command gen generates common.fuse and words.gz from the unpacked word lists of two npm packages:
 //
 //	npm pack @zxcvbn-ts/language-common @zxcvbn-ts/language-en
 //	go run ./internal/passwd/gen COMMON/src ENGLISH/src
 //
-// The lists are theirs (MIT, see internal/passwd/NOTICE); the same lists give the same two files, byte by byte.
+// The lists are under the MIT licence (see internal/passwd/NOTICE). The same lists always give the same files.
 package main
 
 import (
@@ -54,7 +54,7 @@ func generate(common, english string) error {
 			add(ranks, word, i+1)
 		}
 	}
-	for _, word := range first { // in order of the alphabet: each is as likely as the next
+	for _, word := range first { // in alphabetical order: all are equally likely
 		add(ranks, word, len(first)/2)
 	}
 	return writeWords(ranks)
@@ -68,7 +68,7 @@ func read(dir, name string) (list []string, err error) {
 	return list, json.Unmarshal(b, &list)
 }
 
-// add leaves out what is found as fast by trying all strings of that length.
+// add skips words that a search through all strings of that length finds as fast.
 func add(ranks map[string]int, word string, rank int) {
 	n := utf8.RuneCountInString(word)
 	if n < 3 || n < 8 && rank >= []int{1e3, 1e4, 1e5, 1e6, 1e7}[n-3] || strings.ContainsAny(word, " \n") {
@@ -96,7 +96,7 @@ func writeFilter(passwords []string) error {
 	return os.WriteFile(filepath.Join(out, "common.fuse"), b.Bytes(), 0o644)
 }
 
-// writeWords writes one line a word, "word rank", sorted by word.
+// writeWords writes one line per word, "word rank", sorted by word.
 func writeWords(ranks map[string]int) error {
 	lines := make([]string, 0, len(ranks))
 	for word, rank := range ranks {
