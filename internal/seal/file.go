@@ -13,11 +13,11 @@ import (
 
 const maxFileSize = 1 << 20
 
-// Create makes a new keyset and its file, of mode 0600 in a directory that
-// exists. The file appears complete and on disk, or not at all. When there is
-// one already, also one that another process made in the same instant, it is
-// left alone and the error is fs.ErrExist: open that one. The file system must
-// have hard links.
+// Create generates a keyset and writes it to a new file with mode 0600. The
+// directory must exist, and its file system must support hard links. The file
+// appears complete and synced to disk, or not at all. If the file exists, even
+// if another process has just created it, Create leaves it alone and returns
+// fs.ErrExist: the caller should then call Open.
 func Create(path string) (*Keyset, error) {
 	k, err := Generate()
 	if err != nil {
@@ -28,7 +28,7 @@ func Create(path string) (*Keyset, error) {
 		return nil, err
 	}
 	defer os.Remove(temp)
-	// A link, not a rename: it never replaces, so exactly one creator wins.
+	// Link, unlike Rename, never replaces a file, so exactly one creator wins.
 	if err := os.Link(temp, path); err != nil {
 		return nil, fmt.Errorf("seal: creating the keyset: %w", err)
 	}
@@ -38,12 +38,12 @@ func Create(path string) (*Keyset, error) {
 	return Open(path)
 }
 
-// Open reads the keyset of a file and follows it from then on. The error is
-// fs.ErrNotExist when there is no file. A file that others than its owner may
-// read or write is refused (on Windows, modes say nothing and are not looked
-// at), as is anything but a regular file.
+// Open reads a keyset from a file and follows later changes of the file. It
+// returns fs.ErrNotExist if the file does not exist, and an error if it is not
+// a regular file or if anyone but its owner may access it. On Windows, modes
+// mean nothing and are not checked.
 func Open(path string) (*Keyset, error) {
-	// A relative path would change its meaning with the working directory.
+	// A relative path would change its meaning when the working directory changes.
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, fmt.Errorf("seal: opening the keyset: %w", err)
@@ -52,7 +52,7 @@ func Open(path string) (*Keyset, error) {
 }
 
 func read(path string) (*Keyset, error) {
-	// Looked at before it is opened: opening a pipe would wait for its writer.
+	// Checked before the file is opened, because opening a pipe waits for a writer.
 	if info, err := os.Stat(path); err != nil {
 		return nil, fmt.Errorf("seal: opening the keyset: %w", err)
 	} else if !info.Mode().IsRegular() {
@@ -68,7 +68,7 @@ func read(path string) (*Keyset, error) {
 		return nil, fmt.Errorf("seal: opening the keyset: %w", err)
 	}
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
-		return nil, fmt.Errorf("seal: the keyset %s has mode %04o, others than its owner can get at it: run chmod 600 on it", path, mode)
+		return nil, fmt.Errorf("seal: the keyset %s has mode %04o, so others than its owner can access it: run chmod 600 on it", path, mode)
 	}
 	text, err := io.ReadAll(io.LimitReader(f, maxFileSize))
 	if err != nil {
@@ -83,8 +83,8 @@ func read(path string) (*Keyset, error) {
 	return k, nil
 }
 
-// latest returns the keys as they are on disk. It costs one stat while the
-// file has not changed, and nothing for a keyset without a file.
+// latest returns the keys that are on disk. It costs one stat while the file is
+// unchanged, and nothing for a keyset without a file.
 func (k *Keyset) latest() (*ring, error) {
 	r := k.ring.Load()
 	if k.path == "" {
@@ -92,7 +92,7 @@ func (k *Keyset) latest() (*ring, error) {
 	}
 	info, err := os.Stat(k.path)
 	if err != nil {
-		return nil, fmt.Errorf("seal: the keyset is gone: %w", err)
+		return nil, fmt.Errorf("seal: the keyset file cannot be found: %w", err)
 	}
 	if r.read(info) {
 		return r, nil
@@ -100,18 +100,18 @@ func (k *Keyset) latest() (*ring, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if r := k.ring.Load(); r.read(info) {
-		return r, nil // another caller read it while this one waited
+		return r, nil // another caller has read it in the meantime
 	}
 	return k.reload()
 }
 
-// read tells whether these keys were read from the file that info describes.
+// read reports whether these keys were read from the file that info describes.
 func (r *ring) read(info os.FileInfo) bool {
 	return os.SameFile(r.file, info) && r.file.ModTime().Equal(info.ModTime()) && r.file.Size() == info.Size()
 }
 
-// reload takes the keys from the file, with mu held. It never changes over to
-// a keyset of another installation.
+// reload reads the keys from the file. It never accepts a keyset of another
+// installation. The caller holds mu.
 func (k *Keyset) reload() (*ring, error) {
 	other, err := read(k.path)
 	if err != nil {
@@ -125,28 +125,28 @@ func (k *Keyset) reload() (*ring, error) {
 	return r, nil
 }
 
-// Rotate adds a key to the file and makes it the primary one; the old keys
-// stay and open what they sealed. The file is replaced as a whole: a process
-// killed meanwhile leaves the old or the new one. Rotations of several
-// processes wait for each other and none is lost. Other processes that opened
-// the file follow by themselves; copies of it on other hosts must be renewed
-// before they meet anything sealed under the new key.
+// Rotate adds a new primary key to the file. The old keys stay, and open what
+// they sealed. The file is replaced in one step: if the process is killed, the
+// file has either its old or its new content. Rotations by several processes
+// wait for each other, and none is lost. Processes that opened the file pick up
+// the change. Copies of the file on other hosts must be updated before they
+// read anything that was sealed with the new key.
 //
-// To be rid of the old keys note Keys before, Rotate, seal anew all that is
-// Stale, and Retire the noted ones.
+// To remove the old keys: note them with Keys, call Rotate, seal everything
+// again that is Stale, and call Retire with the noted IDs.
 func (k *Keyset) Rotate() error {
 	return k.rewrite(addPrimary)
 }
 
-// Retire deletes keys from the file. What is still sealed under them is lost
-// for ever, so the caller must know that nothing is, also that no write which
-// began before the rotation is still to be committed. It refuses the primary
-// key and unknown ones, and then deletes none.
+// Retire deletes keys from the file. Whatever is still sealed with them is lost
+// for ever, so the caller must know that nothing is, and that no write which
+// began before the rotation can still commit. If one of the keys is the primary
+// key or unknown, Retire returns an error and deletes none.
 func (k *Keyset) Retire(ids ...uint32) error {
 	return k.rewrite(func(m *keyset.Manager) error {
 		for _, id := range ids {
 			if err := m.Delete(id); err != nil {
-				return fmt.Errorf("seal: key %d cannot be retired, it is the primary one or not there", id)
+				return fmt.Errorf("seal: key %d cannot be retired: it is the primary key, or does not exist", id)
 			}
 		}
 		return nil
@@ -155,9 +155,9 @@ func (k *Keyset) Retire(ids ...uint32) error {
 
 func (k *Keyset) rewrite(change func(*keyset.Manager) error) error {
 	if k.path == "" {
-		return errors.New("seal: the keyset is not in a file, its keys cannot be changed")
+		return errors.New("seal: the keyset is not in a file, so its keys cannot be changed")
 	}
-	// The file itself, not a link to it: the rename would replace the link.
+	// Resolve links, because the rename would replace a link instead of its target.
 	path, err := filepath.EvalSymlinks(k.path)
 	if err != nil {
 		return fmt.Errorf("seal: changing the keyset: %w", err)
@@ -199,8 +199,8 @@ func (k *Keyset) rewrite(change func(*keyset.Manager) error) error {
 	return err
 }
 
-// writeTemp writes the keyset to a new file beside path, down to the disk, and
-// returns its name. The caller gives it its place and removes the name.
+// writeTemp writes the keyset to a new file next to path, syncs it to disk, and
+// returns its name. The caller moves the file into place and removes the name.
 func writeTemp(path string, fixed fixed, r *ring) (string, error) {
 	text, err := marshal(fixed, r)
 	if err != nil {

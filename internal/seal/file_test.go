@@ -17,8 +17,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/seal"
 )
 
-// The test binary is also the other process: create makes a keyset and tells
-// its check value, rotate changes keys until it is killed.
+// The test binary also runs as a second process: "create" creates a keyset and
+// prints its check value, "rotate" rotates keys until it is killed.
 func TestMain(m *testing.M) {
 	path := os.Getenv("SEAL_TEST_PATH")
 	switch os.Getenv("SEAL_TEST_DO") {
@@ -115,11 +115,11 @@ func TestI50_FileAndTextAreTheSameKeyset(t *testing.T) {
 		opens(t, other, mustSeal(t, k, "secret", row), "secret")
 		opens(t, k, mustSeal(t, other, "secret", row), "secret")
 		if other.CheckValue() != k.CheckValue() || other.Name("a") != k.Name("a") || string(other.Audit(nil)) != string(k.Audit(nil)) {
-			t.Error("not the same keys")
+			t.Error("different keys")
 		}
 	}
 	if k.CheckValue() == generate(t).CheckValue() {
-		t.Error("two keysets have one check value")
+		t.Error("two keysets have the same check value")
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
@@ -127,7 +127,7 @@ func TestI50_FileAndTextAreTheSameKeyset(t *testing.T) {
 	onlyFile(t, path)
 }
 
-// onlyFile checks that no temporary file stayed behind.
+// onlyFile checks that no temporary file is left.
 func onlyFile(t *testing.T, path string) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Dir(path))
@@ -136,7 +136,7 @@ func onlyFile(t *testing.T, path string) {
 	}
 }
 
-func TestI50_MissingOrUnfitFileIsRefused(t *testing.T) {
+func TestI50_MissingOrUnsafeFileIsRejected(t *testing.T) {
 	dir := t.TempDir()
 	if _, err := seal.Open(filepath.Join(dir, "keyset.json")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("missing file: %v", err)
@@ -169,7 +169,7 @@ func TestI50_MissingOrUnfitFileIsRefused(t *testing.T) {
 	open(t, path)
 }
 
-func TestI50_DamagedTextIsRefusedAndNotShown(t *testing.T) {
+func TestI50_DamagedTextIsRejectedAndNotShown(t *testing.T) {
 	_, path := create(t)
 	good := readFile(t, path)
 	var doc map[string]any
@@ -207,21 +207,21 @@ func TestI50_DamagedTextIsRefusedAndNotShown(t *testing.T) {
 		"other key type": []byte(strings.Replace(string(good), "AesGcmKey", "AesGcmSivKey", 1)),
 		"no prefix":      []byte(strings.Replace(string(good), `"TINK"`, `"RAW"`, 1)),
 		"disabled":       []byte(strings.Replace(string(good), "ENABLED", "DISABLED", 1)),
-		// The protocol buffer 1a 10 and 16 bytes: a key of 128 bits.
+		// The protocol buffer is 1a 10 and 16 bytes: a key of 128 bits.
 		"weaker key": []byte(strings.Replace(string(good), secret, "GhAAAAAAAAAAAAAAAAAAAAAA", 1)),
 	}
-	for n := range len(good) - 2 { // without the final newline it is still whole
-		cases[fmt.Sprintf("cut to %d bytes", n)] = good[:n]
+	for n := range len(good) - 2 { // without the final newline it is still valid
+		cases[fmt.Sprintf("truncated to %d bytes", n)] = good[:n]
 	}
 	for name, text := range cases {
 		if string(text) == string(good) {
-			t.Fatalf("%s: nothing changed", name)
+			t.Fatalf("%s: the text is unchanged", name)
 		}
 		k, err := seal.Parse(text)
 		if err == nil || k != nil {
 			t.Errorf("%s: accepted", name)
 		} else if strings.Contains(err.Error(), secret) || strings.Contains(err.Error(), secret[:8]) {
-			t.Errorf("%s: the error shows the key: %v", name, err)
+			t.Errorf("%s: the error contains the key: %v", name, err)
 		}
 	}
 }
@@ -231,7 +231,7 @@ func TestI50_RotationKeepsOldCiphertextsAndTheInstallation(t *testing.T) {
 	before, first := ids(k), mustSeal(t, k, "first", row)
 	check, name, audit := k.CheckValue(), k.Name("a"), string(k.Audit(nil))
 	if k.Stale(first) || len(before) != 1 {
-		t.Fatal("stale before any rotation")
+		t.Fatal("Stale before any rotation")
 	}
 	if err := k.Rotate(); err != nil {
 		t.Fatal(err)
@@ -244,7 +244,7 @@ func TestI50_RotationKeepsOldCiphertextsAndTheInstallation(t *testing.T) {
 			t.Error("Stale is wrong after the rotation")
 		}
 		if k.CheckValue() != check || k.Name("a") != name || string(k.Audit(nil)) != audit {
-			t.Error("the rotation changed what it must not")
+			t.Error("the rotation changed a fixed key")
 		}
 		primaries := slices.DeleteFunc(k.Keys(), func(key seal.Key) bool { return !key.Primary })
 		if len(k.Keys()) != 2 || len(primaries) != 1 || slices.Contains(before, primaries[0].ID) {
@@ -252,12 +252,12 @@ func TestI50_RotationKeepsOldCiphertextsAndTheInstallation(t *testing.T) {
 		}
 	}
 	if err := k.Retire(append(slices.Clone(before), 12345)...); err == nil {
-		t.Error("retired a key that is not there")
+		t.Error("retired an unknown key")
 	}
 	if err := k.Retire(ids(k)...); err == nil {
 		t.Error("retired the primary key")
 	}
-	opens(t, open(t, path), first, "first") // a refused Retire deletes none
+	opens(t, open(t, path), first, "first") // a failed Retire deletes no key
 	if err := k.Retire(before...); err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +288,7 @@ func TestI50_RunningServerFollowsTheFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	if fresh := mustSeal(t, server, "by the server", row); command.Stale(fresh) {
-		t.Error("the server seals under an old key")
+		t.Error("the server seals with an old key")
 	}
 }
 
@@ -301,7 +301,7 @@ func TestI50_KeysetLostOrReplacedWhileRunning(t *testing.T) {
 	}
 	foreign := mustSeal(t, open(t, path), "secret", row)
 	if _, err := k.Seal([]byte("secret"), row); err == nil {
-		t.Error("sealed beside another installation's file")
+		t.Error("sealed with another installation's file on disk")
 	}
 	if _, err := k.Open(foreign, row); !errors.Is(err, seal.ErrUnreadable) {
 		t.Errorf("another installation's key: %v", err)
@@ -342,7 +342,7 @@ func TestI50_RotationThroughALinkKeepsTheLink(t *testing.T) {
 
 func TestI50_RotationKeepsTheOwner(t *testing.T) {
 	k, path := create(t)
-	if os.Geteuid() == 0 { // as anybody else the owner is one's own, and must stay so too
+	if os.Geteuid() == 0 { // otherwise the owner is the current user, and must stay so
 		if err := os.Chown(path, 12345, 23456); err != nil {
 			t.Fatal(err)
 		}
@@ -365,7 +365,7 @@ func owner(t *testing.T, path string) string {
 	return strings.Join(strings.Fields(string(out))[2:4], ":")
 }
 
-func TestI50_OfSeveralProcessesOneCreates(t *testing.T) {
+func TestI50_OneOfSeveralProcessesCreates(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keyset.json")
 	var wg sync.WaitGroup
 	answers := make([]string, 6)
@@ -388,12 +388,12 @@ func TestI50_OfSeveralProcessesOneCreates(t *testing.T) {
 		}
 	}
 	if created != 1 {
-		t.Errorf("%d created it: %q", created, answers)
+		t.Errorf("%d processes created it: %q", created, answers)
 	}
 	onlyFile(t, path)
 }
 
-func TestI50_NoPartOfAFileIsEverSeen(t *testing.T) {
+func TestI50_NoPartialFileIsEverVisible(t *testing.T) {
 	for range 50 {
 		path := filepath.Join(t.TempDir(), "keyset.json")
 		var wg sync.WaitGroup
@@ -422,10 +422,10 @@ func TestI50_NoPartOfAFileIsEverSeen(t *testing.T) {
 		}
 		wg.Wait()
 		if len(wins) != 1 {
-			t.Fatalf("%d created it", len(wins))
+			t.Fatalf("%d calls created it", len(wins))
 		}
 		if (<-wins).CheckValue() != open(t, path).CheckValue() {
-			t.Fatal("the winner holds another keyset than the file")
+			t.Fatal("the winner has a different keyset from the file")
 		}
 	}
 }
@@ -435,7 +435,7 @@ func TestI50_SimultaneousRotationsAreAllKept(t *testing.T) {
 	var wg sync.WaitGroup
 	sealed := make(chan []byte, 16)
 	for i := range cap(sealed) {
-		k := shared // half of them through one Keyset, half as if other processes
+		k := shared // half of the rotations use one Keyset, half act as other processes
 		if i%2 == 0 {
 			k = open(t, path)
 		}
@@ -453,7 +453,7 @@ func TestI50_SimultaneousRotationsAreAllKept(t *testing.T) {
 	wg.Wait()
 	close(sealed)
 	if n := len(open(t, path).Keys()); n != 17 {
-		t.Errorf("%d keys are left of 17", n)
+		t.Errorf("%d keys, want 17", n)
 	}
 	for ciphertext := range sealed {
 		opens(t, open(t, path), ciphertext, "secret")
@@ -473,7 +473,7 @@ func TestI50_KilledMidRotation(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// After so many lines it is somewhere in the next rotation.
+		// After this many lines, the process is somewhere in its next rotation.
 		if _, err := out.Read(make([]byte, len("rotated\n")*(round+1))); err != nil {
 			t.Fatal(err)
 		}
@@ -481,7 +481,7 @@ func TestI50_KilledMidRotation(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := cmd.Wait(); err == nil {
-			t.Fatal("it ended by itself")
+			t.Fatal("the process ended by itself")
 		}
 		sealed = append(sealed, mustSeal(t, k, "secret", row))
 		for _, k := range []*seal.Keyset{k, open(t, path)} {

@@ -8,9 +8,9 @@ import (
 	"syscall"
 )
 
-// lockDir waits until no other process changes a keyset in dir. The lock is on
-// the directory, because the file itself is replaced, and the kernel drops it
-// with the process, so that a killed one leaves nothing to clear away.
+// lockDir waits until no other process is changing a keyset in dir. It locks
+// the directory, because the file itself is replaced. The kernel releases the
+// lock when the process ends, so a killed process leaves nothing to clean up.
 func lockDir(dir string) (unlock func(), err error) {
 	f, err := os.Open(dir)
 	if err != nil {
@@ -28,8 +28,8 @@ func lockDir(dir string) (unlock func(), err error) {
 	}
 }
 
-// keepOwner gives a file the owner that the one before had: root may rotate
-// the keyset of a server that runs as somebody else.
+// keepOwner gives the file at path the owner of the file that it replaces,
+// because root may rotate the keyset of a server that runs as another user.
 func keepOwner(path string, before os.FileInfo) error {
 	now, err := os.Stat(path)
 	if err != nil {
@@ -49,7 +49,7 @@ func keepOwner(path string, before os.FileInfo) error {
 	return nil
 }
 
-// syncDir puts on disk that a name was made or changed.
+// syncDir makes the creation or renaming of a file in dir durable.
 func syncDir(dir string) error {
 	f, err := os.Open(dir)
 	if err != nil {

@@ -20,31 +20,31 @@ const (
 	macKeySize    = 32
 )
 
-// fixed are the keys that no rotation changes. They are raw HMAC keys and not
-// Tink keysets: their output must be the same for ever, so there is nothing
-// for a keyset to manage.
+// fixed holds the keys that no rotation changes. They are raw HMAC keys rather
+// than Tink keysets: their output must never change, so there is nothing to
+// rotate.
 type fixed struct {
 	Installation []byte `json:"installation"`
 	Names        []byte `json:"names"`
 	Audit        []byte `json:"audit"`
 }
 
-// ring is the encryption keys at one moment, with the primitives made once.
+// ring is a snapshot of the encryption keys, with their primitives.
 type ring struct {
 	handle  *keyset.Handle
 	primary uint32
 	keys    map[uint32]tink.AEAD
-	file    os.FileInfo // of the file it was read from; nil without one
+	file    os.FileInfo // the file it was read from; nil without a file
 }
 
-// document is the text of a keyset, in a file or in the environment.
+// document is the text form of a keyset, in a file or in the environment.
 type document struct {
 	Version int `json:"version"`
 	fixed
 	AEAD json.RawMessage `json:"aead"` // a Tink keyset in its JSON form
 }
 
-// Generate makes a new keyset that lives in memory alone.
+// Generate returns a new keyset that exists only in memory.
 func Generate() (*Keyset, error) {
 	m := keyset.NewManager()
 	if err := addPrimary(m); err != nil {
@@ -59,26 +59,25 @@ func Generate() (*Keyset, error) {
 	return k, nil
 }
 
-// Parse reads a keyset from its text, which is what a keyset file contains.
-// The keyset follows no file. Whatever is wrong with the text, the error shows
-// nothing of it.
+// Parse reads a keyset from its text, the content of a keyset file. The keyset
+// does not follow a file. Errors never contain any of the text.
 func Parse(text []byte) (*Keyset, error) {
 	var doc document
 	d := json.NewDecoder(bytes.NewReader(text))
 	d.DisallowUnknownFields()
-	// The decoders' own errors quote what they choked on: never passed on.
+	// The errors of the decoders quote their input, so they are never returned.
 	if d.Decode(&doc) != nil {
-		return nil, errors.New("seal: this is not a keyset, or a damaged one")
+		return nil, errors.New("seal: not a keyset, or damaged")
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, errors.New("seal: something follows the keyset")
+		return nil, errors.New("seal: unexpected data after the keyset")
 	}
 	if doc.Version != formatVersion {
-		return nil, fmt.Errorf("seal: the keyset has version %d, this program reads version %d", doc.Version, formatVersion)
+		return nil, fmt.Errorf("seal: the keyset has version %d, but this program reads version %d", doc.Version, formatVersion)
 	}
 	for _, key := range [][]byte{doc.Installation, doc.Names, doc.Audit} {
 		if len(key) != macKeySize {
-			return nil, errors.New("seal: the keyset lacks a key, or has one of a wrong size")
+			return nil, errors.New("seal: the keyset lacks a key, or has a key of the wrong size")
 		}
 	}
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(doc.AEAD)))
@@ -107,8 +106,9 @@ func marshal(f fixed, r *ring) ([]byte, error) {
 	return append(text, '\n'), nil
 }
 
-// newRing makes the primitives. It refuses keys other than ours: they would
-// lack the prefix that tells by which key a ciphertext was made, or be weaker.
+// newRing creates the primitives. It rejects keys with other parameters than
+// ours: they could be weaker, or lack the prefix that identifies the key of a
+// ciphertext.
 func newRing(m *keyset.Manager) (*ring, error) {
 	unusable := errors.New("seal: the keyset has an encryption key that cannot be used")
 	handle, err := m.Handle()
@@ -146,7 +146,7 @@ func addPrimary(m *keyset.Manager) error {
 	}
 	id, err := m.AddNewKeyFromParameters(p)
 	if err != nil {
-		return fmt.Errorf("seal: making a key: %w", err)
+		return fmt.Errorf("seal: creating a key: %w", err)
 	}
 	return m.SetPrimary(id)
 }
@@ -159,6 +159,6 @@ func parameters() (*aesgcm.Parameters, error) {
 
 func randomKey() []byte {
 	key := make([]byte, macKeySize)
-	_, _ = rand.Read(key) // never fails, by its contract
+	_, _ = rand.Read(key) // documented never to fail
 	return key
 }

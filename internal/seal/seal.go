@@ -1,18 +1,19 @@
-// Package seal keeps secrets unreadable where they rest, under a keyset.
+// Package seal encrypts secrets before they are stored, with the keys of a
+// keyset.
 //
-// A [Keyset] holds one or several AES-256-GCM keys (a Tink keyset: the primary
-// seals, all of them open) and three HMAC keys that never change for as long
-// as the installation lives: one for names, one for the audit chain, one for
-// the check value. Keys are made by [Generate] or [Create], read by [Open] from
-// a file or by [Parse] from the environment, and there is no way to read them
-// out of a Keyset: it prints as "[redacted]" under every verb.
+// A [Keyset] has one or more AES-256-GCM keys (a Tink keyset: the primary key
+// seals, and every key opens) and three HMAC keys that never change during the
+// life of an installation: one for names, one for the audit chain, one for the
+// check value. [Generate] and [Create] create keysets, [Open] reads one from a
+// file, and [Parse] from the environment. The keys cannot be read from a
+// Keyset: it prints as "[redacted]" with every verb.
 //
-// What was sealed for one row opens for that row alone, see [AD]. No error of
-// this package contains key material, plaintext or ciphertext.
+// A ciphertext opens only for the row that it was sealed for, see [AD]. Errors
+// of this package never contain key material, plaintext or ciphertext.
 //
-// A Keyset read from a file follows that file, so that a running server goes on
-// while a command rotates the keys: Seal always uses the primary key that is on
-// disk, and Open looks at the disk when it meets a key it does not know.
+// A Keyset that was read from a file follows that file, so a server keeps
+// running while a command rotates the keys: Seal always uses the primary key on
+// disk, and Open reads the file again when it meets an unknown key.
 package seal
 
 import (
@@ -31,29 +32,29 @@ import (
 	"sync/atomic"
 )
 
-// ErrUnreadable says that a ciphertext does not open: it was moved to another
-// row, altered or cut, or sealed under a key that this keyset does not hold.
-// Which of these is not told. Deny, and raise the alarm.
+// ErrUnreadable means that a ciphertext does not open: it was moved to another
+// row, changed or truncated, or sealed with a key that this keyset does not
+// have. It does not say which. Deny the request, and raise an alarm.
 var ErrUnreadable = errors.New("seal: unreadable")
 
 // A Keyset seals, opens and computes HMACs. It is safe for concurrent use.
 type Keyset struct {
 	fixed fixed
-	path  string // the file it follows; empty when it came from memory
+	path  string // the file it follows; empty without a file
 	mu    sync.Mutex
 	ring  atomic.Pointer[ring] // replaced as a whole, under mu
-	audit sync.Pool            // of HMACs that have the audit key in them
+	audit sync.Pool            // of HMACs initialised with the audit key
 }
 
-// AD is what a ciphertext is bound to: what it is (such as "authenticator")
-// and the row it stands in. It is authenticated, not stored. Purpose and Row
-// must not be empty; a row that belongs to no user leaves User empty.
+// AD is the associated data that a ciphertext is bound to: its purpose (such as
+// "authenticator") and its row. It is authenticated, but not stored. Purpose
+// and Row must not be empty. User is empty for a row that belongs to no user.
 type AD struct {
 	Purpose, Workspace, User, Row string
 }
 
-// bytes puts the length before each field, so that no two ADs have the same
-// encoding however their fields are cut.
+// bytes prefixes each field with its length, so that no two ADs have the same
+// encoding.
 func (ad AD) bytes() []byte {
 	b := make([]byte, 0, 128)
 	for _, field := range [...]string{ad.Purpose, ad.Workspace, ad.User, ad.Row} {
@@ -63,10 +64,10 @@ func (ad AD) bytes() []byte {
 	return b
 }
 
-// Seal encrypts plaintext for the row named by ad. The result is 33 bytes
-// longer than plaintext and different each time. With a keyset from a file it
-// fails when that file is gone, damaged or another installation's: what it
-// sealed could not be opened after a restart.
+// Seal encrypts plaintext for the row of ad. The result is 33 bytes longer than
+// plaintext and different each time. If the keyset's file is missing, damaged
+// or another installation's, Seal fails, because nothing could open the result
+// after a restart.
 func (k *Keyset) Seal(plaintext []byte, ad AD) ([]byte, error) {
 	if ad.Purpose == "" || ad.Row == "" {
 		return nil, errors.New("seal: associated data without purpose or row")
@@ -82,8 +83,8 @@ func (k *Keyset) Seal(plaintext []byte, ad AD) ([]byte, error) {
 	return ciphertext, nil
 }
 
-// Open returns the plaintext of what Seal made for the same ad, or an error
-// that is ErrUnreadable.
+// Open decrypts what Seal returned for the same ad. Every error is an
+// ErrUnreadable.
 func (k *Keyset) Open(ciphertext []byte, ad AD) ([]byte, error) {
 	id, ok := keyID(ciphertext)
 	if !ok {
@@ -106,15 +107,15 @@ func (k *Keyset) Open(ciphertext []byte, ad AD) ([]byte, error) {
 	return plaintext, nil
 }
 
-// Stale tells whether ciphertext should be opened and sealed anew, because it
-// is not under the primary key. It does not tell whether it can be opened.
+// Stale reports whether ciphertext should be sealed again because it is not
+// sealed with the primary key. It does not check whether it can be opened.
 func (k *Keyset) Stale(ciphertext []byte) bool {
 	id, ok := keyID(ciphertext)
 	return !ok || id != k.ring.Load().primary
 }
 
-// keyID reads the prefix Tink puts before a ciphertext: the byte 1, then the
-// key's id, big-endian.
+// keyID reads the prefix that Tink adds to a ciphertext: the byte 1, then the
+// ID of the key, big-endian.
 func keyID(ciphertext []byte) (uint32, bool) {
 	if len(ciphertext) < 5 || ciphertext[0] != 1 {
 		return 0, false
@@ -122,10 +123,10 @@ func keyID(ciphertext []byte) (uint32, bool) {
 	return binary.BigEndian.Uint32(ciphertext[1:]), true
 }
 
-// Key is one encryption key, told by its number alone.
+// Key describes an encryption key without its key material.
 type Key struct {
 	ID      uint32
-	Primary bool // new secrets are sealed under this one
+	Primary bool // Seal uses this key
 }
 
 // Keys lists the encryption keys, ordered by ID. Exactly one is primary.
@@ -138,15 +139,15 @@ func (k *Keyset) Keys() []Key {
 	return keys
 }
 
-// Name stands for a folded name that no user has, where a name must be counted
-// but not kept: 26 characters a-z2-7, the same for the same name for as long
-// as the installation lives. (HMAC-SHA256, the first 128 bits.)
+// Name returns a pseudonym for a folded name that no user has, for counting
+// tries without storing the name: 26 characters a-z2-7, the same for the same
+// name during the life of the installation (the first 128 bits of HMAC-SHA256).
 func (k *Keyset) Name(folded string) string {
 	return text(mac(k.fixed.Names, []byte(folded)))
 }
 
-// Audit returns HMAC-SHA256 of data under the audit chain's own key. The key
-// outlives every rotation, so that old seals can be verified.
+// Audit returns HMAC-SHA256 of data with the key of the audit chain. Rotation
+// does not change this key, so old seals can always be verified.
 func (k *Keyset) Audit(data []byte) []byte {
 	h, kept := k.audit.Get().(hash.Hash)
 	if !kept {
@@ -159,17 +160,17 @@ func (k *Keyset) Audit(data []byte) []byte {
 	return sum
 }
 
-// CheckValue identifies the installation this keyset belongs to, and reveals
-// nothing of it. Kept in the database, it tells whether a keyset fits: rotation
-// does not change it, and no other keyset has it.
+// CheckValue identifies the installation that this keyset belongs to, without
+// revealing anything about its keys. Compare it with the value stored in the
+// database: no other keyset has it, and rotation does not change it.
 //
-// A copy from before a rotation has the same value. Open refuses what was
-// sealed since under the keys it lacks; Keys shows which it has.
+// A copy from before a rotation has the same value, but Open fails for what was
+// sealed with newer keys. Keys shows which keys a copy has.
 func (k *Keyset) CheckValue() string {
 	return text(mac(k.fixed.Installation, []byte("sallyport keyset"), k.fixed.Names, k.fixed.Audit))
 }
 
-// Format prints "[redacted]", whatever the verb.
+// Format prints "[redacted]" for every verb.
 func (k *Keyset) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, "[redacted]") }
 
 func mac(key []byte, data ...[]byte) []byte {

@@ -45,10 +45,10 @@ func TestRoundTrip(t *testing.T) {
 		ciphertext := mustSeal(t, k, plaintext, row)
 		opens(t, k, ciphertext, plaintext)
 		if len(ciphertext) != len(plaintext)+33 {
-			t.Errorf("%d bytes became %d", len(plaintext), len(ciphertext))
+			t.Errorf("%d bytes sealed to %d", len(plaintext), len(ciphertext))
 		}
 		if bytes.Equal(ciphertext, mustSeal(t, k, plaintext, row)) {
-			t.Error("the same twice")
+			t.Error("two ciphertexts are equal")
 		}
 		if len(plaintext) > 1 && bytes.Contains(ciphertext, []byte(plaintext)) {
 			t.Error("the ciphertext contains the plaintext")
@@ -80,7 +80,7 @@ func TestI48_MovedCiphertextDoesNotOpen(t *testing.T) {
 	opens(t, k, ciphertext, "secret")
 }
 
-func TestI48_NothingIsSealedForNoRow(t *testing.T) {
+func TestI48_SealRequiresPurposeAndRow(t *testing.T) {
 	k := generate(t)
 	for _, ad := range []seal.AD{{}, {Purpose: "mail"}, {Workspace: "w", User: "u", Row: "r"}} {
 		if got, err := k.Seal([]byte("secret"), ad); err == nil {
@@ -93,7 +93,7 @@ func TestI48_NothingIsSealedForNoRow(t *testing.T) {
 	}
 }
 
-func TestI48_AlteredCiphertextDoesNotOpen(t *testing.T) {
+func TestI48_ChangedCiphertextDoesNotOpen(t *testing.T) {
 	k := generate(t)
 	ciphertext := mustSeal(t, k, "secret", row)
 	refused := func(what string, ciphertext []byte) {
@@ -102,7 +102,7 @@ func TestI48_AlteredCiphertextDoesNotOpen(t *testing.T) {
 		}
 	}
 	for n := range ciphertext {
-		refused(fmt.Sprintf("cut to %d bytes", n), ciphertext[:n])
+		refused(fmt.Sprintf("truncated to %d bytes", n), ciphertext[:n])
 		refused(fmt.Sprintf("without its first %d bytes", n+1), ciphertext[n+1:])
 	}
 	for bit := range len(ciphertext) * 8 {
@@ -115,25 +115,25 @@ func TestI48_AlteredCiphertextDoesNotOpen(t *testing.T) {
 	refused("another's", mustSeal(t, generate(t), "secret", row))
 }
 
-func TestNamesAndAuditHaveKeysOfTheirOwn(t *testing.T) {
+func TestNamesAndAuditHaveSeparateKeys(t *testing.T) {
 	k, other := generate(t), generate(t)
 	if !regexp.MustCompile(`^[a-z2-7]{26}$`).MatchString(k.Name("anna@example.com")) {
 		t.Errorf("Name = %q", k.Name("anna@example.com"))
 	}
 	name, sum := k.Name("anna@example.com"), k.Audit([]byte("x"))
 	if k.Name("anna@example.com") != name || !bytes.Equal(k.Audit([]byte("x")), sum) {
-		t.Error("not the same twice")
+		t.Error("two results for one input")
 	}
 	if k.Name("a") == k.Name("b") || bytes.Equal(k.Audit([]byte("a")), k.Audit([]byte("b"))) {
-		t.Error("the same for two inputs")
+		t.Error("one result for two inputs")
 	}
 	if k.Name("a") == other.Name("a") || bytes.Equal(k.Audit([]byte("a")), other.Audit([]byte("a"))) {
-		t.Error("the same under two keysets")
+		t.Error("one result for two keysets")
 	}
 	if len(k.Audit(nil)) != 32 {
-		t.Errorf("Audit gives %d bytes", len(k.Audit(nil)))
+		t.Errorf("Audit returns %d bytes", len(k.Audit(nil)))
 	}
-	// Were the two keys one, a name would be the beginning of a seal.
+	// With a shared key, a name would be the beginning of a seal.
 	audit := fmt.Sprintf("%x", k.Audit([]byte("a"))[:16])
 	if fmt.Sprintf("%x", unbase32(t, k.Name("a"))) == audit {
 		t.Error("names and audit share a key")
