@@ -1,5 +1,6 @@
-// Package house_test holds the code to the plan of the house: who may import
-// whom, and how large a thing may grow. It has tests only.
+// Package house_test checks the rules of the code base: which package may
+// import which, how large files, functions and interfaces may grow, and that
+// texts come from the catalogue. It contains only tests.
 package house_test
 
 import (
@@ -12,8 +13,7 @@ import (
 	"testing"
 )
 
-// module is the path that our own packages begin with. In the rules below a
-// dot stands for it.
+// module is the path of our module. In the rules below, a dot stands for it.
 const module = "github.com/sallyport-2fa/sallyport"
 
 var (
@@ -21,13 +21,13 @@ var (
 	surfaces = []string{"./internal/web", "./internal/api", "./internal/oidc", "./internal/forwardauth", "./internal/radius"}
 )
 
-// rule forbids packages to import others, themselves or through other
-// packages of ours. Patterns are as matches takes them.
+// rule forbids imports, direct ones and those through other packages of ours.
+// The function matches explains the patterns.
 type rule struct {
-	who    []string // to whom it applies
-	except []string // of those, to whom not
-	never  []string // what they do not import
-	only   []string // if there are any: all they import, beside the standard library
+	who    []string // packages that the rule applies to
+	except []string // exceptions from who
+	never  []string // forbidden imports
+	only   []string // if set, the only allowed imports besides the standard library
 	why    string
 }
 
@@ -35,33 +35,33 @@ func rules() []rule {
 	list := []rule{{
 		who:  []string{"."},
 		only: append([]string{"github.com/google/uuid", "golang.org/x/text/..."}, leaves...),
-		why:  "the rules stand on the standard library and the leaves, so that anyone may import them",
+		why:  "the root package depends only on the standard library and the leaves, so that every package may import it",
 	}, {
 		who:   []string{"."},
 		never: []string{"database/sql", "net/http"},
-		why:   "the rules know neither the database nor the web",
+		why:   "the root package knows neither the database nor the web",
 	}, {
 		who:   leaves,
 		never: []string{".", "./..."},
-		why:   "a leaf has no state and is understood alone",
+		why:   "a leaf depends on no other package, so that it can be read alone",
 	}, {
 		who:    []string{".", "./..."},
 		except: []string{"./cmd/...", "./sqlstore", "./sallyporttest", "./bench", "./bench/..."},
 		never:  []string{"./sqlstore"},
-		why:    "the rest of the house knows the database as sallyport.Store; cmd chooses it",
+		why:    "other packages know the database as sallyport.Store; only cmd chooses an implementation",
 	}, {
 		who:   surfaces,
 		never: []string{"database/sql"},
-		why:   "a surface asks the Service, never the database",
+		why:   "a surface calls the Service, never the database",
 	}, {
 		who:    []string{".", "./..."},
 		except: []string{"./sallyporttest", "./sallyporttest/...", "./bench"},
 		never:  []string{"./sallyporttest", "./sallyporttest/..."},
-		why:    "it is for tests",
+		why:    "sallyporttest is only for tests",
 	}}
 	for _, surface := range surfaces {
 		others := slices.DeleteFunc(slices.Clone(surfaces), func(s string) bool { return s == surface })
-		list = append(list, rule{who: []string{surface}, never: others, why: "surfaces share nothing but the Service"})
+		list = append(list, rule{who: []string{surface}, never: others, why: "surfaces share code only through the Service and internal/edge"})
 	}
 	return list
 }
@@ -76,8 +76,8 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// ourImports asks the go command what each package of ours imports, tests
-// left out.
+// ourImports returns the imports of each of our packages, without those of
+// tests.
 func ourImports(t *testing.T) map[string][]string {
 	t.Helper()
 	list := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", "./...")
@@ -110,7 +110,7 @@ func ourImports(t *testing.T) map[string][]string {
 
 func ours(path string) bool { return path == module || strings.HasPrefix(path, module+"/") }
 
-// short is a path as the rules write it.
+// short returns a path as the rules write it.
 func short(path string) string {
 	if ours(path) {
 		return "." + strings.TrimPrefix(path, module)
@@ -118,7 +118,7 @@ func short(path string) string {
 	return path
 }
 
-// violations tells who breaks a rule, and by which way of imports.
+// violations lists each violation of a rule with the chain of imports.
 func violations(imports map[string][]string, rules []rule) []string {
 	var found []string
 	for _, rule := range rules {
@@ -135,9 +135,9 @@ func violations(imports map[string][]string, rules []rule) []string {
 	return found
 }
 
-// forbidden returns the way, if there is one, from the last of way to what
-// the rule forbids. It looks through our own packages; those that the rule
-// excepts may import what they like, and are not looked through.
+// forbidden returns the chain of imports, if there is one, from the last
+// package of way to an import that the rule forbids. It follows our own
+// packages, except those that the rule excepts.
 func forbidden(imports map[string][]string, rule rule, at string, way []string) []string {
 	for _, path := range imports[at] {
 		further := append(slices.Clone(way), path)
@@ -160,14 +160,15 @@ func forbidden(imports map[string][]string, rule rule, at string, way []string) 
 	return nil
 }
 
-// standard tells packages of Go itself by the dot that their first part lacks.
+// standard reports whether path is in the standard library: its first part has
+// no dot.
 func standard(path string) bool {
 	first, _, _ := strings.Cut(path, "/")
 	return !strings.Contains(first, ".")
 }
 
-// matches tells whether a path is one of the patterns, or below one that ends
-// in /... (which does not mean the path before it).
+// matches reports whether path equals a pattern, or is below a pattern that
+// ends in /... (which does not match the path before the dots).
 func matches(path string, patterns []string) bool {
 	for _, pattern := range patterns {
 		below, isTree := strings.CutSuffix(pattern, "/...")
@@ -181,7 +182,7 @@ func matches(path string, patterns []string) bool {
 func TestImportsFindsViolations(t *testing.T) {
 	for name, test := range map[string]struct {
 		imports map[string][]string
-		want    string // empty: nothing to object
+		want    string // empty if there is no violation
 	}{
 		"the plan": {map[string][]string{
 			".":               {"time", "./internal/otp", "./internal/seal", "github.com/google/uuid", "golang.org/x/text/unicode/norm"},
@@ -194,29 +195,29 @@ func TestImportsFindsViolations(t *testing.T) {
 			"./sallyporttest": {"./sqlstore", "./internal/web"},
 			"./bench":         {"./sqlstore"},
 		}, ""},
-		"a library in the root":      {map[string][]string{".": {"github.com/jackc/pgx/v5"}}, ". imports github.com/jackc/pgx/v5"},
-		"a package that is no leaf":  {map[string][]string{".": {"./internal/mail"}}, ". imports ./internal/mail"},
-		"SQL in the root":            {map[string][]string{".": {"database/sql"}}, ". imports database/sql"},
-		"HTTP below the root":        {map[string][]string{".": {"./internal/otp"}, "./internal/otp": {"net/http"}}, ". imports ./internal/otp imports net/http"},
-		"a leaf on a leaf":           {map[string][]string{"./internal/otp": {"./internal/text"}}, "./internal/otp imports ./internal/text"},
-		"a leaf on the root":         {map[string][]string{"./internal/seal": {"."}}, "./internal/seal imports ."},
-		"a surface in another":       {map[string][]string{"./internal/api": {"./internal/web"}}, "./internal/api imports ./internal/web"},
-		"a surface behind another":   {map[string][]string{"./internal/oidc": {"./internal/edge"}, "./internal/edge": {"./internal/api"}}, "./internal/oidc imports ./internal/edge imports ./internal/api"},
-		"SQL behind a surface":       {map[string][]string{"./internal/web": {"./internal/edge"}, "./internal/edge": {"database/sql"}}, "./internal/web imports ./internal/edge imports database/sql"},
-		"the database in a surface":  {map[string][]string{"./internal/web": {"./sqlstore"}}, "./internal/web imports ./sqlstore"},
-		"the database in the client": {map[string][]string{"./client": {"./sqlstore"}}, "./client imports ./sqlstore"},
-		"the tests' tools":           {map[string][]string{"./cmd/sallyport": {"./sallyporttest"}}, "./cmd/sallyport imports ./sallyporttest"},
+		"a library in the root":        {map[string][]string{".": {"github.com/jackc/pgx/v5"}}, ". imports github.com/jackc/pgx/v5"},
+		"a package that is not a leaf": {map[string][]string{".": {"./internal/mail"}}, ". imports ./internal/mail"},
+		"SQL in the root":              {map[string][]string{".": {"database/sql"}}, ". imports database/sql"},
+		"HTTP below the root":          {map[string][]string{".": {"./internal/otp"}, "./internal/otp": {"net/http"}}, ". imports ./internal/otp imports net/http"},
+		"a leaf on a leaf":             {map[string][]string{"./internal/otp": {"./internal/text"}}, "./internal/otp imports ./internal/text"},
+		"a leaf on the root":           {map[string][]string{"./internal/seal": {"."}}, "./internal/seal imports ."},
+		"a surface in another":         {map[string][]string{"./internal/api": {"./internal/web"}}, "./internal/api imports ./internal/web"},
+		"a surface behind another":     {map[string][]string{"./internal/oidc": {"./internal/edge"}, "./internal/edge": {"./internal/api"}}, "./internal/oidc imports ./internal/edge imports ./internal/api"},
+		"SQL behind a surface":         {map[string][]string{"./internal/web": {"./internal/edge"}, "./internal/edge": {"database/sql"}}, "./internal/web imports ./internal/edge imports database/sql"},
+		"the database in a surface":    {map[string][]string{"./internal/web": {"./sqlstore"}}, "./internal/web imports ./sqlstore"},
+		"the database in the client":   {map[string][]string{"./client": {"./sqlstore"}}, "./client imports ./sqlstore"},
+		"a package for tests":          {map[string][]string{"./cmd/sallyport": {"./sallyporttest"}}, "./cmd/sallyport imports ./sallyporttest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			found := violations(test.imports, rules())
 			if test.want == "" {
 				if len(found) > 0 {
-					t.Errorf("it objects: %s", found)
+					t.Errorf("unexpected violations: %s", found)
 				}
 				return
 			}
 			if !slices.ContainsFunc(found, func(s string) bool { return strings.HasPrefix(s, test.want+"\n") }) {
-				t.Errorf("it finds %q, and not that %s", found, test.want)
+				t.Errorf("violations %q, want %s", found, test.want)
 			}
 		})
 	}

@@ -13,11 +13,10 @@ import (
 	"testing"
 )
 
-// root is where the module lies, seen from this package.
+// root is the path of the module, relative to this package.
 const root = "../.."
 
-// What a thing may grow to, tests and generated files aside. A file is
-// typically of 120 lines.
+// Limits, without tests and generated files. A typical file has 120 lines.
 const (
 	fileLines      = 500
 	functionLines  = 60
@@ -60,8 +59,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// oversized tells what in a source file is larger than it may be, and how
-// many interfaces the file declares.
+// oversized lists what exceeds a limit in a source file, and counts the
+// interfaces that the file declares.
 func oversized(name string, source []byte) (found []string, interfaces int, err error) {
 	files := token.NewFileSet()
 	file, err := parser.ParseFile(files, name, source, parser.ParseComments|parser.SkipObjectResolution)
@@ -72,19 +71,19 @@ func oversized(name string, source []byte) (found []string, interfaces int, err 
 		found = append(found, fmt.Sprintf("%s: %s", files.Position(node.Pos()), fmt.Sprintf(format, args...)))
 	}
 	if lines := bytes.Count(source, []byte("\n")); lines > fileLines {
-		object(file, "the file has %d lines, more than %d: is it two things?", lines, fileLines)
+		object(file, "the file has %d lines, more than %d: does it have two subjects?", lines, fileLines)
 	}
 	ast.Inspect(file, func(node ast.Node) bool {
 		switch node := node.(type) {
 		case *ast.FuncDecl:
 			if lines := files.Position(node.End()).Line - files.Position(node.Pos()).Line + 1; lines > functionLines {
-				object(node, "%s has %d lines, more than %d: what in it has a name of its own?", node.Name.Name, lines, functionLines)
+				object(node, "%s has %d lines, more than %d: which part could be a function of its own?", node.Name.Name, lines, functionLines)
 			}
 		case *ast.TypeSpec:
 			if kind, ok := node.Type.(*ast.InterfaceType); ok {
 				interfaces++
 				if width := kind.Methods.NumFields(); width > interfaceWidth && node.Name.Name != "Tx" {
-					object(node, "%s has %d methods, more than %d: which does one caller need?", node.Name.Name, width, interfaceWidth)
+					object(node, "%s has %d methods, more than %d: which of them does one caller need?", node.Name.Name, width, interfaceWidth)
 				}
 			}
 		}
@@ -97,7 +96,7 @@ func TestSizesFindsWhatIsTooLarge(t *testing.T) {
 	lines := func(n int) string { return strings.Repeat("\n", n) }
 	for name, test := range map[string]struct {
 		source     string
-		want       string // empty: nothing to object
+		want       string // empty if nothing is too large
 		interfaces int
 	}{
 		"as it should be":   {"package p\n\ntype I interface { A(); B(); C(); D(); E() }\n\nfunc F() {" + lines(59) + "}\n", "", 1},
@@ -117,11 +116,11 @@ func TestSizesFindsWhatIsTooLarge(t *testing.T) {
 				t.Fatal(err)
 			}
 			if interfaces != test.interfaces {
-				t.Errorf("it counts %d interfaces, want %d", interfaces, test.interfaces)
+				t.Errorf("%d interfaces, want %d", interfaces, test.interfaces)
 			}
 			got := strings.Join(found, "\n")
 			if !strings.Contains(got, test.want) || (test.want == "") != (got == "") {
-				t.Errorf("it objects %q, want %q", got, test.want)
+				t.Errorf("reported %q, want %q", got, test.want)
 			}
 		})
 	}

@@ -20,13 +20,13 @@ import (
 	"golang.org/x/net/html"
 )
 
-// Every text that a person reads goes through the catalogue (package text), with a value for each placeholder and
-// none too many, and with no tags but the ones that a translator may meet.
+// Every text that users read must come from the catalogue (package text), with exactly one value for each placeholder
+// and only the allowed tags.
 
 func TestTextsInTemplates(t *testing.T) {
 	files := filesUnder(t, "../..", ".html")
 	if len(files) == 0 {
-		t.Fatal("there are no templates to look at")
+		t.Fatal("found no templates")
 	}
 	for _, name := range files {
 		source, err := os.ReadFile(name)
@@ -49,8 +49,8 @@ func TestTextsInGo(t *testing.T) {
 			if strings.HasSuffix(name, "_test.go") {
 				continue
 			}
-			// Elsewhere words may be for logs and for the host. The names of browsers are stored, in one language, and
-			// shown as they were stored.
+			// In other packages, texts may be for logs and for the host's administrator. The names of browsers in agent.go are
+			// stored in one language and shown as stored.
 			shown := (dir == "../web/*.go" || dir == "../edge/*.go") && name != "../web/agent.go"
 			for _, fault := range goFaults(t, name, nil, shown) {
 				t.Error(fault)
@@ -59,7 +59,7 @@ func TestTextsInGo(t *testing.T) {
 	}
 }
 
-// TestTextsAreFound holds that the tests above see what they are for.
+// TestTextsAreFound checks that the tests above find what they look for.
 func TestTextsAreFound(t *testing.T) {
 	templates := map[string]int{
 		`<p>{{t "Fine"}}</p>`:                                0,
@@ -85,7 +85,7 @@ func TestTextsAreFound(t *testing.T) {
 	}
 	for source, want := range templates {
 		if got := templateFaults(t, "x", source); len(got) != want {
-			t.Errorf("%s: %d faults are found, want %d: %q", source, len(got), want, got)
+			t.Errorf("%s: found %d faults, want %d: %q", source, len(got), want, got)
 		}
 	}
 	code := map[string]int{
@@ -103,7 +103,7 @@ func TestTextsAreFound(t *testing.T) {
 	}
 	for source, want := range code {
 		if got := goFaults(t, "x.go", "package x\nvar _ = "+source, true); len(got) != want {
-			t.Errorf("%s: %d faults are found, want %d: %q", source, len(got), want, got)
+			t.Errorf("%s: found %d faults, want %d: %q", source, len(got), want, got)
 		}
 	}
 }
@@ -129,7 +129,7 @@ func filesUnder(t *testing.T, root, suffix string) []string {
 	return found
 }
 
-// templateFaults reads one file of templates.
+// templateFaults checks one template file.
 func templateFaults(t *testing.T, name, source string) []string {
 	t.Helper()
 	trees := map[string]*parse.Tree{}
@@ -147,7 +147,7 @@ func templateFaults(t *testing.T, name, source string) []string {
 	return faults
 }
 
-// walk collects the markup of a template, with a mark in place of what is put in, and checks each call of t and tn.
+// walk collects the markup of a template, with a placeholder character for each action, and checks calls of t and tn.
 func walk(node parse.Node, markup *strings.Builder) (faults []string) {
 	switch n := node.(type) {
 	case *parse.ListNode:
@@ -204,28 +204,28 @@ func callFaults(cmd *parse.CommandNode) []string {
 	for i := 1; i <= keys; i++ {
 		key, ok := cmd.Args[min(i, len(cmd.Args)-1)].(*parse.StringNode)
 		if !ok {
-			return []string{fmt.Sprintf("%s: a key is no constant", cmd)}
+			return []string{fmt.Sprintf("%s: a key is not a constant", cmd)}
 		}
 		texts = append(texts, key.Text)
 	}
 	for i := values; i < len(cmd.Args); i += 2 {
 		name, ok := cmd.Args[i].(*parse.StringNode)
 		if !ok {
-			return []string{fmt.Sprintf("%s: a name of a value is no constant", cmd)}
+			return []string{fmt.Sprintf("%s: the name of a value is not a constant", cmd)}
 		}
 		names = append(names, name.Text)
 	}
 	return keyFaults(texts, names)
 }
 
-// shownAttributes are those whose value somebody reads.
+// shownAttributes are the attributes whose values users see or hear.
 var shownAttributes = []string{"placeholder", "title", "aria-label", "aria-description", "alt", "label",
 	"data-label", "data-hide", "data-done", "data-say"}
 
-// markupFaults finds letters in text and in shown attributes: what came from the catalogue is a mark by now.
+// markupFaults finds letters in text and in shown attributes. Texts from the catalogue were replaced by walk.
 func markupFaults(markup string) (faults []string) {
 	if !strings.Contains(markup, "<") && regexp.MustCompile(`^\s*\W*[a-z-]+="`).MatchString(markup) {
-		markup = "<x " + markup + ">" // a part that stands inside a tag
+		markup = "<x " + markup + ">" // a part that belongs inside a tag
 	}
 	tokens := html.NewTokenizer(strings.NewReader(markup))
 	for {
@@ -234,7 +234,7 @@ func markupFaults(markup string) (faults []string) {
 			return faults
 		case html.TextToken:
 			if s := tokens.Token().Data; hasLetters(s) {
-				faults = append(faults, fmt.Sprintf("text past the catalogue: %q", strings.TrimSpace(s)))
+				faults = append(faults, fmt.Sprintf("text that is not from the catalogue: %q", strings.TrimSpace(s)))
 			}
 		case html.StartTagToken, html.SelfClosingTagToken:
 			tag := tokens.Token()
@@ -246,7 +246,7 @@ func markupFaults(markup string) (faults []string) {
 					a.Key == "content" && has("name", "description") ||
 					a.Key == "value" && has("type", "submit", "button", "reset")
 				if shown && hasLetters(a.Val) {
-					faults = append(faults, fmt.Sprintf("%s past the catalogue: %q", a.Key, a.Val))
+					faults = append(faults, fmt.Sprintf("%s that is not from the catalogue: %q", a.Key, a.Val))
 				}
 			}
 		}
@@ -260,7 +260,7 @@ var (
 	allowedTags = regexp.MustCompile(`</?(strong|em|code|kbd|bdi)>|<a href="/[a-z0-9/-]*">|</a>`)
 )
 
-// keyFaults holds the texts of one message against the names of its values.
+// keyFaults compares the placeholders of one message's texts with the names of its values.
 func keyFaults(texts, names []string) (faults []string) {
 	used := map[string]bool{}
 	for _, s := range texts {
@@ -272,21 +272,21 @@ func keyFaults(texts, names []string) (faults []string) {
 			}
 		}
 		if plain := placeholder.ReplaceAllString(allowedTags.ReplaceAllString(s, ""), ""); strings.ContainsAny(plain, "<>&{}") {
-			faults = append(faults, fmt.Sprintf("%q: holds markup that a message may not", s))
+			faults = append(faults, fmt.Sprintf("%q: contains markup that is not allowed in messages", s))
 		}
 	}
 	for _, name := range names {
 		if !used[name] {
-			faults = append(faults, fmt.Sprintf("%q: the value %q is in no text", texts[0], name))
+			faults = append(faults, fmt.Sprintf("%q: no text uses the value %q", texts[0], name))
 		}
 	}
 	return faults
 }
 
-// A sentence, or a word by itself, as people read it: a capital, then small letters.
+// readable matches a sentence or a single word as users read it: a capital letter, then small letters.
 var readable = regexp.MustCompile(`^[A-Z]([a-z]*[ ,.!?:'].*|[a-z]+)$`)
 
-// goFaults reads one Go file. With shown, every readable text in it is one that people see.
+// goFaults checks one Go file. With shown, it reports every readable text outside the catalogue.
 func goFaults(t *testing.T, name string, source any, shown bool) (faults []string) {
 	t.Helper()
 	files := token.NewFileSet()
@@ -315,7 +315,7 @@ func goFaults(t *testing.T, name string, source any, shown bool) (faults []strin
 				return false
 			case "text.Key":
 				if _, ok := constant(n.Args[0]); !ok {
-					in(n, []string{"a key that is no constant"})
+					in(n, []string{"a key is not a constant"})
 				}
 			case "Get", "Set", "Add", "Del", "Values": // of http.Header
 				return false
@@ -324,7 +324,7 @@ func goFaults(t *testing.T, name string, source any, shown bool) (faults []strin
 			return false
 		case *ast.BasicLit:
 			if s, ok := constant(n); ok && shown && s != "Sallyport" && readable.MatchString(s) {
-				in(n, []string{fmt.Sprintf("text past the catalogue: %q", s)})
+				in(n, []string{fmt.Sprintf("text that is not from the catalogue: %q", s)})
 			}
 		}
 		return true
@@ -332,7 +332,7 @@ func goFaults(t *testing.T, name string, source any, shown bool) (faults []strin
 	return faults
 }
 
-// called names the function of package text, or the method of anything.
+// called returns the name of the called function with its package if it is in package text, or of the called method.
 func called(call *ast.CallExpr) string {
 	fun, ok := call.Fun.(*ast.SelectorExpr)
 	if !ok {
@@ -349,17 +349,17 @@ func sayFaults(call *ast.CallExpr, keys, values []ast.Expr) []string {
 	for _, key := range keys {
 		s, ok := constant(key)
 		if !ok {
-			return nil // a Key that was made where it is a constant, and is of its type
+			return nil // the type Key guarantees that it was once a constant
 		}
 		texts = append(texts, s)
 	}
 	if call.Ellipsis != token.NoPos {
-		return nil // values come from elsewhere
+		return nil // the values are not known here
 	}
 	for i := 0; i < len(values); i += 2 {
 		name, ok := constant(values[i])
 		if !ok {
-			return []string{fmt.Sprintf("%q: a name of a value is no constant", texts[0])}
+			return []string{fmt.Sprintf("%q: the name of a value is not a constant", texts[0])}
 		}
 		names = append(names, name)
 	}

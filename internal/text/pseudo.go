@@ -2,8 +2,8 @@ package text
 
 import "strings"
 
-// Pseudo is a language for tests and for eyes: every text accented, bracketed and about a third longer, so that what
-// goes past the catalogue, is glued together from parts or does not fit stands out. With rtl it runs right to left.
+// Pseudo returns a language for tests and for visual checks. Every text is accented, bracketed and about a third longer,
+// so that texts that bypass the catalogue, are joined from parts or do not fit stand out. With rtl, it is right to left.
 func Pseudo(rtl bool) *Lang {
 	l := &Lang{Tag: "qps", Dir: "ltr", Group: ",", Plural: englishPlural, disguise: disguise}
 	if rtl {
@@ -18,7 +18,7 @@ var accents = strings.NewReplacer(
 	"A", "Á", "C", "Ç", "D", "Ð", "E", "É", "G", "Ĝ", "I", "Í", "N", "Ñ", "O", "Ö", "R", "Ŕ", "S", "Š", "T", "Ţ",
 	"U", "Û", "Y", "Ý")
 
-// disguise changes letters, and leaves tags and placeholders alone.
+// disguise changes the letters of s, but not its tags and placeholders.
 func disguise(s string) string {
 	var b strings.Builder
 	b.WriteString("[")

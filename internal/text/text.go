@@ -1,13 +1,13 @@
-// Package text is the catalogue: every sentence a person reads, on pages and in mails, passes through it.
+// Package text is the catalogue: every sentence that users read, on pages and in e-mails, comes from it.
 //
-// The English text is its own key. A message may hold
+// The English text is its own key. A message may contain
 //
-//   - placeholders by name, {name}, whose values are escaped;
-//   - the tags <strong>, <em>, <code>, <kbd>, <bdi> and <a href="/path">, nothing else. A name somebody chose stands
-//     in <bdi>, so that its direction does not spill into the sentence.
+//   - named placeholders, {name}, whose values are escaped;
+//   - the tags <strong>, <em>, <code>, <kbd>, <bdi> and <a href="/path">, and no others. Put names that users chose
+//     into <bdi>, so that their direction does not affect the rest of the sentence.
 //
-// A language is data: translations by key, a rule for plurals, a direction. English is the identity and ships alone.
-// The package's own test reads all templates and Go files and names the texts that go past the catalogue.
+// A language is data: translations by key, a plural rule and a direction. English needs no translations, and is the
+// only language today. Tests in internal/house report texts in templates and Go files that bypass the catalogue.
 package text
 
 import (
@@ -19,42 +19,42 @@ import (
 	"time"
 )
 
-// Key is an English text. It is a type of its own so that only constants become keys: a value that somebody typed is
-// a string, and neither Go nor a template passes a string off as a Key.
+// Key is an English text. It has its own type so that only constants become keys: user input is a string, and neither
+// Go nor a template converts a string to a Key by itself.
 type Key string
 
 // Message is a text with its values, not yet in any language. The zero Message is empty. Messages are immutable and
-// may be shared.
+// safe for concurrent use.
 type Message struct {
 	key, other Key // other is set for messages with a count
 	n          int
 	values     []any
 }
 
-// Say makes a message. Values come in pairs, name then value: Say("Hello <bdi>{name}</bdi>", "name", user.Name).
-// A value may be a string, a number, a time (shown by [Lang.Time]; in HTML a script shows it in the browser's own zone),
-// another Message, or template.HTML, which alone is not escaped.
+// Say returns a message. Values come in pairs of name and value: Say("Hello <bdi>{name}</bdi>", "name", user.Name).
+// A value is a string, a number, a time (formatted by [Lang.Time]; on pages a script converts it to the browser's time
+// zone), another Message, or template.HTML. Only template.HTML is not escaped.
 func Say(key Key, values ...any) Message {
 	return Message{key: key, values: values}
 }
 
-// Count makes a message about n things, from its forms for one and for any other number. {n} stands for the number.
+// Count returns a message about n things, given its singular and its plural form. {n} is replaced with n.
 func Count(n int, one, other Key, values ...any) Message {
 	return Message{key: one, other: other, n: n, values: values}
 }
 
-// IsZero tells whether m says nothing.
+// IsZero reports whether m is empty.
 func (m Message) IsZero() bool { return m.key == "" }
 
-// Lang is a language. It is immutable once made, so that any number of goroutines may share one.
+// Lang is a language. It is immutable after its creation and safe for concurrent use.
 type Lang struct {
 	Tag   string // BCP 47, for <html lang>
 	Dir   string // "ltr" or "rtl"
-	Group string // between thousands
+	Group string // separates thousands
 
-	// Plural gives the index of the form for n. English has two forms: 0 for one, 1 for all others.
+	// Plural returns the index of the form for n. English has two forms: 0 for one, 1 for all other numbers.
 	Plural func(n int) int
-	// Messages gives the forms by key; a message without a count has one. What is missing is said in English.
+	// Messages holds the forms by key; a message without a count has one form. Missing messages are shown in English.
 	Messages map[Key][]string
 
 	disguise func(string) string // pseudo-locale only
@@ -75,12 +75,13 @@ func (l *Lang) HTML(m Message) template.HTML {
 	return template.HTML(l.fill(l.form(m), m, l.htmlValue))
 }
 
-// Text renders m as plain text: tags dropped, values as they are. It is for mails, headers and JSON, never for HTML.
+// Text renders m as plain text: without tags, and with unescaped values. Use it for e-mails, headers and JSON, never
+// for HTML.
 func (l *Lang) Text(m Message) string {
 	return l.fill(dropTags(l.form(m)), m, l.textValue)
 }
 
-// Funcs are the words of templates: t says a text, tn one with a count, say a message made in Go, number a number.
+// Funcs returns the functions for templates: t shows a text, tn a text with a count, say a Message, number a number.
 func (l *Lang) Funcs() template.FuncMap {
 	return template.FuncMap{
 		"t": func(key Key, values ...any) template.HTML { return l.HTML(Say(key, values...)) },
@@ -92,7 +93,7 @@ func (l *Lang) Funcs() template.FuncMap {
 	}
 }
 
-// Number writes n with the language's separators.
+// Number formats n with the language's thousands separator.
 func (l *Lang) Number(n int) string {
 	s := strconv.Itoa(n)
 	sign := ""
@@ -108,19 +109,19 @@ func (l *Lang) Number(n int) string {
 var months = [...]Key{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
 	"November", "December"}
 
-// Date writes the day of t, in t's zone.
+// Date formats the day of t in the time zone of t.
 func (l *Lang) Date(t time.Time) string {
 	return l.Text(Say("{day} {month} {year}",
 		"day", strconv.Itoa(t.Day()), "month", Say(months[t.Month()-1]), "year", strconv.Itoa(t.Year())))
 }
 
-// Time writes t to the minute, in t's zone, with the zone's name.
+// Time formats t to the minute, in the time zone of t and with its name.
 func (l *Lang) Time(t time.Time) string {
 	return l.Text(Say("{date}, {time} {zone}",
 		"date", l.Date(t), "time", t.Format("15:04"), "zone", t.Format("MST")))
 }
 
-// form picks the language's text for m, still with tags and placeholders.
+// form returns the language's text for m, with tags and placeholders.
 func (l *Lang) form(m Message) string {
 	i := 0
 	if m.other != "" {
@@ -139,7 +140,7 @@ func (l *Lang) form(m Message) string {
 	return s
 }
 
-// fill puts values in the place of {name}. A name without a value stays as it stands, for all to see.
+// fill replaces {name} with its value. A placeholder without a value stays visible.
 func (l *Lang) fill(s string, m Message, value func(any) string) string {
 	start := strings.IndexByte(s, '{')
 	if start < 0 {
@@ -205,7 +206,7 @@ func (l *Lang) textValue(v any) string {
 	return fmt.Sprint(v)
 }
 
-// dropTags removes what stands between < and >. Messages hold no other use of either.
+// dropTags removes everything between < and >. Messages use these characters for tags only.
 func dropTags(s string) string {
 	if strings.IndexByte(s, '<') < 0 {
 		return s

@@ -80,6 +80,6 @@ func TestOnlyConstantsAreKeys(t *testing.T) {
 	page := template.Must(template.New("").Funcs(text.English.Funcs()).Parse(`{{t "<em>fine</em>"}}{{t .}}`))
 	var out strings.Builder
 	if err := page.Execute(&out, "<script>"); err == nil {
-		t.Errorf("a string passed for a key: %s", out.String())
+		t.Errorf("a template accepted a string as a key: %s", out.String())
 	}
 }
