@@ -357,11 +357,11 @@ func (s *Service) endHeld(tx Tx, by Caller) error {
 	return s.record(tx, by.as(User{ID: by.held.User}), "session.signed_out", by.held.User, Done, nil)
 }
 
-// SignOut ends the session in hand on the server, and if told to forget, the trust in this browser too. Somebody who
-// is signed out already stays so.
+// SignOut ends the session and the sign-in in hand on the server, and if told to forget, the trust in this browser too.
+// Without either it changes nothing.
 func (s *Service) SignOut(ctx context.Context, by Caller, forget bool) error {
-	if by.session == nil {
-		return nil
+	if err := s.abandon(ctx, by, forget); err != nil || by.session == nil {
+		return err
 	}
 	return s.write(ctx, func(tx Tx) error {
 		if _, _, err := tx.LockUser(by.workspace.ID, by.user.ID); err != nil {

@@ -3,6 +3,7 @@ package sallyport
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -175,6 +176,35 @@ func (s *Service) signIn(tx Tx, by Caller) (SignIn, User, error) {
 		return SignIn{}, User{}, ErrSignInEnded
 	}
 	return si, u, nil
+}
+
+// abandon ends the sign-in in hand and the set-up begun in it, so that the next person at the browser finds neither.
+func (s *Service) abandon(ctx context.Context, by Caller, forget bool) error {
+	if by.signIn == "" {
+		return nil
+	}
+	err := s.write(ctx, func(tx Tx) error {
+		si, u, err := s.signIn(tx, by)
+		if err != nil {
+			return err
+		}
+		if _, err := tx.DeleteDraft(u.Workspace, u.ID, si.ID); err != nil {
+			return err
+		}
+		if err := tx.EndSignIn(u.Workspace, u.ID, si.ID); err != nil {
+			return err
+		}
+		if forget {
+			if err := s.forget(tx, by.as(u), u.ID); err != nil {
+				return err
+			}
+		}
+		return s.record(tx, by.as(u), "sign_in.abandoned", u.ID, Done, nil)
+	})
+	if errors.Is(err, ErrSignInEnded) {
+		return nil
+	}
+	return err
 }
 
 // SignIn takes an e-mail address and a password. The right ones lead to the next step; everything else is

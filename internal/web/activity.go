@@ -42,6 +42,7 @@ var eventWords = map[string]text.Message{
 	"session.signed_out":       text.Say("Signed out"),
 	"session.stepped_up":       text.Say("Identity confirmed again"),
 	"sign_in.completed":        text.Say("Signed in"),
+	"sign_in.abandoned":        text.Say("Signed out before signing in was complete"),
 	"set_up_code.given":        text.Say("Set-up code given"),
 	"set_up_code.wrong":        text.Say("Wrong set-up code"),
 	"trusted_device.added":     text.Say("Device trusted"),

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
@@ -97,5 +98,72 @@ func TestI62_FormsComeBackToTheirBrowserAlone(t *testing.T) {
 		if got := v.Follow().Form("email").Values.Get("email"); (got == name) != (parks == v) {
 			t.Errorf("parked %s: the form has %q", name, got)
 		}
+	}
+}
+
+// halfWay are the steps at which somebody may leave a sign-in: each takes a new browser there.
+var halfWay = map[string]func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) (at string){
+	"challenge": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+		p := s.Add("mia@acme.example", sallyport.Member)
+		s.Visitor().Enrol(&p, "Pixel")
+		return v.GivePassword(p).Location
+	},
+	"recovery code": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+		p := s.Add("mia@acme.example", sallyport.Member)
+		s.Visitor().Enrol(&p, "Pixel")
+		return v.GivePassword(p).Location + "/recovery"
+	},
+	"set-up": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+		p := s.Add("mia@acme.example", sallyport.Member)
+		s.Exec(`UPDATE policies SET require_2fa = 'everyone', version = version + 1`)
+		return v.GivePassword(p).Location
+	},
+	"a key on the page": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+		p := s.Add("mia@acme.example", sallyport.Member)
+		s.Exec(`UPDATE policies SET require_2fa = 'everyone', version = version + 1`)
+		return v.Post(v.GivePassword(p).Location, sallyporttest.Fields{"name": "Pixel"}).Location
+	},
+	"choosing a password": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+		p := s.Add("mia@acme.example", sallyport.Member)
+		s.Exec(`UPDATE users SET temporary_ends = $1 WHERE id = $2`, s.Clock.Now().Add(time.Hour).UnixMilli(), p.ID)
+		return v.GivePassword(p).Location
+	},
+}
+
+// TestI32_SigningOutHalfWay: the button of each step ends the sign-in on the server, and the set-up begun in it.
+func TestI32_SigningOutHalfWay(t *testing.T) {
+	for name, begin := range halfWay {
+		t.Run(name, func(t *testing.T) {
+			sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+				s := sallyporttest.NewSite(t, e)
+				v := s.Visitor()
+				at := begin(t, s, v)
+				if page := v.Get(at); page.Status != http.StatusOK {
+					t.Fatalf("%s: %d %s", at, page.Status, page.Location)
+				}
+				kept := v.Fork()
+				leave := v.Page.Forms()[len(v.Page.Forms())-1]
+				if leave.Action != "/sign-out" {
+					t.Fatalf("no way out on %s: %v", at, leave)
+				}
+				if v.PostValues(leave.Action, leave.Values); v.Page.Location != "/sign-in" || v.Cookies()["sign-in"] != "" {
+					t.Errorf("%d %s %v", v.Page.Status, v.Page.Location, v.Cookies())
+				}
+				for _, copied := range []*sallyporttest.Visitor{v, kept} {
+					if page := copied.Get(at); page.Status == http.StatusOK || page.Key() != "" {
+						t.Errorf("%s lives on: %d %s", at, page.Status, page.Text())
+					}
+				}
+				if rows := s.Query(`SELECT id FROM sign_ins`); len(rows) != 0 {
+					t.Errorf("%d sign-ins are left", len(rows))
+				}
+				if rows := s.Query(`SELECT holder FROM drafts`); len(rows) != 0 {
+					t.Errorf("%d drafts are left", len(rows))
+				}
+				if rows := s.Query(`SELECT id FROM events WHERE kind = 'sign_in.abandoned'`); len(rows) != 1 {
+					t.Errorf("%d events tell of it", len(rows))
+				}
+			})
+		})
 	}
 }

@@ -60,8 +60,8 @@ func (s *site) doorRoutes() []route {
 		{"GET", "/sign-in/set-up", signingIn, s.setUp},
 		{"POST", "/sign-in/set-up", signingIn, s.setUpPost},
 		{"GET", "/sign-in/set-up/recovery-codes.txt", signingIn, s.recoveryCodesFile},
-		{"GET", "/sign-out", setUp, s.signOut},
-		{"POST", "/sign-out", setUp, s.signOutPost},
+		{"GET", "/sign-out", signingIn, s.signOut},
+		{"POST", "/sign-out", signingIn, s.signOutPost},
 		{"GET", "/step-up", setUp, s.stepUp},
 		{"POST", "/step-up", setUp, s.stepUpPost},
 

@@ -76,6 +76,12 @@ func setUpTitle(r *http.Request) text.Message {
 	return text.Say("Set up two-factor authentication")
 }
 
+// forced reports whether setting up is all that somebody may do now, beside signing out.
+func (s *site) forced(r *http.Request) bool {
+	u, _ := by(r).User()
+	return inSignInPages(r) || by(r).Policy().Forces(u, s.service.Now())
+}
+
 // setUpSteps is how many steps there are: recovery codes follow the first authenticator alone.
 func setUpSteps(r *http.Request) int {
 	if u, _ := by(r).User(); u.TwoFactor && !inSignInPages(r) {
@@ -93,6 +99,7 @@ type setUpNamePage struct {
 	Old                 []option // to choose between
 	All                 bool     // every old one goes
 	SetUpCode           bool     // it takes the one of an administrator
+	Forced              bool     // nothing else works before
 }
 
 func (s *site) newSetUpNamePage(r *http.Request, f form, old []sallyport.Authenticator) *setUpNamePage {
@@ -139,7 +146,7 @@ func (s *site) setUpName(w http.ResponseWriter, r *http.Request, f form, wrong e
 		return s.beforeSetUp(w, r, err)
 	}
 	v := s.newSetUpNamePage(r, f, old)
-	v.SetUpCode = withCode
+	v.SetUpCode, v.Forced = withCode, s.forced(r)
 	if wrong != nil {
 		return s.again(w, r, "set-up-name", v, wrong)
 	}
@@ -155,6 +162,7 @@ type setUpScanPage struct {
 	Link    template.URL
 	QR      template.HTML
 	Restart string
+	Forced  bool // nothing else works before
 }
 
 // scan shows the draft, with what is wrong with the code given, if anything.
@@ -168,7 +176,7 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 		return err
 	}
 	v := &setUpScanPage{
-		page: page{Title: setUpTitle(r)}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: r.URL.Path,
+		page: page{Title: setUpTitle(r)}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: r.URL.Path, Forced: s.forced(r),
 		Issuer: by(r).Workspace().Issuer(), Groups: otp.Group(d.Key.Reveal()), Link: template.URL(d.URI.Reveal()),
 	}
 	if wrong != nil {

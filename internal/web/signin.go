@@ -146,6 +146,9 @@ func (s *site) challengePost(a ask) handler {
 type signOutPage struct{ page }
 
 func (s *site) signOut(w http.ResponseWriter, r *http.Request) error {
+	if _, signedIn := by(r).User(); !signedIn && s.secret(r, edge.SignInCookie) == "" {
+		return s.done(w, r, "/sign-in", "")
+	}
 	return s.render(w, r, http.StatusOK, "sign-out", &signOutPage{page{Title: text.Say("Sign out")}})
 }
 
@@ -160,6 +163,11 @@ func (s *site) signOutPost(w http.ResponseWriter, r *http.Request) error {
 	if f.ticked("forget") {
 		s.edge.ClearCookie(w, edge.TrustCookie)
 	}
-	s.edge.ClearCookie(w, edge.SessionCookie)
+	for _, name := range []string{edge.SessionCookie, edge.SignInCookie, codesCookie, setUpCodeCookie} {
+		s.edge.ClearCookie(w, name)
+	}
+	if f.ticked("again") {
+		return s.done(w, r, "/sign-in", "")
+	}
 	return s.done(w, r, "/sign-in", "signed-out")
 }
