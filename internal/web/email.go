@@ -50,12 +50,21 @@ func (s *site) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 			text.Say("Wherever else you are signed in, you will have to sign in again."),
 			text.Say("Your old address is told, and can undo this for 72 hours."),
 		},
-		Button: text.Say("Change e-mail address"), Back: "/",
+		Button: text.Say("Change e-mail address"), Back: "/", Mailed: true,
 	})
 }
 
+// readMailed reads the form of a page behind an e-mailed link. A post without its field did not come from that page.
+func readMailed(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(w, r)
+	if err == nil && !f.ticked(confirmField) {
+		err = errFormBroken
+	}
+	return err
+}
+
 func (s *site) confirmEmailPost(w http.ResponseWriter, r *http.Request) error {
-	if _, err := readForm(w, r); err != nil {
+	if err := readMailed(w, r); err != nil {
 		return err
 	}
 	value, err := s.service.ConfirmEmail(r.Context(), by(r), token(r))
@@ -81,12 +90,12 @@ func (s *site) undoEmail(w http.ResponseWriter, r *http.Request) error {
 			text.Say("Whoever is signed in to your account is signed out."),
 			text.Say("Your password stops working. You choose a new one next."),
 		},
-		Button: text.Say("Undo the change"), Danger: true, Back: "/",
+		Button: text.Say("Undo the change"), Danger: true, Back: "/", Mailed: true,
 	})
 }
 
 func (s *site) undoEmailPost(w http.ResponseWriter, r *http.Request) error {
-	if _, err := readForm(w, r); err != nil {
+	if err := readMailed(w, r); err != nil {
 		return err
 	}
 	reset, err := s.service.UndoEmail(r.Context(), by(r), token(r))

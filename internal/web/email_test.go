@@ -4,14 +4,19 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/web"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
+
+// confirmed is the field of the pages behind e-mailed links.
+var confirmed = sallyporttest.Fields{"confirm": "yes"}
 
 // moved asks for a new address and confirms it, and returns the undo link that went to the old one.
 func moved(s *sallyporttest.Site, v *sallyporttest.Visitor, from, to string) (undo string) {
@@ -22,7 +27,7 @@ func moved(s *sallyporttest.Site, v *sallyporttest.Visitor, from, to string) (un
 	if link == nil {
 		s.T.Fatalf("no link to %s: %d %s", to, v.Page.Status, v.Page.Alert())
 	}
-	if got := v.Post(link.Path, nil); got.Location != "/account" {
+	if got := v.Post(link.Path, confirmed); got.Location != "/account" {
 		s.T.Fatalf("confirming %s: %d %s", to, got.Status, got.Alert())
 	}
 	return s.MailedLink("email.undo", from).Path
@@ -50,7 +55,7 @@ func TestI24_ANewAddressEndsTheRest(t *testing.T) {
 			t.Fatalf("looking changes the address, or shows nothing: %d %s", got.Status, got.Text())
 		}
 		old := v.Fork()
-		if got := v.Post(link.Path, nil); got.Location != "/account" || address(e, p) != "mia@new.example" {
+		if got := v.Post(link.Path, confirmed); got.Location != "/account" || address(e, p) != "mia@new.example" {
 			t.Fatalf("%d %s %s", got.Status, got.Location, got.Alert())
 		}
 		if !v.SignedIn() || old.SignedIn() || other.SignedIn() {
@@ -84,25 +89,25 @@ func TestI26_AConfirmedAddressSignsNobodyIn(t *testing.T) {
 		v.Post("/account/email", sallyporttest.Fields{"email": "two@new.example"})
 		second := e.MailedLink("email.confirm", "two@new.example").Path
 		stranger := s.Visitor()
-		if got := stranger.Post(first, nil); got.Status != http.StatusGone || address(e, p) != p.Address {
+		if got := stranger.Post(first, confirmed); got.Status != http.StatusGone || address(e, p) != p.Address {
 			t.Errorf("a newer link leaves the older one: %d", got.Status)
 		}
 		if got := stranger.Post(strings.Replace(second, "/email/", "/reset/", 1), sallyporttest.Fields{"new_password": newPassword}); got.Status != http.StatusGone {
 			t.Errorf("it serves another purpose: %d", got.Status)
 		}
-		if got := stranger.Post(second, nil); got.Location != "/sign-in" || stranger.SignedIn() || address(e, p) != "two@new.example" {
+		if got := stranger.Post(second, confirmed); got.Location != "/sign-in" || stranger.SignedIn() || address(e, p) != "two@new.example" {
 			t.Errorf("%d %s", got.Status, got.Location)
 		}
 		if v.SignedIn() {
 			t.Error("confirmed in another browser, it leaves the session that asked (I24)")
 		}
-		if got := stranger.Post(second, nil); got.Status != http.StatusGone {
+		if got := stranger.Post(second, confirmed); got.Status != http.StatusGone {
 			t.Errorf("it works twice: %d", got.Status)
 		}
 		v.SignIn(sallyporttest.Person{User: sallyport.User{Address: "two@new.example"}, Password: p.Password})
 		v.Post("/account/email", sallyporttest.Fields{"email": "three@new.example"})
 		e.Clock.Advance(sallyport.ConfirmEmailLimit)
-		if got := stranger.Post(e.MailedLink("email.confirm", "three@new.example").Path, nil); got.Status != http.StatusGone {
+		if got := stranger.Post(e.MailedLink("email.confirm", "three@new.example").Path, confirmed); got.Status != http.StatusGone {
 			t.Errorf("it works after a day: %d", got.Status)
 		}
 	})
@@ -124,7 +129,7 @@ func TestUndoSurvivesWhatCameAfter(t *testing.T) {
 		if got := owner.Get(undo); got.Status != http.StatusOK || !got.Has(p.Address) || address(e, p) != "two@evil.example" {
 			t.Fatalf("looking: %d %s", got.Status, got.Text())
 		}
-		got := owner.Post(undo, nil)
+		got := owner.Post(undo, confirmed)
 		if !strings.HasPrefix(got.Location, "/reset/") || address(e, p) != p.Address || owner.SignedIn() {
 			t.Fatalf("%d %s %s", got.Status, got.Location, got.Alert())
 		}
@@ -136,7 +141,7 @@ func TestUndoSurvivesWhatCameAfter(t *testing.T) {
 			t.Errorf("the intruder's password works: %s", got.Location)
 		}
 		for _, link := range []string{undo, evil} {
-			if got := s.Visitor().Post(link, nil); got.Status != http.StatusGone || address(e, p) != p.Address {
+			if got := s.Visitor().Post(link, confirmed); got.Status != http.StatusGone || address(e, p) != p.Address {
 				t.Errorf("a link works after the undoing: %d", got.Status)
 			}
 		}
@@ -158,10 +163,10 @@ func TestUndoOfALaterChangeLeavesTheEarlier(t *testing.T) {
 		v.SignIn(p)
 		undo := moved(s, v, p.Address, "one@evil.example")
 		evil := moved(s, v, "one@evil.example", "two@evil.example")
-		if got := s.Visitor().Post(evil, nil); got.Status != http.StatusSeeOther || address(e, p) != "one@evil.example" {
+		if got := s.Visitor().Post(evil, confirmed); got.Status != http.StatusSeeOther || address(e, p) != "one@evil.example" {
 			t.Fatalf("%d %s", got.Status, got.Alert())
 		}
-		if got := s.Visitor().Post(undo, nil); got.Status != http.StatusSeeOther || address(e, p) != p.Address {
+		if got := s.Visitor().Post(undo, confirmed); got.Status != http.StatusSeeOther || address(e, p) != p.Address {
 			t.Errorf("%d %s", got.Status, got.Alert())
 		}
 		// Who has no password now is no newcomer: neither another's invitation nor its revoking is for them.
@@ -185,7 +190,7 @@ func TestUndoEndsAfterThreeDays(t *testing.T) {
 		v.SignIn(p)
 		undo := moved(s, v, p.Address, "mia@new.example")
 		e.Clock.Advance(sallyport.UndoEmailLimit)
-		if got := s.Visitor().Post(undo, nil); got.Status != http.StatusGone || address(e, p) != "mia@new.example" {
+		if got := s.Visitor().Post(undo, confirmed); got.Status != http.StatusGone || address(e, p) != "mia@new.example" {
 			t.Errorf("%d", got.Status)
 		}
 	})
@@ -247,7 +252,7 @@ func TestI36_OfTwoWhoTakeOneAddressOneGetsIt(t *testing.T) {
 		statuses := make([]int, len(links))
 		for i, link := range links {
 			v := s.Visitor()
-			all.Go(func() { statuses[i] = v.Post(link, nil).Status })
+			all.Go(func() { statuses[i] = v.Post(link, confirmed).Status })
 		}
 		all.Wait()
 		done := 0
@@ -262,6 +267,52 @@ func TestI36_OfTwoWhoTakeOneAddressOneGetsIt(t *testing.T) {
 		}
 		if done != 1 || len(e.Query(`SELECT id FROM users WHERE address = 'one@new.example'`)) != 1 {
 			t.Errorf("%d got it: %v", done, statuses)
+		}
+	})
+}
+
+// TestI23_MailedLinksTakeTheirOwnFormAlone: a program that opens a link and posts to it changes nothing.
+func TestI23_MailedLinksTakeTheirOwnFormAlone(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		p, v := e.Add("mia@acme.example", sallyport.Member), s.Visitor()
+		owner, owners := ownerOf(s)
+		v.SignIn(p)
+		undo := moved(s, v, p.Address, "mia@new.example")
+		v.Post("/account/email", sallyporttest.Fields{"email": "mia@newest.example"})
+		owners.Post("/step-up", sallyporttest.Fields{"code": code(s, &owner)})
+		owners.Post("/admin/users/new", sallyporttest.Fields{"email": "new@acme.example", "name": "New", "role": "member"})
+		links := map[string]string{
+			"/email/undo/{token}": undo,
+			"/email/{token}":      e.MailedLink("email.confirm", "mia@newest.example").Path,
+			"/reset/{token}":      ask(s, "mia@new.example"),
+			"/invitation/{token}": e.MailedLink("invitation", "new@acme.example").Path,
+		}
+		before := e.Query(`SELECT id, address, epoch, state, password_hash FROM users ORDER BY id`)
+		for _, r := range web.Routes() {
+			if r.Method != "POST" || !strings.Contains(r.Path, "{token}") || r.Access == "outside" {
+				continue
+			}
+			link, ok := links[r.Path]
+			if !ok {
+				t.Errorf("%s is not tried", r.Path)
+			}
+			if got := s.Visitor().Get(link); got.Status != http.StatusOK {
+				t.Errorf("%s: %d", link, got.Status)
+			}
+			for what, header := range map[string]http.Header{
+				"with nothing":        {},
+				"from its own origin": s.Visitor().PostHeader(),
+				"as a form":           {"Content-Type": {"application/x-www-form-urlencoded"}},
+			} {
+				got := s.Visitor().Send(sallyporttest.Request{Method: "POST", Target: link, Header: header})
+				if got.Status < 400 || got.Status >= 500 || got.Alert() == "" {
+					t.Errorf("%s %s: %d %s", r.Path, what, got.Status, got.Location)
+				}
+			}
+		}
+		if after := e.Query(`SELECT id, address, epoch, state, password_hash FROM users ORDER BY id`); !reflect.DeepEqual(before, after) {
+			t.Errorf("%v became %v", before, after)
 		}
 	})
 }

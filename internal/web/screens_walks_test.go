@@ -137,7 +137,7 @@ func (s *shooting) account() {
 	v.Follow()
 	s.keep("email-asked", v)
 	s.get("email-confirm", v, s.MailedLink("email.confirm", "ada@new.example").Path)
-	v.Post(s.MailedLink("email.confirm", "ada@new.example").Path, nil)
+	v.Post(s.MailedLink("email.confirm", "ada@new.example").Path, confirmed)
 	v.Follow()
 	s.keep("email-changed", v)
 	s.get("email-undo", v, s.MailedLink("email.undo", "ada@acme.example").Path)

@@ -91,7 +91,7 @@ func TestI23_OnlyOurOwnPagesChangeSomething(t *testing.T) {
 		{"origin and site", []string{own, same, cookie}, true},
 		{"origin alone", []string{own, cookie}, true},
 		{"site alone", []string{same, cookie}, true},
-		{"neither, no cookie", nil, true},
+		{"neither, no cookie", nil, false},
 		{"neither, cookie", []string{cookie}, false},
 		{"neither, any cookie", []string{"Cookie: a=b"}, false},
 		{"null", []string{"Origin: null", cookie}, false},
