@@ -12,7 +12,7 @@ type confirmPage struct {
 	Button    text.Message   // the verb, as on the button that led here; none: there is nothing to confirm
 	Danger    bool
 	Back      string // where Cancel leads
-	Mailed    bool           // it is behind a link in an e-mail: its form has a field that says so
+	Mailed    bool   // it is behind a link in an e-mail: its form has a field that says so
 	AskReason bool
 	Reason    string
 }
