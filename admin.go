@@ -20,7 +20,7 @@ func (s *Service) AddUser(ctx context.Context, by Caller, address, name string, 
 	if by.kind != callerConsole {
 		return User{}, ErrNotAllowed
 	}
-	u, err := newUser(by.workspace.ID, address, name, role, s.Now())
+	u, err := newUser(by.workspace.ID, address, name, role, by.policy, s.Now())
 	if err != nil {
 		return u, err
 	}

@@ -14,12 +14,12 @@ type Adoption struct {
 	People, Enabled int
 }
 
-// Percent is how many of a hundred have two-factor authentication: 100 only if all do, 0 only if nobody does.
+// Percent is how many of a hundred have two-factor authentication, rounded: but 100 only if all do, 0 only if nobody does.
 func (a Adoption) Percent() int {
-	if a.Enabled == 0 {
-		return 0
+	if a.Enabled == 0 || a.Enabled == a.People {
+		return min(a.Enabled, 1) * 100
 	}
-	return max(1, a.Enabled*100/a.People)
+	return min(max((a.Enabled*200+a.People)/(a.People*2), 1), 99)
 }
 
 // Without is how many people are without two-factor authentication.

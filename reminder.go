@@ -55,8 +55,7 @@ var (
 // ReminderPlan is whom Remind would reach now.
 type ReminderPlan struct {
 	Due, Recent int       // those who would get a mail, and those who had one less than ReminderPause ago
-	On          time.Time // the day that mails to those name of whom it is required then; zero: none
-	Everyone    bool      // and these are all people
+	On          time.Time // the day from which it is required of people who have time until then; zero: of none
 }
 
 // PlanReminders tells whom Remind would reach now.
@@ -65,8 +64,10 @@ func (s *Service) PlanReminders(ctx context.Context, by Caller) (p ReminderPlan,
 		return p, err
 	}
 	now := s.Now()
-	if from := by.policy.RequiredFrom; by.policy.Require2FA != RequireOptional && from.After(now) {
-		p.On, p.Everyone = from, by.policy.Require2FA == RequireEveryone
+	for _, role := range Roles {
+		if on, ok := by.policy.Require2FA.Due(role, 0, now); ok {
+			p.On = on
+		}
 	}
 	return p, s.Store.Read(ctx, func(tx Tx) (err error) {
 		p.Due, p.Recent, err = tx.CountReminders(by.workspace.ID, now.Add(-ReminderPause))
@@ -151,8 +152,8 @@ func (s *Service) RemindPerson(ctx context.Context, by Caller, id string) error 
 
 // remind queues one reminder. It names the day, if two-factor authentication will be required of the person.
 func (s *Service) remind(tx Tx, by Caller, from HostedWorkspace, u User, p Policy) error {
-	if p.Requires(u.Role) && p.RequiredFrom.After(s.Now()) {
-		return s.notifyFrom(tx, by, from, u, u.Address, "two_factor.reminder_dated", map[string]any{"on": p.RequiredFrom})
+	if on, ok := p.Due(u, s.Now()); ok {
+		return s.notifyFrom(tx, by, from, u, u.Address, "two_factor.reminder_dated", map[string]any{"on": on})
 	}
 	return s.notifyFrom(tx, by, from, u, u.Address, "two_factor.reminder", nil)
 }

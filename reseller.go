@@ -137,7 +137,7 @@ func (s *Service) planWorkspace(o FirstOwner) (Workspace, User, error) {
 		return Workspace{}, User{}, err
 	}
 	w := Workspace{ID: newID(prefixWorkspace, now), Name: name, CreatedAt: now}
-	u, err := newUser(w.ID, o.Address, strings.TrimSpace(o.Name), Owner, now)
+	u, err := newUser(w.ID, o.Address, strings.TrimSpace(o.Name), Owner, DefaultPolicy(), now)
 	return w, u, err
 }
 

@@ -75,6 +75,7 @@ type User struct {
 	LastSignInMethod Method    // the second factor it was done with, or NoSecondFactor
 	RemindedAt       time.Time // by mail, to set up two-factor authentication; zero: never
 	CreatedAt        time.Time
+	JoinedUnder      int64 // version of the policy when they were invited or added
 }
 
 // UserTx is the storage of users.
@@ -119,7 +120,7 @@ func isControl(r rune) bool {
 }
 
 // newUser checks what describes a person and returns a user without a password.
-func newUser(workspace, address, name string, role Role, now time.Time) (User, error) {
+func newUser(workspace, address, name string, role Role, p Policy, now time.Time) (User, error) {
 	shown, folded, err := fold.Address(address)
 	if err != nil {
 		return User{}, ErrAddressInvalid
@@ -132,7 +133,7 @@ func newUser(workspace, address, name string, role Role, now time.Time) (User, e
 	}
 	return User{
 		Workspace: workspace, ID: newID(prefixUser, now), Address: shown, Folded: folded, Name: name,
-		Role: role, State: Active, Epoch: 1, CreatedAt: now,
+		Role: role, State: Active, Epoch: 1, CreatedAt: now, JoinedUnder: p.Version,
 	}, nil
 }
 

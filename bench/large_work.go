@@ -157,10 +157,14 @@ func (b *largeBench) measureEnforcement(ctx context.Context) error {
 	if err := b.visitor.signIn(ctx); err != nil {
 		return err
 	}
-	version := int64(0)
+	version, settings := int64(0), map[string]string{}
 	post := func(require, confirm string, want int) (time.Duration, error) {
 		out := httptest.NewRecorder()
-		form := url.Values{"require_2fa": {require}, "version": {strconv.FormatInt(version, 10)}}
+		form := url.Values{"version": {strconv.FormatInt(version, 10)}}
+		for name, value := range settings {
+			form.Set(name, value)
+		}
+		form.Set("require_2fa", require)
 		if confirm != "" {
 			form.Set("confirm", confirm)
 		}
@@ -173,7 +177,7 @@ func (b *largeBench) measureEnforcement(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		version = by.Policy().Version
+		version, settings = by.Policy().Version, by.Policy().Settings()
 		took, err := post("everyone", "", http.StatusOK)
 		if err != nil {
 			return err
@@ -186,7 +190,7 @@ func (b *largeBench) measureEnforcement(ctx context.Context) error {
 		if by, err = b.visitor.by(ctx); err != nil {
 			return err
 		}
-		if err := check("the requirement", by.Policy().Require2FA, "everyone"); err != nil {
+		if err := check("the requirement", by.Policy().Require2FA.Of, "everyone"); err != nil {
 			return err
 		}
 		version = by.Policy().Version

@@ -189,6 +189,21 @@ func (v *Visitor) PostValues(path string, values url.Values) *Page {
 	return v.Send(Request{Method: http.MethodPost, Target: path, Header: v.PostHeader(), Body: values.Encode()})
 }
 
+// Edit opens a page and sends its form with some fields changed. All of them must be fields of that form.
+func (v *Visitor) Edit(path string, changes Fields) *Page {
+	v.site.T.Helper()
+	page := v.Get(path)
+	for name := range changes {
+		f := page.Form(name)
+		for name, value := range changes {
+			f.Values.Set(name, value)
+		}
+		return v.PostValues(f.Action, f.Values)
+	}
+	v.site.T.Fatal("nothing is changed")
+	return nil
+}
+
 // Follow goes where the newest answer leads, and on, until it comes to a page.
 func (v *Visitor) Follow() *Page {
 	v.site.T.Helper()

@@ -67,8 +67,15 @@ func (t *tx) People(r sallyport.PeopleRange) ([]sallyport.User, error) {
 	ranges := w.where
 	var from []string
 	for _, c := range r.Cells {
-		from = append(from, w.along(ranges+" AND role = "+w.arg(string(c.Role))+" AND state = "+w.arg(string(c.State))+
-			" AND two_factor = "+w.arg(c.TwoFactor)+" AND must_set_up = "+w.arg(c.MustSetUp)))
+		where := ranges + " AND role = " + w.arg(string(c.Role)) + " AND state = " + w.arg(string(c.State)) +
+			" AND two_factor = " + w.arg(c.TwoFactor) + " AND must_set_up = " + w.arg(c.MustSetUp)
+		if c.JoinedSince > 0 {
+			where += " AND joined_under >= " + w.arg(c.JoinedSince)
+		}
+		if c.JoinedBefore > 0 {
+			where += " AND joined_under < " + w.arg(c.JoinedBefore)
+		}
+		from = append(from, w.along(where))
 	}
 	if !r.Filtered {
 		from = append(from, w.along(ranges))

@@ -7,34 +7,50 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-const policyColumns = `p.version, p.require_2fa, p.required_from, p.trusted_device_days, p.recovery_code_count,
+const policyColumns = `p.version, p.require_2fa, p.required_from, p.required_until, p.trusted_device_days, p.recovery_code_count,
 	p.recovery_code_mode, p.allow_reset_when_required, p.invite_method, p.lowered, p.shown_since`
 
 // policyRow is a policy on its way out of a row.
 type policyRow struct {
 	sallyport.Policy
 	from    int64
+	until   string
 	lowered string
 }
 
 func (r *policyRow) dest() []any {
-	return []any{&r.Version, &r.Require2FA, &r.from, &r.TrustedDeviceDays, &r.RecoveryCodeCount,
+	return []any{&r.Version, &r.Require2FA.Of, &r.from, &r.until, &r.TrustedDeviceDays, &r.RecoveryCodeCount,
 		&r.RecoveryCodeMode, &r.AllowResetWhenRequired, &r.InviteMethod, &r.lowered, &r.ShownSince}
 }
 
 func (r *policyRow) policy() (sallyport.Policy, error) {
-	r.RequiredFrom = at(r.from)
+	r.Require2FA.From = at(r.from)
+	if r.until != "" {
+		if err := json.Unmarshal([]byte(r.until), &r.Require2FA.Until); err != nil {
+			return r.Policy, err
+		}
+	}
 	if r.lowered == "" {
 		return r.Policy, nil
 	}
 	return r.Policy, json.Unmarshal([]byte(r.lowered), &r.Policy.Lowered)
 }
 
-func loweredText(l []sallyport.Lowering) (string, error) {
-	if len(l) == 0 {
-		return "", nil
+// policyTexts are the columns of a policy that are JSON, or empty.
+func policyTexts(p sallyport.Policy) (until, lowered string, err error) {
+	if !p.Require2FA.From.IsZero() {
+		if until, err = jsonText(p.Require2FA.Until); err != nil {
+			return "", "", err
+		}
 	}
-	b, err := json.Marshal(l)
+	if len(p.Lowered) > 0 {
+		lowered, err = jsonText(p.Lowered)
+	}
+	return until, lowered, err
+}
+
+func jsonText(v any) (string, error) {
+	b, err := json.Marshal(v)
 	return string(b), err
 }
 
@@ -51,16 +67,16 @@ func (t *tx) Policy(workspace string) (sallyport.Policy, error) {
 }
 
 func (t *tx) SavePolicy(workspace string, p sallyport.Policy) (bool, error) {
-	lowered, err := loweredText(p.Lowered)
+	until, lowered, err := policyTexts(p)
 	if err != nil {
 		return false, err
 	}
 	return one(t.affected(`UPDATE policies SET version = $2, require_2fa = $3, required_from = $4, trusted_device_days = $5,
 			recovery_code_count = $6, recovery_code_mode = $7, allow_reset_when_required = $8, invite_method = $9, lowered = $10,
-			shown_since = $11
+			shown_since = $11, required_until = $12
 		WHERE workspace_id = $1 AND version = $2 - 1`,
-		workspace, p.Version, p.Require2FA, ms(p.RequiredFrom), p.TrustedDeviceDays,
-		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered, p.ShownSince))
+		workspace, p.Version, p.Require2FA.Of, ms(p.Require2FA.From), p.TrustedDeviceDays,
+		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered, p.ShownSince, until))
 }
 
 func (t *tx) CountPeople(workspace string) ([]sallyport.RoleCount, error) {

@@ -10,7 +10,7 @@ import (
 const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address_folded, u.name, u.role, u.state, u.epoch,
 	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
 	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at,
-	u.last_sign_in_method, u.reminded_at, u.created_at`
+	u.last_sign_in_method, u.reminded_at, u.created_at, u.joined_under`
 
 // returnedUser is userColumns for RETURNING, where SQLite knows no alias.
 var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
@@ -25,7 +25,7 @@ type userRow struct {
 func (r *userRow) dest() []any {
 	return []any{&r.Workspace, &r.ID, &r.App, &r.Ref, &r.Address, &r.Folded, &r.Name, &r.role, &r.state, &r.Epoch,
 		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.TwoFactor, &r.since, &r.MustSetUp,
-		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.method, &r.reminded, &r.createdAt}
+		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.method, &r.reminded, &r.createdAt, &r.JoinedUnder}
 }
 
 func (r *userRow) user() sallyport.User {
@@ -64,13 +64,13 @@ func (t *tx) InsertUser(u sallyport.User) error {
 	return inserted(t.affected(`INSERT INTO users (workspace_id, id, app_id, ref, address, address_folded, name, name_folded,
 			role, state, epoch, password_hash, password_at, password_long, temporary_ends, two_factor, two_factor_since,
 			must_set_up, set_up_code_hash, set_up_code_ends, recovery_count, recovery_left, recovery_made_at,
-			recovery_saved_at, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25)
+			recovery_saved_at, created_at, joined_under)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26)
 		ON CONFLICT DO NOTHING`,
 		u.Workspace, u.ID, u.App, u.Ref, u.Address, u.Folded, u.Name, fold.Name(u.Name),
 		string(u.Role), string(u.State), u.Epoch, u.PasswordHash.Reveal(), ms(u.PasswordAt), u.PasswordLong, ms(u.TemporaryEnds),
 		u.TwoFactor, ms(u.TwoFactorSince), u.MustSetUp, u.SetUpCodeHash, ms(u.SetUpCodeEnds), u.RecoveryCount, u.RecoveryLeft, ms(u.RecoveryMadeAt),
-		ms(u.RecoverySavedAt), ms(u.CreatedAt)))
+		ms(u.RecoverySavedAt), ms(u.CreatedAt), u.JoinedUnder))
 }
 
 func (t *tx) SaveUser(u sallyport.User) error {

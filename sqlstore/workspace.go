@@ -13,15 +13,15 @@ func (t *tx) InsertWorkspace(w sallyport.Workspace, p sallyport.Policy, host str
 	if err := t.exec(`UPDATE workspaces SET resells = 1 WHERE id = $1 AND resells = 0`, w.Reseller); err != nil {
 		return err
 	}
-	lowered, err := loweredText(p.Lowered)
+	until, lowered, err := policyTexts(p)
 	if err != nil {
 		return err
 	}
 	return t.exec(`INSERT INTO policies (workspace_id, version, require_2fa, required_from, trusted_device_days,
-			recovery_code_count, recovery_code_mode, allow_reset_when_required, invite_method, lowered)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
-		w.ID, p.Version, p.Require2FA, ms(p.RequiredFrom), p.TrustedDeviceDays,
-		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered)
+			recovery_code_count, recovery_code_mode, allow_reset_when_required, invite_method, lowered, required_until)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		w.ID, p.Version, p.Require2FA.Of, ms(p.Require2FA.From), p.TrustedDeviceDays,
+		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered, until)
 }
 
 func (t *tx) Workspaces() ([]sallyport.HostedWorkspace, error) {

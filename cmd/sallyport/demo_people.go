@@ -129,7 +129,7 @@ func (d *demoSeed) company(ctx context.Context, c demoCompany, first bool) (demo
 			}
 		}
 	}
-	return w, d.decide(ctx, w.Users[0], func(p *sallyport.Policy) { p.Require2FA = c.demand })
+	return w, d.decide(ctx, w.Users[0], func(p *sallyport.Policy) { p.Require2FA.Of = c.demand })
 }
 
 // pass lets time go by. Each day people are counted, as Run does.

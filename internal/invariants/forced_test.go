@@ -24,7 +24,7 @@ func TestI18_SwitchedOnOverThePages(t *testing.T) {
 			open[role].Through(node)
 		}
 		for _, whom := range []string{sallyport.RequireAdmins, sallyport.RequireEveryone} {
-			p := owners.Post("/admin/access-control", Fields{"require_2fa": whom})
+			p := owners.Edit("/admin/access-control", Fields{"require_2fa": whom})
 			f := p.Form("confirm")
 			if p = owners.PostValues(f.Action, f.Values); p.Status != http.StatusSeeOther {
 				t.Fatalf("%s: %d %s", whom, p.Status, p.Alert())
@@ -49,7 +49,7 @@ func TestI18_SwitchedOnOverThePages(t *testing.T) {
 		if p := open[sallyport.Admin].Post("/admin/access-control", Fields{"require_2fa": "optional"}); p.Location != "/account/2fa/set-up" {
 			t.Errorf("an admin who is forced lifts it: %d %s", p.Status, p.Location)
 		}
-		if p := owners.Post("/admin/access-control", Fields{"require_2fa": "optional"}); p.Status != http.StatusSeeOther {
+		if p := owners.Edit("/admin/access-control", Fields{"require_2fa": "optional"}); p.Status != http.StatusSeeOther {
 			t.Fatalf("lifted: %d %s", p.Status, p.Alert())
 		}
 		for role, v := range open {

@@ -13,7 +13,7 @@ import (
 
 const accessControlPath = "/admin/access-control"
 
-// settingFields are the fields of the form, in the order of the page. What was not sent stays as it is.
+// settingFields are the fields of the form, in the order of the page. A form that lacks one of them is refused.
 var settingFields = []string{"require_2fa", "required_from", "trusted_device_days", "recovery_code_count", "recovery_code_mode",
 	"allow_reset_when_required", "invite_method"}
 
@@ -46,18 +46,26 @@ var rolesWords = map[sallyport.Role]text.Message{
 	sallyport.Owner: text.Say("Owners"), sallyport.Admin: text.Say("Admins"), sallyport.Manager: text.Say("Managers"), sallyport.Member: text.Say("Members"),
 }
 
+// untilWords say who a requirement applies to until the day of another one.
+var untilWords = map[string]text.Message{
+	sallyport.RequireOptional: text.Say("Until then, it is optional for everyone else."),
+	sallyport.RequireAdmins:   text.Say("Until then, owners and admins must still have it, as now."),
+	sallyport.RequireEveryone: text.Say("Until then, everyone must still have it, as now."),
+}
+
 type accessControlPage struct {
 	page
 	Version                         int64
 	Values                          map[string]string // of the settings, as they stand in the form
-	Offer                           bool              // trusted devices are off
-	Offered                         int
+	Today                           time.Time
+	Pending                         text.Message // what applies until the saved requirement does
 	Require, Modes, Resets, Invites []option
-	Moved                           []movedSetting // what somebody else has saved meanwhile
+	Moved                           []changedSetting // what someone else has saved meanwhile
+	Unsaved                         []changedSetting // what a step-up interrupted before it was saved
 }
 
-// movedSetting is a setting that is now another than the one in the form.
-type movedSetting struct{ Name, Now, Yours text.Message }
+// changedSetting is a setting whose saved value is another than the one in the form.
+type changedSetting struct{ Name, Saved, Yours text.Message }
 
 // hitPage asks before people are forced.
 type hitPage struct {
@@ -66,7 +74,9 @@ type hitPage struct {
 	Roles   []hitRole
 	People  int
 	Without int
-	From    time.Time
+	From    time.Time    // zero: at once
+	Begun   bool         // a date was given that has begun already
+	Until   text.Message // who it is required of until From
 }
 
 type hidden struct{ Name, Value string }
@@ -98,7 +108,7 @@ func (s *site) options(values ...string) (all []option) {
 func (s *site) accessControlPage(p sallyport.Policy, values map[string]string) *accessControlPage {
 	return &accessControlPage{
 		page: page{Title: text.Say("Access control"), Wide: true}, Version: p.Version, Values: values,
-		Offer: values["trusted_device_days"] == "0", Offered: sallyport.OfferedTrustedDays,
+		Today:   s.service.Now().UTC(),
 		Require: s.options(sallyport.RequireOptional, sallyport.RequireAdmins, sallyport.RequireEveryone),
 		Modes:   s.options(sallyport.RecoveryRolling, sallyport.RecoveryOnce),
 		Resets:  s.options("yes", "no"),
@@ -106,24 +116,24 @@ func (s *site) accessControlPage(p sallyport.Policy, values map[string]string) *
 	}
 }
 
+// accessControl shows what is saved. What an interrupted save held is shown as a change that is not saved yet; nothing
+// is taken from the address, which may be a link that someone else made.
 func (s *site) accessControl(w http.ResponseWriter, r *http.Request) error {
-	q, err := readQuery(r)
-	if err != nil {
-		return err
-	}
 	p := by(r).Policy()
-	values := p.Settings()
+	saved, values := p.Settings(), p.Settings()
 	kept := s.filled(r)
 	for _, name := range settingFields {
 		if kept.has(name) {
 			values[name] = kept.get(name)
-		} else if q.has(name) {
-			values[name] = q.get(name)
 		}
 	}
 	v := s.accessControlPage(p, values)
 	if kept.has("version") {
 		v.Version = version(kept)
+	}
+	v.Unsaved = changes(saved, values)
+	if p.Require2FA.Pending(s.service.Now()) {
+		v.Pending = untilWords[p.Require2FA.Until.Of]
 	}
 	return s.render(w, r, http.StatusOK, "access-control", v)
 }
@@ -134,7 +144,7 @@ func (s *site) accessControlPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	p := by(r).Policy()
-	values := p.Settings()
+	values := map[string]string{}
 	for _, name := range settingFields {
 		if f.has(name) {
 			values[name] = strings.TrimSpace(f.get(name))
@@ -145,12 +155,12 @@ func (s *site) accessControlPost(w http.ResponseWriter, r *http.Request) error {
 	if f.has("version") {
 		wanted.Version = version(f)
 	}
-	var hit []sallyport.RoleCount
+	var d sallyport.Decision
 	if err == nil && !f.ticked(confirmField) {
-		hit, err = s.service.Decide(r.Context(), by(r), wanted)
+		d, err = s.service.Decide(r.Context(), by(r), wanted)
 	}
-	if err == nil && len(hit) > 0 {
-		return s.render(w, r, http.StatusOK, "access-control-confirm", newHitPage(wanted, values, hit))
+	if err == nil && len(d.Hit) > 0 {
+		return s.render(w, r, http.StatusOK, "access-control-confirm", s.hitPage(d, values))
 	}
 	if err == nil {
 		err = s.service.SavePolicy(r.Context(), by(r), wanted)
@@ -172,14 +182,19 @@ func (s *site) notSaved(w http.ResponseWriter, r *http.Request, wanted sallyport
 		return arriving
 	}
 	v.Version = c.Policy().Version
-	differences := c.Policy().Differences(wanted)
-	for _, name := range settingFields {
-		if d, ok := differences[name]; ok {
-			v.Moved = append(v.Moved, movedSetting{settingWords[name], valueText(d[0]), valueText(d[1])})
-		}
-	}
+	v.Moved = changes(c.Policy().Settings(), wanted.Settings())
 	v.Errors = []fieldError{{Text: sallyport.ErrPolicyMoved.Text}}
 	return s.render(w, r, http.StatusConflict, "access-control", v)
+}
+
+// changes are the settings in which what stands in the form differs from what is saved, in the order of the page.
+func changes(saved, values map[string]string) (all []changedSetting) {
+	for _, name := range settingFields {
+		if saved[name] != values[name] {
+			all = append(all, changedSetting{settingWords[name], valueText(saved[name]), valueText(values[name])})
+		}
+	}
+	return all
 }
 
 func valueText(value string) text.Message {
@@ -208,29 +223,33 @@ func policyOf(values map[string]string) (sallyport.Policy, error) {
 		return n
 	}
 	p := sallyport.Policy{
-		Require2FA: values["require_2fa"], TrustedDeviceDays: number("trusted_device_days"),
+		Require2FA: sallyport.Requirement{Of: values["require_2fa"]}, TrustedDeviceDays: number("trusted_device_days"),
 		RecoveryCodeCount: number("recovery_code_count"), RecoveryCodeMode: values["recovery_code_mode"],
 		AllowResetWhenRequired: values["allow_reset_when_required"] == "yes", InviteMethod: values["invite_method"],
 	}
 	if !p.AllowResetWhenRequired && values["allow_reset_when_required"] != "no" {
 		return p, sallyport.ErrResetInvalid
 	}
-	if day := values["required_from"]; day != "" {
+	if day, sent := values["required_from"]; day != "" || !sent {
 		var err error
-		if p.RequiredFrom, err = time.Parse(time.DateOnly, day); err != nil {
+		if p.Require2FA.From, err = time.Parse(time.DateOnly, day); err != nil {
 			return p, sallyport.ErrRequiredFromInvalid
 		}
 	}
 	return p, nil
 }
 
-func newHitPage(wanted sallyport.Policy, values map[string]string, hit []sallyport.RoleCount) *hitPage {
-	v := &hitPage{page: page{Title: text.Say("Require two-factor authentication?"), Wide: true}, From: wanted.RequiredFrom}
+func (s *site) hitPage(d sallyport.Decision, values map[string]string) *hitPage {
+	from := d.New.Require2FA.From
+	v := &hitPage{page: page{Title: text.Say("Require two-factor authentication?"), Wide: true}, From: from, Begun: from.IsZero() && values["required_from"] != ""}
+	if !from.IsZero() {
+		v.Until = untilWords[d.New.Require2FA.Until.Of]
+	}
 	for _, name := range settingFields {
 		v.Fields = append(v.Fields, hidden{name, values[name]})
 	}
-	v.Fields = append(v.Fields, hidden{"version", strconv.FormatInt(wanted.Version, 10)}, hidden{confirmField, "yes"})
-	for _, c := range hit {
+	v.Fields = append(v.Fields, hidden{"version", strconv.FormatInt(d.Old.Version, 10)}, hidden{confirmField, "yes"})
+	for _, c := range d.Hit {
 		v.Roles = append(v.Roles, hitRole{rolesWords[c.Role], c.People, c.Without})
 		v.People += c.People
 		v.Without += c.Without
@@ -240,10 +259,10 @@ func newHitPage(wanted sallyport.Policy, values map[string]string, hit []sallypo
 
 // requirementBanner warns until the day from which two-factor authentication is forced.
 func (s *site) requirementBanner(c sallyport.Caller, u sallyport.User) []banner {
-	p := c.Policy()
-	if u.TwoFactor || !p.Requires(u.Role) || p.Forces(u, s.service.Now()) {
+	on, ok := c.Policy().Due(u, s.service.Now())
+	if !ok {
 		return nil
 	}
-	return []banner{{"warn", text.Say("Your company requires two-factor authentication from {date} on.", "date", s.lang.Date(p.RequiredFrom.UTC())),
+	return []banner{{"warn", text.Say("Your company requires two-factor authentication from {date} on.", "date", s.lang.Date(on.UTC())),
 		"/account/2fa/set-up", text.Say("Set it up now")}}
 }

@@ -1,7 +1,9 @@
 package web_test
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -17,6 +19,14 @@ func ownerOf(s *sallyporttest.Site) (sallyporttest.Person, *sallyporttest.Visito
 	return p, v
 }
 
+const accessControl = "/admin/access-control"
+
+// confirm sends the form of a page that asks before people are forced.
+func confirm(v *sallyporttest.Visitor, asked *sallyporttest.Page) *sallyporttest.Page {
+	f := asked.Form("confirm")
+	return v.PostValues(f.Action, f.Values)
+}
+
 func TestAccessControl(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -24,48 +34,185 @@ func TestAccessControl(t *testing.T) {
 		e.Add("ben@acme.example", sallyport.Member)
 		e.Add("mia@acme.example", sallyport.Manager)
 
-		f := owners.Get("/admin/access-control").Form("require_2fa")
-		f.Values.Set("require_2fa", "everyone")
-		f.Values.Set("required_from", "2026-01-01") // has long been
-		got := owners.PostValues(f.Action, f.Values)
-		if got.Status != http.StatusOK || !got.Has("This concerns 3 people. 2 of them are without") || owners.Get("/session").Status != http.StatusOK {
+		got := owners.Edit(accessControl, sallyporttest.Fields{"require_2fa": "everyone"})
+		if got.Status != http.StatusOK || !got.Has("This affects 3 people. 2 of them do not have two-factor authentication.") || owners.Get("/session").Status != http.StatusOK {
 			t.Fatalf("what is asked: %d %s", got.Status, got.Text())
 		}
 		if n := len(e.Query("SELECT * FROM policies WHERE require_2fa <> 'optional'")); n != 0 {
 			t.Fatal("saved before it was confirmed")
 		}
-		confirm := got.Form("confirm")
-		if got = owners.PostValues(confirm.Action, confirm.Values); got.Status != http.StatusSeeOther || got.Location != "/admin/access-control" {
+		if got = confirm(owners, got); got.Status != http.StatusSeeOther || got.Location != accessControl {
 			t.Fatalf("confirmed: %d %s", got.Status, got.Alert())
 		}
 		if got = owners.Follow(); got.Notice() == "" || got.Form("require_2fa").Values.Get("require_2fa") != "everyone" {
 			t.Errorf("afterwards: %s", got.Text())
 		}
-		// Fields that are not sent stay. Lowering asks nothing.
-		got = owners.Post("/admin/access-control", sallyporttest.Fields{"trusted_device_days": "14", "allow_reset_when_required": "no", "require_2fa": "optional"})
+		// Lowering asks nothing.
+		got = owners.Edit(accessControl, sallyporttest.Fields{"trusted_device_days": "14", "allow_reset_when_required": "no", "require_2fa": "optional"})
 		if got.Status != http.StatusSeeOther {
-			t.Errorf("a few settings: %d %s", got.Status, got.Alert())
+			t.Errorf("lowered: %d %s", got.Status, got.Alert())
 		}
-		if row := e.Query("SELECT require_2fa, trusted_device_days, recovery_code_count, allow_reset_when_required FROM policies")[0]; strings.Join(row, " ") != "optional 14 8 0" {
-			t.Errorf("saved: %v", row)
+		row := func() string {
+			return strings.Join(e.Query("SELECT require_2fa, trusted_device_days, recovery_code_count, allow_reset_when_required, version FROM policies")[0], " ")
 		}
+		const saved = "optional 14 8 0 3"
+		if row() != saved {
+			t.Errorf("saved: %v", row())
+		}
+		whole := owners.Get(accessControl).Form("require_2fa")
 		for name, value := range map[string]string{
 			"require_2fa": "x", "required_from": "22.11.2026", "trusted_device_days": "14 days", "recovery_code_count": "9999999999999999999999",
 			"recovery_code_mode": "", "allow_reset_when_required": "perhaps", "invite_method": strings.Repeat("x", 4000),
 		} {
-			if got := owners.Post("/admin/access-control", sallyporttest.Fields{name: value}); got.Status != http.StatusUnprocessableEntity || got.Alert() == "" {
+			if got := owners.Edit(accessControl, sallyporttest.Fields{name: value}); got.Status != http.StatusUnprocessableEntity || got.Alert() == "" {
 				t.Errorf("%s=%.20s: %d %s", name, value, got.Status, got.Alert())
 			}
+			less := maps.Clone(whole.Values)
+			less.Del(name)
+			if got := owners.PostValues(accessControl, less); got.Status != http.StatusUnprocessableEntity || got.Alert() == "" {
+				t.Errorf("without %s: %d %s", name, got.Status, got.Alert())
+			}
+		}
+		if got := owners.Post(accessControl, nil); got.Status != http.StatusUnprocessableEntity || got.Alert() == "" {
+			t.Errorf("without any field: %d %s", got.Status, got.Alert())
 		}
 		for _, bad := range []string{"", "0", "x", "99"} {
-			if got := owners.Post("/admin/access-control", sallyporttest.Fields{"version": bad}); got.Status != http.StatusConflict {
+			if got := owners.Edit(accessControl, sallyporttest.Fields{"version": bad}); got.Status != http.StatusConflict {
 				t.Errorf("version %q: %d", bad, got.Status)
 			}
 		}
-		if got := owners.Get("/admin/access-control?trusted_device_days=14"); got.Form("version").Values.Get("trusted_device_days") != "14" {
-			t.Error("switching trusted devices on offers nothing")
+		if row() != saved {
+			t.Errorf("refused, and saved: %v", row())
 		}
 	})
+}
+
+// TestAccessControlShowsWhatIsSaved: no link presets a setting, and the values of an interrupted save are marked.
+func TestAccessControlShowsWhatIsSaved(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	s := sallyporttest.NewSite(t, e)
+	owner, v := ownerOf(s)
+	e.Exec("UPDATE policies SET require_2fa = 'everyone', version = version + 1")
+	saved := v.Get(accessControl)
+	forged := "?require_2fa=optional&required_from=2026-12-24&trusted_device_days=90&recovery_code_count=5&recovery_code_mode=once" +
+		"&allow_reset_when_required=no&invite_method=temporary_password&version=1"
+	if got := v.Get(accessControl + forged); !maps.EqualFunc(got.Form("version").Values, saved.Form("version").Values, slices.Equal) {
+		t.Errorf("a link presets %v", got.Form("version").Values)
+	}
+	if saved.Has("Not saved yet") {
+		t.Error("what is saved is called unsaved")
+	}
+	e.Clock.Advance(sallyport.StepUpLimit)
+	got := v.Edit(accessControl, sallyporttest.Fields{"trusted_device_days": "21", "require_2fa": "admins"})
+	got = v.Post(got.Location, sallyporttest.Fields{"code": owner.Code(e.Clock.Now())})
+	if got = v.Follow(); !got.Has("Not saved yet") || !got.Has("Days that a device is trusted 0 21") || !got.Has("Who needs two-factor authentication Everyone Owners and admins") {
+		t.Errorf("after a step-up: %s", got.Text())
+	}
+}
+
+// TestRequirementWithADate goes through the doors: until the day, the requirement before it applies to those it applied to,
+// and to people who join after the decision the new one does; the page that asks says so.
+func TestRequirementWithADate(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		owner, owners := ownerOf(s)
+		ada, ben := e.Add("ada@acme.example", sallyport.Admin), e.Add("ben@acme.example", sallyport.Member)
+		decide := func(whom, from string) *sallyporttest.Page {
+			t.Helper()
+			e.Clock.Advance(time.Minute)
+			owners.Post("/step-up", sallyporttest.Fields{"code": owner.Code(e.Clock.Now())})
+			asked := owners.Edit(accessControl, sallyporttest.Fields{"require_2fa": whom, "required_from": from})
+			if got := confirm(owners, asked); got.Status != http.StatusSeeOther {
+				t.Fatalf("%s from %s: %d %s", whom, from, got.Status, got.Alert())
+			}
+			return asked
+		}
+		leads := func(p sallyporttest.Person, want string) {
+			t.Helper()
+			if to := s.Visitor().GivePassword(p).Location; to != want {
+				t.Errorf("%s is led to %s, not %s", p.Address, to, want)
+			}
+		}
+		const forced, free = "/sign-in/set-up", "/"
+		decide("admins", "")
+		leads(ada, forced)
+		leads(ben, free)
+		bens := s.Visitor()
+		bens.SignIn(ben)
+
+		day := e.Clock.Now().UTC().AddDate(0, 0, 2).Truncate(24 * time.Hour)
+		asked := decide("everyone", day.Format(time.DateOnly))
+		for _, words := range []string{"Until " + day.Format("2 January 2006"), "owners and admins must still have it, as now", "People who join after this change must set it up at their first sign-in"} {
+			if !asked.Has(words) {
+				t.Errorf("the page that asks does not say %q: %s", words, asked.Text())
+			}
+		}
+		leads(ada, forced)
+		leads(ben, free)
+		const words = "Your company requires two-factor authentication from"
+		if !bens.Get("/account").Has(words + " " + day.Format("2 January 2006")) {
+			t.Error("who has time until the day is not warned")
+		}
+		owners.Post("/admin/users/new", sallyporttest.Fields{"email": "ina@acme.example", "name": "Ina", "role": "member"})
+		ina := sallyporttest.Person{User: sallyport.User{Address: "ina@acme.example"}, Password: "gravel-otter"}
+		s.Visitor().Post(s.MailedLink("invitation", ina.Address).Path, sallyporttest.Fields{"name": "Ina", "new_password": ina.Password})
+		leads(ina, forced)
+		for state, want := range map[string]string{"required": "ada@acme.example ina@acme.example", "disabled": "ben@acme.example"} {
+			page := owners.Get("/admin/users?two_factor=" + state)
+			for _, p := range []string{"ada@acme.example", "ben@acme.example", "ina@acme.example"} {
+				if page.Has(p) != strings.Contains(want, p) {
+					t.Errorf("listed as %s: %s is %t", state, p, page.Has(p))
+				}
+			}
+		}
+		owners.Post("/admin/reminders", nil)
+		for address, kind := range map[string]string{ada.Address: "two_factor.reminder", ben.Address: "two_factor.reminder_dated", ina.Address: "two_factor.reminder"} {
+			if !slices.ContainsFunc(e.WaitingMails(address), func(m sallyporttest.WaitingMail) bool { return m.Kind == kind }) {
+				t.Errorf("%s does not get %s", address, kind)
+			}
+		}
+		e.Clock.Set(day)
+		leads(ben, forced)
+		if got := s.Visitor().GivePassword(ada).Location; got != forced {
+			t.Errorf("on the day, an admin is led to %s", got)
+		}
+	})
+}
+
+// TestRequirementFromTodayIsAtOnce: days are those of UTC, whatever day the browser has; the page that asks says what
+// happens.
+func TestRequirementFromTodayIsAtOnce(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	s := sallyporttest.NewSite(t, e)
+	owner, owners := ownerOf(s)
+	ben := e.Add("ben@acme.example", sallyport.Member)
+	midnight := e.Clock.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
+	for _, c := range []struct {
+		after time.Duration // midnight
+		days  int
+		begun bool
+	}{
+		{-time.Second, 0, true}, {-time.Second, -1, true}, {-time.Second, 1, false}, {0, 0, true}, {0, 1, false}, {time.Second, 0, true},
+	} {
+		e.Exec("UPDATE policies SET require_2fa = 'optional', required_from = 0, required_until = '', version = version + 1")
+		midnight = midnight.AddDate(0, 0, 1)
+		e.Clock.Set(midnight.Add(c.after))
+		owners = s.Visitor()
+		owners.SignIn(owner)
+		now := e.Clock.Now()
+		day := now.AddDate(0, 0, c.days)
+		asked := owners.Edit(accessControl, sallyporttest.Fields{"require_2fa": "everyone", "required_from": day.Format(time.DateOnly)})
+		if asked.Has("this applies at once") != c.begun || asked.Has("a banner asks them") == c.begun {
+			t.Errorf("at %s, from %s: %s", now, day, asked.Text())
+		}
+		confirm(owners, asked)
+		if forced := s.Visitor().GivePassword(ben).Location == "/sign-in/set-up"; forced != c.begun {
+			t.Errorf("at %s, from %s: forced at once: %t", now, day, forced)
+		}
+		if got := owners.Get(accessControl).Form("version").Values.Get("required_from"); (got == "") != c.begun {
+			t.Errorf("at %s, from %s: kept is %q", now, day, got)
+		}
+	}
 }
 
 // TestTwoAdminsAtOnce: the second sees what changed and decides.
@@ -147,7 +294,7 @@ func TestI22_ConfirmedAccessControlIsDoneAfterStepUp(t *testing.T) {
 		}
 		got := confirmed("require_2fa", "admins", func() {
 			adas.Post("/step-up", sallyporttest.Fields{"code": ada.Code(e.Clock.Now())})
-			if got := adas.Post("/admin/access-control", sallyporttest.Fields{"recovery_code_count": "12"}); got.Status != http.StatusSeeOther {
+			if got := adas.Edit(accessControl, sallyporttest.Fields{"recovery_code_count": "12"}); got.Status != http.StatusSeeOther {
 				t.Fatalf("somebody else meanwhile: %d %s", got.Status, got.Alert())
 			}
 		})
@@ -175,7 +322,7 @@ func TestBannerUntilTheDay(t *testing.T) {
 		ben, v := e.Add("ben@acme.example", sallyport.Member), s.Visitor()
 		v.SignIn(ben)
 		day := e.Clock.Now().UTC().AddDate(0, 0, 10).Truncate(24 * time.Hour)
-		got := owners.Post("/admin/access-control", sallyporttest.Fields{"require_2fa": "everyone", "required_from": day.Format(time.DateOnly)})
+		got := owners.Edit(accessControl, sallyporttest.Fields{"require_2fa": "everyone", "required_from": day.Format(time.DateOnly)})
 		f := got.Form("confirm")
 		owners.PostValues(f.Action, f.Values)
 		const words = "Your company requires two-factor authentication from"

@@ -58,7 +58,7 @@ func TestJourneyTwoAdministrators(t *testing.T) {
 	olives.Sees("Saved.")
 	adas.Fill("Recovery codes for each person", "12")
 	adas.Click("Save")
-	adas.Sees("Somebody else has changed these settings meanwhile")
+	adas.Sees("Someone else changed these settings while you were editing")
 	adas.Sees("Days that a device is trusted 30 0")
 	look(adas, "policy-moved")
 	adas.Fill("Days that a device is trusted", "30")

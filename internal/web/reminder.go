@@ -43,10 +43,8 @@ func (s *site) reminders(w http.ResponseWriter, r *http.Request) error {
 	if s.service.Mailer == nil {
 		v.Points = append(v.Points, text.Say("No mail server is set up: the mails wait in the outbox until there is one."))
 	}
-	if on := s.lang.Date(p.On.UTC()); p.Everyone {
-		v.Points = append(v.Points, text.Say("The mail names the day from which it is required: {date}.", "date", on))
-	} else if !p.On.IsZero() {
-		v.Points = append(v.Points, text.Say("The mail to owners and admins names the day from which it is required of them: {date}.", "date", on))
+	if !p.On.IsZero() {
+		v.Points = append(v.Points, text.Say("People who do not have to set it up yet are told the day from which they must: {date}.", "date", s.lang.Date(p.On.UTC())))
 	}
 	return s.render(w, r, http.StatusOK, "confirm", v)
 }

@@ -71,7 +71,7 @@ func (s *shooting) decided() {
 	p := s.Add("otis@acme.example", sallyport.Member)
 	other.SignIn(p)
 	stale := v.Get(at).Form("version")
-	v.Post(at, fields{"trusted_device_days": "0", "recovery_code_mode": sallyport.RecoveryRolling})
+	v.Edit(at, fields{"trusted_device_days": "0", "recovery_code_mode": sallyport.RecoveryRolling})
 	stale.Values.Set("recovery_code_count", "12")
 	v.PostValues(stale.Action, stale.Values)
 	s.keep("access-control-moved", v)

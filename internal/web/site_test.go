@@ -78,7 +78,7 @@ func TestI11_NobodyKnows(t *testing.T) {
 
 	_, owners := ownerOf(s)
 	owners.Post("/admin/users/new", sallyporttest.Fields{"email": "ina@acme.example", "name": "Ina", "role": "member"})
-	owners.Post("/admin/access-control", sallyporttest.Fields{"invite_method": sallyport.InviteByPassword})
+	owners.Edit("/admin/access-control", sallyporttest.Fields{"invite_method": sallyport.InviteByPassword})
 	owners.Post("/admin/users/new", sallyporttest.Fields{"email": "tom@acme.example", "name": "Tom", "role": "member"})
 	words := strings.Fields(e.WaitingMails("tom@acme.example")[0].Text)
 	toms := s.Visitor()

@@ -32,6 +32,7 @@ CREATE TABLE policies (
   version INTEGER NOT NULL,
   require_2fa TEXT NOT NULL,
   required_from INTEGER NOT NULL DEFAULT 0,
+  required_until TEXT NOT NULL DEFAULT '', -- JSON: what applies until required_from
   trusted_device_days INTEGER NOT NULL,
   recovery_code_count INTEGER NOT NULL,
   recovery_code_mode TEXT NOT NULL,
@@ -70,18 +71,19 @@ CREATE TABLE users (
   last_sign_in_method TEXT NOT NULL DEFAULT '',
   reminded_at INTEGER NOT NULL DEFAULT 0, -- by mail, to set up two-factor authentication
   created_at INTEGER NOT NULL,
+  joined_under INTEGER NOT NULL DEFAULT 0, -- version of the policy then
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX users_address ON users (workspace_id, app_id, address_folded) WHERE address_folded <> '';
 CREATE UNIQUE INDEX users_ref ON users (workspace_id, app_id, ref) WHERE ref <> '';
 -- The list of people: an order each, alone and under every filter. A filter is a union of ranges of the latter; what
--- stands behind the id is what a search asks beside the order, so that it needs no row.
+-- stands behind the id is what a search or a policy with a date asks beside the order, so that it needs no row.
 CREATE INDEX users_by_name ON users (workspace_id, name_folded, id);
 CREATE INDEX users_by_address ON users (workspace_id, address_folded, id);
 CREATE INDEX users_by_created ON users (workspace_id, created_at, id);
-CREATE INDEX users_filtered_by_name ON users (workspace_id, role, state, two_factor, must_set_up, name_folded, id, address_folded);
-CREATE INDEX users_filtered_by_address ON users (workspace_id, role, state, two_factor, must_set_up, address_folded, id, name_folded);
-CREATE INDEX users_filtered_by_created ON users (workspace_id, role, state, two_factor, must_set_up, created_at, id);
+CREATE INDEX users_filtered_by_name ON users (workspace_id, role, state, two_factor, must_set_up, name_folded, id, address_folded, joined_under);
+CREATE INDEX users_filtered_by_address ON users (workspace_id, role, state, two_factor, must_set_up, address_folded, id, name_folded, joined_under);
+CREATE INDEX users_filtered_by_created ON users (workspace_id, role, state, two_factor, must_set_up, created_at, id, joined_under);
 -- Whom a reminder goes to, the one reminded longest ago first.
 CREATE INDEX users_unreminded ON users (workspace_id, reminded_at, id) WHERE state = 'active' AND two_factor = 0 AND address <> '';
 

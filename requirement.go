@@ -1,0 +1,122 @@
+package sallyport
+
+import "time"
+
+// Who a requirement applies to.
+const (
+	RequireOptional = "optional"
+	RequireAdmins   = "admins" // owners and admins
+	RequireEveryone = "everyone"
+)
+
+// Requirement is a setting that people must meet, and the day from which they must. Until that day the requirement
+// before it still applies to the people it applied to, and people who join after the decision must meet the new one at
+// once: a date gives people time, and lifts nothing.
+type Requirement struct {
+	Of    string    // RequireOptional, RequireAdmins or RequireEveryone
+	From  time.Time // zero: at once
+	Until Interim   // what applies before From
+}
+
+// Interim is what applies until the day of a requirement that is still to come. Versions of the policy say who joined
+// before a decision: clocks may be set back, and two events may happen in one millisecond.
+type Interim struct {
+	Of     string `json:"of"`               // who the requirement before it applies to
+	Admins int64  `json:"admins,omitempty"` // owners and admins who joined under this version or a later one get no time; 0: all do
+	Others int64  `json:"others,omitempty"` // the same for managers and members
+}
+
+func covers(of string, role Role) bool {
+	switch of {
+	case RequireEveryone:
+		return true
+	case RequireAdmins:
+		return administers(role)
+	}
+	return false
+}
+
+func administers(role Role) bool { return role == Owner || role == Admin }
+
+// since is the version with which it was decided that a role must meet the requirement; 0 if that needs no date.
+func (i Interim) since(role Role) int64 {
+	if administers(role) {
+		return i.Admins
+	}
+	return i.Others
+}
+
+// Pending reports whether the day of the requirement is still to come.
+func (r Requirement) Pending(now time.Time) bool { return r.From.After(now) }
+
+// Binds reports whether a person with a role, who joined under a version of the policy, must meet the requirement now.
+func (r Requirement) Binds(role Role, joined int64, now time.Time) bool {
+	if !r.Pending(now) {
+		return covers(r.Of, role)
+	}
+	since := r.Until.since(role)
+	return covers(r.Until.Of, role) || covers(r.Of, role) && since > 0 && joined >= since
+}
+
+// Due returns the day from which a person must meet the requirement; false if they must now, or need not at all.
+func (r Requirement) Due(role Role, joined int64, now time.Time) (time.Time, bool) {
+	if !covers(r.Of, role) || r.Binds(role, joined, now) {
+		return time.Time{}, false
+	}
+	return r.From, true
+}
+
+// Applies is who must meet the requirement now, apart from people who joined since a decision that has a date.
+func (r Requirement) Applies(now time.Time) string {
+	if r.Pending(now) {
+		return r.Until.Of
+	}
+	return r.Of
+}
+
+// joinedSince returns the version that divides the people of a role: those who joined under it or a later one must meet
+// the requirement now, the others have until its day. It is 0 if all of the role are alike.
+func (r Requirement) joinedSince(role Role, now time.Time) int64 {
+	if _, due := r.Due(role, 0, now); !due {
+		return 0
+	}
+	return r.Until.since(role)
+}
+
+// replacing returns r as it is kept when it replaces another requirement, with a version of the policy. It has no date
+// if that has come, if nothing is required, or if the same already is.
+func (r Requirement) replacing(old Requirement, version int64, now time.Time) Requirement {
+	applies := old.Applies(now)
+	if !r.Pending(now) || r.Of == RequireOptional || r.Of == applies {
+		return Requirement{Of: r.Of}
+	}
+	r.Until = Interim{Of: applies}
+	decided := func(role Role) int64 {
+		switch waiting := old.joinedSince(role, now); {
+		case !covers(r.Of, role) || covers(applies, role):
+			return 0
+		case waiting > 0:
+			return waiting
+		}
+		return version
+	}
+	r.Until.Admins, r.Until.Others = decided(Admin), decided(Member)
+	return r
+}
+
+// tightens returns the roles whose people must meet r although they need not meet old, or need to only later.
+func (r Requirement) tightens(old Requirement, now time.Time) (roles []Role) {
+	begins := func(r Requirement, role Role) (time.Time, bool) {
+		if r.Binds(role, 0, now) {
+			return now, true
+		}
+		return r.Due(role, 0, now)
+	}
+	for _, role := range Roles {
+		was, already := begins(old, role)
+		if at, ok := begins(r, role); ok && (!already || at.Before(was)) {
+			roles = append(roles, role)
+		}
+	}
+	return roles
+}
