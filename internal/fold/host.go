@@ -88,7 +88,6 @@ func validName(host string) bool {
 		}
 	}
 	// Some parsers read a last label that begins with a digit as a number (127.1, 0x7f.1, 2130706433).
-
 	if c := labels[len(labels)-1][0]; c >= '0' && c <= '9' {
 		addr, err := netip.ParseAddr(host)
 		return err == nil && addr.Is4()

@@ -176,7 +176,7 @@ func TestOpenRejects(t *testing.T) {
 		file []byte
 		says string
 	}{
-		"empty": {nil, "not a list"}, "something else": {[]byte(strings.Repeat("hello ", 20000)), "no list"},
+		"empty": {nil, "not a list"}, "something else": {[]byte(strings.Repeat("hello ", 20000)), "not a list"},
 		"cut in the index": {good[:1000], "truncated"}, "cut by one byte": {good[:len(good)-1], "bytes instead of"},
 		"one byte more": {append(slices.Clone(good), 0), "bytes instead of"}, "a changed bit": {changed, "damaged"},
 	} {
@@ -228,7 +228,6 @@ func TestListConcurrently(t *testing.T) {
 }
 
 // If the reader fails half way, no list is written.
-
 func TestBuildReadError(t *testing.T) {
 	dir := t.TempDir()
 	broken := errors.New("the disk is gone")
