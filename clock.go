@@ -91,3 +91,21 @@ func (a Authenticator) params() otp.Params {
 	p.Algorithm = a.Algorithm
 	return p
 }
+
+// ErrClockSetBack is a right code that counts as used because a later one was used before this server's clock was set
+// back. No code is accepted until the clock has made up for it, or an administrator unlocks the person.
+var ErrClockSetBack = invalid("code", "clock_set_back", text.Say("The clock of this server was set back, so this code counts as used."))
+
+// codeOfSetBackClock refuses a code of an authenticator whose newest used code lies in the future.
+func (s *Service) codeOfSetBackClock(tx Tx, by Caller, u User, a Authenticator) error {
+	now := s.Now()
+	if err := s.clockWentBack(tx, by); err != nil {
+		return err
+	}
+	if err := s.record(tx, by.as(u), "code.clock_set_back", u.ID, Refused, map[string]string{"authenticator": a.ID}); err != nil {
+		return err
+	}
+	return keep(ErrClockSetBack.saying(text.Say("The clock of this server was set back: here it is {time}. All codes up to {until} count as used. "+
+		"Use a recovery code, or ask an administrator to check the clock and unlock you.",
+		"time", now.UTC(), "until", a.params().Time(a.LastStep+1).UTC())))
+}

@@ -46,7 +46,7 @@ func (s *Service) knows(tx Tx, by Caller, workspace, user string) (bool, error) 
 
 // knownSince reports whether a browser in which a user was last seen then is a known device.
 func (by Caller) knownSince(seen, now time.Time) bool {
-	return by.browser != "" && !seen.IsZero() && now.Sub(seen) <= BrowserLimit
+	return by.browser != "" && within(seen, BrowserLimit, now)
 }
 
 // meet makes the caller's browser a known device of the user who has just completed a sign-in, and was seen in it then
@@ -111,7 +111,8 @@ type DeviceTx interface {
 
 // trusts reports whether a device is still trusted under the policy.
 func (p Policy) trusts(d TrustedDevice, u User, now time.Time) bool {
-	return p.TrustedDeviceDays > 0 && d.Epoch == u.Epoch && now.Before(p.TrustUntil(d.CreatedAt, d.Days))
+	return p.TrustedDeviceDays > 0 && d.Epoch == u.Epoch && !ahead(d.LastSeenAt, now) &&
+		between(d.CreatedAt, p.TrustUntil(d.CreatedAt, d.Days), now)
 }
 
 // useTrust lets a trusted device stand for the code. It returns the value that the browser is to keep from now on;
@@ -123,8 +124,17 @@ func (s *Service) useTrust(tx Tx, by Caller, u User) (Secret, error) {
 	}
 	d, ok, err := tx.TrustedDevice(u.Workspace, u.ID, id)
 	now := s.Now()
-	if err != nil || !ok || !by.policy.trusts(d, u, now) {
+	if err != nil || !ok {
 		return "", err
+	}
+	if ahead(d.CreatedAt, now) || ahead(d.LastSeenAt, now) { // it would come alive when that time comes
+		if _, err := tx.DeleteTrustedDevices(u.Workspace, u.ID, id); err != nil {
+			return "", err
+		}
+		return "", s.clockWentBack(tx, by)
+	}
+	if !by.policy.trusts(d, u, now) {
+		return "", nil
 	}
 	if !bytes.Equal(d.Hash, hash) {
 		return "", s.oldTrust(tx, by, u, d, hash)
@@ -142,7 +152,7 @@ func (s *Service) oldTrust(tx Tx, by Caller, u User, d TrustedDevice, hash []byt
 	newerSeen := !bytes.Equal(d.PreviousHash, hash)
 	elsewhere := d.Address != addressOf(by) || !bytes.Equal(d.BrowserHash, hashToken(by.browser))
 	detail := map[string]string{"device": d.ID, "name": d.Name}
-	if s.Now().Sub(d.RotatedAt) < twoTabs || !newerSeen && !elsewhere {
+	if within(d.RotatedAt, twoTabs, s.Now()) || !newerSeen && !elsewhere {
 		return s.record(tx, by.as(u), "trusted_device.old_value", u.ID, Refused, detail)
 	}
 	if _, err := tx.DeleteTrustedDevices(u.Workspace, u.ID, d.ID); err != nil {

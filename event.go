@@ -50,6 +50,8 @@ type EventTx interface {
 	Named(workspace string, ids []string) (map[string]User, error)
 	// EraseEvents forgets address and browser of a person in all events (see Event.person).
 	EraseEvents(workspace, user string) error
+	// ClockTold notes that a workspace is told that the clock went back, and says whether it was not within age before now.
+	ClockTold(workspace string, now time.Time, age time.Duration) (bool, error)
 }
 
 // EventFilter says which events are wanted; what is empty says nothing.

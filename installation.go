@@ -81,7 +81,7 @@ func (s *Service) CheckFirstRun(ctx context.Context, token Secret) error {
 		if err != nil {
 			return err
 		}
-		if !ok || in.OwnerMade || subtle.ConstantTimeCompare(in.FirstRunHash, hashToken(token)) != 1 || !s.Now().Before(in.FirstRunExpires) {
+		if !ok || in.OwnerMade || subtle.ConstantTimeCompare(in.FirstRunHash, hashToken(token)) != 1 || !until(in.FirstRunExpires, FirstRunLimit, s.Now()) {
 			return ErrFirstRunOver
 		}
 		return nil

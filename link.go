@@ -38,6 +38,7 @@ const (
 	ConfirmEmailLimit = 24 * time.Hour
 	UndoEmailLimit    = 72 * time.Hour
 	InvitationLimit   = 72 * time.Hour
+	LinkLimit         = 72 * time.Hour // the longest of them
 )
 
 // lasting is the epoch of a link that no change of its user ends.
@@ -102,7 +103,7 @@ func (s *Service) link(tx Tx, by Caller, kind LinkKind, token Secret) (Link, Use
 		return Link{}, User{}, err
 	}
 	if !ok || l.Kind != kind || !bytes.Equal(l.Hash, hash) || l.Epoch != lasting && l.Epoch != u.Epoch ||
-		u.State == Suspended || !s.Now().Before(l.ExpiresAt) {
+		u.State == Suspended || !between(l.CreatedAt, l.ExpiresAt, s.Now()) {
 		return Link{}, User{}, ErrLinkEnded
 	}
 	return l, u, nil

@@ -159,6 +159,12 @@ var notices = map[string]notice{
 		then:    linkEnds,
 		not:     "If this was not you, undo the change by the link above. It brings the old address back, ends all sessions, and asks for a new password.", facts: []string{"old", "new", "token", "ends"}, open: "/email/undo/",
 	},
+	"clock.set_back": {
+		subject: "The clock of the server was set back",
+		says:    "The clock of the server that you sign in to was ahead, and was set back. Sessions, trusted devices and links of the time in between have ended. A person who used a code in that time must use a recovery code, or be unlocked by an administrator.",
+		then:    "Ask those who run the server to check that its clock is kept right.",
+		open:    "/admin/audit",
+	},
 	"codes.wrong": {
 		subject: "Wrong codes after your password",
 		says:    "Somebody gave your right password and then a wrong code, three times.",
@@ -188,6 +194,7 @@ var openWords = map[string]text.Key{
 	"/account/2fa/recovery-codes": "Open your recovery codes",
 	"/account/trusted-devices":    "Open your trusted devices",
 	"/account/activity":           "Open your recent activity",
+	"/admin/audit":                "Open the audit log",
 	"/sign-in":                    "Sign in",
 	"/reset/":                     "Choose a new password",
 	"/invitation/":                "Accept the invitation",

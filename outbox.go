@@ -82,6 +82,9 @@ type MailTx interface {
 	RetryMails(workspace, id string, now time.Time, limit int) (int64, error)
 }
 
+// MailWaitLimit is longer than any mail waits for its next attempt.
+const MailWaitLimit = 2 * time.Hour
+
 // How mail is tried.
 const (
 	mailLease     = 2 * time.Minute  // longer than an attempt may take

@@ -63,7 +63,7 @@ func (s *Service) tryPassword(ctx context.Context, by Caller, address, password 
 }
 
 func (s *Service) tempOver(u User) bool {
-	return !u.TemporaryEnds.IsZero() && !s.Now().Before(u.TemporaryEnds)
+	return !u.TemporaryEnds.IsZero() && !until(u.TemporaryEnds, TemporaryLimit, s.Now())
 }
 
 // passwordBudgets are what a try draws on: that of the name, in this browser or over all unknown clients, and then also

@@ -76,6 +76,9 @@ func (p Policy) TrustUntil(given time.Time, days int) time.Time {
 func (p Policy) lower(days int, now time.Time) Policy {
 	var kept []Lowering
 	for _, l := range p.Lowered {
+		if ahead(l.At, now) { // else it would shorten what is trusted from now on
+			l.At = now
+		}
 		if now.Sub(l.At) < MaxTrustedDeviceDays*24*time.Hour {
 			kept = append(kept, l)
 		}

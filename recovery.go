@@ -210,7 +210,7 @@ func (s *Service) checkAnswer(tx Tx, by Caller, u *User, a answer, si *SignIn) (
 	if si != nil {
 		wrong = si.Wrong
 	}
-	t := s.codeTries(by, newBudgets(*u, rows), known)
+	t := s.codeTries(by, newBudgets(*u, rows, s.Now()), known)
 	if err := s.checkCode(tx, by, *u, all, t, a.digits, si); err != nil {
 		return "", err
 	}
@@ -234,7 +234,7 @@ func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error 
 		tries = b.of(ofDevice(bucketRecovery, hashToken(by.browser)))
 	}
 	if wait := recoveryRule.wait(tries, now); wait > 0 {
-		return ErrRecoveryLimit.after(wait)
+		return s.refuse(tx, tries, ErrRecoveryLimit.after(wait))
 	}
 	set, err := tx.RecoveryCodes(u.Workspace, u.ID)
 	if err != nil {
@@ -463,7 +463,7 @@ func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, held Secret
 		}
 		at, codes, _ := strings.Cut(string(plain), " ")
 		made, err := strconv.ParseInt(at, 10, 64)
-		if err != nil || s.Now().Sub(time.UnixMilli(made)) >= RecoveryShownLimit {
+		if err != nil || !within(time.UnixMilli(made), RecoveryShownLimit, s.Now()) {
 			return ErrCodesNotShown
 		}
 		set, err := tx.RecoveryCodes(h.Workspace, h.User.ID)

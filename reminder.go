@@ -192,7 +192,11 @@ func (s *Service) remindOn(ctx context.Context, workspace string) (more bool, er
 // a crash the next page begins where the last one ended. The workspace's row is taken: it locks many users.
 func (s *Service) remindSome(tx Tx, r Reminders) (Reminders, error) {
 	now := s.Now()
-	people, err := tx.TakeDue(r.Workspace, r.StartedAt.Add(-ReminderPause), now, reminderPage)
+	began := r.StartedAt
+	if began.After(now) { // the clock was set back: nobody gets a second one
+		began = now
+	}
+	people, err := tx.TakeDue(r.Workspace, began.Add(-ReminderPause), now, reminderPage)
 	if err != nil {
 		return r, err
 	}

@@ -127,7 +127,7 @@ func (s *Service) takeFactors(tx Tx, u *User) error {
 // checkSetUpCode judges a set-up code, or charges a wrong one. It works until the set-up that it begins is confirmed.
 func (s *Service) checkSetUpCode(tx Tx, by Caller, u User, input string) error {
 	now := s.Now()
-	if u.SetUpCodeHash == nil || !now.Before(u.SetUpCodeEnds) {
+	if u.SetUpCodeHash == nil || !until(u.SetUpCodeEnds, SetUpCodeLimit, now) {
 		return ErrSetUpCodeOver
 	}
 	b, err := s.budgets(tx, u)
@@ -136,7 +136,7 @@ func (s *Service) checkSetUpCode(tx Tx, by Caller, u User, input string) error {
 	}
 	tries := b.of(bucketSetUpCode)
 	if wait := setUpCodeRule.wait(tries, now); wait > 0 {
-		return ErrSetUpCodeLimit.after(wait)
+		return s.refuse(tx, tries, ErrSetUpCodeLimit.after(wait))
 	}
 	code, ok := parseRecovery(input)
 	if ok && bytes.Equal(hashRecovery(code), u.SetUpCodeHash) {
@@ -185,7 +185,7 @@ func (s *Service) ShownSetUpCode(by Caller, held Secret) (SetUpCode, bool) {
 		return SetUpCode{}, false
 	}
 	var c shownSetUpCode
-	if json.Unmarshal(plain, &c) != nil || s.Now().Sub(c.Made) >= SetUpCodeShownLimit {
+	if json.Unmarshal(plain, &c) != nil || !within(c.Made, SetUpCodeShownLimit, s.Now()) {
 		return SetUpCode{}, false
 	}
 	return SetUpCode{c.User, Secret(c.Code), c.Ends}, true

@@ -56,13 +56,10 @@ func (p Proofs) At(m Method) time.Time {
 func (p Proofs) Has(m Method) bool { return !p.At(m).IsZero() }
 
 // Within reports whether a method was given, at most d before now. A proof from the future is none: the clock was set
-// back since (I43). The clocks of two nodes may differ by less than clockSkew.
+// back since (I43).
 func (p Proofs) Within(m Method, d time.Duration, now time.Time) bool {
-	at := p.At(m)
-	return !at.IsZero() && now.Sub(at) <= d && now.Sub(at) > -clockSkew
+	return within(p.At(m), d+1, now)
 }
-
-const clockSkew = 10 * time.Second
 
 // secondFactor is the method that stood for the second factor.
 func (p Proofs) secondFactor() Method {
@@ -139,7 +136,7 @@ func (s Session) Restricted() bool {
 // awake reports whether the session may open the pages of administrators: after AdminIdleLimit without use it takes a
 // proof given since (I33).
 func (s Session) awake(now time.Time) bool {
-	if now.Sub(s.LastSeenAt) >= AdminIdleLimit {
+	if !within(s.LastSeenAt, AdminIdleLimit, now) {
 		return false
 	}
 	for _, p := range s.Proofs {
@@ -152,8 +149,12 @@ func (s Session) awake(now time.Time) bool {
 
 // lives reports whether the session may be used by its user now.
 func (s Session) lives(hash []byte, u User, now time.Time) bool {
-	return bytes.Equal(s.Hash, hash) && s.Epoch == u.Epoch && u.State == Active &&
-		now.Before(s.ExpiresAt) && now.Before(s.LastSeenAt.Add(IdleLimit))
+	return s.genuine(hash, u) && between(s.CreatedAt, s.ExpiresAt, now) && within(s.LastSeenAt, IdleLimit, now)
+}
+
+// genuine is lives, whatever the time.
+func (s Session) genuine(hash []byte, u User) bool {
+	return bytes.Equal(s.Hash, hash) && s.Epoch == u.Epoch && u.State == Active
 }
 
 // SessionTx is the storage of sessions.
@@ -208,7 +209,13 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 		kind: callerNobody, workspace: p.Workspace, policy: p.Policy, host: a.Host, door: a.Door,
 		address: a.Address, agent: a.Agent, browser: a.Browser, trust: a.Trust, signIn: a.SignIn,
 	}
-	if !ok || p.Session == nil || p.User == nil || !p.Session.lives(hash, *p.User, now) {
+	if !ok || p.Session == nil || p.User == nil {
+		return by, nil
+	}
+	if !p.Session.lives(hash, *p.User, now) {
+		if p.Session.genuine(hash, *p.User) && (ahead(p.Session.CreatedAt, now) || ahead(p.Session.LastSeenAt, now)) {
+			return by, s.endAhead(ctx, by, *p.Session)
+		}
 		return by, nil
 	}
 	by.kind, by.session, by.held, by.user = callerUser, p.Session, p.Session, p.User

@@ -258,7 +258,7 @@ func (s *Service) draft(tx Tx, by Caller, h *holder) (Draft, []byte, error) {
 	if err != nil {
 		return d, nil, err
 	}
-	if !ok || d.Epoch != h.Epoch || !s.Now().Before(d.ExpiresAt) || h.owesSetUpCode() {
+	if !ok || d.Epoch != h.Epoch || !until(d.ExpiresAt, DraftLimit, s.Now()) || h.owesSetUpCode() {
 		return d, nil, ErrNoDraft
 	}
 	if h.session != nil && h.TwoFactor {

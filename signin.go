@@ -172,7 +172,7 @@ func (s *Service) signIn(tx Tx, by Caller) (SignIn, User, error) {
 	if err != nil {
 		return SignIn{}, User{}, err
 	}
-	if !ok || !bytes.Equal(si.Hash, hash) || si.Epoch != u.Epoch || !u.enters() || !s.Now().Before(si.ExpiresAt) {
+	if !ok || !bytes.Equal(si.Hash, hash) || si.Epoch != u.Epoch || !u.enters() || !until(si.ExpiresAt, SignInLimit, s.Now()) {
 		return SignIn{}, User{}, ErrSignInEnded
 	}
 	return si, u, nil
@@ -321,7 +321,7 @@ func (s *Service) codeTries(by Caller, b budgets, known bool) codeTries {
 }
 
 // refused says why no code may be tried now, or nil.
-func (t codeTries) refused(now time.Time) error {
+func (t codeTries) refused(now time.Time) *Error {
 	if t.all.Row >= authenticatorRow {
 		return ErrAuthenticatorStale
 	}
@@ -342,7 +342,7 @@ func (t codeTries) refused(now time.Time) error {
 func (s *Service) checkCode(tx Tx, by Caller, u User, all []Authenticator, t codeTries, digits string, si *SignIn) error {
 	now := s.Now()
 	if err := t.refused(now); err != nil {
-		return err
+		return s.refuse(tx, t.client, err)
 	}
 	a, found, err := s.match(all, digits, now)
 	if err != nil {
@@ -383,6 +383,9 @@ func addressOf(by Caller) string {
 // usedCode answers a code that was right and is spent. It costs no try, and is an alarm when it was spent elsewhere.
 func (s *Service) usedCode(tx Tx, by Caller, u User, all []Authenticator, id string) error {
 	detail := map[string]string{"authenticator": id}
+	if burnt := find(all, id); ahead(burnt.params().Time(burnt.LastStep), s.Now()) {
+		return s.codeOfSetBackClock(tx, by, u, *burnt)
+	}
 	for _, a := range all {
 		if a.ID == id && a.LastUsedFrom != "" && a.LastUsedFrom != addressOf(by) {
 			detail["alarm"] = "used from another address"

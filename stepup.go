@@ -163,7 +163,7 @@ func (s *Service) Interrupted(by Caller, path string) map[string]string {
 // parked opens what the caller's browser parked with a session. What does not open is nothing.
 func (s *Service) parked(by Caller, ses Session) (Parked, bool) {
 	var p Parked
-	if ses.Parked == nil || by.browser == "" || s.Now().Sub(ses.ParkedAt) >= ParkedLimit {
+	if ses.Parked == nil || by.browser == "" || !within(ses.ParkedAt, ParkedLimit, s.Now()) {
 		return p, false
 	}
 	plain, err := s.Keys.Open(ses.Parked, ses.parkedAD())

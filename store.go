@@ -45,19 +45,22 @@ type Tx interface {
 	// CountPeople counts those who can sign in or are invited, by role and whether they have two-factor authentication.
 	CountPeople(workspace string) ([]RoleCount, error)
 
-	// Sweep deletes sign-ins, drafts and links that ended before now.
+	// Sweep deletes sign-ins, drafts and links that ended before now, or began in the future. Mail that waits for a time
+	// later than MailWaitLimit is due.
 	Sweep(now time.Time) error
 	// SweepTries looks at a page of a workspace's tries, those after a subject, and deletes what nothing has touched for 31
 	// days and has none wrong in a row. It returns the subject that the page ended with; empty: it was the last page.
 	SweepTries(workspace, after string, page int, now time.Time) (end string, err error)
-	// SweepBrowsers deletes, in the same way, known devices that were last seen before a time.
-	SweepBrowsers(workspace, after string, page int, seen time.Time) (end string, err error)
-	// SweepSessions deletes, in the same way, sessions that ended before now.
+	// SweepBrowsers deletes, in the same way, known devices that were last seen before BrowserLimit or in the future, and
+	// trusted devices of the future. A reminder of the future becomes one of now.
+	SweepBrowsers(workspace, after string, page int, now time.Time) (end string, err error)
+	// SweepSessions deletes, in the same way, sessions that ended before now, or were last seen in the future.
 	SweepSessions(workspace, after string, page int, now time.Time) (end string, err error)
 	// SweepMails deletes at most limit mails of a workspace that do not wait, of those before an id. It returns whether
 	// there may be more.
 	SweepMails(workspace, before string, limit int) (more bool, err error)
-	// TakeTurn gives true to one of the nodes that ask at now to do something, unless one did less than age ago.
+	// TakeTurn gives true to one of the nodes that ask at now to do something, unless one did less than age ago. A time
+	// in the future is that of a clock that was set back since.
 	TakeTurn(what Turn, now time.Time, age time.Duration) (bool, error)
 }
 
@@ -67,4 +70,5 @@ type Turn string
 const (
 	TurnCount Turn = "count" // people, for Adoption
 	TurnSweep Turn = "sweep" // what is idle
+	TurnClock Turn = "clock" // noting the time
 )

@@ -21,8 +21,8 @@ const (
 	mailPage = 1000 // mails that are deleted
 )
 
-// SweepIdle removes tries and known devices that nothing has touched for long, sessions that have ended, and old mail that
-// does not wait. There are as many of each as people, and no index tells which are old, as it would be written at every
+// SweepIdle removes tries and known devices that nothing has touched for long, sessions that have ended, what was last
+// seen in the future, and old mail that does not wait. There are as many of each as people, and no index tells which are old, as it would be written at every
 // sign-in: it goes over all, page by page.
 func (s *Service) SweepIdle(ctx context.Context) error {
 	now := s.Now()
@@ -35,9 +35,7 @@ func (s *Service) SweepIdle(ctx context.Context) error {
 	for _, w := range all {
 		for _, page := range []func(tx Tx, after string) (string, error){
 			func(tx Tx, after string) (string, error) { return tx.SweepTries(w.ID, after, idlePage, now) },
-			func(tx Tx, after string) (string, error) {
-				return tx.SweepBrowsers(w.ID, after, idlePage, now.Add(-BrowserLimit))
-			},
+			func(tx Tx, after string) (string, error) { return tx.SweepBrowsers(w.ID, after, idlePage, now) },
 			func(tx Tx, after string) (string, error) { return tx.SweepSessions(w.ID, after, idlePage, now) },
 		} {
 			for after, more := "", true; more && err == nil; more = after != "" {
@@ -78,6 +76,7 @@ func (s *Service) Run(ctx context.Context) {
 	all.Go(func() { s.deliver(ctx) })
 	all.Go(func() { s.seal(ctx) })
 	all.Go(func() { s.every(ctx, 10*time.Minute, "sweep", s.Sweep) })
+	all.Go(func() { s.every(ctx, clockEvery, "watching the clock", s.WatchClock) })
 	all.Go(func() { s.every(ctx, time.Hour, "sweeping what is idle", s.sweepDaily) })
 	all.Go(func() { s.every(ctx, 10*time.Minute, "dropping old events", s.DropOldEvents) })
 	all.Go(func() { s.every(ctx, countEvery, "counting people", s.CountAdoption) })

@@ -16,6 +16,8 @@ type Tries struct {
 	Row       int       // wrong in a row
 	Last      time.Time
 	Until     time.Time // no try before this
+
+	moved bool // its times were in the future, see asOf
 }
 
 // TriesTx is the storage of the budgets.
@@ -167,11 +169,12 @@ func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err e
 	}
 	now := s.Now()
 	for i, n := range rows {
+		n = n.asOf(now)
 		wait := all[i].rule.wait(n, now)
 		if allowed = wait == 0; allowed {
 			n = all[i].rule.charge(n, now)
 		} else if i < len(rows)-1 {
-			return false, limit.after(wait)
+			return false, s.refuse(tx, n, limit.after(wait))
 		}
 		if err := tx.SaveTries(n); err != nil {
 			return false, err
@@ -232,16 +235,16 @@ type budgets struct {
 
 func (s *Service) budgets(tx Tx, u User) (budgets, error) {
 	rows, err := tx.Tries(u.Workspace, u.ID)
-	return newBudgets(u, rows), err
+	return newBudgets(u, rows, s.Now()), err
 }
 
-func newBudgets(u User, rows []Tries) budgets {
+func newBudgets(u User, rows []Tries, now time.Time) budgets {
 	b := budgets{workspace: u.Workspace, user: u.ID}
 	if len(rows) > 0 {
 		b.rows = make(map[string]Tries, len(rows))
 	}
 	for _, t := range rows {
-		b.rows[t.Bucket] = t
+		b.rows[t.Bucket] = t.asOf(now)
 	}
 	return b
 }

@@ -38,6 +38,7 @@ type Installation struct {
 	OwnerMade       bool // the first owner exists: the first-run link is closed for ever
 	FirstRunHash    []byte
 	FirstRunExpires time.Time
+	ClockAt         time.Time // the newest time that a node noted
 }
 
 // InstallationTx is the storage of what is about the whole installation.

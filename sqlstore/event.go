@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 )
@@ -109,6 +110,11 @@ func (t *tx) EraseEvents(workspace, user string) error {
 		return err
 	}
 	return t.exec(erase+`actor = $2 AND actor <> subject`, workspace, user)
+}
+
+func (t *tx) ClockTold(workspace string, now time.Time, age time.Duration) (bool, error) {
+	return one(t.affected(`UPDATE workspaces SET clock_told_at = $2 WHERE id = $1 AND (clock_told_at <= $3 OR clock_told_at > $4)`,
+		workspace, ms(now), ms(now.Add(-age)), ms(now.Add(sallyport.ClockGrace))))
 }
 
 // loggedEvents reads whole events, for the sealer and for verification: many, so that what a row is read into is made once.

@@ -8,10 +8,10 @@ import (
 
 func (t *tx) Installation() (sallyport.Installation, bool, error) {
 	var in sallyport.Installation
-	var expires int64
-	ok, err := t.row(`SELECT key_check, owner_made, first_run_hash, first_run_expires FROM installation WHERE id = 1`, nil,
-		&in.KeyCheck, &in.OwnerMade, &in.FirstRunHash, &expires)
-	in.FirstRunExpires = at(expires)
+	var expires, clock int64
+	ok, err := t.row(`SELECT key_check, owner_made, first_run_hash, first_run_expires, clock_at FROM installation WHERE id = 1`, nil,
+		&in.KeyCheck, &in.OwnerMade, &in.FirstRunHash, &expires, &clock)
+	in.FirstRunExpires, in.ClockAt = at(expires), at(clock)
 	return in, ok, err
 }
 

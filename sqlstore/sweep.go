@@ -17,7 +17,17 @@ func (t *tx) Sweep(now time.Time) error {
 			return err
 		}
 	}
-	return nil
+	ahead := now.Add(sallyport.ClockGrace)
+	for sql, limit := range map[string]time.Duration{
+		`DELETE FROM sign_ins WHERE expires_at > $1`: sallyport.SignInLimit,
+		`DELETE FROM drafts WHERE expires_at > $1`:   sallyport.DraftLimit,
+		`DELETE FROM links WHERE expires_at > $1`:    sallyport.LinkLimit,
+	} {
+		if err := t.exec(sql, ms(ahead.Add(limit))); err != nil {
+			return err
+		}
+	}
+	return t.exec(`UPDATE outbox SET next_at = $1 WHERE state = 'waiting' AND next_at > $2`, ms(now), ms(ahead.Add(sallyport.MailWaitLimit)))
 }
 
 // SweepTries: wrong ones in a row have no time. What they lock is unlocked by what people do, never by waiting.
@@ -27,16 +37,35 @@ func (t *tx) SweepTries(workspace, after string, page int, now time.Time) (strin
 		workspace, after, page, ms(now.AddDate(0, 0, -31)), ms(now))
 }
 
-func (t *tx) SweepBrowsers(workspace, after string, page int, seen time.Time) (string, error) {
-	return t.sweepPage(`SELECT user_id FROM browsers WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
-		`DELETE FROM browsers WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND last_seen_at < $4`,
-		workspace, after, page, ms(seen))
+func (t *tx) SweepBrowsers(workspace, after string, page int, now time.Time) (string, error) {
+	ahead := ms(now.Add(sallyport.ClockGrace))
+	end, err := t.sweepPage(`SELECT user_id FROM browsers WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
+		`DELETE FROM browsers WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND (last_seen_at < $4 OR last_seen_at > $5)`,
+		workspace, after, page, ms(now.Add(-sallyport.BrowserLimit)), ahead)
+	if err != nil {
+		return "", err
+	}
+	last := end
+	if end == "" {
+		last = "~"
+	}
+	for _, sql := range []string{
+		`DELETE FROM trusted_devices WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND (created_at > $4 OR last_seen_at > $4)`,
+		`DELETE FROM links WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND created_at > $4`,
+	} {
+		if err := t.exec(sql, workspace, after, last, ahead); err != nil {
+			return "", err
+		}
+	}
+	return end, t.exec(`UPDATE users SET reminded_at = $5 WHERE `+remindable+` AND id > $2 AND id <= $3 AND reminded_at > $4`,
+		workspace, after, last, ahead, ms(now))
 }
 
 func (t *tx) SweepSessions(workspace, after string, page int, now time.Time) (string, error) {
 	return t.sweepPage(`SELECT user_id FROM sessions WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
-		`DELETE FROM sessions WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND expires_at < $4`,
-		workspace, after, page, ms(now))
+		`DELETE FROM sessions WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3
+			AND (expires_at < $4 OR created_at > $5 OR last_seen_at > $5)`,
+		workspace, after, page, ms(now), ms(now.Add(sallyport.ClockGrace)))
 }
 
 // SweepMails: ids are in the order of time, so that the old ones are the first.
@@ -60,9 +89,8 @@ func (t *tx) sweepPage(find, remove, workspace, after string, page int, bounds .
 	return end, t.exec(remove, append([]any{workspace, after, last}, bounds...)...)
 }
 
-// TakeTurn takes a time far ahead for what it is: that of a clock which was set back since.
 func (t *tx) TakeTurn(what sallyport.Turn, now time.Time, age time.Duration) (bool, error) {
-	column := map[sallyport.Turn]string{sallyport.TurnCount: "counted_at", sallyport.TurnSweep: "swept_at"}[what]
+	column := map[sallyport.Turn]string{sallyport.TurnCount: "counted_at", sallyport.TurnSweep: "swept_at", sallyport.TurnClock: "clock_at"}[what]
 	return one(t.affected(`UPDATE installation SET `+column+` = $1 WHERE id = 1 AND (`+column+` <= $2 OR `+column+` > $3)`,
-		ms(now), ms(now.Add(-age)), ms(now.Add(age))))
+		ms(now), ms(now.Add(-age)), ms(now.Add(sallyport.ClockGrace))))
 }

@@ -56,6 +56,9 @@ func (p Params) Step(t time.Time) int64 {
 	return step
 }
 
+// Time returns when a time step begins.
+func (p Params) Time(step int64) time.Time { return time.Unix(step*int64(p.Period), 0) }
+
 // Code returns the code of a time step, which must not be negative. It panics under the same conditions as [HOTP].
 func (p Params) Code(secret []byte, step int64) string {
 	return HOTP(secret, uint64(step), p.Algorithm, p.Digits)

@@ -16,6 +16,8 @@ var eventWords = map[string]text.Message{
 	"authenticator.removed":    text.Say("Authenticator app removed"),
 	"authenticator.renamed":    text.Say("Authenticator app renamed"),
 	"authenticator.unreadable": text.Say("The key of an authenticator app could not be read"),
+	"clock.set_back":           text.Say("The clock of the server was set back"),
+	"code.clock_set_back":      text.Say("A code was refused, because the clock of the server was set back"),
 	"code.refused":             text.Say("A code was refused, because it had been shown before its time"),
 	"code.used_twice":          text.Say("A code was given a second time"),
 	"code.wrong":               text.Say("Wrong code"),

@@ -8,7 +8,8 @@ CREATE TABLE installation (
   first_run_expires INTEGER NOT NULL DEFAULT 0,
   restored_at INTEGER NOT NULL DEFAULT 0,
   counted_at INTEGER NOT NULL DEFAULT 0, -- when a node last took it on to count people for adoption
-  swept_at INTEGER NOT NULL DEFAULT 0 -- and to look for what is idle
+  swept_at INTEGER NOT NULL DEFAULT 0, -- and to look for what is idle
+  clock_at INTEGER NOT NULL DEFAULT 0 -- the newest time that a node noted
 ) STRICT;
 
 CREATE TABLE workspaces (
@@ -18,6 +19,7 @@ CREATE TABLE workspaces (
   resells INTEGER NOT NULL DEFAULT 0, -- it has created others
   brand TEXT NOT NULL DEFAULT '',
   colour TEXT NOT NULL DEFAULT '',
+  clock_told_at INTEGER NOT NULL DEFAULT 0, -- when its owners were last told that the clock went back
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX workspaces_reseller ON workspaces (reseller, id) WHERE reseller <> '';
