@@ -3,6 +3,7 @@ package sallyport
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
@@ -127,8 +128,12 @@ func (s *Service) Unlock(ctx context.Context, by Caller, id string) error {
 	})
 }
 
-// unburn lets codes be used again that lie in the future and count as burnt, because the clock was set back. The newest
-// of them that was used stays refused, and so does whatever is accepted now.
+// usedStepsKept is how many used steps an authenticator remembers. It bounds the row.
+const usedStepsKept = 16
+
+// unburn lets codes be used again that lie in the future and count as used, because a later one was used before the
+// clock was set back. Each code that was used stays refused, and so does what is accepted now. If more codes were used
+// than are remembered, everything up to the oldest one remembered stays refused.
 func (s *Service) unburn(tx Tx, u User) error {
 	all, err := tx.Authenticators(u.Workspace, u.ID)
 	if err != nil {
@@ -139,7 +144,18 @@ func (s *Service) unburn(tx Tx, u User) error {
 		if a.LastStep <= next {
 			continue
 		}
-		a.RefusedSteps = append(a.RefusedSteps, a.LastStep)
+		forgotten := len(a.UsedSteps) == usedStepsKept && a.UsedSteps[0] > next
+		if forgotten {
+			next = a.UsedSteps[0]
+		}
+		for _, step := range append(a.UsedSteps, a.LastStep) {
+			if step > next && !slices.Contains(a.RefusedSteps, step) {
+				a.RefusedSteps = append(a.RefusedSteps, step)
+			}
+		}
+		if !forgotten { // else the oldest one must be known at the next time, too
+			a.UsedSteps = slices.DeleteFunc(a.UsedSteps, func(step int64) bool { return step > next })
+		}
 		a.LastStep = next
 		if err := tx.SaveAuthenticator(a); err != nil {
 			return err

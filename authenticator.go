@@ -17,8 +17,9 @@ type Authenticator struct {
 	ID           string
 	Name         string
 	Algorithm    otp.Algorithm
-	Secret       []byte // sealed
-	LastStep     int64  // the newest time step used; it and every one before it are burnt (I07)
+	Secret       []byte  // sealed
+	LastStep     int64   // the newest time step used; it and every one before it are burnt (I07)
+	UsedSteps    []int64 // the newest that were used, oldest first, at most usedStepsKept: see unburn
 	RefusedSteps []int64
 	CreatedAt    time.Time
 	LastUsedAt   time.Time
@@ -33,10 +34,10 @@ type AuthenticatorTx interface {
 	// Authenticators returns those of a user, oldest first.
 	Authenticators(workspace, user string) ([]Authenticator, error)
 	InsertAuthenticator(Authenticator) error
-	// BurnStep keeps LastStep, LastUsedAt and LastUsedFrom. Unless the step kept is older, the transaction fails: of
+	// BurnStep keeps LastStep, UsedSteps, LastUsedAt and LastUsedFrom. Unless the step kept is older, the transaction fails: of
 	// concurrent ones for one step exactly one succeeds (I08).
 	BurnStep(Authenticator) error
-	// SaveAuthenticator replaces name, sealed secret, last step and refused steps.
+	// SaveAuthenticator replaces name, sealed secret, last step, used steps and refused steps.
 	SaveAuthenticator(Authenticator) error
 	// DeleteAuthenticator removes one, and says whether it did. The user's last one it removes only if told so (I58).
 	DeleteAuthenticator(workspace, user, id string, last bool) (bool, error)

@@ -3,6 +3,7 @@ package sallyport_test
 import (
 	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -212,4 +213,42 @@ func draftSecret(e *sallyporttest.Env, b *sallyporttest.Client) []byte {
 	secret, err := otp.DecodeSecret(d.Key.Reveal())
 	e.Check(err)
 	return secret
+}
+
+// TestI07_NoCodeIsReplayedAfterTheClockWentBackAndAnUnlock: every code that was used while the clock was ahead stays used
+// when its time comes. The codes between them work, so that nobody is locked out.
+func TestI07_NoCodeIsReplayedAfterTheClockWentBackAndAnUnlock(t *testing.T) {
+	ctx := context.Background()
+	for _, used := range []int{2, 16, 20} {
+		t.Run(strconv.Itoa(used), func(t *testing.T) {
+			sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+				p := e.Add("mia@acme.example", sallyport.Member)
+				e.Enrol(&p, "Pixel")
+				now := e.Clock.Now()
+				var codes []time.Time
+				for range used {
+					e.Clock.Advance(time.Hour)
+					codes = append(codes, e.Clock.Now())
+					e.Check(answer(e, challenged(e, p), p.Code(e.Clock.Now())))
+				}
+				for range 2 { // to unlock twice changes nothing
+					e.Clock.Set(now)
+					e.Check(e.Unlock(ctx, e.Console(), p.Address))
+				}
+				for _, at := range codes {
+					e.Clock.Set(at)
+					if err := answer(e, challenged(e, p), p.Code(at)); err == nil {
+						t.Fatalf("the code of %v was used and works again", at.Sub(now))
+					}
+				}
+				// Only so many are remembered: of those before, none works at all.
+				for _, at := range codes[max(0, used-16):] {
+					e.Clock.Set(at.Add(10 * time.Minute))
+					if err := answer(e, challenged(e, p), p.Code(e.Clock.Now())); err != nil {
+						t.Fatalf("10 minutes after the code of %v: %v", at.Sub(now), err)
+					}
+				}
+			})
+		})
+	}
 }

@@ -372,7 +372,7 @@ func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, ste
 	}
 	a := Authenticator{
 		Workspace: h.Workspace, User: h.User.ID, ID: newID(prefixAuthenticator, now), Name: d.Name,
-		Algorithm: otp.Default.Algorithm, LastStep: step, RefusedSteps: d.RefusedSteps, CreatedAt: now,
+		Algorithm: otp.Default.Algorithm, LastStep: step, UsedSteps: []int64{step}, RefusedSteps: d.RefusedSteps, CreatedAt: now,
 	}
 	if a.Secret, err = s.Keys.Seal(secret, a.ad()); err != nil {
 		return err

@@ -308,12 +308,11 @@ type codeTries struct {
 	known     bool  // the caller's browser is a known device
 	client    Tries // of this device, or of all unknown clients
 	all       Tries // of the authenticators, over everything
-	strangers bool  // there is one of all unknown clients
+	strangers Tries // of all unknown clients
 }
 
 func (s *Service) codeTries(by Caller, b budgets, known bool) codeTries {
-	t := codeTries{known: known, client: b.of(bucketCode), all: b.of(bucketAuthenticator)}
-	_, t.strangers = b.rows[bucketCode]
+	t := codeTries{known: known, client: b.of(bucketCode), all: b.of(bucketAuthenticator), strangers: b.of(bucketCode)}
 	if known {
 		t.client = b.of(ofDevice(bucketCode, hashToken(by.browser)))
 	}
@@ -370,6 +369,7 @@ func (s *Service) checkCode(tx Tx, by Caller, u User, all []Authenticator, t cod
 		return s.usedCode(tx, by, u, all, a.ID)
 	}
 	a.LastUsedAt, a.LastUsedFrom = now, addressOf(by)
+	a.UsedSteps = append(a.UsedSteps[max(0, len(a.UsedSteps)+1-usedStepsKept):len(a.UsedSteps):len(a.UsedSteps)], a.LastStep)
 	return tx.BurnStep(a)
 }
 
@@ -408,7 +408,7 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 	}
 	t.all.Row++
 	t.all.Last = now
-	told := t.all.Row == codesWrongNotice // whoever begins a new sign-in after two wrong codes is told of as well
+	told := t.client.Count == codesWrongNotice // also if each is in a sign-in of its own
 	if err := tx.SaveTries(t.client); err != nil {
 		return err
 	}
@@ -430,7 +430,7 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 	case t.known:
 	case t.client.Row == codeDelayFrom:
 		notice = "codes.delayed"
-	case t.client.Row == codeLimit || t.client.Count == codeLimit:
+	case t.client.Row == CodeLimit || t.client.ofMonth() == CodeLimit:
 		notice = "codes.locked"
 	}
 	if notice != "" {
@@ -444,7 +444,8 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 	return keep(outcome)
 }
 
-// forgiveCodes takes back the wrong codes of a sign-in that completes, and ends the rows of wrong ones.
+// forgiveCodes takes back the wrong codes of a sign-in that completes, and ends the rows of wrong ones. A known device
+// ends that of unknown clients too, with the delay and the lock that stand on it. What they gave in 30 days stays counted.
 func (s *Service) forgiveCodes(tx Tx, t codeTries, wrong int) error {
 	if t.all.Row > 0 {
 		t.all.Row = 0
@@ -452,21 +453,15 @@ func (s *Service) forgiveCodes(tx Tx, t codeTries, wrong int) error {
 			return err
 		}
 	}
-	if t.client.Row == 0 && t.client.Count == 0 {
-		return s.unlockByDevice(tx, t)
+	if t.client.Row > 0 || wrong > 0 {
+		if err := tx.SaveTries(forgive(t.client, wrong)); err != nil {
+			return err
+		}
 	}
-	if err := tx.SaveTries(forgive(t.client, wrong)); err != nil {
-		return err
+	if t.known && t.strangers.Row > 0 {
+		return tx.SaveTries(forgive(t.strangers, 0))
 	}
-	return s.unlockByDevice(tx, t)
-}
-
-// unlockByDevice lets unknown clients give codes again, since a known device has passed.
-func (s *Service) unlockByDevice(tx Tx, t codeTries) error {
-	if !t.known || !t.strangers {
-		return nil
-	}
-	return tx.ClearTries(t.client.Workspace, t.client.Subject, bucketCode)
+	return nil
 }
 
 // folded is fold.Address for looking up: what is no address is looked up all the same, under a name nobody has.

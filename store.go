@@ -49,7 +49,7 @@ type Tx interface {
 	// later than MailWaitLimit is due.
 	Sweep(now time.Time) error
 	// SweepTries looks at a page of a workspace's tries, those after a subject, and deletes what nothing has touched for 31
-	// days and has none wrong in a row. It returns the subject that the page ended with; empty: it was the last page.
+	// days and locks nothing. It returns the subject that the page ended with; empty: it was the last page.
 	SweepTries(workspace, after string, page int, now time.Time) (end string, err error)
 	// SweepBrowsers deletes, in the same way, known devices that were last seen before BrowserLimit or in the future, and
 	// trusted devices of the future. A reminder of the future becomes one of now.

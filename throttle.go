@@ -16,6 +16,7 @@ type Tries struct {
 	Row       int       // wrong in a row
 	Last      time.Time
 	Until     time.Time // no try before this
+	Earlier   int       // count of the window before, of codes from unknown clients
 
 	moved bool // its times were in the future, see asOf
 }
@@ -183,10 +184,12 @@ func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err e
 	return allowed, nil
 }
 
-// Limits of wrong codes from unknown clients: whoever gives them has the password.
+// CodeLimit is how many wrong codes from unknown clients lock, in a row or within 30 days.
+const CodeLimit = 10
+
+// Limits of wrong codes. Someone who gives them from an unknown client has the password.
 const (
 	codeDelayFrom     = 5 // in a row: a delay, and a mail
-	codeLimit         = 10
 	codeWindow        = 30 * 24 * time.Hour
 	authenticatorRow  = 50 // in a row over everything: its codes are refused until it is set up anew
 	codesWrongNotice  = 3  // in one sign-in, or in a row over everything: a mail
@@ -195,9 +198,13 @@ const (
 	permanentlyLocked = time.Duration(1<<63 - 1)
 )
 
-// codeWait is wait for codes from unknown clients; permanentlyLocked means that no time mends it.
+// ofMonth is how many wrong codes from unknown clients count as those of the last 30 days: all of this window and of the
+// one before. So no 30 days have more than CodeLimit, wherever a window begins.
+func (t Tries) ofMonth() int { return t.Count + t.Earlier }
+
+// codeWait is wait for codes from unknown clients; permanentlyLocked means that waiting does not lift it.
 func codeWait(t Tries, now time.Time) time.Duration {
-	if t.Row >= codeLimit || t.Count >= codeLimit {
+	if t.Row >= CodeLimit || t.ofMonth() >= CodeLimit {
 		return permanentlyLocked
 	}
 	if now.Before(t.Until) {
@@ -208,7 +215,11 @@ func codeWait(t Tries, now time.Time) time.Duration {
 
 // chargeCode counts a wrong code from an unknown client.
 func chargeCode(t Tries, now time.Time) Tries {
-	if t.Since.IsZero() || now.Sub(t.Since) >= codeWindow {
+	if age := now.Sub(t.Since); age >= codeWindow {
+		t.Earlier = t.Count
+		if age >= 2*codeWindow {
+			t.Earlier = 0
+		}
 		t.Count, t.Since = 0, now
 	}
 	t.Count++
@@ -220,7 +231,7 @@ func chargeCode(t Tries, now time.Time) Tries {
 	return t
 }
 
-// forgive takes back the wrong codes of a sign-in that completed.
+// forgive takes back the wrong codes of a sign-in that completed, and ends the row. Those of others stay counted (I65).
 func forgive(t Tries, wrong int) Tries {
 	t.Count = max(0, t.Count-wrong)
 	t.Row, t.Until = 0, time.Time{}

@@ -210,3 +210,91 @@ func TestI31_ANewSignInEndsTheSessionInHand(t *testing.T) {
 		}
 	})
 }
+
+// TestI34_ThePatientGuesser: over 30 days at most ten wrong codes of strangers are judged, whatever the person does in
+// their own browser meanwhile, and wherever the days begin. The person gets mail about it, and keeps signing in.
+func TestI34_ThePatientGuesser(t *testing.T) {
+	const day = 24 * time.Hour
+	for name, perDay := range map[string]func(day int) int{
+		"two a day":                          func(int) int { return 2 },
+		"nine at the end of each month":      func(day int) int { return map[bool]int{true: 9}[day%30 >= 29] },
+		"nine at the end, and the beginning": func(day int) int { return map[bool]int{true: 9}[day%30 == 29 || day%30 == 0] },
+		"as many as are judged, each third":  func(day int) int { return map[bool]int{true: 4}[day%3 == 0] },
+	} {
+		t.Run(name, func(t *testing.T) {
+			sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+				p := e.Add("mia@acme.example", sallyport.Member)
+				own := e.Enrol(&p, "Pixel")
+				var judged []int // by day
+				for d := range 70 {
+					n := 0
+					for range perDay(d) {
+						e.Clock.Advance(time.Hour)
+						if err := answer(e, challenged(e, p), wrong(e, p)); errors.Is(err, sallyport.ErrCodeWrong) {
+							n++
+						}
+					}
+					judged = append(judged, n)
+					e.Clock.Advance(time.Hour)
+					passage, err := e.SignIn(context.Background(), own.By(), p.Address, p.Password)
+					e.Check(err)
+					own.Keep(passage)
+					if err := answer(e, own, p.Code(e.Clock.Now())); err != nil {
+						t.Fatalf("day %d: the person, in their own browser: %v", d, err)
+					}
+					if d%10 == 0 {
+						e.Check(e.SweepIdle(context.Background()))
+					}
+					e.Clock.Advance(day - time.Duration(perDay(d)+1)*time.Hour)
+				}
+				for from := range judged {
+					sum := 0
+					for _, n := range judged[from:min(from+30, len(judged))] {
+						sum += n
+					}
+					if sum > 10 {
+						t.Fatalf("%d wrong codes are judged in the 30 days from day %d: %v", sum, from, judged)
+					}
+				}
+				for _, kind := range []string{"codes.wrong", "codes.locked"} {
+					if n := len(e.Query("SELECT id FROM outbox WHERE user_id = $1 AND kind = $2", p.ID, kind)); n == 0 {
+						t.Errorf("no mail %s", kind)
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestI65_NobodysSuccessLowersAnothersCount: a code typed in a known browser ends the row of strangers' wrong codes, with
+// its delay, and leaves what they gave in 30 days; a sign-in that completes is forgiven its own wrong codes alone.
+func TestI65_NobodysSuccessLowersAnothersCount(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		p := e.Add("mia@acme.example", sallyport.Member)
+		own := e.Enrol(&p, "Pixel")
+		strangers := func() string {
+			row := e.Query("SELECT count, in_row, until FROM tries WHERE subject = $1 AND bucket = 'code'", p.ID)[0]
+			return strings.Join(row, " ")
+		}
+		for range 5 {
+			_ = answer(e, challenged(e, p), wrong(e, p))
+		}
+		passage, err := e.SignIn(context.Background(), own.By(), p.Address, p.Password)
+		e.Check(err)
+		own.Keep(passage)
+		_ = answer(e, own, wrong(e, p))
+		e.Check(answer(e, own, p.Code(e.Clock.Now())))
+		if got := strangers(); got != "5 0 0" {
+			t.Errorf("after a sign-in of a known browser: %s", got)
+		}
+		e.Clock.Advance(time.Minute)
+		b := challenged(e, p)
+		for range 2 {
+			_ = answer(e, b, wrong(e, p))
+		}
+		e.Check(answer(e, b, p.Code(e.Clock.Now())))
+		if got := strangers(); got != "5 0 0" {
+			t.Errorf("after a sign-in with two wrong codes of its own: %s", got)
+		}
+	})
+}

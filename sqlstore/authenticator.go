@@ -13,19 +13,22 @@ func (t *tx) Authenticators(workspace, user string) (all []sallyport.Authenticat
 	return all, err
 }
 
-const authenticatorsOf = `SELECT id, name, algorithm, secret, last_step, refused_steps, created_at, last_used_at, last_used_from
+const authenticatorsOf = `SELECT id, name, algorithm, secret, last_step, used_steps, refused_steps, created_at, last_used_at, last_used_from
 	FROM authenticators WHERE workspace_id = $1 AND user_id = $2 ORDER BY id`
 
 func addAuthenticators(workspace, user string, all *[]sallyport.Authenticator) func(scanner) error {
 	return func(scan scanner) error {
 		a := sallyport.Authenticator{Workspace: workspace, User: user}
-		var algorithm, refused string
+		var algorithm, burnt, refused string
 		var created, used int64
-		if err := scan(&a.ID, &a.Name, &algorithm, &a.Secret, &a.LastStep, &refused, &created, &used, &a.LastUsedFrom); err != nil {
+		if err := scan(&a.ID, &a.Name, &algorithm, &a.Secret, &a.LastStep, &burnt, &refused, &created, &used, &a.LastUsedFrom); err != nil {
 			return err
 		}
 		a.Algorithm, a.CreatedAt, a.LastUsedAt = otp.Algorithm(algorithm), at(created), at(used)
 		var err error
+		if a.UsedSteps, err = parseSteps(burnt); err != nil {
+			return err
+		}
 		a.RefusedSteps, err = parseSteps(refused)
 		*all = append(*all, a)
 		return err
@@ -54,20 +57,20 @@ func parseSteps(s string) ([]int64, error) {
 }
 
 func (t *tx) InsertAuthenticator(a sallyport.Authenticator) error {
-	return t.exec(`INSERT INTO authenticators (workspace_id, user_id, id, name, algorithm, secret, last_step, refused_steps, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		a.Workspace, a.User, a.ID, a.Name, string(a.Algorithm), a.Secret, a.LastStep, stepsText(a.RefusedSteps), ms(a.CreatedAt))
+	return t.exec(`INSERT INTO authenticators (workspace_id, user_id, id, name, algorithm, secret, last_step, used_steps, refused_steps, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+		a.Workspace, a.User, a.ID, a.Name, string(a.Algorithm), a.Secret, a.LastStep, stepsText(a.UsedSteps), stepsText(a.RefusedSteps), ms(a.CreatedAt))
 }
 
 func (t *tx) BurnStep(a sallyport.Authenticator) error {
-	return t.expect(`UPDATE authenticators SET last_step = $4, last_used_at = $5, last_used_from = $6
+	return t.expect(`UPDATE authenticators SET last_step = $4, last_used_at = $5, last_used_from = $6, used_steps = $7
 		WHERE workspace_id = $1 AND user_id = $2 AND id = $3 AND last_step < $4`,
-		a.Workspace, a.User, a.ID, a.LastStep, ms(a.LastUsedAt), a.LastUsedFrom)
+		a.Workspace, a.User, a.ID, a.LastStep, ms(a.LastUsedAt), a.LastUsedFrom, stepsText(a.UsedSteps))
 }
 
 func (t *tx) SaveAuthenticator(a sallyport.Authenticator) error {
-	return t.exec(`UPDATE authenticators SET name = $4, secret = $5, refused_steps = $6, last_step = $7 WHERE workspace_id = $1 AND user_id = $2 AND id = $3`,
-		a.Workspace, a.User, a.ID, a.Name, a.Secret, stepsText(a.RefusedSteps), a.LastStep)
+	return t.exec(`UPDATE authenticators SET name = $4, secret = $5, refused_steps = $6, last_step = $7, used_steps = $8 WHERE workspace_id = $1 AND user_id = $2 AND id = $3`,
+		a.Workspace, a.User, a.ID, a.Name, a.Secret, stepsText(a.RefusedSteps), a.LastStep, stepsText(a.UsedSteps))
 }
 
 func (t *tx) DeleteAuthenticator(workspace, user, id string, last bool) (bool, error) {

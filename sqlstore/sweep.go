@@ -30,11 +30,12 @@ func (t *tx) Sweep(now time.Time) error {
 	return t.exec(`UPDATE outbox SET next_at = $1 WHERE state = 'waiting' AND next_at > $2`, ms(now), ms(ahead.Add(sallyport.MailWaitLimit)))
 }
 
-// SweepTries: wrong ones in a row have no time. What they lock is unlocked by what people do, never by waiting.
+// SweepTries keeps what locks: time alone lifts no lock.
 func (t *tx) SweepTries(workspace, after string, page int, now time.Time) (string, error) {
 	return t.sweepPage(`SELECT subject FROM tries WHERE workspace_id = $1 AND subject > $2 ORDER BY subject LIMIT 1 OFFSET $3`,
-		`DELETE FROM tries WHERE workspace_id = $1 AND subject > $2 AND subject <= $3 AND last < $4 AND until < $5 AND in_row = 0`,
-		workspace, after, page, ms(now.AddDate(0, 0, -31)), ms(now))
+		`DELETE FROM tries WHERE workspace_id = $1 AND subject > $2 AND subject <= $3 AND last < $4 AND until < $5 AND in_row = 0
+			AND NOT (bucket = 'code' AND count + earlier >= $6)`,
+		workspace, after, page, ms(now.AddDate(0, 0, -31)), ms(now), sallyport.CodeLimit)
 }
 
 func (t *tx) SweepBrowsers(workspace, after string, page int, now time.Time) (string, error) {

@@ -2,7 +2,7 @@ package sqlstore
 
 import "github.com/sallyport-2fa/sallyport"
 
-const triesColumns = `workspace_id, subject, bucket, count, since, in_row, last, until`
+const triesColumns = `workspace_id, subject, bucket, count, since, in_row, last, until, earlier`
 
 // triesRow is a budget on its way out of a row.
 type triesRow struct {
@@ -11,7 +11,7 @@ type triesRow struct {
 }
 
 func (r *triesRow) dest() []any {
-	return []any{&r.Workspace, &r.Subject, &r.Bucket, &r.Count, &r.since, &r.Row, &r.last, &r.until}
+	return []any{&r.Workspace, &r.Subject, &r.Bucket, &r.Count, &r.since, &r.Row, &r.last, &r.until, &r.Earlier}
 }
 
 func (r *triesRow) tries() sallyport.Tries {
@@ -66,10 +66,10 @@ func addTries(all *[]sallyport.Tries) func(scanner) error {
 }
 
 func (t *tx) SaveTries(n sallyport.Tries) error {
-	return t.exec(`INSERT INTO tries (`+triesColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+	return t.exec(`INSERT INTO tries (`+triesColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (workspace_id, subject, bucket) DO UPDATE SET count = excluded.count, since = excluded.since,
-			in_row = excluded.in_row, last = excluded.last, until = excluded.until`,
-		n.Workspace, n.Subject, n.Bucket, n.Count, ms(n.Since), n.Row, ms(n.Last), ms(n.Until))
+			in_row = excluded.in_row, last = excluded.last, until = excluded.until, earlier = excluded.earlier`,
+		n.Workspace, n.Subject, n.Bucket, n.Count, ms(n.Since), n.Row, ms(n.Last), ms(n.Until), n.Earlier)
 }
 
 func (t *tx) ClearTries(workspace, subject, bucket string) error {

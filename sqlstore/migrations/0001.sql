@@ -97,6 +97,7 @@ CREATE TABLE authenticators (
   algorithm TEXT NOT NULL,
   secret BLOB NOT NULL, -- sealed
   last_step INTEGER NOT NULL,
+  used_steps TEXT NOT NULL DEFAULT '', -- the newest time steps that were used, in decimal, with spaces between
   refused_steps TEXT NOT NULL DEFAULT '', -- time steps still to come that are refused, in decimal, with spaces between
   created_at INTEGER NOT NULL,
   last_used_at INTEGER NOT NULL DEFAULT 0,
@@ -179,6 +180,7 @@ CREATE TABLE tries (
   in_row INTEGER NOT NULL DEFAULT 0,
   last INTEGER NOT NULL DEFAULT 0,
   until INTEGER NOT NULL DEFAULT 0,
+  earlier INTEGER NOT NULL DEFAULT 0, -- count of the window before
   PRIMARY KEY (workspace_id, subject, bucket)
 ) STRICT, WITHOUT ROWID;
 
