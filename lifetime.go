@@ -127,7 +127,8 @@ const ownersTold = 20
 // ownerCells are the owners who can sign in.
 func ownerCells() (cells []PeopleCell) {
 	for _, factor := range []PeopleCell{{TwoFactor: true}, {}, {MustSetUp: true}} {
-		cells = append(cells, PeopleCell{Owner, Active, factor.TwoFactor, factor.MustSetUp})
+		factor.Role, factor.State = Owner, Active
+		cells = append(cells, factor)
 	}
 	return cells
 }
