@@ -341,8 +341,8 @@ func (b *Browser) query(what, selector, script string) []string {
 	return found
 }
 
-// Fits fails the test when the page is wider than the window, so that one
-// would have to scroll sideways to read it.
+// Fits fails the test when the page is wider than the window, or a table
+// wider than its box, so that one would have to scroll sideways to read it.
 func (b *Browser) Fits() {
 	b.t.Helper()
 	wide, err := within(b, func(ctx context.Context) (string, error) { return evaluate[string](ctx, "tooWide") })
@@ -350,7 +350,7 @@ func (b *Browser) Fits() {
 		b.fail("Fits(): %v", err)
 	}
 	if wide != "" {
-		b.fail("the page is wider than its window of %d pixels: %s", b.look.Width, wide)
+		b.fail("something is wider than its place, in a window of %d pixels: %s", b.look.Width, wide)
 	}
 }
 

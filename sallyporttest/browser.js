@@ -42,7 +42,8 @@
 	// why a person could not.
 	point(el) {
 		if (el.matches(":disabled, [aria-disabled=true]")) return { Problem: "it is disabled" }
-		el.scrollIntoView({ block: "center", inline: "center", behavior: "instant" })
+		// A popover moves with what opened it, one frame after the page has moved.
+		if (!el.closest(":popover-open")) el.scrollIntoView({ block: "center", inline: "center", behavior: "instant" })
 		let covers = null
 		for (const target of [el, ...(el.labels || [])]) {
 			for (const box of target.getClientRects()) {
@@ -84,10 +85,14 @@
 	checked: el => el.checked,
 	href: el => el.href || "",
 
-	// tooWide names what sticks out of the window sideways.
+	// tooWide names what sticks out of the window sideways, or else a table
+	// that sticks out of its box.
 	tooWide() {
 		const root = document.documentElement
-		if (root.scrollWidth <= root.clientWidth) return ""
+		if (root.scrollWidth <= root.clientWidth) {
+			const tables = [...document.querySelectorAll("table")].filter(el => el.parentElement.scrollWidth > el.parentElement.clientWidth)
+			return tables.map(el => "a table of " + el.parentElement.scrollWidth + " pixels in a box of " + el.parentElement.clientWidth).join(", ")
+		}
 		const out = [...document.body.querySelectorAll("*")].filter(el => el.getBoundingClientRect().right > root.clientWidth + 0.5)
 		return root.scrollWidth + " pixels: " + out.slice(0, 5).map(el => el.cloneNode(false).outerHTML).join(" ")
 	},

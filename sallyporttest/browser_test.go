@@ -71,6 +71,7 @@ const siteStyle = `
 	@media (prefers-color-scheme: dark) { body { color: #eee; background: #111 } }
 	.grey { color: #999; background: #aaa }
 	.wide { width: 700px }
+	.box { overflow-x: auto }
 	.hidden { display: none }
 	.cover { position: fixed; inset: 0; background: #fff }
 	.unseen { position: absolute; opacity: 0 }
@@ -311,6 +312,7 @@ func TestBrowserFailures(t *testing.T) {
 		"/disabled": `<button type="button" disabled>Enable</button>`,
 		"/hidden":   `<button class="hidden">Enable</button>`,
 		"/wide":     `<p class="wide">Wide</p>`,
+		"/table":    `<div class="box"><table><tr><td><p class="wide">Wide</p></table></div>`,
 		"/picture":  `<img src="/none.png" alt="A picture">`,
 		"/far":      `<img src="http://example.com/a.png" alt="A picture">`,
 		"/inline":   `<script>1</script>`,
@@ -336,7 +338,8 @@ func TestBrowserFailures(t *testing.T) {
 		"text not there":  {"/", sallyporttest.Look{NoScript: true}, func(b *sallyporttest.Browser) { b.Sees("Not to be read") }, []string{"not to be seen"}},
 		"text there":      {"/", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.DoesNotSee("spaced text") }, []string{"is to be seen"}},
 		"no such element": {"/", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Text("[data-key]") }, []string{`Texts("[data-key]")`}},
-		"too wide":        {"/wide", sallyporttest.Look{Width: 320}, (*sallyporttest.Browser).Fits, []string{"wider than its window of 320", `class="wide"`}},
+		"too wide":        {"/wide", sallyporttest.Look{Width: 320}, (*sallyporttest.Browser).Fits, []string{"in a window of 320 pixels", `class="wide"`}},
+		"too wide inside": {"/table", sallyporttest.Look{Width: 320}, (*sallyporttest.Browser).Fits, []string{"a table of 706 pixels in a box of 320"}},
 		"no server":       {"/", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Open("http://localhost:1/") }, []string{"ERR_"}},
 		"missing picture": {"/picture", sallyporttest.Look{}, (*sallyporttest.Browser).Clean, []string{"answer 404", "/none.png"}},
 		"other host":      {"/far", sallyporttest.Look{}, (*sallyporttest.Browser).Clean, []string{"example.com"}},

@@ -109,6 +109,8 @@ func (l *Lang) Number(n int) string {
 var months = [...]Key{"January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
 	"November", "December"}
 
+var shortMonths = [...]Key{"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"}
+
 // Date formats the day of t in the time zone of t.
 func (l *Lang) Date(t time.Time) string {
 	return l.Text(Say("{day} {month} {year}",
@@ -119,6 +121,17 @@ func (l *Lang) Date(t time.Time) string {
 func (l *Lang) Time(t time.Time) string {
 	return l.Text(Say("{date}, {time} {zone}",
 		"date", l.Date(t), "time", t.Format("15:04"), "zone", t.Format("MST")))
+}
+
+// ShortDate formats the day of t in the time zone of t, with the month abbreviated.
+func (l *Lang) ShortDate(t time.Time) string {
+	return l.Text(Say("{day} {month} {year}",
+		"day", strconv.Itoa(t.Day()), "month", Say(shortMonths[t.Month()-1]), "year", strconv.Itoa(t.Year())))
+}
+
+// ShortTime formats t to the minute in the time zone of t, without the name of the zone.
+func (l *Lang) ShortTime(t time.Time) string {
+	return l.Text(Say("{date}, {time}", "date", l.ShortDate(t), "time", t.Format("15:04")))
 }
 
 // form returns the language's text for m, with tags and placeholders.

@@ -92,7 +92,7 @@ func TestJourneyTwoAdministrators(t *testing.T) {
 		olives.Sees("Page not found")
 	}
 	ginas.Open("/admin/users?q=mia")
-	ginas.Sees("Nobody fits.")
+	ginas.Sees("No one matches these filters.")
 	ginas.Clean()
 	olives.Clean()
 }

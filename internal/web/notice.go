@@ -2,6 +2,8 @@ package web
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/text"
@@ -58,7 +60,7 @@ var notices = map[string]text.Message{
 // mailed is the code of a notice after which a mail goes out, or of the one that says where it waits when there is no
 // mail server.
 func (s *site) mailed(notice string) string {
-	if waits := notice + "-waits"; s.service.Mailer == nil && !notices[waits].IsZero() {
+	if waits := notice + "-waits"; s.service.Mailer == nil && (!notices[waits].IsZero() || counted[waits] != nil) {
 		return waits
 	}
 	return notice
@@ -73,11 +75,39 @@ func (p *pages) done(w http.ResponseWriter, r *http.Request, to, notice string) 
 	return nil
 }
 
+// counted are notices that hold a number. Their code has it at the end, after a dot.
+var counted = map[string]func(int) text.Message{
+	"bulk-remind": func(n int) text.Message {
+		return text.Count(n, "{n} reminder is in the outbox.", "{n} reminders are in the outbox.")
+	},
+	"bulk-sign-out": func(n int) text.Message {
+		return text.Count(n, "{n} person is signed out everywhere.", "{n} people are signed out everywhere.")
+	},
+	"bulk-suspend": func(n int) text.Message {
+		return text.Count(n, "{n} person is suspended, and signed out everywhere.", "{n} people are suspended, and signed out everywhere.")
+	},
+	"bulk-restore": func(n int) text.Message {
+		return text.Count(n, "{n} account is restored.", "{n} accounts are restored.")
+	},
+	"invited-several": func(n int) text.Message {
+		return text.Count(n, "{n} person is invited. The invitation works for 72 hours.", "{n} people are invited. The invitations work for 72 hours.")
+	},
+	"invited-several-waits": func(n int) text.Message {
+		return text.Count(n, `{n} person is invited. No mail server is set up: open the invitation in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours.`,
+			`{n} people are invited. No mail server is set up: open the invitations in the <a href="/admin/outbox">mail outbox</a>, and hand them over within 72 hours.`)
+	},
+}
+
 func (p *pages) takeNotice(w http.ResponseWriter, r *http.Request) text.Message {
 	code := p.edge.Cookie(r, noticeCookie)
 	if code == "" {
 		return text.Message{}
 	}
 	p.edge.ClearCookie(w, noticeCookie)
+	name, number, _ := strings.Cut(code, ".")
+	if say := counted[name]; say != nil {
+		n, _ := strconv.Atoi(number)
+		return say(n)
+	}
 	return notices[code]
 }

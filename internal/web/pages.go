@@ -237,6 +237,17 @@ func (p *pages) time(t time.Time) template.HTML {
 	return timeElement(t, p.lang.Time(t.UTC()), true)
 }
 
+// shortTime is a moment on one line of a table; a browser shows the whole of it, with the zone, on hover.
+func (p *pages) shortTime(t time.Time) template.HTML {
+	t = t.UTC()
+	return template.HTML(`<time datetime="` + t.Format(time.RFC3339) + `" data-local="short" title="` +
+		template.HTMLEscapeString(p.lang.Time(t)) + `">` + template.HTMLEscapeString(p.lang.ShortTime(t)) + `</time>`)
+}
+
+func (p *pages) shortDate(t time.Time) template.HTML {
+	return timeElement(t, p.lang.ShortDate(t.UTC()), false)
+}
+
 func (p *pages) date(t time.Time) template.HTML {
 	return timeElement(t, p.lang.Date(t.UTC()), false)
 }

@@ -133,6 +133,8 @@ func (s *site) peopleRoutes() []route {
 		{"GET", "/admin/users.csv", managers, s.usersCSV},
 		{"GET", "/admin/users/new", admins, s.newUser},
 		{"POST", "/admin/users/new", admins, s.newUserPost},
+		{"GET", "/admin/users/new/several", admins, s.newUsers},
+		{"POST", "/admin/users/new/several", admins, s.newUsersPost},
 		{"GET", "/admin/users/{id}", managers, s.user},
 		{"POST", "/admin/users/{id}", admins, s.userPost},
 		{"GET", "/admin/users/{id}/security", managers, s.userSecurity},
@@ -143,6 +145,11 @@ func (s *site) peopleRoutes() []route {
 		all = append(all,
 			route{"GET", "/admin/users/{id}/" + a.path, admins, s.confirmOn(a)},
 			route{"POST", "/admin/users/{id}/" + a.path, admins, s.actOn(a)})
+	}
+	for _, a := range bulkActions {
+		all = append(all,
+			route{"GET", bulkPath + string(a.action), admins, s.confirmBulk(a)},
+			route{"POST", bulkPath + string(a.action), admins, s.doBulk(a)})
 	}
 	return all
 }

@@ -54,6 +54,11 @@ var actions = map[string]action{
 	outboxPath + "/{id}": {say: text.Say("Read an invitation")},
 
 	"/admin/users/new":                    {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}},
+	"/admin/users/new/several":            {say: text.Say("Invite several people"), fields: []string{"emails", "role"}},
+	"/admin/users/bulk/remind":            {say: text.Say("Send a reminder to several people"), confirmed: true, fields: bulkFields},
+	"/admin/users/bulk/sign-out":          {say: text.Say("Sign several people out everywhere"), confirmed: true, fields: bulkFields},
+	"/admin/users/bulk/suspend":           {say: text.Say("Suspend several people"), confirmed: true, fields: bulkFields},
+	"/admin/users/bulk/restore":           {say: text.Say("Restore several people"), confirmed: true, fields: bulkFields},
 	"/admin/users/{id}":                   {say: text.Say("Change a person's role"), fields: []string{"role"}},
 	"/admin/users/{id}/reset-2fa":         {say: text.Say("Reset two-factor authentication"), confirmed: true, fields: []string{"reason"}, strong: true},
 	"/admin/users/{id}/suspend":           {say: text.Say("Suspend a person"), confirmed: true},

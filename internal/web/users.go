@@ -24,6 +24,8 @@ type usersPage struct {
 	CSV                              string
 	Columns                          map[string]column // those that can be sorted by
 	MayInvite, Filtered              bool
+	Bulk                             []link // what the reader may do to several people
+	Here                             string // the address of the list
 }
 
 // personRow is somebody in a list. Whoever stands above the reader has no page to open.
@@ -49,8 +51,10 @@ type userRow struct {
 	ID, Called, Address string
 	Opens, Self         bool
 	Marks               template.HTML
-	LastSignIn, Added   template.HTML
+	LastSignIn, Method  template.HTML
+	Added               template.HTML
 	MenuName, Menu      template.HTML
+	Tick                string // the name of the row's checkbox
 }
 
 // userMarks are what few words tell of somebody.
@@ -61,13 +65,14 @@ func (s *site) userRow(c sallyport.Caller, u sallyport.User) userRow {
 	row := userRow{
 		ID: u.ID, Called: p.Called, Address: u.Address, Opens: p.Href != "", Self: p.Self,
 		Marks: s.part("user-marks", userMarks{string(u.Role), string(u.State), p.TwoFactorState}),
-		Added: s.date(u.CreatedAt), Menu: s.menu(menuFor(c, u)),
+		Added: s.shortDate(u.CreatedAt), Menu: s.menu(menuFor(c, u)),
 	}
 	if !u.LastSignInAt.IsZero() {
-		row.LastSignIn = s.time(u.LastSignInAt)
+		row.LastSignIn, row.Method = s.shortTime(u.LastSignInAt), s.lang.HTML(methodWords[u.LastSignInMethod])
 	}
 	if row.Menu != "" {
 		row.MenuName = s.lang.HTML(text.Say("for <bdi>{name}</bdi>", "name", p.Called))
+		row.Tick = s.lang.Text(text.Say("Select {name}", "name", p.Called))
 	}
 	return row
 }
@@ -142,6 +147,12 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 	v, c := s.newUsersPage(f), by(r)
 	me, _ := c.User()
 	v.MayInvite = me.Role.May(sallyport.InvitePeople)
+	v.Here = r.URL.RequestURI()
+	for _, a := range bulkActions {
+		if me.Role.May(a.may) {
+			v.Bulk = append(v.Bulk, link{Href: bulkPath + string(a.action), Text: a.menu})
+		}
+	}
 	v.People = make([]userRow, 0, len(list.People))
 	for _, u := range list.People {
 		v.People = append(v.People, s.userRow(c, u))

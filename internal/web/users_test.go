@@ -30,7 +30,7 @@ func fill(e *sallyporttest.Env, people []someone) {
 	}
 }
 
-var listed = regexp.MustCompile(`<td data-label="E-mail address"><bdi>([^<]+)</bdi>`)
+var listed = regexp.MustCompile(`<bdi class="sub">([^<]+)</bdi>`)
 
 // walk goes through a list by the links of its pager, to the end, and gives the addresses of each page.
 func walk(v *sallyporttest.Visitor, to, direction string) (pages [][]string) {

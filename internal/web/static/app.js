@@ -131,9 +131,12 @@ function localTimes(root) {
   const format = new Intl.DateTimeFormat(lang === 'en' ? 'en-GB' : lang, {
     day: 'numeric', month: 'long', year: 'numeric', hour: '2-digit', minute: '2-digit', timeZoneName: 'short',
   });
+  const short = new Intl.DateTimeFormat(format.resolvedOptions().locale, { dateStyle: 'medium', timeStyle: 'short' });
   each('time[data-local]', (time) => {
-    time.title = time.textContent;
-    time.textContent = format.format(new Date(time.dateTime));
+    const at = new Date(time.dateTime);
+    const brief = time.dataset.local === 'short';
+    time.title = brief ? format.format(at) : time.textContent;
+    time.textContent = (brief ? short : format).format(at);
   }, root);
 }
 
@@ -174,11 +177,19 @@ function openDialog(page, link) {
   }), dialog);
   dialog.addEventListener('close', () => {
     dialog.remove();
-    link.focus();
+    (link.checkVisibility() ? link : document.querySelector(`[popovertarget="${link.closest('[popover]')?.id}"]`))?.focus();
   });
   document.body.append(dialog);
   enhance(dialog);
   dialog.showModal();
+}
+
+// data-all on a checkbox ticks all the others of its form.
+function tickAll(root) {
+  each('[data-all]', (box) => {
+    box.closest('[hidden]').hidden = false;
+    box.addEventListener('change', () => each('[name=id]', (one) => { one.checked = box.checked; }, box.form));
+  }, root);
 }
 
 function enhance(root) {
@@ -191,6 +202,7 @@ function enhance(root) {
   meters(root);
   localTimes(root);
   confirmLinks(root);
+  tickAll(root);
 }
 
 enhance(document);

@@ -1,0 +1,195 @@
+package web_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// widths are those of a phone, a tablet, a laptop and a large screen.
+var widths = []int{360, 768, 1280, 1920}
+
+// inspect holds the page to what every page promises, at every width, light and dark by turns.
+func inspect(t *testing.T, b *sallyporttest.Browser, name string) {
+	t.Helper()
+	for i, width := range widths {
+		look := sallyporttest.Look{Width: width, Dark: i%2 == 0}
+		b.Look(look)
+		if *screenshots != "" {
+			save(t, filepath.Join(*screenshots, fmt.Sprintf("%s-%d.png", name, width)), b.Screenshot(name))
+		}
+		b.Fits()
+		if width <= 1280 {
+			sallyporttest.Axe(b)
+		}
+	}
+	b.Look(sallyporttest.Look{})
+	b.Clean()
+}
+
+// longNamed are people whose names and addresses are as long as they may be, with and without a place to break.
+func longNamed(e *sallyporttest.Env) {
+	e.T.Helper()
+	var people []someone
+	for i := range 60 {
+		p := someone{fmt.Sprintf("Kim %02d", i), fmt.Sprintf("kim%02d@acme.example", i), "member"}
+		switch i % 4 {
+		case 1:
+			p.name = strings.Repeat("Maximiliane von Hohenstein ", 4)[:98] + fmt.Sprintf("%02d", i)
+		case 2:
+			p.name = strings.Repeat("x", 98) + fmt.Sprintf("%02d", i)
+			p.address = strings.Repeat("y", 60) + fmt.Sprintf("%02d", i) + "@" + strings.Repeat("z.", 30) + "example"
+		}
+		people = append(people, p)
+	}
+	fill(e, people)
+	e.Exec("UPDATE users SET last_sign_in_at = $1, last_sign_in_method = 'trusted_device' WHERE id LIKE 'usr_kim%'", e.Clock.Now().UnixMilli())
+	e.Exec("UPDATE users SET must_set_up = 1 WHERE id LIKE 'usr_kim_4%'")
+}
+
+// TestUsersListFitsItsBox: nothing sticks out or is cut off at any width, however long the names are, and the menus of the
+// rows are on top of everything: one open at a time, closed by Escape and by a click elsewhere.
+func TestUsersListFitsItsBox(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	site := sallyporttest.NewSite(t, e)
+	longNamed(e)
+	olive, _ := ownerOf(site)
+	b := sallyporttest.NewBrowser(t, site.URL, sallyporttest.Look{})
+	bothFactors(e, b, olive)
+	b.Open("/admin/users")
+	inspect(t, b, "users")
+	const item = "Sign out everywhere"
+	b.DoesNotSee(item)
+	for _, width := range widths {
+		b.Look(sallyporttest.Look{Width: width})
+		for _, name := range []string{"Kim 00", "Kim 48"} {
+			b.Click("Actions for " + name)
+			if open := b.Texts(":popover-open"); len(open) != 1 || !strings.Contains(open[0], item) {
+				t.Errorf("%d pixels, %s: open are %q", width, name, open)
+			}
+			b.Fits()
+		}
+		if *screenshots != "" {
+			save(t, filepath.Join(*screenshots, fmt.Sprintf("users-menu-%d.png", width)), b.Screenshot("menu"))
+		}
+		b.Press("Escape")
+		b.DoesNotSee(item)
+		b.Click("Actions for Kim 00")
+		b.Sees(item)
+		b.Check("Select Kim 52")
+		b.DoesNotSee(item)
+		b.Uncheck("Select Kim 52")
+	}
+	b.Click("Actions for Kim 04")
+	b.Click("Suspend") // the whole menu can be reached
+	b.Sees("Suspend this person?")
+	b.Click("Cancel")
+	b.Press("Enter") // the focus is on what opened the menu
+	b.Sees(item)
+	b.Clean()
+}
+
+// TestJourneySeveralPeople goes with and without scripts from the list to what was done to several people at once.
+func TestJourneySeveralPeople(t *testing.T) {
+	for name, l := range looks {
+		t.Run(name, func(t *testing.T) {
+			e := sallyporttest.New(t, "sqlite")
+			site := sallyporttest.NewSite(t, e)
+			olive, _ := ownerOf(site)
+			for _, first := range []string{"ada", "ben", "cyd"} {
+				p := e.Add(first+"@acme.example", sallyport.Member)
+				e.Exec("UPDATE users SET name = $1 WHERE id = $2", strings.ToUpper(first[:1])+first[1:], p.ID)
+			}
+			e.Exec("UPDATE users SET state = 'suspended' WHERE address LIKE 'ben@%'")
+			b := sallyporttest.NewBrowser(t, site.URL, l)
+			bothFactors(e, b, olive)
+			b.Open("/admin/users?role=member")
+			act := func(item string, names ...string) {
+				t.Helper()
+				for _, name := range names {
+					b.Check("Select " + name)
+				}
+				b.Click("With the selected people")
+				b.ClickWithin(".pop:popover-open", item)
+			}
+			act("Suspend")
+			b.Sees("Select at least one person in the list.")
+			b.Click("Back to the list")
+			act("Suspend", "Ada", "Ben", "Cyd")
+			b.Sees("Suspend 2 people?")
+			b.Sees("1 person is skipped")
+			b.Sees("This person is suspended already.")
+			look(b, "bulk")
+			e.Exec("UPDATE users SET state = 'suspended' WHERE address LIKE 'cyd@%'") // meanwhile
+			b.Click("Suspend")
+			b.Sees("1 person is suspended, and signed out everywhere.")
+			b.Sees("1 person was skipped")
+			look(b, "bulk-skipped")
+			b.Click("Back to the list")
+			act("Restore", "Ada", "Ben", "Cyd")
+			b.Click("Restore")
+			b.Sees("3 accounts are restored.")
+			if !strings.HasSuffix(b.URL(), "/admin/users?role=member") {
+				t.Errorf("afterwards at %s", b.URL())
+			}
+			if !l.NoScript {
+				b.Check("Select all on this page")
+				act("Send a reminder")
+				b.Sees("Remind 3 people?")
+				b.Click("Cancel")
+			}
+			e.Clock.Advance(sallyport.AdminIdleLimit)
+			act("Send a reminder", "Ada")
+			proveIt(e, b, olive)
+			b.Sees("Remind 1 person?")
+			e.Clock.Advance(sallyport.AdminIdleLimit)
+			b.Click("Send a reminder")
+			proveIt(e, b, olive)
+			b.Sees("1 reminder is in the outbox.")
+			b.Clean()
+		})
+	}
+}
+
+// proveIt gives the code that a step-up asks for.
+func proveIt(e *sallyporttest.Env, b *sallyporttest.Browser, p sallyporttest.Person) {
+	e.T.Helper()
+	b.Sees("Confirm that it is you")
+	b.Fill("6-digit code", p.Code(e.Clock.Now()))
+	b.Click("Continue")
+}
+
+// TestJourneyInviteSeveral: a report says what became of each line, and the lines that were refused stay in the form.
+func TestJourneyInviteSeveral(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	site := sallyporttest.NewSite(t, e)
+	olive, _ := ownerOf(site)
+	b := sallyporttest.NewBrowser(t, site.URL, sallyporttest.Look{Width: 360, NoScript: true})
+	bothFactors(e, b, olive)
+	b.Open("/admin/users")
+	b.Click("Invite several people")
+	b.Fill("E-mail addresses", "nia.ngo@acme.example\n\nNoa Levi <noa@acme.example>\nno address\nolive@acme.example\n")
+	b.Select("Role", "Manager")
+	b.Click("Invite")
+	b.Sees("2 lines were not invited.")
+	b.Sees("no address Not invited Enter an e-mail address such as name@example.com.")
+	b.Sees("olive@acme.example Not invited There is already a person with this e-mail address.")
+	b.Sees("nia.ngo@acme.example Invited")
+	look(b, "invite-several")
+	if got := b.Value("E-mail addresses"); got != "no address\nolive@acme.example" {
+		t.Errorf("left in the form: %q", got)
+	}
+	b.Fill("E-mail addresses", "Max <max@acme.example>\nMia <mia@acme.example>")
+	b.Click("Invite")
+	b.Sees("2 people are invited. No mail server is set up")
+	b.Sees("Nia Ngo")
+	b.Sees("Noa Levi")
+	if got := e.Query(`SELECT name FROM users WHERE state = 'invited' AND role = 'manager' ORDER BY name`); fmt.Sprint(got) != "[[Max] [Mia] [Nia Ngo] [Noa Levi]]" {
+		t.Errorf("invited: %v", got)
+	}
+	b.Clean()
+}
