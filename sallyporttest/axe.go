@@ -13,19 +13,19 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// axeFile is where scripts/prepare puts axe-core, below the root of the
+// axeFile is where scripts/prepare puts axe-core, relative to the root of the
 // module.
 const axeFile = "build/axe-core/axe.min.js"
 
-// axeRun runs every rule of axe-core, best practices too, and the one that is
-// off by default. It reads the rules of style sheets from the page itself.
+// axeRun runs every rule of axe-core, including best practices and target-size,
+// which is off by default.
 const axeRun = `axe.run(document, { resultTypes: ["violations"], rules: { "target-size": { enabled: true } } })
 	.then(results => JSON.stringify(results.violations))`
 
-// Axe fails the test when axe-core finds a violation of its rules of
-// accessibility on the page as it is shown now, and lists each with what is
-// wrong, where, and how to mend it. On a page without scripts they are
-// allowed for as long as axe-core runs.
+// Axe fails the test if axe-core finds accessibility violations on the page as
+// it is shown now. The message says for each violation what is wrong, where,
+// and how to fix it. On a page without scripts, scripts are allowed while
+// axe-core runs.
 func Axe(b *Browser) {
 	b.t.Helper()
 	source, err := axeSource()
@@ -41,12 +41,12 @@ func Axe(b *Browser) {
 		b.t.Fatalf("axe-core: %v", err)
 	}
 	if report != "" {
-		b.t.Errorf("axe-core, %s, %d pixels wide, dark %v:\n%s", b.URL(), b.look.Width, b.look.Dark, report)
+		b.t.Errorf("axe-core violations at %s, %d pixels wide, dark %v:\n%s", b.URL(), b.look.Width, b.look.Dark, report)
 	}
 }
 
-// runAxe returns the violations as JSON. It may take its time, as it is work
-// for the processor and not a wait for the page.
+// runAxe returns the violations as JSON. It has a longer timeout than the verbs,
+// because it computes rather than waits for the page.
 func (b *Browser) runAxe(source string) (found string, err error) {
 	ctx, cancel := context.WithTimeout(b.ctx, 5*time.Minute)
 	defer cancel()
@@ -62,8 +62,8 @@ func (b *Browser) runAxe(source string) (found string, err error) {
 	return chromedp.Run(ctx, chromedp.Evaluate[string](axeRun, chromedp.EvalAwaitPromise))
 }
 
-// axeReport makes readable what axe-core found; it is empty when that is
-// nothing.
+// axeReport formats what axe-core found. It returns "" if there are no
+// violations.
 func axeReport(found string) (string, error) {
 	var violations []struct {
 		ID, Impact, Help, HelpURL string
@@ -85,8 +85,8 @@ func axeReport(found string) (string, error) {
 	return s.String(), nil
 }
 
-// axeSource reads axe-core from the build directory of the module that the
-// working directory is in, as it is in a test.
+// axeSource reads axe-core from the build directory of the module that contains
+// the working directory, which for a test is its package.
 func axeSource() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -99,7 +99,7 @@ func axeSource() (string, error) {
 		}
 		up := filepath.Dir(dir)
 		if up == dir {
-			return "", fmt.Errorf("there is no %s in this module: scripts/prepare puts it there", axeFile)
+			return "", fmt.Errorf("%s does not exist in this module: run scripts/prepare", axeFile)
 		}
 		dir = up
 	}

@@ -19,21 +19,20 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// Look is how a page is shown. The zero Look is a window 1280 pixels wide,
-// light, with scripts.
+// Look is how pages are shown. The zero Look is a window 1280 pixels wide, in
+// light mode, with scripts.
 type Look struct {
-	Width    int // of the window, in CSS pixels; 0 is 1280
+	Width    int // of the window, in CSS pixels; 0 means 1280
 	Dark     bool
-	NoScript bool // holds from the next page on
-	Print    bool // as on paper
+	NoScript bool // takes effect with the next page
+	Print    bool // use print styles
 }
 
-// Browser is a person's browser on one page: its verbs name what is to be
-// seen (the text of a button, the label of a field) and wait for it. Each
-// verb fails the test when what it needs is not there within two minutes,
-// and tells what the page shows instead. Cookies are apart from those of
-// every other Browser. It may be used by one goroutine at a time; several
-// Browsers may be used at once.
+// Browser is a Chromium tab that acts as a user does. Its methods name what the
+// user sees (the text of a button, the label of a field) and wait for it. Each
+// method fails the test if it does not succeed within two minutes, with a
+// description of the page. Browsers do not share cookies. Only one goroutine at
+// a time may use a Browser, but several Browsers may be used at once.
 type Browser struct {
 	t      testing.TB
 	ctx    context.Context
@@ -41,11 +40,11 @@ type Browser struct {
 	look   Look
 	events *pageEvents
 
-	patience time.Duration // how long a verb may take
+	patience time.Duration // time limit of each method
 }
 
-// NewBrowser opens an empty browser for the site at base, such as
-// http://localhost:8080. It is closed at the end of the test.
+// NewBrowser opens an empty Browser for the site at base, such as
+// http://localhost:8080. It is closed when the test ends.
 func NewBrowser(t testing.TB, base string, look Look) *Browser {
 	t.Helper()
 	site, err := url.Parse(base)
@@ -68,7 +67,7 @@ func NewBrowser(t testing.TB, base string, look Look) *Browser {
 	return b
 }
 
-// Look changes how pages are shown, this one and those to come.
+// Look changes how the current page and later pages are shown.
 func (b *Browser) Look(look Look) {
 	b.t.Helper()
 	if look.Width == 0 {
@@ -106,9 +105,9 @@ func (b *Browser) allowScripts(ctx context.Context, allow bool) error {
 	return err
 }
 
-// Open goes to the address given, a path of the site or a whole URL, and
-// waits until the page is loaded. An answer of 4xx is a page like others.
-// The host of a whole URL is from then on one that pages may ask (see Clean).
+// Open navigates to an address, a path of the site or a full URL, and waits
+// until the page has loaded. A 4xx response is a page like any other. The host
+// of a full URL becomes one that pages may send requests to (see Clean).
 func (b *Browser) Open(address string) {
 	b.t.Helper()
 	to, err := b.base.Parse(address)
@@ -131,17 +130,17 @@ func (b *Browser) Open(address string) {
 	}
 }
 
-// Click clicks the button, link or other control of that accessible name
-// (its text, as a rule). When the click leads to another page, it waits for
-// that page. A name that several controls share fails, unless they are links
-// to the same place: see ClickWithin.
+// Click clicks the button, link or other control with this accessible name
+// (usually its text). If the click leads to another page, it waits for that
+// page. It fails if several controls have the name, unless they are links to
+// the same address; then use ClickWithin.
 func (b *Browser) Click(name string) {
 	b.t.Helper()
 	b.click("", name)
 }
 
-// ClickWithin is Click for a name that stands more than once on the page:
-// it looks only inside the first element that the CSS selector finds.
+// ClickWithin is Click for a name that occurs more than once on the page. It
+// looks only inside the first element that matches the CSS selector.
 func (b *Browser) ClickWithin(selector, name string) {
 	b.t.Helper()
 	b.click(selector, name)
@@ -154,15 +153,15 @@ func (b *Browser) click(within, name string) {
 	b.act(what, el, "click", func(ctx context.Context) error { return press(ctx, el) })
 }
 
-// Press presses a key where the focus is: "Enter", "Tab", "Escape", "Space",
-// "ArrowUp", "ArrowDown". When Enter leads to another page, it waits for
-// that page.
+// Press presses a key in the focused element: "Enter", "Tab", "Escape", "Space",
+// "ArrowUp", "ArrowDown". If the key leads to another page, it waits for that
+// page.
 func (b *Browser) Press(key string) {
 	b.t.Helper()
 	what := fmt.Sprintf("Press(%q)", key)
 	typed, ok := keys[key]
 	if !ok {
-		b.t.Fatalf("%s: no such key", what)
+		b.t.Fatalf("%s: unknown key", what)
 	}
 	var el element
 	b.until(what, func(ctx context.Context) error {
@@ -175,8 +174,8 @@ func (b *Browser) Press(key string) {
 	b.act(what, el, key, func(ctx context.Context) error { return chromedp.Do(ctx, chromedp.KeyEvent(typed)) })
 }
 
-// Fill types the text into the field of that label, in place of what stood
-// there. A date is given as 2006-01-02.
+// Fill replaces the text of the field with this label. Write dates as
+// 2006-01-02.
 func (b *Browser) Fill(label, text string) {
 	b.t.Helper()
 	what := fmt.Sprintf("Fill(%q)", label)
@@ -197,7 +196,7 @@ func (b *Browser) Fill(label, text string) {
 	})
 }
 
-// Value returns what stands in the field of that label.
+// Value returns the value of the field with this label.
 func (b *Browser) Value(label string) string {
 	b.t.Helper()
 	what := fmt.Sprintf("Value(%q)", label)
@@ -211,7 +210,7 @@ func (b *Browser) Value(label string) string {
 	return value
 }
 
-// Select chooses the option of that text in the list of that label.
+// Select selects the option with this text in the list with this label.
 func (b *Browser) Select(label, option string) {
 	b.t.Helper()
 	what := fmt.Sprintf("Select(%q, %q)", label, option)
@@ -225,14 +224,14 @@ func (b *Browser) Select(label, option string) {
 	})
 }
 
-// Check ticks the box, or chooses the radio button, of that label, unless it
-// is ticked already.
+// Check selects the checkbox or radio button with this label, unless it is
+// already selected.
 func (b *Browser) Check(label string) {
 	b.t.Helper()
 	b.tick(fmt.Sprintf("Check(%q)", label), label, true)
 }
 
-// Uncheck clears the box of that label, unless it is clear already.
+// Uncheck clears the checkbox with this label, unless it is already clear.
 func (b *Browser) Uncheck(label string) {
 	b.t.Helper()
 	b.tick(fmt.Sprintf("Uncheck(%q)", label), label, false)
@@ -250,14 +249,14 @@ func (b *Browser) tick(what, label string, want bool) {
 			return err
 		}
 		if is, err = call[bool](ctx, el, "checked"); err == nil && is != want {
-			err = fmt.Errorf("it did not change")
+			err = fmt.Errorf("the click did not change it")
 		}
 		return err
 	})
 }
 
-// Sees waits until the text is to be seen on the page. Runs of white space
-// count as one space.
+// Sees waits until the text is visible on the page. Runs of white space count as
+// one space.
 func (b *Browser) Sees(text string) {
 	b.t.Helper()
 	want := squeeze(text)
@@ -265,11 +264,11 @@ func (b *Browser) Sees(text string) {
 		if seen, err := visibleText(ctx); err != nil || strings.Contains(seen, want) {
 			return err
 		}
-		return fmt.Errorf("the text is not to be seen")
+		return fmt.Errorf("the text is not visible")
 	})
 }
 
-// DoesNotSee waits until the text is not to be seen on the page.
+// DoesNotSee waits until the text is not visible on the page.
 func (b *Browser) DoesNotSee(text string) {
 	b.t.Helper()
 	unwanted := squeeze(text)
@@ -277,7 +276,7 @@ func (b *Browser) DoesNotSee(text string) {
 		if seen, err := visibleText(ctx); err != nil || !strings.Contains(seen, unwanted) {
 			return err
 		}
-		return fmt.Errorf("the text is to be seen")
+		return fmt.Errorf("the text is visible")
 	})
 }
 
@@ -287,7 +286,7 @@ func (b *Browser) Title() string {
 	return b.read("Title()", `document.title`)
 }
 
-// URL returns the address of the page, whole.
+// URL returns the full address of the page.
 func (b *Browser) URL() string {
 	b.t.Helper()
 	return b.read("URL()", `location.href`)
@@ -304,29 +303,29 @@ func (b *Browser) read(what, expression string) string {
 	return value
 }
 
-// Text returns the visible text of the first element that the CSS selector
-// finds, and waits for one.
+// Text returns the visible text of the first element that matches the CSS
+// selector, and waits until there is one.
 func (b *Browser) Text(selector string) string {
 	b.t.Helper()
 	return b.Texts(selector)[0]
 }
 
-// Texts returns the visible text of each element that the CSS selector
-// finds, in the order of the page, and waits until there is one.
+// Texts returns the visible text of each element that matches the CSS selector,
+// in document order, and waits until there is at least one.
 func (b *Browser) Texts(selector string) []string {
 	b.t.Helper()
 	return b.query(fmt.Sprintf("Texts(%q)", selector), selector, `el => el.innerText.trim()`)
 }
 
-// Attr returns an attribute of the first element that the CSS selector finds,
-// and waits until there is an element that has it.
+// Attr returns an attribute of the first element that matches the CSS selector
+// and has it, and waits until there is one.
 func (b *Browser) Attr(selector, name string) string {
 	b.t.Helper()
 	return b.query(fmt.Sprintf("Attr(%q, %q)", selector, name), selector, fmt.Sprintf(`el => el.getAttribute(%q)`, name))[0]
 }
 
-// query returns what the script makes of each element, and waits until the
-// first is not null.
+// query runs script on each element and returns the results that are not null.
+// It waits until there is at least one.
 func (b *Browser) query(what, selector, script string) []string {
 	b.t.Helper()
 	var found []string
@@ -334,15 +333,15 @@ func (b *Browser) query(what, selector, script string) []string {
 		list := fmt.Sprintf(`[...document.querySelectorAll(%q)].map(%s).filter(value => value !== null)`, selector, script)
 		found, err = chromedp.Run(ctx, chromedp.Evaluate[[]string](list))
 		if err == nil && len(found) == 0 {
-			err = fmt.Errorf("nothing on the page is that")
+			err = fmt.Errorf("no element matches")
 		}
 		return err
 	})
 	return found
 }
 
-// Fits fails the test when the page is wider than the window, or a table
-// wider than its box, so that one would have to scroll sideways to read it.
+// Fits fails the test if the page is wider than the window, or a table is wider
+// than its box, so that the user would have to scroll sideways.
 func (b *Browser) Fits() {
 	b.t.Helper()
 	wide, err := within(b, func(ctx context.Context) (string, error) { return evaluate[string](ctx, "tooWide") })
@@ -354,21 +353,20 @@ func (b *Browser) Fits() {
 	}
 }
 
-// Clean fails the test when a page has so far logged an error or thrown an
-// exception, when a request has failed (for a page that is an answer of 5xx,
-// for what belongs to it of 4xx too), or when one went to another host than
-// those of the site and of Open.
+// Clean fails the test if a page so far has logged an error or thrown an
+// exception, if a request has failed (a page with 5xx, a resource with 4xx or
+// 5xx), or if a request went to a host other than the site's and those passed
+// to Open.
 func (b *Browser) Clean() {
 	b.t.Helper()
-	b.URL() // what happened before this answer has been told before it
+	b.URL() // a round trip, so that all earlier events have arrived
 	if complaints := b.events.complaints(); len(complaints) > 0 {
-		b.t.Errorf("the browser complains:\n  %s", strings.Join(complaints, "\n  "))
+		b.t.Errorf("the browser reported problems:\n  %s", strings.Join(complaints, "\n  "))
 	}
 }
 
-// Screenshot takes a picture of the whole page as PNG, returns it, and
-// writes it to name.png in the directory of the test's artifacts (which go
-// test -artifacts keeps).
+// Screenshot takes a PNG screenshot of the whole page, returns it, and writes it
+// to name.png in the test's artifact directory (kept by go test -artifacts).
 func (b *Browser) Screenshot(name string) []byte {
 	b.t.Helper()
 	picture, _, err := b.screenshot(name)
@@ -389,7 +387,7 @@ func (b *Browser) screenshot(name string) (picture []byte, file string, err erro
 	return picture, file, os.WriteFile(file, picture, 0o644)
 }
 
-// fail ends the test, telling what the page shows.
+// fail ends the test with the message and a description of the page.
 func (b *Browser) fail(format string, args ...any) {
 	b.t.Helper()
 	b.t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), b.describe())

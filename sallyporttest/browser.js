@@ -1,10 +1,9 @@
-// What the Browser does inside a page, one function a verb, each given the
-// element it is about. The whole is one expression; see call in
-// browser_page.go. It runs through DevTools, so also where the page's own
-// scripts do not.
+// The part of Browser that runs inside the page. The functions take the element
+// that they act on. The file is one expression, see call in browser_page.go. It
+// runs through DevTools, so it also works if the page's scripts are disabled.
 ({
-	// listen notes from now on which clicks and submissions happen, so that
-	// leads can tell afterwards whether a script of the page held them back.
+	// listen starts recording clicks and submissions, so that leads can check
+	// whether a script of the page prevented them.
 	listen() {
 		if (!window.sallyportSeen) {
 			const keep = event => window.sallyportSeen.push(event)
@@ -14,10 +13,9 @@
 		window.sallyportSeen = []
 	},
 
-	// leads tells whether what was just done to the element (a click, or a key
-	// pressed) must lead to another page. Without scripts there are no events
-	// to go by, but nothing either that could hold it back, except an empty
-	// required field.
+	// leads reports whether the click or key press on the element must lead to
+	// another page. Without scripts there are no events to check, but then only
+	// an empty required field can prevent it.
 	leads(el, scripts, done) {
 		const seen = type => (window.sallyportSeen || []).find(event => event.type === type)
 		const activated = ["click", "Enter"].includes(done) || (done === "Space" && el.matches("button, input"))
@@ -38,11 +36,11 @@
 		return form.noValidate || !!el.formNoValidate || form.checkValidity()
 	},
 
-	// point tells where to click the element, after bringing it into view, or
-	// why a person could not.
+	// point scrolls to the element and returns where to click it, or why a user
+	// could not.
 	point(el) {
 		if (el.matches(":disabled, [aria-disabled=true]")) return { Problem: "it is disabled" }
-		// A popover moves with what opened it, one frame after the page has moved.
+		// A popover follows the element that opened it one frame later, so scrolling would move it.
 		if (!el.closest(":popover-open")) el.scrollIntoView({ block: "center", inline: "center", behavior: "instant" })
 		let covers = null
 		for (const target of [el, ...(el.labels || [])]) {
@@ -53,13 +51,13 @@
 				covers ||= hit
 			}
 		}
-		return { Problem: covers ? "it is covered by " + covers.cloneNode(false).outerHTML : "it is not to be seen" }
+		return { Problem: covers ? "it is covered by " + covers.cloneNode(false).outerHTML : "it is not visible" }
 	},
 
-	// fill readies a field to be typed into, and answers false when it set the
-	// value itself because the field takes no typing.
+	// fill prepares a field for typing. It returns false if the field does not
+	// accept typing, and then sets the value itself.
 	fill(el, text) {
-		if (el.readOnly || el.disabled) throw new Error("the field takes no text")
+		if (el.readOnly || el.disabled) throw new Error("the field is read-only or disabled")
 		el.focus()
 		if (!["date", "time", "month", "color", "range"].includes(el.type)) {
 			el.select()
@@ -71,7 +69,7 @@
 		return false
 	},
 
-	// select chooses an option of a list by its text.
+	// select selects an option of a list by its text.
 	select(el, text) {
 		const option = [...(el.options || [])].find(option => option.label.trim() === text)
 		if (!option || option.disabled || el.disabled) return false
@@ -85,8 +83,8 @@
 	checked: el => el.checked,
 	href: el => el.href || "",
 
-	// tooWide names what sticks out of the window sideways, or else a table
-	// that sticks out of its box.
+	// tooWide lists elements that extend beyond the right edge of the window or, if
+	// there are none, tables that are wider than their boxes.
 	tooWide() {
 		const root = document.documentElement
 		if (root.scrollWidth <= root.clientWidth) {

@@ -16,16 +16,16 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 )
 
-// pageEvents follows what the browser tells about one page: whether it is
-// loading, and what went wrong. Its add is called by the goroutine that reads
-// from the browser.
+// pageEvents records what the browser reports about one page: whether it is
+// loading, and what went wrong. The goroutine that reads from the browser calls
+// add.
 type pageEvents struct {
 	mu      sync.Mutex
 	frame   cdp.FrameID
-	starts  int           // how often the page began to go to another
-	loading bool          // whether it is on its way
-	changed chan struct{} // closed when one of the two changes
-	hosts   []string      // that pages may ask
+	starts  int           // how many navigations have started
+	loading bool          // whether one is in progress
+	changed chan struct{} // closed when starts or loading changes
+	hosts   []string      // that pages may send requests to
 	asked   map[network.RequestID]string
 	wrong   []string
 }
@@ -34,36 +34,36 @@ func newPageEvents(host string) *pageEvents {
 	return &pageEvents{changed: make(chan struct{}), hosts: []string{host}, asked: map[network.RequestID]string{}}
 }
 
-// watch names the frame whose navigations count.
+// watch sets the frame whose navigations count.
 func (e *pageEvents) watch(frame cdp.FrameID) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.frame = frame
 }
 
-// allow adds a host that pages may ask.
+// allow adds a host that pages may send requests to.
 func (e *pageEvents) allow(host string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.hosts = append(e.hosts, host)
 }
 
-// started tells how often the page has begun to go to another.
+// started returns how many navigations have started.
 func (e *pageEvents) started() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.starts
 }
 
-// complaints returns what went wrong so far.
+// complaints returns what has gone wrong so far.
 func (e *pageEvents) complaints() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return slices.Clone(e.wrong)
 }
 
-// settle waits until no page is on its way, and when leads is true for one to
-// have set out since there were before starts.
+// settle waits until no page is loading and, if leads is true, until more than
+// before navigations have started.
 func (e *pageEvents) settle(ctx context.Context, before int, leads bool) error {
 	for {
 		e.mu.Lock()
@@ -76,9 +76,9 @@ func (e *pageEvents) settle(ctx context.Context, before int, leads bool) error {
 		case <-changed:
 		case <-ctx.Done():
 			if loading {
-				return errors.New("the page does not finish loading")
+				return errors.New("the page did not finish loading")
 			}
-			return errors.New("it leads to no other page, though it should")
+			return errors.New("no other page was opened, although one should have been")
 		}
 	}
 }
@@ -112,7 +112,7 @@ func (e *pageEvents) move(frame cdp.FrameID, loading bool) {
 	e.changed = make(chan struct{})
 }
 
-// judge notes what Clean holds against a page.
+// judge records problems for Clean.
 func (e *pageEvents) judge(event any) {
 	switch event := event.(type) {
 	case *runtime.EventConsoleAPICalled:
@@ -131,7 +131,7 @@ func (e *pageEvents) judge(event any) {
 		}
 		e.complain("exception: %s (%s, line %d)", what, details.URL, details.LineNumber+1)
 	case *log.EventEntryAdded:
-		// Failed requests are judged below, where their kind is known.
+		// Failed requests are judged below, where their type is known.
 		if event.Entry.Level == log.EntryLevelError && event.Entry.Source != log.EntrySourceNetwork {
 			e.complain("%s error: %s", event.Entry.Source, event.Entry.Text)
 		}
@@ -147,7 +147,7 @@ func (e *pageEvents) judge(event any) {
 			limit = 500
 		}
 		if event.Response.Status >= limit {
-			e.complain("answer %d: %s", event.Response.Status, event.Response.URL)
+			e.complain("response %d: %s", event.Response.Status, event.Response.URL)
 		}
 	case *network.EventLoadingFailed:
 		if !event.Canceled {

@@ -18,59 +18,58 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-// Roles, as the browser tells them to a screen reader, of what one clicks,
-// types into and ticks.
+// Accessibility roles of the elements that users click, type into and tick.
 var (
 	clickable = []string{"button", "link", "checkbox", "radio", "switch", "tab", "menuitem", "DisclosureTriangle"}
 	fillable  = []string{"textbox", "searchbox", "spinbutton", "combobox", "Date"}
 	tickable  = []string{"checkbox", "radio", "switch"}
 )
 
-// keys are the keys that Press knows.
+// keys maps the keys of Press to the input events.
 var keys = map[string]string{
 	"Enter": kb.Enter, "Tab": kb.Tab, "Escape": kb.Escape, "Space": " ",
 	"ArrowUp": kb.ArrowUp, "ArrowDown": kb.ArrowDown,
 }
 
-// element is something on the page, such as a button.
+// element is an element of the page, such as a button.
 type element = runtime.RemoteObjectID
 
 //go:embed browser.js
 var browserScript string
 
-// call runs one of the functions of browser.js on an element.
+// call runs a function of browser.js on an element.
 func call[T any](ctx context.Context, el element, function string, args ...any) (T, error) {
 	declaration := fmt.Sprintf("function(...args) { return (%s).%s(this, ...args) }", strings.TrimSpace(browserScript), function)
 	on := func(p *runtime.CallFunctionOnParams) { p.ObjectID = el }
 	return chromedp.Run(ctx, chromedp.CallFunctionOn[T](declaration, on, args...))
 }
 
-// evaluate runs one of the functions of browser.js that are about the page.
+// evaluate runs a function of browser.js that concerns the whole page.
 func evaluate[T any](ctx context.Context, function string) (T, error) {
 	return chromedp.Run(ctx, chromedp.Evaluate[T](fmt.Sprintf("(%s).%s()", strings.TrimSpace(browserScript), function)))
 }
 
-// visibleText is what there is to read on the page.
+// visibleText returns the text that is visible on the page.
 func visibleText(ctx context.Context) (string, error) {
 	text, err := chromedp.Run(ctx, chromedp.Evaluate[string](`document.body.innerText`))
 	return squeeze(text), err
 }
 
-// squeeze makes one space of each run of white space.
+// squeeze replaces each run of white space with one space.
 func squeeze(text string) string {
 	return strings.Join(strings.Fields(text), " ")
 }
 
-// until asks again and again until check has nothing to object, or fails the
-// test with its last objection. A page that is being replaced by the next
-// gives errors; they count as objections.
+// until calls check repeatedly until it returns nil, or fails the test with its
+// last error after the time limit. Errors from a page that is being replaced are
+// treated like any other.
 func (b *Browser) until(what string, check func(context.Context) error) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, b.patience)
 	defer cancel()
 	again := time.NewTicker(20 * time.Millisecond)
 	defer again.Stop()
-	objection := errors.New("the browser does not answer")
+	objection := errors.New("the browser does not respond")
 	for {
 		err := check(ctx)
 		if err == nil {
@@ -87,16 +86,16 @@ func (b *Browser) until(what string, check func(context.Context) error) {
 	}
 }
 
-// within gives do as long as a verb may take.
+// within calls do with the time limit of a method.
 func within[T any](b *Browser, do func(context.Context) (T, error)) (T, error) {
 	ctx, cancel := context.WithTimeout(b.ctx, b.patience)
 	defer cancel()
 	return do(ctx)
 }
 
-// find waits for the one element of that accessible name and one of the
-// roles, inside what the CSS selector finds if there is one, that a person
-// could click.
+// find waits for exactly one element with this accessible name and one of the
+// roles that a user could click, inside the element that the CSS selector
+// matches if there is one.
 func (b *Browser) find(what, inside string, roles []string, name string) element {
 	b.t.Helper()
 	var found element
@@ -110,7 +109,7 @@ func (b *Browser) find(what, inside string, roles []string, name string) element
 			return err
 		}
 		if len(all) == 0 {
-			return errors.New("there is nothing of that name")
+			return errors.New("no element has this name")
 		}
 		found, err = theOne(ctx, all)
 		return err
@@ -118,15 +117,15 @@ func (b *Browser) find(what, inside string, roles []string, name string) element
 	return found
 }
 
-// named returns the elements under root of that name (of any, when it is
-// empty) and one of the roles, hidden ones left out.
+// named returns the visible elements under root with this name and one of the
+// roles. An empty name matches every name.
 func named(ctx context.Context, root string, roles []string, name string) ([]*accessibility.Node, error) {
 	under, err := chromedp.Run(ctx, chromedp.Evaluate[*runtime.RemoteObject](root))
 	if err != nil {
 		return nil, err
 	}
 	if under.ObjectID == "" {
-		return nil, fmt.Errorf("%s finds nothing", root)
+		return nil, fmt.Errorf("%s matches nothing", root)
 	}
 	tree, err := chromedp.Call(ctx, accessibility.QueryAXTree, accessibility.QueryAXTreeParams{ObjectID: under.ObjectID, AccessibleName: name})
 	if err != nil {
@@ -137,7 +136,7 @@ func named(ctx context.Context, root string, roles []string, name string) ([]*ac
 	}), nil
 }
 
-// plain is the text of a value of the accessibility tree.
+// plain returns the text of a value of the accessibility tree.
 func plain(v *accessibility.Value) (text string) {
 	if v == nil || json.Unmarshal(v.Value, &text) != nil {
 		return ""
@@ -145,8 +144,8 @@ func plain(v *accessibility.Value) (text string) {
 	return text
 }
 
-// theOne returns the one element among those given that can be clicked.
-// Links to the same place are one.
+// theOne returns the only element among nodes that can be clicked. Links to the
+// same address count as one.
 func theOne(ctx context.Context, nodes []*accessibility.Node) (found element, problem error) {
 	place := ""
 	for _, node := range nodes {
@@ -168,7 +167,7 @@ func theOne(ctx context.Context, nodes []*accessibility.Node) (found element, pr
 			return "", err
 		}
 		if found != "" && (href == "" || href != place) {
-			return "", errors.New("several things have that name: ClickWithin tells them apart")
+			return "", errors.New("several elements have this name: use ClickWithin")
 		}
 		if found == "" {
 			found, place = el, href
@@ -180,13 +179,13 @@ func theOne(ctx context.Context, nodes []*accessibility.Node) (found element, pr
 	return found, nil
 }
 
-// point is a place in the window, in CSS pixels.
+// point is a position in the window, in CSS pixels.
 type point struct {
 	X, Y    float64
-	Problem string // why there is none
+	Problem string // why the element cannot be clicked
 }
 
-// where tells where to click an element.
+// where returns where to click an element.
 func where(ctx context.Context, el element) (point, error) {
 	at, err := call[point](ctx, el, "point")
 	if err == nil && at.Problem != "" {
@@ -206,8 +205,8 @@ func press(ctx context.Context, el element) error {
 		chromedp.MouseClickXY(at.X, at.Y))
 }
 
-// act does something to an element and waits for the page that it leads to,
-// if it leads to one. done is "click" or the key pressed.
+// act performs an action on an element and waits for the page that it opens, if
+// any. The action, done, is "click" or the name of a key.
 func (b *Browser) act(what string, el element, done string, do func(context.Context) error) {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, b.patience)
@@ -219,33 +218,33 @@ func (b *Browser) act(what string, el element, done string, do func(context.Cont
 	}
 	if err == nil {
 		leads, gone := call[bool](ctx, el, "leads", !b.look.NoScript, done)
-		err = b.events.settle(ctx, before, leads || gone != nil) // gone: with its page
+		err = b.events.settle(ctx, before, leads || gone != nil) // an error means that the element has gone with its page
 	}
 	if err != nil {
 		b.fail("%s: %v", what, err)
 	}
 }
 
-// describe tells what a person has before them, for a test that fails.
+// describe describes the page for the message of a failed test.
 func (b *Browser) describe() string {
 	ctx, cancel := context.WithTimeout(b.ctx, b.patience)
 	defer cancel()
 	var s strings.Builder
-	const head = `location.href + "\ntitle: " + document.title + "\n--- the page reads:\n" + (document.body?.innerText ?? "")`
+	const head = `location.href + "\ntitle: " + document.title + "\n--- text of the page:\n" + (document.body?.innerText ?? "")`
 	if text, err := chromedp.Run(ctx, chromedp.Evaluate[string](head)); err == nil {
 		fmt.Fprintf(&s, "at %s\n", text)
 	}
 	if all, err := named(ctx, "document", slices.Concat(clickable, fillable), ""); err == nil {
-		s.WriteString("--- it has:\n")
+		s.WriteString("--- controls:\n")
 		for _, node := range all {
 			fmt.Fprintf(&s, "%s %q\n", plain(node.Role), plain(node.Name))
 		}
 	}
 	for _, complaint := range b.events.complaints() {
-		fmt.Fprintf(&s, "complaint: %s\n", complaint)
+		fmt.Fprintf(&s, "problem: %s\n", complaint)
 	}
 	if _, file, err := b.screenshot("failure"); err == nil {
-		fmt.Fprintf(&s, "--- a picture of it (kept by go test -artifacts): %s\n", file)
+		fmt.Fprintf(&s, "--- screenshot (kept by go test -artifacts): %s\n", file)
 	}
 	return s.String()
 }

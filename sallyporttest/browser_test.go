@@ -16,7 +16,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// pages is a small site, strict about where scripts and styles come from.
+// pages serves a small site with a strict Content-Security-Policy.
 func pages(t *testing.T, more map[string]string) string {
 	t.Helper()
 	mux := http.NewServeMux()
@@ -129,7 +129,7 @@ func TestBrowserGoesThroughForms(t *testing.T) {
 			b.Fill("Code", "111111")
 			b.Click("Continue")
 			if got := b.Value("Code"); got != "old" {
-				t.Fatalf("after a wrong code the field reads %q: the old page was read", got)
+				t.Fatalf("after a wrong code the field reads %q: it is the old page's", got)
 			}
 			b.Sees("Wrong code")
 		}
@@ -161,7 +161,7 @@ func TestBrowserGoesThroughForms(t *testing.T) {
 	})
 }
 
-func TestBrowserStaysWhereAClickLeadsNowhere(t *testing.T) {
+func TestBrowserStaysIfAClickLeadsNowhere(t *testing.T) {
 	t.Parallel()
 	site := pages(t, nil)
 	eachLook(t, func(t *testing.T, look sallyporttest.Look) {
@@ -190,7 +190,7 @@ func TestBrowserStaysWhereAClickLeadsNowhere(t *testing.T) {
 	})
 }
 
-func TestBrowserScriptsRunOrDoNot(t *testing.T) {
+func TestBrowserRunsScriptsOrNot(t *testing.T) {
 	t.Parallel()
 	site := pages(t, nil)
 	b := sallyporttest.NewBrowser(t, site, sallyporttest.Look{})
@@ -225,7 +225,7 @@ func TestBrowserReads(t *testing.T) {
 	}
 }
 
-func TestBrowserTellsApartWhatHasOneName(t *testing.T) {
+func TestBrowserClickWithin(t *testing.T) {
 	t.Parallel()
 	site := pages(t, nil)
 	b := sallyporttest.NewBrowser(t, site, sallyporttest.Look{})
@@ -252,7 +252,7 @@ func TestBrowsersShareNoCookies(t *testing.T) {
 	one.Clean()
 }
 
-func TestBrowserTakesPictures(t *testing.T) {
+func TestBrowserScreenshots(t *testing.T) {
 	t.Parallel()
 	site := pages(t, nil)
 	for _, look := range []sallyporttest.Look{{}, {Width: 360}, {Width: 320, Dark: true}} {
@@ -276,7 +276,7 @@ func TestBrowserTakesPictures(t *testing.T) {
 	}
 }
 
-// failing is a test that notes how it fails.
+// failing is a test that records how it fails.
 type failing struct {
 	testing.TB
 	told string
@@ -288,8 +288,7 @@ func (f *failing) Fatalf(format string, args ...any) {
 	runtime.Goexit()
 }
 
-// failure runs a test of a browser that is expected to fail, and returns what
-// it tells.
+// failure runs a test that is expected to fail, and returns its message.
 func failure(t *testing.T, site, path string, look sallyporttest.Look, test func(*sallyporttest.Browser)) string {
 	t.Helper()
 	f := &failing{TB: t}
@@ -326,22 +325,22 @@ func TestBrowserFailures(t *testing.T) {
 		do   func(*sallyporttest.Browser)
 		want []string
 	}{
-		"no such button":  {"/", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Click("Enable") }, []string{`Click("Enable")`, "nothing of that name", "Some spaced text", `link "Go on"`, "failure.png"}},
-		"no such label":   {"/form", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Fill("E-mail address", "x") }, []string{`Fill("E-mail address")`, "nothing of that name", `textbox "Code"`}},
-		"no label at all": {"/label", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Fill("code", "x") }, []string{"nothing of that name"}},
-		"no such box":     {"/form", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Check("Ask again") }, []string{"nothing of that name"}},
+		"no such button":  {"/", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Click("Enable") }, []string{`Click("Enable")`, "no element has this name", "Some spaced text", `link "Go on"`, "failure.png"}},
+		"no such label":   {"/form", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Fill("E-mail address", "x") }, []string{`Fill("E-mail address")`, "no element has this name", `textbox "Code"`}},
+		"no label at all": {"/label", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Fill("code", "x") }, []string{"no element has this name"}},
+		"no such box":     {"/form", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Check("Ask again") }, []string{"no element has this name"}},
 		"no such option":  {"/form", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Select("Role", "King") }, []string{"no such option"}},
-		"several":         {"/twice", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Click("Remove") }, []string{"several things have that name"}},
+		"several":         {"/twice", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Click("Remove") }, []string{"several elements have this name"}},
 		"covered":         {"/covered", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Click("Enable") }, []string{"covered by", `class="cover"`}},
 		"disabled":        {"/disabled", sallyporttest.Look{NoScript: true}, func(b *sallyporttest.Browser) { b.Click("Enable") }, []string{"it is disabled"}},
-		"hidden":          {"/hidden", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Click("Enable") }, []string{"nothing of that name"}},
-		"text not there":  {"/", sallyporttest.Look{NoScript: true}, func(b *sallyporttest.Browser) { b.Sees("Not to be read") }, []string{"not to be seen"}},
-		"text there":      {"/", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.DoesNotSee("spaced text") }, []string{"is to be seen"}},
+		"hidden":          {"/hidden", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Click("Enable") }, []string{"no element has this name"}},
+		"text not there":  {"/", sallyporttest.Look{NoScript: true}, func(b *sallyporttest.Browser) { b.Sees("Not to be read") }, []string{"not visible"}},
+		"text there":      {"/", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.DoesNotSee("spaced text") }, []string{"is visible"}},
 		"no such element": {"/", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Text("[data-key]") }, []string{`Texts("[data-key]")`}},
 		"too wide":        {"/wide", sallyporttest.Look{Width: 320}, (*sallyporttest.Browser).Fits, []string{"in a window of 320 pixels", `class="wide"`}},
 		"too wide inside": {"/table", sallyporttest.Look{Width: 320}, (*sallyporttest.Browser).Fits, []string{"a table of 706 pixels in a box of 320"}},
 		"no server":       {"/", sallyporttest.Look{}, func(b *sallyporttest.Browser) { b.Open("http://localhost:1/") }, []string{"ERR_"}},
-		"missing picture": {"/picture", sallyporttest.Look{}, (*sallyporttest.Browser).Clean, []string{"answer 404", "/none.png"}},
+		"missing picture": {"/picture", sallyporttest.Look{}, (*sallyporttest.Browser).Clean, []string{"response 404", "/none.png"}},
 		"other host":      {"/far", sallyporttest.Look{}, (*sallyporttest.Browser).Clean, []string{"example.com"}},
 		"inline script":   {"/inline", sallyporttest.Look{}, (*sallyporttest.Browser).Clean, []string{"Content Security Policy"}},
 		"script missing":  {"/throws", sallyporttest.Look{}, (*sallyporttest.Browser).Clean, []string{"throws.js"}},
@@ -352,22 +351,22 @@ func TestBrowserFailures(t *testing.T) {
 			t.Parallel()
 			told := failure(t, site, test.path, test.look, test.do)
 			if told == "" {
-				t.Fatal("it did not fail")
+				t.Fatal("the test did not fail")
 			}
 			for _, want := range test.want {
 				if !strings.Contains(told, want) {
-					t.Errorf("it does not tell %q, but:\n%s", want, told)
+					t.Errorf("the message lacks %q:\n%s", want, told)
 				}
 			}
 		})
 	}
 }
 
-func TestBrowserLeavesAPictureOfAFailure(t *testing.T) {
+func TestBrowserKeepsAScreenshotOfAFailure(t *testing.T) {
 	t.Parallel()
 	told := failure(t, pages(t, nil), "/wide", sallyporttest.Look{}, (*sallyporttest.Browser).Fits)
 	if told != "" {
-		t.Fatalf("a page that is not there fits, but: %s", told)
+		t.Fatalf("Fits failed on a page that fits: %s", told)
 	}
 	told = failure(t, pages(t, map[string]string{"/wide": `<p class="wide">Wide</p>`}), "/wide", sallyporttest.Look{Width: 320}, (*sallyporttest.Browser).Fits)
 	_, file, _ := strings.Cut(told, "go test -artifacts): ")

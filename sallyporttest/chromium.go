@@ -11,9 +11,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// chromium starts the browser that all tests of this test binary share, once.
-// Each test has a browser context of its own in it (see NewBrowser). The
-// kernel ends it with the test binary.
+// chromium starts the Chromium process that all tests of a test binary share.
+// Each Browser has its own browser context in it. The process ends with the test
+// binary.
 var chromium = sync.OnceValues(func() (context.Context, error) {
 	dir, err := os.MkdirTemp("", "sallyport-chromium-")
 	if err != nil {
@@ -23,17 +23,17 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 		return nil, err
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.NoSandbox, // in a container, and as root, there is none to be had
+		chromedp.NoSandbox, // not available in a container or to root
 		chromedp.DisableGPU,
 		chromedp.UserDataDir(dir),
 		chromedp.Flag("lang", "en-US"),
-		// What a page asks of another host is recorded, and goes nowhere.
+		// Requests to other hosts are recorded, but never sent.
 		chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE *.localhost, EXCLUDE 127.0.0.1"),
 		chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("no-pings", true),
 	)
-	// The same engine without the windows of a desktop is twice as quick.
+	// The headless shell has the same engine and is twice as fast.
 	if shell, err := exec.LookPath("chromium-headless-shell"); err == nil {
 		options = append(options, chromedp.ExecPath(shell))
 	}
@@ -45,12 +45,12 @@ var chromium = sync.OnceValues(func() (context.Context, error) {
 	return ctx, nil
 })
 
-// untilEnd holds the pipes that tell the removers of removeAtEnd that this
-// process is still there.
+// untilEnd holds the pipes whose closing tells the shells of removeAtEnd that
+// this process has ended.
 var untilEnd []io.WriteCloser
 
-// removeAtEnd has dir removed when this process has ended, however it ends:
-// a small shell waits for the end of its input, which the kernel closes.
+// removeAtEnd removes dir when this process has ended, however it ends: a shell
+// waits until the kernel closes its input.
 func removeAtEnd(dir string) error {
 	cmd := exec.Command("sh", "-c", `trap "" INT TERM; read -r _; sleep 1; exec rm -rf "$1"`, "sh", dir)
 	alive, err := cmd.StdinPipe()

@@ -5,34 +5,34 @@ import (
 	"time"
 )
 
-// Clock is a clock that stands still until a test turns it. Its Now is what
-// a service under test takes as its own. The zero Clock stands at the zero
-// time; begin with NewClock. It may be used by many goroutines at once.
+// Clock is a clock that only moves when a test moves it. Pass its Now to the
+// service under test. The zero Clock shows the zero time; use NewClock. It is
+// safe for concurrent use.
 type Clock struct {
 	mu  sync.Mutex
 	now time.Time
 }
 
-// NewClock returns a clock that stands at the time given.
+// NewClock returns a clock that shows the given time.
 func NewClock(at time.Time) *Clock {
 	return &Clock{now: at}
 }
 
-// Now returns the time at which the clock stands.
+// Now returns the time that the clock shows.
 func (c *Clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.now
 }
 
-// Advance turns the clock on by d, or back when d is negative.
+// Advance moves the clock forward by d, or back if d is negative.
 func (c *Clock) Advance(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
 
-// Set turns the clock to the time given.
+// Set sets the clock to the given time.
 func (c *Clock) Set(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -2,5 +2,5 @@ package sallyporttest
 
 import "time"
 
-// BePatientFor lets a test of a verb that fails wait less long for it.
+// BePatientFor shortens the time limit for tests of methods that fail.
 func (b *Browser) BePatientFor(d time.Duration) { b.patience = d }

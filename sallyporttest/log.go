@@ -6,7 +6,7 @@ import (
 	"sync"
 )
 
-// logBook keeps what is logged, down to debug level.
+// logBook collects log records of all levels.
 type logBook struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -22,7 +22,7 @@ func (b *logBook) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(b, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
-// Logged returns all that the Service, its nodes and its sites have logged so far, down to debug level.
+// Logged returns everything that the Service, its nodes and its sites have logged so far, at all levels.
 func (e *Env) Logged() string {
 	e.log.mu.Lock()
 	defer e.log.mu.Unlock()

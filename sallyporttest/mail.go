@@ -22,19 +22,19 @@ import (
 	"time"
 )
 
-// ReceivedMail is a mail a MailServer took.
+// ReceivedMail is an e-mail that a MailServer accepted.
 type ReceivedMail struct {
-	Hello    string // the name that the client gave in EHLO
-	From, To string // of the envelope
-	UTF8     bool   // the client asked for SMTPUTF8
-	User     string // who had authenticated
-	TLS      bool   // it came encrypted
-	Raw      []byte // header and body as they came, without SMTP's dots
+	Hello    string // the client's name in EHLO
+	From, To string // envelope addresses
+	UTF8     bool   // the client requested SMTPUTF8
+	User     string // the authenticated user
+	TLS      bool   // the connection was encrypted
+	Raw      []byte // header and body as received, without dot-stuffing
 
 	Header  mail.Header
 	Subject string // decoded
-	Text    string // decoded, lines end in \n
-	HTML    string // the same; empty when there is none
+	Text    string // decoded, with \n as line end
+	HTML    string // the same; empty if there is no HTML part
 }
 
 func (m *ReceivedMail) parse() error {
@@ -58,7 +58,7 @@ func (m *ReceivedMail) parse() error {
 	}
 	parts := multipart.NewReader(msg.Body, params["boundary"])
 	for {
-		part, err := parts.NextPart() // undoes quoted-printable
+		part, err := parts.NextPart() // decodes quoted-printable
 		if err == io.EOF {
 			return nil
 		}
@@ -95,7 +95,7 @@ func (m *ReceivedMail) parsePart(kind string, params map[string]string, r io.Rea
 	return nil
 }
 
-// loopbackCertificate is self-signed, for 127.0.0.1 and 0.0.0.0 and for no name.
+// loopbackCertificate is a self-signed certificate for 127.0.0.1 and 0.0.0.0, without a DNS name.
 func loopbackCertificate(t testing.TB) (tls.Certificate, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -8,13 +8,13 @@ import (
 	"golang.org/x/net/html"
 )
 
-// Page is an answer of a Site, and what a browser would make of it.
+// Page is a response of a Site, parsed as a browser would parse it.
 type Page struct {
 	Target   string // of the request
 	Status   int
 	Header   http.Header
-	Cookies  []*http.Cookie // that the answer sets
-	Location string         // path and query, for one of the same host; else the whole address
+	Cookies  []*http.Cookie // set by the response
+	Location string         // path and query if it is on the same host, otherwise the full URL
 	Body     string
 
 	root *html.Node
@@ -38,7 +38,7 @@ func newPage(target string, res *http.Response, body string) (*Page, error) {
 	return p, err
 }
 
-// find returns every element that fits, in the order of the page.
+// find returns every matching element, in document order.
 func (p *Page) find(fits func(*html.Node) bool) (all []*html.Node) {
 	for n := range p.root.Descendants() {
 		if n.Type == html.ElementNode && fits(n) {
@@ -81,32 +81,32 @@ func first(all []*html.Node) string {
 	return textOf(all[0])
 }
 
-// Title is the title of the page.
+// Title returns the title of the page.
 func (p *Page) Title() string {
 	return first(p.find(func(n *html.Node) bool { return n.Data == "title" }))
 }
 
-// Text is all that the page says, without its title, with one space for each run of white space.
+// Text returns the text of the body, with one space for each run of white space.
 func (p *Page) Text() string {
 	return first(p.find(func(n *html.Node) bool { return n.Data == "body" }))
 }
 
-// Has reports whether the page says the text.
+// Has reports whether the body contains the text.
 func (p *Page) Has(text string) bool { return strings.Contains(p.Text(), text) }
 
-// Alert is what the page says went wrong; empty: nothing.
+// Alert returns the page's error message, or "" if there is none.
 func (p *Page) Alert() string { return first(p.find(has("role", "alert"))) }
 
-// Notice is what the page says was done; empty: nothing.
+// Notice returns the page's success message, or "" if there is none.
 func (p *Page) Notice() string { return first(p.find(has("role", "status"))) }
 
-// Data is the text of the first element that has the attribute, such as "data-set-up-code"; empty if there is none.
+// Data returns the text of the first element with the attribute, such as "data-set-up-code", or "" if there is none.
 func (p *Page) Data(attribute string) string { return first(p.find(has(attribute, ""))) }
 
-// Key is the key of an authenticator that is being set up, without its spaces; empty if the page shows none.
+// Key returns the secret of the authenticator that is being set up, without spaces, or "" if the page shows none.
 func (p *Page) Key() string { return strings.ReplaceAll(p.Data("data-key"), " ", "") }
 
-// RecoveryCodes are those that the page shows.
+// RecoveryCodes returns the recovery codes that the page shows.
 func (p *Page) RecoveryCodes() (codes []string) {
 	for _, n := range p.find(has("class", "recovery-code")) {
 		codes = append(codes, textOf(n))
@@ -114,7 +114,7 @@ func (p *Page) RecoveryCodes() (codes []string) {
 	return codes
 }
 
-// Links are the addresses that the page leads to.
+// Links returns the addresses of all links on the page.
 func (p *Page) Links() (to []string) {
 	for _, n := range p.find(func(n *html.Node) bool { return n.Data == "a" }) {
 		if href, ok := attr(n, "href"); ok {
@@ -124,15 +124,15 @@ func (p *Page) Links() (to []string) {
 	return to
 }
 
-// Form is a form of a page, with its fields as they stand: what a browser would send if nothing were typed.
+// Form is a form of a page with its current values: what a browser sends if the user types nothing.
 type Form struct {
 	Method string // "get" or "post"
 	Action string // path and query
 	Values url.Values
-	Names  []string // of all fields, also of boxes that are not ticked
+	Names  []string // of all fields, including unticked checkboxes
 }
 
-// Forms returns those of the page.
+// Forms returns all forms of the page.
 func (p *Page) Forms() (all []Form) {
 	for _, n := range p.find(func(n *html.Node) bool { return n.Data == "form" }) {
 		f := Form{Method: "get", Action: p.Target, Values: url.Values{}}
@@ -150,7 +150,7 @@ func (p *Page) Forms() (all []Form) {
 	return all
 }
 
-// Form returns the first form that has a field of that name; the zero Form if there is none.
+// Form returns the first form that has a field with this name, or an empty form if there is none.
 func (p *Page) Form(field string) Form {
 	for _, f := range p.Forms() {
 		for _, name := range f.Names {
@@ -189,7 +189,7 @@ func (f *Form) take(n *html.Node) {
 	f.Values.Add(name, value)
 }
 
-// chosen is the value of the option that is selected, or of the first.
+// chosen returns the value of the selected option, or of the first one if none is selected.
 func chosen(n *html.Node) string {
 	value, found := "", false
 	for o := range n.Descendants() {

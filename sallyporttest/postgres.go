@@ -20,12 +20,11 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// Postgres makes an empty PostgreSQL database for this test and returns its postgres:// address. It is dropped when
-// the test ends.
+// Postgres creates an empty PostgreSQL database for this test and returns its postgres:// URL. The database is dropped
+// when the test ends.
 //
-// The first call starts a server of this test binary's own, on loopback, that writes nothing to disk before it must
-// (fsync=off) and ends with the process however that ends. It needs PostgreSQL's programs under /usr/lib/postgresql
-// or in PATH; without them the test fails.
+// The first call starts a server on loopback for this test binary. It does not sync to disk (fsync=off), and it ends
+// when the process ends. It needs the PostgreSQL programs in /usr/lib/postgresql or in PATH; without them the test fails.
 func Postgres(t testing.TB) (url string) {
 	t.Helper()
 	postgres.once.Do(func() { postgres.port, postgres.err = startPostgres("fsync=off", "shared_buffers=16MB") })
@@ -66,15 +65,15 @@ func administer(t testing.TB, sql string) {
 	}
 }
 
-// StartPostgres starts a server of this process's own, with the settings given, and returns the address of an empty
-// database on it. The server ends with the process.
+// StartPostgres starts a PostgreSQL server for this process, with the given settings, and returns the URL of an empty
+// database on it. The server ends when the process ends.
 func StartPostgres(settings ...string) (url string, err error) {
 	port, err := startPostgres(settings...)
 	return postgresURL(port, "postgres"), err
 }
 
-// startPostgres initialises a database cluster in a folder of its own and starts a server on it. The shell is there to
-// wait for the server's end, which comes with this process's (Pdeathsig), and then to remove the folder.
+// startPostgres initialises a database cluster in a new folder and starts a server on it. When this process ends, the
+// server ends as well (Pdeathsig), and the shell around it removes the folder.
 func startPostgres(settings ...string) (port int, err error) {
 	initdb, err := postgresProgram("initdb")
 	if err != nil {
@@ -119,14 +118,14 @@ func startPostgres(settings ...string) (port int, err error) {
 		return 0, err
 	}
 	if err := untilItAnswers(port); err != nil {
-		said, _ := os.ReadFile(log.Name()) // best effort: err is what failed
+		said, _ := os.ReadFile(log.Name()) // best effort: err is the cause
 		return 0, fmt.Errorf("%w\n%s", err, said)
 	}
 	return port, nil
 }
 
-// startTiedToProcess starts cmd from an operating system thread that lives as long as this process: Pdeathsig means
-// the thread's death.
+// startTiedToProcess starts cmd from a thread that lives as long as this process, because Pdeathsig is sent when the
+// starting thread ends.
 func startTiedToProcess(cmd *exec.Cmd) error {
 	started := make(chan error)
 	go func() {
@@ -134,7 +133,7 @@ func startTiedToProcess(cmd *exec.Cmd) error {
 		err := cmd.Start()
 		started <- err
 		if err == nil {
-			_ = cmd.Wait() // keeps the thread
+			_ = cmd.Wait() // keeps the thread alive
 		}
 	}()
 	return <-started
@@ -164,8 +163,8 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// asPostgres makes dir belong to whom PostgreSQL will run as: the user postgres when we are root, which it refuses to
-// run as, else ourselves.
+// asPostgres gives dir to the user that PostgreSQL will run as: the current user, or postgres if that is root, because
+// PostgreSQL refuses to run as root.
 func asPostgres(dir string) (*syscall.SysProcAttr, error) {
 	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if os.Geteuid() != 0 {
@@ -187,7 +186,7 @@ func asPostgres(dir string) (*syscall.SysProcAttr, error) {
 	return attr, os.Chown(dir, uid, gid)
 }
 
-// postgresProgram finds a program of the newest PostgreSQL installed.
+// postgresProgram returns the path of a program of the newest installed PostgreSQL.
 func postgresProgram(name string) (string, error) {
 	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
 	if err != nil {
@@ -195,7 +194,7 @@ func postgresProgram(name string) (string, error) {
 	}
 	if len(found) > 0 {
 		version := func(path string) int {
-			n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // no number: the oldest
+			n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // a name that is not a number counts as the oldest
 			return n
 		}
 		return slices.MaxFunc(found, func(a, b string) int { return version(a) - version(b) }), nil

@@ -1,5 +1,6 @@
-// Package sallyporttest is what tests stand on: a fresh service on either database, a clock that is turned, mail that
-// can be read, a browser, a PostgreSQL.
+// Package sallyporttest is for tests. It provides a Service on a new database of either kind, with a clock that only
+// tests move (Env); its pages on real listeners, for an HTTP client (Site, Visitor) and for Chromium (Browser); an SMTP
+// server (MailServer); and a PostgreSQL server (Postgres).
 package sallyporttest
 
 import (
@@ -16,13 +17,13 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// Cheap are hash parameters for tests: what they prove does not hang on the cost.
+// Cheap makes password hashes fast. No test depends on their cost.
 var Cheap = passwd.Params{Memory: 64, Time: 1, Threads: 1}
 
-// Password is one that every rule accepts.
+// Password meets every password rule.
 const Password = "lantern-orbit-7-meadow-quilt"
 
-// Databases names those that Each runs on.
+// Databases lists the kinds of database that Each uses.
 var Databases = []string{"sqlite", "postgres"}
 
 // Env is a started Service on a fresh database, with one workspace, Acme, and its owner.
@@ -32,29 +33,29 @@ type Env struct {
 	Clock    *Clock
 	Database string // URL
 	SQL      *sqlstore.Store
-	URL      string // of the first workspace: where a Site serves it
+	URL      string // of the first workspace, where its Site listens
 	Owner    Person
 
-	door   net.Listener // behind URL
+	door   net.Listener // listens at URL
 	log    *logBook
 	beside *beside
 }
 
-// Person is somebody with an account, and what they know and have.
+// Person is a user together with what they know and have.
 type Person struct {
 	sallyport.User
 	Password string
-	Secret   []byte // of the authenticator; nil: none
+	Secret   []byte // of the authenticator; nil without one
 
-	RecoveryCodes []string // those that pages have shown
+	RecoveryCodes []string // the codes that pages have shown
 }
 
-// Code is what the person's authenticator shows now.
+// Code returns the code that the person's authenticator shows at that time.
 func (p Person) Code(now time.Time) string {
 	return otp.Default.Code(p.Secret, otp.Default.Step(now))
 }
 
-// Each runs a test on both databases.
+// Each runs a test on each kind of database.
 func Each(t *testing.T, fn func(t *testing.T, e *Env)) {
 	t.Helper()
 	for _, db := range Databases {
@@ -62,7 +63,7 @@ func Each(t *testing.T, fn func(t *testing.T, e *Env)) {
 	}
 }
 
-// Database returns the URL of a new, empty database of the kind named.
+// Database returns the URL of a new, empty database of the given kind.
 func Database(t testing.TB, kind string) string {
 	t.Helper()
 	if kind == "postgres" {
@@ -71,7 +72,7 @@ func Database(t testing.TB, kind string) string {
 	return filepath.Join(t.TempDir(), "sallyport.db")
 }
 
-// New returns a started Service on a new database of the kind named.
+// New returns a started Service on a new database of the given kind.
 func New(t testing.TB, kind string) *Env {
 	t.Helper()
 	e := &Env{T: t, Database: Database(t, kind), Clock: NewClock(time.Now().Truncate(time.Second)), log: &logBook{}, beside: &beside{}}
@@ -88,7 +89,7 @@ func New(t testing.TB, kind string) *Env {
 	return e
 }
 
-// Node starts another Service on the same database: one more node with the keyset given.
+// Node starts another Service on the same database, as another node with the given keyset.
 func (e *Env) Node(keys *seal.Keyset) *sallyport.Service {
 	e.T.Helper()
 	store, err := sqlstore.Open(context.Background(), e.Database)
@@ -105,7 +106,7 @@ func (e *Env) Node(keys *seal.Keyset) *sallyport.Service {
 	return s
 }
 
-// Check fails the test on an error.
+// Check fails the test if err is not nil.
 func (e *Env) Check(err error) {
 	e.T.Helper()
 	if err != nil {
@@ -113,7 +114,7 @@ func (e *Env) Check(err error) {
 	}
 }
 
-// Console is the caller of a command on the host, in the first workspace.
+// Console returns the caller of a command on the host, in the first workspace.
 func (e *Env) Console() sallyport.Caller {
 	e.T.Helper()
 	by, err := e.Service.Console(context.Background(), "")
@@ -121,7 +122,7 @@ func (e *Env) Console() sallyport.Caller {
 	return by
 }
 
-// Add makes a person of a role in the first workspace, without two-factor authentication.
+// Add adds a person with a role to the first workspace, without two-factor authentication.
 func (e *Env) Add(address string, role sallyport.Role) Person {
 	e.T.Helper()
 	u, err := e.AddUser(context.Background(), e.Console(), address, "Person "+address, role, Password)
@@ -129,52 +130,53 @@ func (e *Env) Add(address string, role sallyport.Role) Person {
 	return Person{User: u, Password: Password}
 }
 
-// Client is a browser at the level of the Service: it keeps what a Passage gives it.
+// Client calls the Service as a door does for one browser. It keeps the values that a Passage returns.
 type Client struct {
 	e *Env
 	sallyport.Arrival
 }
 
-// Arriving returns a new browser at the first workspace's host.
+// Arriving returns a new Client at the host of the first workspace.
 func (e *Env) Arriving() *Client {
 	return &Client{e: e, Arrival: sallyport.Arrival{Door: sallyport.DoorWeb, Host: e.URL[len("http://"):], Agent: "Firefox on Windows"}}
 }
 
-// By is the caller that the browser arrives as.
-func (b *Client) By() sallyport.Caller {
-	b.e.T.Helper()
-	by, err := b.e.Arrive(context.Background(), b.Arrival)
-	b.e.Check(err)
+// By returns the caller that the client arrives as.
+func (c *Client) By() sallyport.Caller {
+	c.e.T.Helper()
+	by, err := c.e.Arrive(context.Background(), c.Arrival)
+	c.e.Check(err)
 	return by
 }
 
-// Keep takes the values of a passage.
-func (b *Client) Keep(p sallyport.Passage) {
-	b.SignIn = p.SignIn
+// Keep stores the values of a passage, as a browser stores cookies.
+func (c *Client) Keep(p sallyport.Passage) {
+	c.SignIn = p.SignIn
 	if p.Session != "" {
-		b.Session = p.Session
+		c.Session = p.Session
 	}
 	if p.Browser != "" {
-		b.Browser = p.Browser
+		c.Browser = p.Browser
 	}
 	if p.Trust != "" {
-		b.Trust = p.Trust
+		c.Trust = p.Trust
 	}
 }
 
-// Enrol signs the person in, in a browser of its own, and sets up an authenticator.
+// Enrol signs the person in with a new client and sets up an authenticator. It advances the clock by a minute, so that
+// the next code is a new one.
 func (e *Env) Enrol(p *Person, name string) *Client {
 	e.T.Helper()
 	ctx := context.Background()
-	b := e.Arriving()
-	passage, err := e.SignIn(ctx, b.By(), p.Address, p.Password)
+	c := e.Arriving()
+	passage, err := e.SignIn(ctx, c.By(), p.Address, p.Password)
 	e.Check(err)
-	b.Keep(passage)
+	c.Keep(passage)
 	by := func() sallyport.Caller {
-		if b.Session == "" {
-			return b.By().InSignIn()
+		if c.Session == "" {
+			return c.By().InSignIn()
 		}
-		return b.By()
+		return c.By()
 	}
 	e.Check(e.StartSetUp(ctx, by(), name, ""))
 	d, err := e.SetUp(ctx, by())
@@ -183,14 +185,14 @@ func (e *Env) Enrol(p *Person, name string) *Client {
 	e.Check(err)
 	passage, err = e.ConfirmSetUp(ctx, by(), "", p.Code(e.Clock.Now()))
 	e.Check(err)
-	b.Keep(passage)
+	c.Keep(passage)
 	p.RecoveryCodes = nil
-	for _, c := range passage.RecoveryCodes {
-		p.RecoveryCodes = append(p.RecoveryCodes, c.Reveal())
+	for _, code := range passage.RecoveryCodes {
+		p.RecoveryCodes = append(p.RecoveryCodes, code.Reveal())
 	}
 	passage, err = e.SaveRecoveryCodes(ctx, by())
 	e.Check(err)
-	b.Keep(passage)
+	c.Keep(passage)
 	e.Clock.Advance(time.Minute)
-	return b
+	return c
 }

@@ -14,21 +14,21 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/web"
 )
 
-// Site is the pages of an Env on a real listener: what a browser, an attacker and a proxy get to see.
+// Site serves the pages of an Env on a real listener, as browsers, attackers and proxies see them.
 type Site struct {
 	*Env
-	URL  string // of the first workspace; see At for others
+	URL  string // of the first workspace; Visitor.At leads to others
 	addr string // where this node listens
 	edge *edge.Edge
 }
 
-// CookieName is what browsers call a cookie that code calls by this name.
+// CookieName returns the name that browsers see for a cookie, given its name in the code.
 func (s *Site) CookieName(name string) string { return s.edge.CookieName(name) }
 
-// codeName is the way back from CookieName. A cookie of somebody else keeps its name.
+// codeName is the inverse of CookieName. It does not change the names of other cookies.
 func (s *Site) codeName(name string) string { return strings.TrimPrefix(name, s.CookieName("")) }
 
-// listen opens a port of loopback, and gives the URL under which the first workspace answers there.
+// listen opens a port on loopback, and returns the URL of the first workspace on that port.
 func listen(t testing.TB) (net.Listener, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -40,35 +40,35 @@ func listen(t testing.TB) (net.Listener, string) {
 	return l, "http://localhost:" + port
 }
 
-// NewSite serves the pages of the Env at its URL, to which a Browser may go as well. An Env has one; further nodes come
-// from Node.
+// NewSite serves the pages of the Env at its URL, for Visitors and Browsers. Call it once for each Env; Node adds more
+// nodes.
 func NewSite(t testing.TB, e *Env) *Site {
 	t.Helper()
 	return e.serve(e.door, e.Service, text.English)
 }
 
-// Node is one more node of the installation: the same database and keyset, a store and a listener of its own. Its URL
-// is that of the first; a Visitor gets there by Through.
+// Node starts another node of the installation, with the same database and keyset, but its own store and listener. It
+// has the URL of the first node: a Visitor reaches it with Through.
 func (s *Site) Node() *Site {
 	s.T.Helper()
 	return s.Over(s.Env.Node(s.Keys))
 }
 
-// Over is a node that serves another Service on the same database, such as one whose parts fail.
+// Over starts a node that serves another Service on the same database, for example one with failing parts.
 func (s *Site) Over(service *sallyport.Service) *Site {
 	s.T.Helper()
 	door, _ := listen(s.T)
 	return s.serve(door, service, text.English)
 }
 
-// In is a node that speaks another language.
+// In starts a node with another language.
 func (s *Site) In(lang *text.Lang) *Site {
 	s.T.Helper()
 	door, _ := listen(s.T)
 	return s.serve(door, s.Service, lang)
 }
 
-// loopback is the trusted proxy of every Site: see Visitor.From.
+// loopback is the trusted proxy of every Site, see Visitor.From.
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
 func (e *Env) serve(door net.Listener, service *sallyport.Service, lang *text.Lang) *Site {

@@ -18,43 +18,43 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// MailStage is a point in the receipt of a mail at which a MailServer can be told to make trouble.
+// MailStage is a stage of an SMTP session at which a MailServer can misbehave.
 type MailStage int
 
-// The stages in the order in which they are reached.
+// The stages, in order.
 const (
-	AtConnect   MailStage = iota + 1 // before the first word
-	AtHandshake                      // of TLS
+	AtConnect   MailStage = iota + 1 // before the greeting
+	AtHandshake                      // the TLS handshake
 	AtHello                          // EHLO
 	AtStartTLS                       // the command; Refuse only
 	AtAuth
 	AtSender    // MAIL FROM
 	AtRecipient // RCPT TO
 	AtData      // the command, before any content; Refuse only, and only on a connection without TLS
-	AtContent   // while the content comes in; the mail is not kept
-	AtAnswer    // the whole content is there; the mail is kept by Drop and Hang, not by Refuse
+	AtContent   // while the content is being received; the e-mail is not kept
+	AtAnswer    // after the content; Drop and Hang keep the e-mail, Refuse does not
 )
 
-// MailTLS is how a MailServer is to be spoken to.
+// MailTLS is how clients must use TLS with a MailServer.
 type MailTLS int
 
-// The three ways; NoTLS is the zero value.
+// The ways to use TLS. NoTLS is the zero value.
 const (
 	NoTLS MailTLS = iota
 	StartTLS
 	ImplicitTLS
 )
 
-// MailServerOptions of NewMailServer; the zero value takes mail from anybody without TLS.
+// MailServerOptions configures a MailServer. The zero value accepts e-mails from everyone, without TLS.
 type MailServerOptions struct {
 	TLS            MailTLS
-	User, Password string   // when set, mail is taken after AUTH only
-	Mechanisms     []string // of AUTH; PLAIN when nil
-	UTF8           bool     // take addresses beyond ASCII (SMTPUTF8)
+	User, Password string   // if set, clients must authenticate
+	Mechanisms     []string // for AUTH; nil means PLAIN
+	UTF8           bool     // accept non-ASCII addresses (SMTPUTF8)
 }
 
-// MailServer is a real SMTP server on loopback that keeps what it takes. It makes trouble when told so, for every
-// connection until Behave. All methods may be called from any goroutine.
+// MailServer is a real SMTP server on loopback that keeps the e-mails it accepts. After Refuse, Hang or Drop it
+// misbehaves on every connection until Behave. It is safe for concurrent use.
 type MailServer struct {
 	t    testing.TB
 	o    MailServerOptions
@@ -62,8 +62,8 @@ type MailServer struct {
 	pool *x509.CertPool
 	addr string
 
-	hung    chan struct{} // one token for each connection that began to hang
-	arrived chan struct{} // a token after each mail kept
+	hung    chan struct{} // one token for each connection that hangs
+	arrived chan struct{} // a token after each e-mail kept
 
 	mu      sync.Mutex
 	server  *smtp.Server
@@ -78,12 +78,12 @@ type trouble struct {
 	at      MailStage
 	refusal *smtp.SMTPError
 	hang    bool
-	release chan struct{} // closed when the hanging is over
+	release chan struct{} // closed to end the hanging
 }
 
 var errDropped = errors.New("connection dropped")
 
-// NewMailServer starts a MailServer that lives as long as the test.
+// NewMailServer starts a MailServer. It ends with the test.
 func NewMailServer(t testing.TB, o MailServerOptions) *MailServer {
 	t.Helper()
 	if o.Mechanisms == nil {
@@ -99,7 +99,7 @@ func NewMailServer(t testing.TB, o MailServerOptions) *MailServer {
 	return s
 }
 
-// URL is the server's address with user and password, as internal/mail takes it.
+// URL returns the server's URL with user and password, in the form that internal/mail accepts.
 func (s *MailServer) URL() string {
 	u := url.URL{Scheme: "smtp", Host: s.addr}
 	if s.o.User != "" {
@@ -109,29 +109,30 @@ func (s *MailServer) URL() string {
 	case ImplicitTLS:
 		u.Scheme = "smtps"
 	case StartTLS:
-		// 0.0.0.0 leads to this machine and yet is no loopback address, on which mail goes without TLS.
+		// 0.0.0.0 reaches this machine, but is not a loopback address, for which TLS would be optional.
 		_, port, _ := net.SplitHostPort(s.addr)
 		u.Host = net.JoinHostPort("0.0.0.0", port)
 	}
 	return u.String()
 }
 
-// Pool has the server's certificate, made for 127.0.0.1 and 0.0.0.0; nil without TLS.
+// Pool returns a pool with the server's certificate, for 127.0.0.1 and 0.0.0.0, or nil without TLS.
 func (s *MailServer) Pool() *x509.CertPool { return s.pool }
 
-// Refuse answers at a stage with an SMTP code and text, which may begin with an enhanced status code. At AtHandshake, and
-// at AtConnect under ImplicitTLS, where no answer can be given, the connection is dropped.
+// Refuse makes the server respond at a stage with an SMTP code and text. The text may begin with an enhanced status
+// code. At AtHandshake, and at AtConnect with ImplicitTLS, no response is possible, so the connection is dropped.
 func (s *MailServer) Refuse(at MailStage, code int, text string) {
 	s.make(trouble{at: at, refusal: &smtp.SMTPError{Code: code, EnhancedCode: smtp.NoEnhancedCode, Message: text}})
 }
 
-// Hang goes silent at a stage, connection open, until Behave, GoAway or the end of the test; then drops it.
+// Hang makes the server stop responding at a stage until Behave, GoAway or the end of the test; then it drops the
+// connection.
 func (s *MailServer) Hang(at MailStage) { s.make(trouble{at: at, hang: true}) }
 
-// Drop closes the connection at a stage.
+// Drop makes the server close the connection at a stage.
 func (s *MailServer) Drop(at MailStage) { s.make(trouble{at: at}) }
 
-// Behave ends Refuse, Hang and Drop.
+// Behave ends the effect of Refuse, Hang and Drop.
 func (s *MailServer) Behave() { s.make(trouble{}) }
 
 func (s *MailServer) make(t trouble) {
@@ -142,17 +143,17 @@ func (s *MailServer) make(t trouble) {
 	s.trouble = t
 }
 
-// WaitHung returns when a connection began to hang that no earlier WaitHung returned for.
+// WaitHung waits until a connection hangs. Each call waits for another connection, and fails after two minutes.
 func (s *MailServer) WaitHung() {
 	s.t.Helper()
 	select {
 	case <-s.hung:
 	case <-time.After(2 * time.Minute):
-		s.t.Fatal("mail server: no connection came to hang")
+		s.t.Fatal("mail server: no connection hangs")
 	}
 }
 
-// GoAway stops listening and drops every connection: to connect is refused.
+// GoAway stops listening and drops every connection, so that connections are refused.
 func (s *MailServer) GoAway() {
 	s.mu.Lock()
 	server, door, closed := s.server, s.door, s.closed
@@ -162,12 +163,12 @@ func (s *MailServer) GoAway() {
 	s.mu.Unlock()
 	if server != nil {
 		_ = server.Close()
-		_ = door.Close() // Close does not know it yet when Serve has only just been called
+		_ = door.Close() // server.Close misses the listener if Serve has only just started
 		<-closed
 	}
 }
 
-// ComeBack listens again, at the same address, after GoAway.
+// ComeBack listens again at the same address after GoAway.
 func (s *MailServer) ComeBack() {
 	s.t.Helper()
 	listener, err := net.Listen("tcp", s.addr)
@@ -203,14 +204,14 @@ func (s *MailServer) ComeBack() {
 	}()
 }
 
-// Mails returns everything taken so far, newest last.
+// Mails returns all e-mails accepted so far, the newest last.
 func (s *MailServer) Mails() []ReceivedMail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return append([]ReceivedMail(nil), s.mails...)
 }
 
-// Next returns the oldest mail that Next has not returned before. It waits for it and fails the test after two minutes.
+// Next returns the oldest e-mail that Next has not returned yet. It waits for one, and fails the test after two minutes.
 func (s *MailServer) Next() ReceivedMail {
 	s.t.Helper()
 	timeout := time.After(2 * time.Minute)
@@ -226,12 +227,12 @@ func (s *MailServer) Next() ReceivedMail {
 		select {
 		case <-s.arrived:
 		case <-timeout:
-			s.t.Fatal("mail server: no mail came")
+			s.t.Fatal("mail server: no e-mail arrived")
 		}
 	}
 }
 
-// meet makes the trouble asked for at a stage. An error ends the step; unless it is a refusal, conn is closed.
+// meet misbehaves if asked to at this stage. An error ends the step. Unless the error is a refusal, conn is closed.
 func (s *MailServer) meet(at MailStage, conn net.Conn) error {
 	s.mu.Lock()
 	t := s.trouble
@@ -260,7 +261,7 @@ func (s *MailServer) keep(m ReceivedMail) {
 	}
 }
 
-// door is where trouble at AtConnect is made, before the SMTP server sees the connection.
+// door handles AtConnect, before the SMTP server sees the connection.
 type door struct {
 	net.Listener
 	s *MailServer
@@ -288,8 +289,8 @@ func (d door) Accept() (net.Conn, error) {
 	}
 }
 
-// refusing is a connection on which commands are refused that the SMTP server answers without asking anybody: it puts
-// the refusal in the place of the answer.
+// refusing is a connection that refuses commands which the SMTP library answers by itself: it replaces the library's
+// response with the refusal.
 type refusing struct {
 	net.Conn
 	s *MailServer
@@ -307,7 +308,7 @@ func (c refusing) Write(b []byte) (int, error) {
 	return len(b), err
 }
 
-// mailSession is one connection, from EHLO on.
+// mailSession is one connection, beginning with EHLO.
 type mailSession struct {
 	s              *MailServer
 	c              *smtp.Conn
@@ -365,12 +366,12 @@ func (m *mailSession) Data(r io.Reader) error {
 	}
 	rest, err := io.ReadAll(r)
 	if err != nil {
-		return err // broken off before its end: not a mail
+		return err // incomplete, so not an e-mail
 	}
 	_, secure := m.c.TLSConnectionState()
 	mail := ReceivedMail{Hello: m.c.Hostname(), From: m.from, To: m.to, UTF8: m.utf8, User: m.user, TLS: secure, Raw: bytes.Join([][]byte{first, rest}, nil)}
 	if err := mail.parse(); err != nil {
-		m.s.t.Errorf("mail server: not a mail: %v\n%s", err, mail.Raw)
+		m.s.t.Errorf("mail server: invalid e-mail: %v\n%s", err, mail.Raw)
 	}
 	m.s.mu.Lock()
 	t := m.s.trouble
@@ -382,7 +383,7 @@ func (m *mailSession) Data(r io.Reader) error {
 	return m.s.meet(AtAnswer, m.c.Conn())
 }
 
-// loginServer is the server's side of AUTH LOGIN, as Exchange speaks it.
+// loginServer is the server side of AUTH LOGIN, as Exchange implements it.
 type loginServer struct {
 	check func(user, password string) error
 	step  int

@@ -11,7 +11,7 @@ import (
 	_ "modernc.org/sqlite"             // the driver "sqlite"
 )
 
-// raw is the database beside the Service.
+// raw returns a separate connection pool to the Service's database.
 func (e *Env) raw() *sql.DB {
 	e.T.Helper()
 	e.beside.once.Do(func() {
@@ -33,11 +33,11 @@ type beside struct {
 	db   *sql.DB
 }
 
-// Postgres reports whether the database is one.
+// Postgres reports whether the database is PostgreSQL.
 func (e *Env) Postgres() bool { return strings.HasPrefix(e.Database, "postgres") }
 
-// Exec changes the database behind the Service's back, as an attacker or another process does. Placeholders are $1,
-// $2, ... It returns how many rows changed.
+// Exec changes the database without the Service, as an attacker or another process might. Placeholders are $1, $2, ...
+// It returns the number of changed rows.
 func (e *Env) Exec(query string, args ...any) int {
 	e.T.Helper()
 	res, err := e.raw().Exec(query, args...)
@@ -47,7 +47,7 @@ func (e *Env) Exec(query string, args ...any) int {
 	return int(n)
 }
 
-// Query returns all rows of a query, each cell as text; blobs are the bytes themselves, NULL is "NULL".
+// Query returns all rows of a query, with each cell as text. Blobs are returned byte for byte, NULL as "NULL".
 func (e *Env) Query(query string, args ...any) (all [][]string) {
 	e.T.Helper()
 	rows, err := e.raw().Query(query, args...)
@@ -81,7 +81,7 @@ func cellText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// Tables names those of the database.
+// Tables returns the names of the tables of the database.
 func (e *Env) Tables() (names []string) {
 	e.T.Helper()
 	query := `SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name`
@@ -94,7 +94,7 @@ func (e *Env) Tables() (names []string) {
 	return names
 }
 
-// Dump is everything in the database, one line a row, sorted; of the tables named in except nothing.
+// Dump returns every row of the database, one per line, sorted, without the tables in except.
 func (e *Env) Dump(except ...string) string {
 	e.T.Helper()
 	var lines []string

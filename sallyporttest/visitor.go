@@ -14,20 +14,20 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
-// Visitor is an HTTP client that behaves as a browser without scripts does: it keeps cookies, names the origin of a
-// post, and sends forms as they stand on the page. It follows no redirect by itself. It may be used by one goroutine
-// at a time; a Fork is another browser.
+// Visitor is an HTTP client that acts like a browser without scripts: it keeps cookies, sends the origin of a post, and
+// submits forms as they are on the page. It follows no redirects by itself. Only one goroutine at a time may use a
+// Visitor; Fork returns another one.
 type Visitor struct {
-	Page *Page // the newest answer
+	Page *Page // the latest response
 
 	site   *Site
 	base   *url.URL
 	jar    *cookiejar.Jar
 	client http.RoundTripper
-	header http.Header // of every request
+	header http.Header // sent with every request
 }
 
-// Visitor returns a new browser at the first workspace.
+// Visitor returns a new Visitor at the first workspace.
 func (s *Site) Visitor() *Visitor {
 	s.T.Helper()
 	jar, err := cookiejar.New(nil)
@@ -38,7 +38,7 @@ func (s *Site) Visitor() *Visitor {
 	return v.At(s.URL).Through(s)
 }
 
-// At goes to another workspace, with the cookies the browser has there.
+// At switches to another workspace, with the cookies that the visitor has there.
 func (v *Visitor) At(address string) *Visitor {
 	v.site.T.Helper()
 	base, err := url.Parse(address)
@@ -47,7 +47,7 @@ func (v *Visitor) At(address string) *Visitor {
 	return v
 }
 
-// Through sends what follows to another node.
+// Through sends later requests to another node.
 func (v *Visitor) Through(node *Site) *Visitor {
 	dial := func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, node.addr)
@@ -58,14 +58,14 @@ func (v *Visitor) Through(node *Site) *Visitor {
 	return v
 }
 
-// From sends what follows from another IP address, as a trusted proxy reports it. Without it that is 127.0.0.1.
+// From sends later requests from another IP address, as reported by a trusted proxy. The default is 127.0.0.1.
 func (v *Visitor) From(address string) *Visitor {
 	v.header.Set("X-Forwarded-For", address)
 	return v
 }
 
-// Fork is a browser with the same cookies, which from here on changes them for itself: a thief's copy, or a second tab
-// whose answers cross with the first one's.
+// Fork returns a Visitor with a copy of the cookies: a thief's copy, or a second tab whose responses overlap with those
+// of the first.
 func (v *Visitor) Fork() *Visitor {
 	v.site.T.Helper()
 	f := *v
@@ -79,7 +79,7 @@ func (v *Visitor) Fork() *Visitor {
 
 func (v *Visitor) root() *url.URL { return v.base.JoinPath("/") }
 
-// Cookies returns those the browser sends to the workspace it is at, by the names that code uses.
+// Cookies returns the cookies that the visitor sends to its workspace, by their names in the code.
 func (v *Visitor) Cookies() map[string]string {
 	all := map[string]string{}
 	for _, c := range v.jar.Cookies(v.root()) {
@@ -88,7 +88,7 @@ func (v *Visitor) Cookies() map[string]string {
 	return all
 }
 
-// SetCookie plants a cookie, by the name that code uses; an empty value removes it.
+// SetCookie sets a cookie by its name in the code. An empty value removes it.
 func (v *Visitor) SetCookie(name, value string) {
 	c := &http.Cookie{Name: v.site.CookieName(name), Value: value, Path: "/"}
 	if value == "" {
@@ -97,17 +97,17 @@ func (v *Visitor) SetCookie(name, value string) {
 	v.jar.SetCookies(v.root(), []*http.Cookie{c})
 }
 
-// Request is one request as it stands: nothing is added to it but the browser's User-Agent, address and cookies.
+// Request is sent unchanged, except that the visitor's User-Agent, address and cookies are added.
 type Request struct {
 	Method string
-	Target string      // path and query, sent as they are
-	Host   string      // empty: the workspace's
-	Header http.Header // with a Cookie header, the browser's cookies stay at home
+	Target string      // path and query, sent unchanged
+	Host   string      // empty means the workspace's
+	Header http.Header // a Cookie header replaces the visitor's cookies
 	Body   string
-	Long   int64 // Content-Length, where it is not Body's
+	Long   int64 // Content-Length if it is not the length of Body
 }
 
-// Send sends a request and keeps the cookies of the answer. A connection that breaks fails the test.
+// Send sends a request and keeps the response's cookies. It fails the test if the connection fails.
 func (v *Visitor) Send(r Request) *Page {
 	v.site.T.Helper()
 	p, err := v.TrySend(context.Background(), r)
@@ -117,7 +117,7 @@ func (v *Visitor) Send(r Request) *Page {
 	return p
 }
 
-// TrySend is Send for whoever expects it to fail, or cancels it midway.
+// TrySend is like Send for requests that may fail or be cancelled.
 func (v *Visitor) TrySend(ctx context.Context, r Request) (*Page, error) {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -154,7 +154,7 @@ func (v *Visitor) TrySend(ctx context.Context, r Request) (*Page, error) {
 	return v.Page, err
 }
 
-// Get opens a page, as somebody does who types its address.
+// Get opens a page as if the user had typed its address.
 func (v *Visitor) Get(path string) *Page {
 	v.site.T.Helper()
 	return v.Send(Request{Method: http.MethodGet, Target: path, Header: http.Header{
@@ -162,7 +162,7 @@ func (v *Visitor) Get(path string) *Page {
 	}})
 }
 
-// PostHeader is what a browser says with the form of a page of the workspace's own.
+// PostHeader returns the header that a browser sends with a form of the workspace's own page.
 func (v *Visitor) PostHeader() http.Header {
 	return http.Header{
 		"Origin": {v.base.Scheme + "://" + v.base.Host}, "Sec-Fetch-Site": {"same-origin"}, "Sec-Fetch-Mode": {"navigate"},
@@ -170,10 +170,10 @@ func (v *Visitor) PostHeader() http.Header {
 	}
 }
 
-// Fields are those of a form, each once.
+// Fields are the fields of a form, each once.
 type Fields map[string]string
 
-// Post sends a form from a page of the workspace's own.
+// Post submits a form from a page of the workspace.
 func (v *Visitor) Post(path string, f Fields) *Page {
 	v.site.T.Helper()
 	values := url.Values{}
@@ -183,13 +183,13 @@ func (v *Visitor) Post(path string, f Fields) *Page {
 	return v.PostValues(path, values)
 }
 
-// PostValues is Post for names that repeat.
+// PostValues is like Post, for fields that occur more than once.
 func (v *Visitor) PostValues(path string, values url.Values) *Page {
 	v.site.T.Helper()
 	return v.Send(Request{Method: http.MethodPost, Target: path, Header: v.PostHeader(), Body: values.Encode()})
 }
 
-// Edit opens a page and sends its form with some fields changed. All of them must be fields of that form.
+// Edit opens a page and submits its form with some fields changed. All of them must be fields of the same form.
 func (v *Visitor) Edit(path string, changes Fields) *Page {
 	v.site.T.Helper()
 	page := v.Get(path)
@@ -204,7 +204,7 @@ func (v *Visitor) Edit(path string, changes Fields) *Page {
 	return nil
 }
 
-// Follow goes where the newest answer leads, and on, until it comes to a page.
+// Follow follows redirects from the latest response until it reaches a page.
 func (v *Visitor) Follow() *Page {
 	v.site.T.Helper()
 	for range 10 {
@@ -213,17 +213,17 @@ func (v *Visitor) Follow() *Page {
 		}
 		v.Get(v.Page.Location)
 	}
-	v.site.T.Fatalf("redirects do not end: %s", v.Page.Target)
+	v.site.T.Fatalf("too many redirects: %s", v.Page.Target)
 	return nil
 }
 
-// SignedIn reports whether the browser holds a living session, as the server sees it.
+// SignedIn asks the server whether the visitor has a valid session.
 func (v *Visitor) SignedIn() bool {
 	v.site.T.Helper()
 	page := v.Page
 	defer func() { v.Page = page }()
 	switch status := v.Get("/session").Status; status {
-	case http.StatusOK, http.StatusForbidden: // the latter must set up first
+	case http.StatusOK, http.StatusForbidden: // forbidden: the user must set up two-factor authentication first
 		return true
 	case http.StatusUnauthorized:
 		return false
@@ -233,14 +233,14 @@ func (v *Visitor) SignedIn() bool {
 	}
 }
 
-// GivePassword signs in as far as the password takes the person, and returns the answer to it.
+// GivePassword submits the person's password and returns the response.
 func (v *Visitor) GivePassword(p Person) *Page {
 	v.site.T.Helper()
 	return v.Post("/sign-in", Fields{"email": p.Address, "password": p.Password})
 }
 
-// SignIn signs the person in, with the code that shows now where there is an authenticator. It fails the test when
-// there is no session at the end: turn the clock by a minute between two sign-ins of one person.
+// SignIn signs the person in, with the current code if there is an authenticator. It fails the test if this does not
+// lead to a session. Advance the clock by a minute between two sign-ins of the same person.
 func (v *Visitor) SignIn(p Person) {
 	v.site.T.Helper()
 	if v.GivePassword(p).Location == "/sign-in/2fa" {
@@ -252,8 +252,8 @@ func (v *Visitor) SignIn(p Person) {
 	v.Follow()
 }
 
-// Enrol signs the person in, unless the browser is signed in already, and sets up an authenticator of that name over
-// the pages. The clock goes on by a minute, so that its next code is a new one.
+// Enrol signs the person in, unless the visitor is signed in, and sets up an authenticator with this name on the pages.
+// It advances the clock by a minute, so that the next code is a new one.
 func (v *Visitor) Enrol(p *Person, name string) {
 	v.site.T.Helper()
 	at := "/account/2fa/set-up"
@@ -264,7 +264,7 @@ func (v *Visitor) Enrol(p *Person, name string) {
 	var err error
 	p.Secret, err = otp.DecodeSecret(v.Follow().Key())
 	if err != nil {
-		v.site.T.Fatalf("no key on the page %s: %d %s", v.Page.Target, v.Page.Status, v.Page.Alert())
+		v.site.T.Fatalf("there is no key on the page %s: %d %s", v.Page.Target, v.Page.Status, v.Page.Alert())
 	}
 	v.Post(at, Fields{"code": p.Code(v.site.Clock.Now())})
 	v.Follow()

@@ -8,13 +8,14 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// WaitingMail is a mail that waits in the outbox, opened.
+// WaitingMail is an e-mail waiting in the outbox, with its decrypted body.
 type WaitingMail struct {
 	sallyport.Mail
 	sallyport.MailBody
 }
 
-// WaitingMails returns the mails that wait in the first workspace, oldest first; with an address, those to it alone.
+// WaitingMails returns the e-mails waiting in the first workspace, the oldest first. If to is not empty, it returns only
+// those to that address.
 func (e *Env) WaitingMails(to string) (all []WaitingMail) {
 	e.T.Helper()
 	var mails []sallyport.Mail
@@ -35,7 +36,7 @@ func (e *Env) WaitingMails(to string) (all []WaitingMail) {
 
 var mailedURL = regexp.MustCompile(`https?://\S+`)
 
-// MailedLink returns where the link of the newest mail of a kind to an address leads; nil if there is none.
+// MailedLink returns the link in the newest e-mail of a kind to an address, or nil if there is none.
 func (e *Env) MailedLink(kind, to string) *url.URL {
 	e.T.Helper()
 	var found *url.URL
