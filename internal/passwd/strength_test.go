@@ -101,7 +101,7 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// testdata/zxcvbn.tsv has the estimates of two other programs for 290 passwords: the decimal logarithms of the guesses
+// testdata/zxcvbn.tsv has the estimates of two other programs for 285 passwords: the decimal logarithms of the guesses
 // by zxcvbn 4.4.2 and by @zxcvbn-ts/core 4.2.0, whose word lists are close to ours. Our estimate must lie between the
 // two, or within half a power of ten of one.
 func TestAgreesWithZxcvbn(t *testing.T) {
