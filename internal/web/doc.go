@@ -1,16 +1,18 @@
-// Package web is the pages: read the form, call one verb of the Service, show what came of it or move on.
+// Package web serves the pages. A handler reads the form, calls one verb of the Service, and shows the outcome or
+// redirects.
 //
-// What every page stands on is in these files; each concept then has a file of its own (signin.go, recovery.go, ...),
-// with the templates of its pages in pages/.
+// These files are the basis of every page. Each concept has its own file (signin.go, recovery.go, ...) and the templates
+// of its pages in pages/.
 //
-//	pages.go    page, the data that every page has; render
-//	field.go    form fields in templates           pages/parts.html  all parts: fields, notice, tabs, state, ...
-//	confirm.go  the page that asks first           notice.go         what is said after a redirect
-//	form.go     reading forms and queries          errors.go         handler; the one place from outcome to status
-//	origin.go   posts from our own pages only      qr.go             QR codes
-//	static.go   style, script, mark                layout.html       what stands around every page
+//	site.go     from request to caller             routes.go           all pages, and who may open them
+//	pages.go    page, the data of every page       pages/layout.html   what surrounds every page
+//	field.go    form fields in templates           pages/parts.html    shared parts: fields, notice, tabs, ...
+//	confirm.go  the page that asks for consent     notice.go           messages shown after a redirect
+//	form.go     reading forms and queries          errors.go           the only mapping of outcomes to statuses
+//	origin.go   accepts posts of our own pages     qr.go               QR codes
+//	static.go   style sheet, script, icons
 //
-// Security headers, host, client address and cookies come from package edge, texts from package text.
+// Package edge provides security headers, host, client address and cookies; package text provides the texts.
 //
 // A page is a struct that embeds page, a template named after it, and a handler:
 //
@@ -27,13 +29,13 @@
 //		data := &signInPage{page: page{Title: text.Say("Sign in")}, Email: f.get("email")}
 //		if data.Email == "" {
 //			data.Errors = []fieldError{{"email", text.Say("Enter your e-mail address.")}}
-//			return s.render(w, r, http.StatusUnprocessableEntity, "sign_in", data)
+//			return s.render(w, r, http.StatusUnprocessableEntity, "sign-in", data)
 //		}
 //		...
 //		return s.done(w, r, "/account", "signed_in")
 //	}
 //
-// and in pages/sign_in.html, which holds what stands in the main element and nothing around it:
+// pages/sign-in.html contains only the content of the main element:
 //
 //	<h1>{{say .Title}}</h1>
 //	<form method="post" class="stack" novalidate>
@@ -42,7 +44,7 @@
 //	<button class="btn">{{t "Sign in"}}</button>
 //	</form>
 //
-// In templates {{t "Text with {name}" "name" .Name}} says a text, {{tn "{n} code" "{n} codes" .Left}} one with a
-// count, {{say .Message}} a message made in Go, {{time .At}} and {{date .At}} a moment, {{number .N}} a number. Inside
-// range and with, the page is $.
+// In templates, {{t "Text with {name}" "name" .Name}} shows a text, {{tn "{n} code" "{n} codes" .Left}} a text with a
+// count, {{say .Message}} a message created in Go, {{time .At}} and {{date .At}} a time, and {{number .N}} a number.
+// Inside range and with, $ is the page.
 package web
