@@ -2,6 +2,7 @@ package sallyport
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/fold"
@@ -87,10 +88,80 @@ func (s *Service) Reset(ctx context.Context, by Caller, token Secret) (NewPasswo
 func (s *Service) resetting(ctx context.Context, by Caller, token Secret) (User, error) {
 	var u User
 	err := s.write(ctx, func(tx Tx) (err error) {
-		_, u, err = s.link(tx, by, LinkReset, token)
+		_, u, err = s.resetLink(tx, by, token)
 		return err
 	})
 	return u, err
+}
+
+// resetLink is link for a token that was mailed or handed over.
+func (s *Service) resetLink(tx Tx, by Caller, token Secret) (Link, User, error) {
+	l, u, err := s.link(tx, by, LinkReset, token)
+	if errors.Is(err, ErrLinkEnded) {
+		return s.link(tx, by, LinkHandedReset, token)
+	}
+	return l, u, err
+}
+
+// PasswordLink is a link to a new password that an administrator hands over. It is shown once.
+type PasswordLink struct {
+	User User
+	URL  Secret
+	Ends time.Time
+}
+
+// ErrNoPasswordToReset means that a person has not chosen a password yet, or may not sign in.
+var ErrNoPasswordToReset = &Error{Kind: Conflict, Code: "no_password_to_reset", Text: text.Say("This person has not chosen a password yet, or is suspended. Send the invitation again, or restore the account first.")}
+
+func (u User) passwordResettable() error {
+	if u.State != Active || !u.TemporaryEnds.IsZero() {
+		return ErrNoPasswordToReset
+	}
+	return nil
+}
+
+// MayMakePasswordLink is what MakePasswordLink would say now, short of asking for fresh proof.
+func (s *Service) MayMakePasswordLink(ctx context.Context, by Caller, id string) (User, error) {
+	u, err := s.see(ctx, by, ResetPasswords, id)
+	switch {
+	case err != nil:
+		return u, err
+	case u.ID == by.user.ID:
+		return u, ErrYourself
+	}
+	return u, u.passwordResettable()
+}
+
+// MakePasswordLink returns a link with which a person chooses a new password, for an administrator who hands it over. It
+// works once, within HandedResetLimit, and never touches two-factor authentication. Older reset links of the person end;
+// the password stays as it is until the link is used.
+func (s *Service) MakePasswordLink(ctx context.Context, by Caller, id string) (made PasswordLink, err error) {
+	n := need{may: ResetPasswords, fresh: true, strong: true}
+	err = s.actOn(ctx, by, n, id, func(tx Tx, o *other) error {
+		if err := o.passwordResettable(); err != nil {
+			return err
+		}
+		if err := tx.DropLinks(o.Workspace, o.ID, LinkReset, time.Time{}); err != nil {
+			return err
+		}
+		token, ends, err := s.newLink(tx, by, o.User, LinkHandedReset, o.Epoch, "", HandedResetLimit)
+		if err != nil {
+			return err
+		}
+		at, err := tx.MailSender(o.Workspace)
+		if err != nil {
+			return err
+		}
+		made = PasswordLink{o.User, Secret(s.base(at.Host) + string(LinkReset) + token.Reveal()), ends}
+		if err := s.notifyFrom(tx, by, at, o.User, o.Address, "password.link", nil); err != nil {
+			return err
+		}
+		return s.record(tx, by, "password.link_made", o.ID, Done, nil)
+	})
+	if err != nil {
+		return PasswordLink{}, err
+	}
+	return made, nil
 }
 
 // ResetPassword chooses a new password by a reset link. Everything that was signed in ends. It signs nobody in, and
@@ -104,7 +175,7 @@ func (s *Service) ResetPassword(ctx context.Context, by Caller, token Secret, pa
 		return err
 	}
 	return s.write(ctx, func(tx Tx) error {
-		l, u, err := s.link(tx, by, LinkReset, token)
+		l, u, err := s.resetLink(tx, by, token)
 		if err != nil {
 			return err
 		}

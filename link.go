@@ -22,7 +22,7 @@ type Link struct {
 	ExpiresAt time.Time
 }
 
-// LinkKind is the one purpose of a link, and the path that it stands under.
+// LinkKind is the one purpose of a link. Of mailed links it is also the path.
 type LinkKind string
 
 const (
@@ -30,11 +30,16 @@ const (
 	LinkConfirmEmail LinkKind = "/email/"
 	LinkUndoEmail    LinkKind = "/email/undo/"
 	LinkInvitation   LinkKind = "/invitation/"
+
+	// LinkHandedReset is a reset link that an administrator hands over. It has a kind of its own because anyone can have
+	// a link mailed to somebody, which ends the older mailed ones.
+	LinkHandedReset LinkKind = "handed reset"
 )
 
 // How long links work.
 const (
 	ResetLimit        = 30 * time.Minute
+	HandedResetLimit  = 24 * time.Hour
 	ConfirmEmailLimit = 24 * time.Hour
 	UndoEmailLimit    = 72 * time.Hour
 	InvitationLimit   = 72 * time.Hour

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -123,6 +124,12 @@ var notices = map[string]notice{
 		says:    "Somebody, probably you, asked for a new password for your account.",
 		then:    linkEnds,
 		not:     "If this was not you, ignore this mail: your password stays as it is.", facts: []string{"token", "ends"}, open: "/reset/",
+	},
+	"password.link": {
+		subject: "A link to a new password was created for you",
+		says:    "An administrator of {brand} created a link with which you can choose a new password. They will give it to you. It is not in this e-mail.",
+		then:    "Your current password works until you use the link. Two-factor authentication stays as it is.",
+		not:     tellAdmin, open: "/sign-in",
 	},
 	"temporary_password": {
 		subject: "Your temporary password",
@@ -240,7 +247,7 @@ func (s *Service) compose(by Caller, from HostedWorkspace, u User, to, kind stri
 			return m, body, fmt.Errorf("notice %q: the fact %q is missing", kind, name)
 		}
 	}
-	l := letter{notice: n, from: from.Workspace, base: s.scheme() + "://" + from.Host, user: u, to: to, at: s.Now(), given: facts}
+	l := letter{notice: n, from: from.Workspace, base: s.base(from.Host), user: u, to: to, at: s.Now(), given: facts}
 	if by.user == nil || by.user.ID == u.ID {
 		l.browser, l.address = by.agent, addressOf(by)
 	}
@@ -249,12 +256,20 @@ func (s *Service) compose(by Caller, from HostedWorkspace, u User, to, kind stri
 	return Mail{Workspace: u.Workspace, User: u.ID, Kind: kind, To: to, Subject: subject, ExpiresAt: ends}, body, err
 }
 
-// scheme is that of URL. Commands on the host do not know it: then it is the one of every public installation.
+// scheme is that of URL. Commands do not know it: then it is https, as on every public installation.
 func (s *Service) scheme() string {
 	if scheme, _, ok := strings.Cut(s.URL, "://"); ok {
 		return scheme
 	}
 	return "https"
+}
+
+// base is the scheme and host of links to a workspace. In a command a loopback host is taken to be without TLS.
+func (s *Service) base(host string) string {
+	if name, _, ok := fold.Host(host); ok && s.URL == "" && fold.LoopbackHost(name) {
+		return "http://" + host
+	}
+	return s.scheme() + "://" + host
 }
 
 // letter is a notice with everything that is to be said in it.
@@ -278,7 +293,7 @@ var noticePage = template.Must(template.New("notice").Funcs(text.English.Funcs()
 func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 	values := l.values()
 	say := func(key text.Key) text.Message { return text.Say(key, values...) }
-	brand := oneLine(l.from.Issuer())
+	brand := text.Plain(l.from.Issuer())
 	subject = lang.Text(text.Say("{brand}: {subject}", "brand", brand, "subject", say(l.subject)))
 	page := struct {
 		Subject, Brand, Colour string
@@ -291,7 +306,7 @@ func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 		Facts: l.where(), Open: say(openWords[l.open]), URL: l.url(),
 	}
 	if !l.unproven && l.user.Name != "" {
-		page.Before = append(page.Before, text.Say("Hello <bdi>{name}</bdi>,", "name", oneLine(l.user.Name)))
+		page.Before = append(page.Before, text.Say("Hello <bdi>{name}</bdi>,", "name", text.Plain(l.user.Name)))
 	}
 	if l.count != "" {
 		n, _ := l.given[l.count].(int)
@@ -306,7 +321,7 @@ func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 		page.After = append(page.After, say(l.not))
 	}
 	page.After = append(page.After, text.Say("{brand} sent this mail to <bdi>{to}</bdi>. Nobody there will ever ask you for a password or a code.",
-		"brand", brand, "to", oneLine(l.to)))
+		"brand", brand, "to", text.Plain(l.to)))
 
 	var html, plain strings.Builder
 	paragraphs := func(all []text.Message, end string) {
@@ -331,12 +346,12 @@ func (l letter) where() []text.Message {
 		return all
 	}
 	if l.browser != "" {
-		all = append(all, text.Say("Browser: {browser}", "browser", oneLine(l.browser)))
+		all = append(all, text.Say("Browser: {browser}", "browser", text.Plain(l.browser)))
 	}
 	if l.address != "" {
 		all = append(all, text.Say("IP address: {address}", "address", l.address))
 	}
-	return append(all, text.Say("Account: <bdi>{account}</bdi>", "account", oneLine(l.user.Address)))
+	return append(all, text.Say("Account: <bdi>{account}</bdi>", "account", text.Plain(l.user.Address)))
 }
 
 // url is the one link of the mail: to the workspace's own host, whatever a request said of its host (I45).
@@ -349,12 +364,12 @@ func (l letter) url() string {
 
 // values are the facts for the texts. A name somebody chose stays on its line.
 func (l letter) values() []any {
-	all := []any{"brand", oneLine(l.from.Issuer())}
+	all := []any{"brand", text.Plain(l.from.Issuer())}
 	for _, name := range slices.DeleteFunc(slices.Clone(l.facts), func(name string) bool { return name == "token" }) {
 		value := l.given[name]
 		switch v := value.(type) {
 		case string:
-			value = oneLine(v)
+			value = text.Plain(v)
 		case time.Time:
 			value = v.UTC()
 		case Secret:
@@ -363,14 +378,4 @@ func (l letter) values() []any {
 		all = append(all, name, value)
 	}
 	return all
-}
-
-// oneLine keeps a text from being read as several lines, of a header or of a mail.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if isControl(r) {
-			return ' '
-		}
-		return r
-	}, s)
 }

@@ -46,6 +46,22 @@ func (s *Service) Users(ctx context.Context, by Caller, after string, limit int)
 	return users, err
 }
 
+// named is a person whom the console names by id or e-mail address.
+func (s *Service) named(ctx context.Context, by Caller, target string) (u User, err error) {
+	err = s.Store.Read(ctx, func(tx Tx) error {
+		id, err := idOf(tx, by, target)
+		if err != nil {
+			return err
+		}
+		var found bool
+		if u, found, err = tx.User(by.workspace.ID, id); err == nil && !found {
+			err = ErrNotFound
+		}
+		return err
+	})
+	return u, err
+}
+
 // Order is what people are listed by.
 type Order string
 
@@ -237,16 +253,19 @@ type Person struct {
 	Self           bool      // it is who asks
 }
 
-// Person returns somebody, or ErrNotFound for whoever is not there or above the role of who asks.
-func (s *Service) Person(ctx context.Context, by Caller, id string) (Person, error) {
-	u, err := s.see(ctx, by, SeePeople, id)
-	if err != nil {
-		return Person{}, err
+// Person returns a person, whom the console may also name by e-mail address. A person who does not exist, or whose role is
+// above the caller's, is ErrNotFound.
+func (s *Service) Person(ctx context.Context, by Caller, id string) (p Person, err error) {
+	if by.kind == callerConsole {
+		p.Security = true
+		p.User, err = s.named(ctx, by, id)
+	} else if p.User, err = s.see(ctx, by, SeePeople, id); err == nil {
+		p.Self, p.Security = by.user.ID == p.ID, by.user.Role.May(SeeSecurity)
 	}
-	p := Person{User: u, Self: by.user.ID == u.ID, Security: by.user.Role.May(SeeSecurity)}
-	if !p.Security {
-		return p, nil
+	if err != nil || !p.Security {
+		return p, err
 	}
+	u := p.User
 	return p, s.Store.Read(ctx, func(tx Tx) error {
 		p.Trusted, p.Sessions = nil, nil
 		all, err := tx.Authenticators(u.Workspace, u.ID)

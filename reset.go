@@ -40,7 +40,7 @@ var (
 // cleanReason returns a reason without surrounding space, or ErrReasonInvalid.
 func cleanReason(reason string) (string, error) {
 	reason = strings.TrimSpace(reason)
-	if reason == "" || utf8.RuneCountInString(reason) > maxReason || strings.ContainsFunc(reason, isControl) {
+	if reason == "" || utf8.RuneCountInString(reason) > maxReason || strings.ContainsFunc(reason, steers) {
 		return "", ErrReasonInvalid
 	}
 	return reason, nil

@@ -20,6 +20,7 @@ const (
 	UnlockPeople   Action = "unlock_people"
 	SignOutPeople  Action = "sign_out_people"
 	ResetTwoFactor Action = "reset_two_factor"
+	ResetPasswords Action = "reset_passwords"
 	ChangeRoles    Action = "change_roles"
 	DeletePeople   Action = "delete_people"
 	SetPolicy      Action = "set_policy"
@@ -54,6 +55,7 @@ var powers = []Power{
 	{UnlockPeople, text.Say("Unlock people after wrong passwords and codes"), true, fromAdmin},
 	{SignOutPeople, text.Say("Sign people out everywhere"), true, fromAdmin},
 	{ResetTwoFactor, text.Say("Reset two-factor authentication"), true, fromAdmin},
+	{ResetPasswords, text.Say("Create a link to a new password"), true, fromAdmin},
 	{ChangeRoles, text.Say("Change the role of people"), true, fromAdmin},
 	{DeletePeople, text.Say("Delete people"), true, fromAdmin},
 	{SetPolicy, text.Say("Decide what the workspace requires"), false, fromAdmin},

@@ -15,7 +15,7 @@ import (
 func TestPowers(t *testing.T) {
 	admins := []sallyport.Action{
 		sallyport.SeeSecurity, sallyport.RemindPeople, sallyport.InvitePeople, sallyport.SuspendPeople, sallyport.UnlockPeople,
-		sallyport.SignOutPeople, sallyport.ResetTwoFactor, sallyport.ChangeRoles, sallyport.DeletePeople, sallyport.SetPolicy,
+		sallyport.SignOutPeople, sallyport.ResetTwoFactor, sallyport.ResetPasswords, sallyport.ChangeRoles, sallyport.DeletePeople, sallyport.SetPolicy,
 		sallyport.SetBrand, sallyport.ReadAudit, sallyport.ReadOutbox, sallyport.SendMailAgain, sallyport.KeepApps, sallyport.KeepWorkspaces,
 	}
 	may := map[sallyport.Role][]sallyport.Action{

@@ -102,22 +102,21 @@ const (
 var (
 	ErrAddressInvalid = invalid("email", "address_invalid", text.Say("Enter an e-mail address such as name@example.com."))
 	ErrAddressTaken   = invalid("email", "address_taken", text.Say("There is already a person with this e-mail address."))
-	ErrNameInvalid    = invalid("name", "name_invalid", text.Say("Enter a name of at most 100 characters."))
+	ErrNameInvalid    = invalid("name", "name_invalid", text.Say("Enter a name of at most 100 characters, without control characters or characters that reverse text."))
 	ErrRoleInvalid    = invalid("role", "role_invalid", text.Say("Choose one of the roles owner, admin, manager, member."))
 )
 
 // cleanName returns a name without surrounding space, or ErrNameInvalid about the field.
 func cleanName(field, name string) (string, error) {
 	name = strings.TrimSpace(name)
-	if name == "" || utf8.RuneCountInString(name) > MaxName || strings.ContainsFunc(name, isControl) {
+	if name == "" || utf8.RuneCountInString(name) > MaxName || strings.ContainsFunc(name, steers) {
 		return "", ErrNameInvalid.in(field)
 	}
 	return name, nil
 }
 
-func isControl(r rune) bool {
-	return r < ' ' || r >= 0x7f && r < 0xa0 || r == '\u2028' || r == '\u2029'
-}
+// steers reports the characters that change how the text around a name reads. No name has them.
+func steers(r rune) bool { return text.IsControl(r) || text.IsBidi(r) }
 
 // newUser checks what describes a person and returns a user without a password.
 func newUser(workspace, address, name string, role Role, p Policy, now time.Time) (User, error) {

@@ -88,7 +88,7 @@ type demoShown struct {
 	sallyport.User
 	Password      string
 	Note          string
-	RecoveryCodes []string // as they were when the demo began
+	RecoveryCodes []string // that still work
 	TwoFactor     string
 	Codes         []demoCode
 }
@@ -122,8 +122,10 @@ func (d *demo) look(ctx context.Context) ([]demoCompanyShown, error) {
 				if shown.Codes, err = d.phone.codes(tx, u, now); err != nil {
 					return err
 				}
-				if p, ok := d.story.person(w.ID, u.Address); ok {
-					shown.Password, shown.Note, shown.RecoveryCodes = p.Password, p.Note, p.RecoveryCodes
+				p, _ := d.story.person(w.ID, u.Address)
+				shown.Password, shown.Note = p.Password, p.Note
+				if shown.RecoveryCodes, err = d.phone.recoveryCodes(tx, u, p.RecoveryCodes); err != nil {
+					return err
 				}
 				c.People = append(c.People, shown)
 			}

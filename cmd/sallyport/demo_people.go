@@ -307,6 +307,24 @@ func trustDevice(ctx context.Context, d *demoSeed, u demoUser) error {
 	return err
 }
 
+// wrongCode is none that the authenticator shows within ten minutes and a bit of now: such a code would be taken for
+// right, by a clock that is off.
+func (d *demoSeed) wrongCode(secret string) (string, error) {
+	key, err := otp.DecodeSecret(secret)
+	if err != nil {
+		return "", err
+	}
+	shown, now := map[string]bool{}, otp.Default.Step(d.Now())
+	for step := now - 25; step <= now+25; step++ {
+		shown[otp.Default.Code(key, step)] = true
+	}
+	for n := 0; ; n++ {
+		if code := fmt.Sprintf("%06d", n); !shown[code] {
+			return code, nil
+		}
+	}
+}
+
 // lockOut gives wrong codes, as somebody would who has stolen the password, until none are accepted.
 func lockOut(ctx context.Context, d *demoSeed, u demoUser) error {
 	for {
@@ -319,7 +337,11 @@ func lockOut(ctx context.Context, d *demoSeed, u demoUser) error {
 		if err != nil {
 			return err
 		}
-		_, err = d.AnswerCode(ctx, by, "000000", false)
+		wrong, err := d.wrongCode(u.Secret)
+		if err != nil {
+			return err
+		}
+		_, err = d.AnswerCode(ctx, by, wrong, false)
 		if errors.Is(err, sallyport.ErrCodesLocked) {
 			return nil
 		}

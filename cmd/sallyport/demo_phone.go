@@ -2,6 +2,10 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -84,4 +88,36 @@ func (p *demoPhone) codes(tx sallyport.Tx, u sallyport.User, now time.Time) ([]d
 		return nil, err
 	}
 	return append(codes, demoCode{App: d.Name, Code: otp.Default.Code(secret, otp.Default.Step(now)), Draft: true}), nil
+}
+
+// recoveryCodes are those of a user that still work. Where the policy keeps no text of them, they are found among those
+// known from the beginning.
+func (p *demoPhone) recoveryCodes(tx sallyport.Tx, u sallyport.User, known []string) (unused []string, err error) {
+	set, err := tx.RecoveryCodes(u.Workspace, u.ID)
+	if err != nil {
+		return nil, err
+	}
+	byHash := map[string]string{}
+	for _, code := range known {
+		hash := sha256.Sum256([]byte(strings.ReplaceAll(code, "-", "")))
+		byHash[string(hash[:])] = code
+	}
+	for _, c := range set {
+		code := byHash[string(c.Hash)]
+		if c.Sealed != nil {
+			plain, err := p.keys.Open(c.Sealed, seal.AD{Purpose: "recovery", Workspace: c.Workspace, User: c.User, Row: hex.EncodeToString(c.Hash)})
+			if err != nil {
+				return nil, err
+			}
+			var groups []string
+			for group := range slices.Chunk(plain, 5) {
+				groups = append(groups, string(group))
+			}
+			code = strings.Join(groups, "-")
+		}
+		if code != "" && c.UsedAt.IsZero() {
+			unused = append(unused, code)
+		}
+	}
+	return unused, nil
 }

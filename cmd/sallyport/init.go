@@ -63,7 +63,7 @@ func readPassword(from io.Reader) (sallyport.Secret, error) {
 	if err != nil && err != io.EOF {
 		return "", err
 	}
-	line = strings.TrimRight(line, "\r\n")
+	line = strings.TrimRight(withoutMark(line), "\r\n")
 	if line == "" {
 		return "", badUsage("the password is read from standard input, and there was none")
 	}

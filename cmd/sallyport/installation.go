@@ -119,8 +119,8 @@ func (p place) makeFolder() error {
 // keys opens the keyset. It makes one for a new installation alone: under new keys nobody's second factor of an old
 // one could be checked.
 func (p place) keys(installed bool) (*seal.Keyset, error) {
-	if strings.HasPrefix(strings.TrimSpace(p.Keyset), "{") {
-		k, err := seal.Parse([]byte(p.Keyset))
+	if strings.HasPrefix(strings.TrimSpace(withoutMark(p.Keyset)), "{") {
+		k, err := seal.Parse([]byte(withoutMark(p.Keyset)))
 		if err != nil {
 			return nil, badUsage("SALLYPORT_KEYSET: %w", err)
 		}

@@ -81,10 +81,13 @@ func fromFile(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s_FILE: %w", name, err)
 		}
-		return strings.TrimRight(string(content), "\r\n"), nil
+		return strings.TrimRight(withoutMark(string(content)), "\r\n"), nil
 	}
 	return nil, nil
 }
+
+// withoutMark is a text without the byte order mark that editors on Windows put before it.
+func withoutMark(s string) string { return strings.TrimPrefix(s, "\ufeff") }
 
 // usage is an error that whoever typed the command or wrote the configuration can mend.
 type usage struct{ error }

@@ -233,6 +233,11 @@ func parseNetworks(all []string) ([]netip.Prefix, error) {
 		if a, plain := netip.ParseAddr(s); err != nil && plain == nil {
 			p, err = a.Prefix(a.BitLen())
 		}
+		if err == nil && p.Addr().Is4In6() && p.Bits() >= 96 { // ::ffff:10.0.0.0/104 is 10.0.0.0/8, as clients are compared
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		} else if err == nil && p.Addr().Is4In6() {
+			err = errors.New("more than IPv4")
+		}
 		if err != nil {
 			return nil, badUsage("--trusted-proxies: %q is no network; write it like 10.0.0.0/8 or 192.0.2.7", s)
 		}

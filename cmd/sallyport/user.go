@@ -1,25 +1,37 @@
 package main
 
 import (
+	"bufio"
+	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
 type userCmd struct {
 	List     userListCmd    `cmd:"" help:"List all people."`
+	Show     userShowCmd    `cmd:"" help:"Show a person, and what they sign in with."`
 	Add      userAddCmd     `cmd:"" help:"Add a person, whose password is read from standard input."`
 	Unlock   userUnlockCmd  `cmd:"" help:"Let a person try passwords and codes again."`
 	Suspend  userSuspendCmd `cmd:"" help:"Keep a person out, and end everything they have open."`
+	Restore  userRestoreCmd `cmd:"" help:"Let a suspended person sign in again."`
+	Role     userRoleCmd    `cmd:"" help:"Give a person another role. They have to sign in again."`
+	Delete   userDeleteCmd  `cmd:"" help:"Delete a person for good. Events keep the id and nothing else."`
 	Reset2FA userResetCmd   `cmd:"" name:"reset-2fa" help:"Take away a person's second factors, and print the set-up code without which nobody sets up new ones."`
+
+	ResetPassword userPasswordCmd `cmd:"" name:"reset-password" help:"Print a link with which a person chooses a new password. It leaves their second factor alone."`
 }
 
 // inWorkspace is a place, and one of the workspaces there.
@@ -40,6 +52,9 @@ func (p inWorkspace) atConsole(ctx context.Context, fn func(*installation, sally
 		return err
 	}
 	host := p.Workspace
+	if typed, ok := fold.TypedHost(host); ok {
+		host = typed
+	}
 	switch {
 	case len(hosts) == 0:
 		return errors.New("there is no workspace yet: make it with sallyport init, or with the link that sallyport serve prints")
@@ -86,34 +101,145 @@ func listed(hosts []string) string {
 	return strings.Join(hosts, "")
 }
 
-type userListCmd struct{ inWorkspace }
+type userListCmd struct {
+	inWorkspace
+	JSON bool `name:"json" help:"Print a JSON array, one person a line."`
+}
 
 // listPage is how many people are read at a time.
 const listPage = 1000
 
 func (c *userListCmd) Run(ctx context.Context) error {
 	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
+		if c.JSON {
+			return listJSON(ctx, in, by)
+		}
 		out := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(out, "EMAIL\tNAME\tROLE\tSTATE\t2FA\tLAST SIGN-IN")
-		for after := ""; ; {
-			people, err := in.Users(ctx, by, after, listPage)
-			if err != nil {
+		err := eachUser(ctx, in, by, func(u sallyport.User) error {
+			_, err := fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", u.Address, text.Plain(u.Name), u.Role, u.State,
+				by.Policy().TwoFactorState(u, in.Now()), cmp.Or(stamp(u.LastSignInAt), "never"))
+			return err
+		})
+		return cmp.Or(err, out.Flush())
+	})
+}
+
+func eachUser(ctx context.Context, in *installation, by sallyport.Caller, fn func(sallyport.User) error) error {
+	for after := ""; ; {
+		people, err := in.Users(ctx, by, after, listPage)
+		if err != nil {
+			return err
+		}
+		for _, u := range people {
+			if err := fn(u); err != nil {
 				return err
 			}
-			for _, u := range people {
-				last := "never"
-				if !u.LastSignInAt.IsZero() {
-					last = u.LastSignInAt.UTC().Format(time.RFC3339)
-				}
-				fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", u.Address, u.Name, u.Role, u.State,
-					by.Policy().TwoFactorState(u, in.Now()), last)
-				after = u.ID
-			}
-			if len(people) < listPage {
-				return out.Flush()
-			}
+			after = u.ID
 		}
+		if len(people) < listPage {
+			return nil
+		}
+	}
+}
+
+func listJSON(ctx context.Context, in *installation, by sallyport.Caller) error {
+	out := bufio.NewWriter(os.Stdout)
+	before := "["
+	err := eachUser(ctx, in, by, func(u sallyport.User) error {
+		line, err := json.Marshal(newShownUser(in, by, u))
+		fmt.Fprintf(out, "%s\n%s", before, line)
+		before = ","
+		return err
 	})
+	if err != nil {
+		return err
+	}
+	if before == "[" {
+		fmt.Fprint(out, before)
+	}
+	fmt.Fprintln(out, "\n]")
+	return out.Flush()
+}
+
+// stamp is a time as commands print it; the zero time is empty.
+func stamp(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// shownUser is a person in JSON.
+type shownUser struct {
+	ID               string `json:"id"`
+	Email            string `json:"email"`
+	Name             string `json:"name"`
+	Role             string `json:"role"`
+	State            string `json:"state"`
+	TwoFactor        string `json:"two_factor"`
+	TwoFactorSince   string `json:"two_factor_since,omitempty"`
+	CreatedAt        string `json:"created_at"`
+	LastSignInAt     string `json:"last_sign_in_at,omitempty"`
+	LastSignInMethod string `json:"last_sign_in_method,omitempty"`
+}
+
+func newShownUser(in *installation, by sallyport.Caller, u sallyport.User) shownUser {
+	return shownUser{u.ID, u.Address, u.Name, string(u.Role), string(u.State), by.Policy().TwoFactorState(u, in.Now()),
+		stamp(u.TwoFactorSince), stamp(u.CreatedAt), stamp(u.LastSignInAt), string(u.LastSignInMethod)}
+}
+
+type userShowCmd struct {
+	onUser
+	JSON bool `name:"json" help:"Print a JSON object."`
+}
+
+// shownPerson is a person and what they sign in with.
+type shownPerson struct {
+	shownUser
+	Authenticators    []string `json:"authenticators"`
+	RecoveryCodesLeft int      `json:"recovery_codes_left"`
+	TrustedDevices    []string `json:"trusted_devices"`
+	Sessions          []string `json:"sessions"`
+}
+
+func (c *userShowCmd) Run(ctx context.Context) error {
+	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
+		p, err := in.Person(ctx, by, c.Email)
+		if err != nil {
+			return about(c.Email, err)
+		}
+		shown := shownPerson{newShownUser(in, by, p.User), []string{}, p.RecoveryLeft, []string{}, []string{}}
+		for _, a := range p.Authenticators {
+			shown.Authenticators = append(shown.Authenticators, a.Name)
+		}
+		for _, d := range p.Trusted {
+			shown.TrustedDevices = append(shown.TrustedDevices, d.Name)
+		}
+		for _, s := range p.Sessions {
+			shown.Sessions = append(shown.Sessions, cmp.Or(s.Browser, "unknown browser"))
+		}
+		if c.JSON {
+			out := json.NewEncoder(os.Stdout)
+			out.SetIndent("", "  ")
+			return out.Encode(shown)
+		}
+		return shown.print(os.Stdout)
+	})
+}
+
+func (p shownPerson) print(to io.Writer) error {
+	out := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
+	for _, line := range [][2]string{
+		{"id", p.ID}, {"email", p.Email}, {"name", p.Name}, {"role", p.Role}, {"state", p.State}, {"2FA", p.TwoFactor},
+		{"2FA since", cmp.Or(p.TwoFactorSince, "-")}, {"authenticators", cmp.Or(strings.Join(p.Authenticators, ", "), "none")},
+		{"recovery codes left", strconv.Itoa(p.RecoveryCodesLeft)}, {"trusted devices", cmp.Or(strings.Join(p.TrustedDevices, ", "), "none")},
+		{"sessions", cmp.Or(strings.Join(p.Sessions, ", "), "none")}, {"added", p.CreatedAt},
+		{"last sign-in", cmp.Or(strings.TrimSpace(p.LastSignInAt+" "+p.LastSignInMethod), "never")},
+	} {
+		fmt.Fprintf(out, "%s\t%s\n", line[0], text.Plain(line[1]))
+	}
+	return out.Flush()
 }
 
 type userAddCmd struct {
@@ -134,39 +260,76 @@ func (c *userAddCmd) Run(ctx context.Context) error {
 	})
 }
 
-type userUnlockCmd struct {
+// onUser is a command about one person.
+type onUser struct {
 	inWorkspace
 	Email string `arg:"" placeholder:"EMAIL" help:"E-mail address."`
 }
 
-func (c *userUnlockCmd) Run(ctx context.Context) error {
+// do runs a verb of the Service on the person.
+func (c onUser) do(ctx context.Context, verb func(*sallyport.Service, context.Context, sallyport.Caller, string) error) error {
 	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
-		return about(c.Email, in.Unlock(ctx, by, c.Email))
+		return about(c.Email, verb(in.Service, ctx, by, c.Email))
+	})
+}
+
+type (
+	userUnlockCmd  struct{ onUser }
+	userSuspendCmd struct{ onUser }
+	userRestoreCmd struct{ onUser }
+	userDeleteCmd  struct{ onUser }
+	userRoleCmd    struct {
+		onUser
+		Role sallyport.Role `arg:"" enum:"owner,admin,manager,member" help:"New role: ${enum}."`
+	}
+)
+
+func (c *userUnlockCmd) Run(ctx context.Context) error {
+	return c.do(ctx, (*sallyport.Service).Unlock)
+}
+
+func (c *userSuspendCmd) Run(ctx context.Context) error {
+	return c.do(ctx, (*sallyport.Service).Suspend)
+}
+
+func (c *userRestoreCmd) Run(ctx context.Context) error {
+	return c.do(ctx, (*sallyport.Service).Restore)
+}
+
+func (c *userDeleteCmd) Run(ctx context.Context) error {
+	return c.do(ctx, (*sallyport.Service).Delete)
+}
+
+func (c *userRoleCmd) Run(ctx context.Context) error {
+	return c.do(ctx, func(s *sallyport.Service, ctx context.Context, by sallyport.Caller, email string) error {
+		return s.ChangeRole(ctx, by, email, c.Role)
 	})
 }
 
 // about names who was not found.
 func about(email string, err error) error {
 	if errors.Is(err, sallyport.ErrNotFound) {
-		return fmt.Errorf("nobody here has the e-mail address %s: sallyport user list shows who there is", email)
+		return fmt.Errorf("nobody here has the e-mail address %s: sallyport user list shows everyone", email)
 	}
 	return err
 }
 
-type userSuspendCmd struct {
-	inWorkspace
-	Email string `arg:"" placeholder:"EMAIL" help:"E-mail address."`
-}
+type userPasswordCmd struct{ onUser }
 
-func (c *userSuspendCmd) Run(ctx context.Context) error {
+func (c *userPasswordCmd) Run(ctx context.Context) error {
 	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
-		return about(c.Email, in.Suspend(ctx, by, c.Email))
+		made, err := in.MakePasswordLink(ctx, by, c.Email)
+		if err != nil {
+			return about(c.Email, err)
+		}
+		fmt.Fprintf(os.Stderr, "Give this link to the person yourself. It works once, until %s, and is shown only now.\n", stamp(made.Ends))
+		fmt.Println(made.URL.Reveal())
+		return nil
 	})
 }
 
 type userResetCmd struct {
-	inWorkspace
-	Email  string `arg:"" placeholder:"EMAIL" help:"E-mail address."`
+	onUser
 	Reason string `required:"" placeholder:"TEXT" help:"Why, for the audit log."`
 }
 
@@ -181,7 +344,7 @@ func (c *userResetCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return about(c.Email, err)
 		}
-		fmt.Fprintf(os.Stderr, "Hand this set-up code over personally. It works until %s, and is shown only now.\n", code.Ends.UTC().Format(time.RFC3339))
+		fmt.Fprintf(os.Stderr, "Hand this set-up code over personally. It works until %s, and is shown only now.\n", stamp(code.Ends))
 		fmt.Println(code.Code.Reveal())
 		return nil
 	})

@@ -23,7 +23,6 @@ import (
 	"net/url"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -55,10 +54,7 @@ func New(address string, proxies []netip.Prefix, log *slog.Logger) (*Edge, error
 	if u.Scheme != "https" && u.Scheme != "http" {
 		return nil, fmt.Errorf("the URL must begin with https:// or http://, not %q", u.Scheme)
 	}
-	typed := u.Host
-	if name, err := fold.HostName(u.Hostname()); err == nil { // münchen.example is xn--mnchen-3ya.example to every browser
-		typed = name + strings.TrimPrefix(typed, u.Hostname())
-	}
+	typed, _ := fold.TypedHost(u.Host)
 	host, port, ok := canonicalHost(typed, u.Scheme)
 	if !ok {
 		return nil, fmt.Errorf("the URL has no usable host: %q", u.Host)

@@ -62,6 +62,23 @@ func HostName(typed string) (string, error) {
 	return name, nil
 }
 
+// TypedHost reads a host as people type it, with a port or without, and gives what browsers make of it: münchen.example
+// is xn--mnchen-3ya.example.
+func TypedHost(typed string) (host string, ok bool) {
+	name, port := typed, ""
+	if i := strings.LastIndexByte(typed, ':'); i >= 0 && !strings.HasSuffix(typed, "]") {
+		name, port = typed[:i], typed[i:]
+	}
+	if ascii, err := HostName(name); err == nil {
+		name = ascii
+	}
+	name, port, ok = Host(name + port)
+	if port != "" {
+		name += ":" + port
+	}
+	return name, ok
+}
+
 // LoopbackHost reports whether a host returned by Host refers to the browser's own machine.
 func LoopbackHost(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {

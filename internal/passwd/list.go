@@ -88,7 +88,11 @@ func (b *builder) read(in io.Reader) error {
 	n := 0
 	for lines.Scan() {
 		n++
-		line, _, _ := bytes.Cut(bytes.TrimSuffix(lines.Bytes(), []byte("\r")), []byte(":"))
+		text := bytes.TrimSuffix(lines.Bytes(), []byte("\r"))
+		if n == 1 {
+			text = bytes.TrimPrefix(text, []byte("\ufeff"))
+		}
+		line, _, _ := bytes.Cut(text, []byte(":"))
 		if len(line) != hex.EncodedLen(len(hash)) {
 			return fmt.Errorf("line %d does not begin with a SHA-1 hash", n)
 		}

@@ -13,6 +13,7 @@ func TestJourneyAccount(t *testing.T) {
 	for name, l := range looks {
 		t.Run(name, func(t *testing.T) {
 			e := sallyporttest.New(t, "sqlite")
+			e.SetUpMail()
 			site := sallyporttest.NewSite(t, e)
 			p := e.Add("mia@acme.example", sallyport.Member)
 			other := site.Visitor().From("203.0.113.9")
@@ -69,7 +70,7 @@ func TestJourneyAccount(t *testing.T) {
 			b.Sees("Enter an e-mail address such as")
 			b.Fill("New e-mail address", "mia@new.example")
 			b.Click("Send the link")
-			b.Sees("A link was mailed to the new address")
+			b.Sees("We sent a link to the new address")
 			b.Open(e.MailedLink("email.confirm", "mia@new.example").String())
 			look(b, "email-confirm")
 			b.Click("Change e-mail address")

@@ -32,6 +32,7 @@ var eventWords = map[string]text.Message{
 	"password.changed":         text.Say("Password changed"),
 	"password.chosen":          text.Say("Temporary password replaced"),
 	"password.forgotten":       text.Say("A link for a forgotten password was asked for"),
+	"password.link_made":       text.Say("Link to a new password created"),
 	"password.reset":           text.Say("Password replaced by a mailed link"),
 	"password.wrong":           text.Say("Wrong password"),
 	"recovery_code.used":       text.Say("Recovery code used"),

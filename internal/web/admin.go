@@ -62,7 +62,7 @@ var personActions = []personAction{
 	{
 		path: "resend-invitation", may: sallyport.InvitePeople, menu: text.Say("Send the invitation again"), title: text.Say("Send the invitation again?"),
 		question: func(u sallyport.User) text.Message {
-			return text.Say("<bdi>{name}</bdi> gets a new one by mail. The one before stops working.", "name", nameOf(u))
+			return text.Say("There will be a new invitation for <bdi>{name}</bdi>. The one before stops working.", "name", nameOf(u))
 		}, notice: "invited-again",
 		do: (*sallyport.Service).ResendInvitation, refuses: sallyport.User.Invitable,
 	},
@@ -164,6 +164,9 @@ func menuFor(c sallyport.Caller, u sallyport.User) (all []link) {
 	below := userPath(u.ID) + "/"
 	if (u.TwoFactor || u.MustSetUp) && c.Offers(sallyport.ResetTwoFactor, u) {
 		all = append(all, link{Href: below + "reset-2fa", Text: text.Say("Reset two-factor authentication")})
+	}
+	if active(u) && u.TemporaryEnds.IsZero() && c.Offers(sallyport.ResetPasswords, u) {
+		all = append(all, link{Href: below + "reset-password", Text: text.Say("Create a link to a new password")})
 	}
 	for _, a := range personActions {
 		if a.refusal(u) == nil && (a.fits == nil || a.fits(u)) && c.Offers(a.may, u) {

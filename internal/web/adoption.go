@@ -42,7 +42,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	if s.edge.Cookie(r, noticeCookie) == remindedNotice {
 		s.edge.ClearCookie(w, noticeCookie)
-		v.Notice = remindedWords(o.Reminders)
+		v.Notice = remindedWords(o.Reminders, s.service.Mailer == nil)
 	}
 	return s.render(w, r, http.StatusOK, "overview", v)
 }

@@ -90,6 +90,7 @@ func TestOverview(t *testing.T) {
 func TestRemindersPage(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
+		e.SetUpMail()
 		e.Clock.Set(e.Clock.Now().UTC().Truncate(24 * time.Hour).Add(25 * time.Hour))
 		_, owners := ownerOf(s)
 		ask := func(want ...string) *sallyporttest.Page {

@@ -44,7 +44,7 @@ func TestI28_TheLogOfOneWorkspaceIsItsOwn(t *testing.T) {
 			"to=" + e.Clock.Now().UTC().Format(time.DateOnly): true, "to=" + e.Clock.Now().AddDate(0, 0, -2).UTC().Format(time.DateOnly): false,
 			"kind=password.wrong&result=refused&address=203.0.113.7&person=" + mia.ID: true,
 		} {
-			rows, err := csv.NewReader(strings.NewReader(v.Get("/admin/audit.csv?" + query).Body)).ReadAll()
+			rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(v.Get("/admin/audit.csv?"+query).Body, "\ufeff"))).ReadAll()
 			e.Check(err)
 			found := false
 			for _, row := range rows {

@@ -31,6 +31,9 @@ func TestACellIsNoFormula(t *testing.T) {
 		"\r=1":                   "'\r=1",
 		"\n=1":                   "'\n=1",
 		"＝1":                     "'＝1",
+		"\u202e=1":               "'=1",
+		"a\u2066b\u202e":         "ab",
+		"\u200fשלום":             "\u200fשלום",
 	} {
 		if got := web.Harmless(cell); got != want {
 			t.Errorf("%q becomes %q, want %q", cell, got, want)
@@ -78,7 +81,10 @@ func TestDownload(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	rows, err := csv.NewReader(strings.NewReader(body)).ReadAll()
+	if !strings.HasPrefix(body, "\ufeffname,note\r\n") || strings.Count(body, "\ufeff") != 1 {
+		t.Errorf("Excel does not read it as UTF-8: %q", body)
+	}
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(body, "\ufeff"))).ReadAll()
 	want := [][]string{{"name", "note"}, {"'=Mia", `says "hi", twice`}, {"two\nlines", ""}, {"Ben", "'+"}}
 	if err != nil || len(rows) != len(want) {
 		t.Fatalf("%v, %q", err, body)

@@ -34,7 +34,7 @@ func (s *site) emailPost(w http.ResponseWriter, r *http.Request) error {
 	if err := s.service.ChangeEmail(r.Context(), by(r), f.get("email")); err != nil {
 		return s.again(w, r, "email", s.emailPage(r, f.get("email")), err)
 	}
-	return s.done(w, r, "/account", "email-asked")
+	return s.done(w, r, "/account", s.mailed("email-asked"))
 }
 
 // confirmEmail asks before the address changes: programs that look through mail open links as well.

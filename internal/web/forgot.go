@@ -24,7 +24,7 @@ func (s *site) forgotPost(w http.ResponseWriter, r *http.Request) error {
 	if err := s.service.Forgot(r.Context(), by(r), f.get("email")); err != nil {
 		return s.again(w, r, "forgot", &forgotPage{page{Title: text.Say("Forgot password")}, f.get("email")}, err)
 	}
-	return s.done(w, r, "/sign-in", "link-mailed")
+	return s.done(w, r, "/sign-in", s.mailed("link-mailed"))
 }
 
 // token is the secret of the link that the browser followed.
@@ -60,4 +60,44 @@ func (s *site) resetPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	return s.again(w, r, "reset", v, wrong)
+}
+
+// passwordLink asks before a link to a new password is created for somebody.
+func (s *site) passwordLink(w http.ResponseWriter, r *http.Request) error {
+	u, err := s.service.MayMakePasswordLink(r.Context(), by(r), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	v := &confirmPage{
+		page: page{Title: text.Say("Create a link to a new password?")}, Button: text.Say("Create the link"), Back: userPath(u.ID),
+		Question: text.Say("For <bdi>{name}</bdi>, who has forgotten the password. Make sure that this person is really the one asking.", "name", nameOf(u)),
+		Points: []text.Message{
+			text.Say("You see the link once, and give it to them yourself. It works once, within 24 hours."),
+			text.Say("Two-factor authentication stays as it is: they still need their authenticator app."),
+			text.Say("They get an e-mail that says that you did this."),
+		},
+	}
+	if s.service.Mailer == nil {
+		v.Points[2] = text.Say("No mail server is set up, so they get no e-mail about this.")
+	}
+	return s.render(w, r, http.StatusOK, "confirm", v)
+}
+
+type passwordLinkPage struct {
+	page
+	sallyport.PasswordLink
+	Name, Back string
+}
+
+// passwordLinkPost shows the link in its answer, and so once: there is nowhere to fetch it again.
+func (s *site) passwordLinkPost(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readForm(w, r); err != nil {
+		return err
+	}
+	made, err := s.service.MakePasswordLink(r.Context(), by(r), r.PathValue("id"))
+	if err != nil {
+		return err
+	}
+	return s.render(w, r, http.StatusOK, "password-link", &passwordLinkPage{
+		page: page{Title: text.Say("Link to a new password")}, PasswordLink: made, Name: nameOf(made.User), Back: userPath(made.User.ID)})
 }

@@ -30,7 +30,7 @@ var notices = map[string]text.Message{
 	"link-mailed":           text.Say("If somebody here has this address, a link to choose a new password is on its way. It works for 30 minutes. Look into the spam folder, too."),
 	"password-reset":        text.Say("Your new password is set. Sign in with it."),
 	"password-changed":      text.Say("Your password is changed. Wherever else you were signed in, you have to sign in again."),
-	"email-asked":           text.Say("A link was mailed to the new address. Your address changes when you open it. If nothing arrives within a few minutes, check the address: it may be mistyped, or in use already."),
+	"email-asked":           text.Say("We sent a link to the new address. Your address changes when you open it. If nothing arrives within a few minutes, check the address: it may be mistyped, or in use already."),
 	"email-changed":         text.Say("Your e-mail address is changed. Sign in with the new one from now on."),
 	"email-undone":          text.Say("The change of your e-mail address is undone. Choose a new password to go on."),
 	"session-ended":         text.Say("The session is ended."),
@@ -52,6 +52,8 @@ var notices = map[string]text.Message{
 	"mails-again":           text.Say("The failed e-mails are waiting to be sent again."),
 	"joined":                text.Say("Your account is ready. Sign in with your new password."),
 
+	"link-mailed-waits":       text.Say("This server sends no e-mails. Ask an administrator for a link to a new password."),
+	"email-asked-waits":       text.Say("This server sends no e-mails, so the link cannot reach you, and your address stays as it is. Tell an administrator."),
 	"invited-waits":           text.Say(`The person is invited. No mail server is set up: open the invitation in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours.`),
 	"invited-again-waits":     text.Say(`There is a new invitation, and the one before no longer works. No mail server is set up: open it in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours.`),
 	"workspace-created-waits": text.Say(`The workspace is created. No mail server is set up: open the invitation of its first owner in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours. Nobody can sign in there before.`),

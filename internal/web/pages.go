@@ -82,6 +82,7 @@ func (p *page) base() *page { return p }
 
 // frame is what stands around a page. It is the same for all pages of one request.
 type frame struct {
+	NoMail     bool   // no mail server is set up
 	Brand      string // "" where no workspace is known
 	BrandStyle string // address of a style sheet of the brand's own, or ""
 	Person     *person

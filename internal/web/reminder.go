@@ -12,8 +12,11 @@ const remindersPath = "/admin/reminders"
 // remindedNotice is the code of a notice that holds a number: the overview says it.
 const remindedNotice = "reminded"
 
-// remindedWords say how many mails are on their way.
-func remindedWords(r sallyport.Reminders) text.Message {
+// remindedWords say how many reminders are on their way, or wait for a mail server.
+func remindedWords(r sallyport.Reminders, noMail bool) text.Message {
+	if noMail {
+		return text.Count(r.Queued, "{n} reminder is waiting. It is sent when a mail server is set up.", "{n} reminders are waiting. They are sent when a mail server is set up.")
+	}
 	if r.Open() {
 		return text.Count(r.Queued, "{n} reminder is on its way. The others follow within minutes.", "{n} reminders are on their way. The others follow within minutes.")
 	}

@@ -140,6 +140,8 @@ func (s *site) peopleRoutes() []route {
 		{"GET", "/admin/users/{id}/security", managers, s.userSecurity},
 		{"GET", "/admin/users/{id}/reset-2fa", admins, s.resetTwoFactor},
 		{"POST", "/admin/users/{id}/reset-2fa", admins, s.resetTwoFactorPost},
+		{"GET", "/admin/users/{id}/reset-password", admins, s.passwordLink},
+		{"POST", "/admin/users/{id}/reset-password", admins, s.passwordLinkPost},
 	}
 	for _, a := range personActions {
 		all = append(all,

@@ -128,7 +128,7 @@ func (s *site) admit(a access, c sallyport.Caller) error {
 // frame is what the layout shows around a page.
 func (s *site) frame(r *http.Request) frame {
 	c := by(r)
-	f := frame{Brand: c.Workspace().Issuer(), BrandStyle: brandStyle(c.Workspace().BrandColour())}
+	f := frame{NoMail: s.service.Mailer == nil, Brand: c.Workspace().Issuer(), BrandStyle: brandStyle(c.Workspace().BrandColour())}
 	if u, ok := c.User(); ok {
 		f.Person = &person{Name: u.Name, Email: u.Address}
 		f.Nav = adminNav(r, u)
