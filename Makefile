@@ -1,13 +1,12 @@
-# make test is all that CI does. On a Debian with Go and make it installs the
-# rest itself (scripts/prepare).
+# CI runs only make test. On Debian with Go and make, it installs what else it
+# needs (scripts/prepare).
 
 SHELL := bash
 .NOTPARALLEL:
 
-# The race detector needs cgo. It watches all Go code except SQLite's: that is C,
-# translated, which locks for itself, and would take most of the tests' time.
-# The checkers read what the tests compile, by the same flags, so that nothing
-# is compiled twice.
+# The race detector needs cgo. It covers all Go code except SQLite, which is
+# translated C with its own locks and would take most of the tests' time. The
+# checkers use the same flags as the tests, so that nothing is compiled twice.
 export CGO_ENABLED = 1
 watched = -race -gcflags=modernc.org/...=-race=false
 
@@ -36,7 +35,7 @@ vet:
 staticcheck:
 	$(stage) bash -c 'checker=$$(go tool -n staticcheck) && GOFLAGS="$(watched)" "$$checker" ./...'
 
-# Pictures of what failed are left in build/artifacts.
+# Screenshots of failed tests are written to build/artifacts.
 .PHONY: race
 race:
 	@mkdir -p build/artifacts
@@ -46,26 +45,27 @@ race:
 fuzz:
 	$(stage) scripts/fuzz 3s
 
-# make bench measures against ceilings taken in the same run, and writes bench/out.json. It wants the machine for itself.
+# make bench compares with ceilings measured in the same run, and writes bench/out.json. Run nothing else meanwhile.
 .PHONY: bench
 bench:
 	scripts/prepare
 	go run ./bench
 
-# make bench-large measures with a million people and five million events, and writes bench/out-large.json: a quarter of
-# an hour, and 8 GB below TMPDIR, which are removed.
+# make bench-large measures with a million people and five million events, and writes bench/out-large.json. It takes 15
+# minutes, and 8 GB in TMPDIR, which it removes.
 .PHONY: bench-large
 bench-large:
 	scripts/prepare
 	go run ./bench large
 
-# make pictures takes the pictures of the README from the running product.
+# make pictures takes the screenshots of the README.
 .PHONY: pictures
 pictures:
 	scripts/prepare
 	scripts/pictures
 
-# make screenshots takes pictures of every page and state, light and dark, at 1280 and 360 pixels, into build/screenshots.
+# make screenshots takes a screenshot of every page and state, light and dark, 1280 and 360 pixels wide, in
+# build/screenshots.
 .PHONY: screenshots
 screenshots:
 	scripts/prepare

@@ -16,7 +16,7 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// serveEmpty is the ceiling of everything that is asked over HTTP: a process with a handler that does nothing.
+// serveEmpty is the ceiling for HTTP requests: a process with a handler that does nothing.
 func serveEmpty() error {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -26,8 +26,8 @@ func serveEmpty() error {
 	return http.Serve(l, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 }
 
-// hashRate is the ceiling of signing in: a process that computes hashes of the stored kind on all cores for some
-// seconds, and nothing else. It prints how many a second.
+// hashRate is the ceiling for signing in: a process that only computes hashes of the stored kind, on all cores for some
+// seconds. It prints the number per second.
 func hashRate(stored, password, seconds string) error {
 	n, err := strconv.Atoi(seconds)
 	if err != nil {
@@ -55,7 +55,7 @@ func hashRate(stored, password, seconds string) error {
 	return nil
 }
 
-// measureHash runs hashRate in a process of its own.
+// measureHash runs hashRate in a separate process.
 func measureHash(stored, password string, seconds int) (float64, error) {
 	out, err := exec.Command(os.Args[0], "hash-rate", stored, password, strconv.Itoa(seconds)).Output()
 	if err != nil {

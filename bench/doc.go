@@ -1,24 +1,24 @@
-// Bench measures the product against ceilings: what the same machine does, in the same minute, with a bare handler or
-// a bare password hash. Ratios are what counts: absolute figures drift with the machine.
+// Command bench compares the product with ceilings: what the same machine does in the same minute with an empty handler
+// or a bare password hash. The ratios count, because absolute figures change with the machine.
 //
-//	main.go      the order of things, and the report
+//	main.go      the sequence, and the report
 //	phases.go    what is measured
 //	seed.go      20,000 people, with passwords and authenticators
-//	server.go    the product as a process: start, memory, stop
-//	ceiling.go   the ceilings, each a process of its own
-//	driver.go    a browser reduced to what costs nothing
+//	server.go    runs the product as a process
+//	ceiling.go   the ceilings, each in a separate process
+//	driver.go    a minimal, cheap HTTP client
 //
-// With the argument large it measures what a company of a million people sees of it:
+// With the argument large, it measures a company of a million people:
 //
-//	large.go         the order of things, and the report
-//	large_pages.go   lists of people, held against the plainest query of the database
+//	large.go         the sequence, and the report
+//	large_pages.go   lists of people, checked against simple queries
 //	large_work.go    CSV, overview, enforcement, sweep, audit verify
 //	large_seed.go    a million people
 //	large_log.go     five million events, with their seals
-//	large_bulk.go    rows past the product, as fast as each database takes them
+//	large_bulk.go    bulk inserts without the product
 //
-// People sign in with browsers that they have used before, as they mostly do: a new one costs a mail more.
+// People sign in with known devices, as they usually do. A new device would also send an e-mail.
 //
-// The product is the built command with every default on; nothing is switched off for the measurement. After it the
-// events in the database are counted, and must agree with what the driver saw.
+// The product is the built command with its defaults; nothing is switched off. At the end, the number of events in the
+// database must agree with what the driver saw.
 package main

@@ -14,21 +14,21 @@ import (
 	"time"
 )
 
-// clients is how many browsers there are at a time.
+// clients is the number of simultaneous browsers.
 const clients = 32
 
-// client is one connection that is kept open. It writes requests by hand: driver and product share the cores, so what
-// the driver costs is missing in both the figure and its ceiling.
+// client is one persistent connection. It writes requests by hand, because the driver shares the cores with the product,
+// and its cost lowers both the figure and its ceiling.
 type client struct {
 	host string
 	conn net.Conn
 	in   *bufio.Reader
 	out  []byte
 
-	named string // how the names of the server's cookies begin
+	named string // prefix of the server's cookie names
 }
 
-// cookiesNamed is how the names of cookies begin where a server answers; the rest is what its code calls them.
+// cookiesNamed returns the prefix of the cookie names of a server at host.
 func cookiesNamed(host string) string {
 	_, port, _ := strings.Cut(host, ":")
 	return "sallyport-" + port + "-"
@@ -42,7 +42,7 @@ func dial(host string) (*client, error) {
 	return &client{host: host, conn: conn, in: bufio.NewReaderSize(conn, 16<<10), named: cookiesNamed(host)}, nil
 }
 
-// answer is what is needed of a response.
+// answer is the needed part of a response.
 type answer struct {
 	status   int
 	location string
@@ -153,8 +153,8 @@ func (c *client) skip(length int, chunked bool) error {
 	}
 }
 
-// rate runs do on all clients at once, for as long as said or until do has nothing left, and returns how many a second
-// were done. Do gets the number of the try, counted from first over all clients, and says whether there was one.
+// rate runs do on all clients at once, for the given time or until do has nothing left, and returns the number of calls
+// per second. do gets the number of its call, counted from first over all clients, and reports whether it did anything.
 func rate(host string, first, limit int, long time.Duration, do func(c *client, i int) error) (perSecond float64, done int, err error) {
 	var next, finished atomic.Int64
 	next.Store(int64(first))

@@ -55,7 +55,7 @@ type largeBench struct {
 	binary, data string
 }
 
-// of seeds one database, and measures on it.
+// of seeds a database and runs the measurements on it.
 func (r *largeReport) of(ctx context.Context, kind, binary, data, database string) error {
 	host, err := freeHost()
 	if err != nil {
@@ -97,7 +97,7 @@ type largeFigure struct {
 	Database string  `json:"database"`
 	Value    float64 `json:"value"`
 	Unit     string  `json:"unit"`
-	Target   float64 `json:"target"` // at most; 0: none
+	Target   float64 `json:"target"` // upper limit; 0 means none
 }
 
 func (r *largeReport) add(name, database string, value float64, unit string, target float64) {
@@ -124,7 +124,7 @@ func (r *largeReport) write() error {
 	return os.WriteFile(filepath.Join("bench", "out-large.json"), append(b, '\n'), 0o644)
 }
 
-// repeated does something a number of times, and reports the median of how long it took.
+// repeated runs do several times and reports the median duration.
 func (b *largeBench) repeated(name string, times int, target float64, do func(i int) (time.Duration, error)) error {
 	var all []float64
 	for i := range times {
@@ -138,7 +138,7 @@ func (b *largeBench) repeated(name string, times int, target float64, do func(i 
 	return nil
 }
 
-// check is an error unless two things are the same.
+// check returns an error unless both values are equal.
 func check[T comparable](what string, got, want T) error {
 	if got == want {
 		return nil

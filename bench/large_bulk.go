@@ -11,10 +11,10 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// bulk fills tables past the product, in the way that each database takes rows fastest: COPY, or one transaction of
-// statements with many rows. Their indexes are dropped for as long and then made again, as they were.
+// bulk fills tables without the product, in the fastest way of each database: COPY, or one transaction of statements with
+// many rows. It drops the indexes first and creates them again afterwards.
 type bulk struct {
-	postgres *pgx.Conn // or else
+	postgres *pgx.Conn // if nil, sqlite is used
 	sqlite   *sql.DB
 }
 
@@ -25,7 +25,7 @@ func openBulk(ctx context.Context, database string) (b bulk, err error) {
 	}
 	b.sqlite, err = sql.Open("sqlite", "file:"+database+"?_pragma=busy_timeout(60000)&_pragma=synchronous(OFF)&_pragma=cache_size(-400000)")
 	if err == nil {
-		b.sqlite.SetMaxOpenConns(1) // so that what a PRAGMA says holds for what follows
+		b.sqlite.SetMaxOpenConns(1) // so that a PRAGMA applies to the statements after it
 	}
 	return b, err
 }
@@ -48,7 +48,7 @@ func (b bulk) exec(ctx context.Context, statement string) error {
 	return err
 }
 
-// texts are the texts that a statement returns, in one column.
+// texts returns the single column of a query's result.
 func (b bulk) texts(ctx context.Context, query string) (all []string, err error) {
 	if b.postgres != nil {
 		rows, err := b.postgres.Query(ctx, query)
@@ -72,7 +72,7 @@ func (b bulk) texts(ctx context.Context, query string) (all []string, err error)
 	return all, rows.Err()
 }
 
-// fill puts rows into a table.
+// fill inserts rows into a table.
 func (b bulk) fill(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) error {
 	indexes, names := `SELECT sql FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = '`+table+`'`,
 		`SELECT name FROM sqlite_schema WHERE type = 'index' AND sql IS NOT NULL AND tbl_name = '`+table+`'`
@@ -119,7 +119,7 @@ func (b bulk) copy(ctx context.Context, table string, columns []string, rows ite
 	return err
 }
 
-// rowsAtOnce is how many rows one statement has.
+// rowsAtOnce is the number of rows per statement.
 const rowsAtOnce = 100
 
 func (b bulk) insert(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) (err error) {

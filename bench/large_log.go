@@ -13,23 +13,23 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// log makes an audit log at once that the product would take weeks for: lines with their MACs, and the chain of seals
-// over them, after the batch that the product itself has sealed. What is hashed is written down here a second time; if
-// the two differ, audit verify finds every line wrong, and the bench fails.
+// log generates an audit log that the product would need weeks for: events with their MACs, and the chain of seals after
+// the batch that the product itself has sealed. It is a second implementation of the hashing: if the two differ, audit
+// verify reports every event, and the benchmark fails.
 type log struct {
 	world     *largeWorld
 	workspace string
 	people    []string
-	events    int // that are wanted, with those that are there
+	events    int // wanted in total, including existing ones
 
 	head  sallyport.SealHead
 	seals [][]any
 }
 
-// batchOf is how many lines have one seal.
+// batchOf is the number of events per seal.
 const batchOf = 256
 
-// begin reads what the product has sealed.
+// begin reads what the product has already sealed.
 func (l *log) begin(ctx context.Context, b bulk) error {
 	row, err := b.texts(ctx, `SELECT lower(hex(hash)) FROM seal_heads WHERE workspace_id = '`+l.workspace+`' AND batch = 1`)
 	if b.postgres != nil {
@@ -46,7 +46,7 @@ func (l *log) begin(ctx context.Context, b bulk) error {
 var eventColumns = []string{"workspace_id", "id", "at", "kind", "actor", "actor_kind", "subject", "door", "address", "browser", "salt", "personal_hash",
 	"result", "detail", "mac", "seal_batch", "seal_position"}
 
-// kinds are what people do most, in hundredths.
+// kinds are the most frequent events, with their share in percent.
 var kinds = []struct {
 	share        int
 	kind, result string
@@ -67,7 +67,7 @@ func (l *log) lines(yield func([]any) bool) bool {
 	macs, count := sha256.New(), 0
 	every := time.Since(l.world.began) / time.Duration(l.events+1)
 	var at time.Time
-	for i := 1; i < l.events; i++ { // one is there
+	for i := 1; i < l.events; i++ { // one event exists
 		at = l.world.began.Add(time.Duration(i) * every)
 		row, mac := l.line(r, i, at, l.head.Batch+1, count+1)
 		if !yield(row) {
@@ -109,7 +109,7 @@ func (l *log) line(r *rand.Rand, i int, at time.Time, batch int64, position int)
 		batch, int64(position)}, mac
 }
 
-// words have their lengths before them.
+// words prefixes each text with its length.
 func words(all ...string) (b []byte) {
 	for _, s := range all {
 		b = append(binary.AppendUvarint(b, uint64(len(s))), s...)
@@ -140,7 +140,7 @@ func (l *log) sealed() iter.Seq[[]any] {
 	}
 }
 
-// end moves the head to the last seal.
+// end stores the last seal as the head of the chain.
 func (l *log) end(ctx context.Context, b bulk) error {
 	m := binary.BigEndian.AppendUint64(words("head", l.workspace), uint64(l.head.First))
 	m = append(binary.BigEndian.AppendUint64(m, uint64(l.head.Batch)), words(string(l.head.Hash))...)

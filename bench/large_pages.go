@@ -20,7 +20,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/web"
 )
 
-// visitor is the owner, at the product's own handler without a network before it.
+// visitor is the owner, calling the product's handler directly without a network.
 type visitor struct {
 	world   *largeWorld
 	handler http.Handler
@@ -43,7 +43,7 @@ func (w *largeWorld) visitor(ctx context.Context, site string) (*visitor, error)
 	return v, v.signIn(ctx)
 }
 
-// signIn gives the owner a session with both proofs of this minute.
+// signIn gives the owner a session with fresh password and code.
 func (v *visitor) signIn(ctx context.Context) error {
 	o := v.world.owner
 	crowd := world{store: v.world.store, space: v.world.space.ID}
@@ -57,7 +57,7 @@ func (v *visitor) by(ctx context.Context) (sallyport.Caller, error) {
 	return v.world.service.Arrive(ctx, sallyport.Arrival{Door: sallyport.DoorWeb, Host: v.host, Session: v.secret})
 }
 
-// do sends a request to the handler and returns how long that took.
+// do sends a request to the handler and returns its duration.
 func (v *visitor) do(ctx context.Context, method, path string, form url.Values, out http.ResponseWriter) time.Duration {
 	var body io.Reader
 	if form != nil {
@@ -75,7 +75,7 @@ func (v *visitor) do(ctx context.Context, method, path string, form url.Values, 
 	return time.Since(start)
 }
 
-// page gets a page, or fails.
+// page returns the body and duration of a page, or an error.
 func (v *visitor) page(ctx context.Context, path string) (string, time.Duration, error) {
 	out := httptest.NewRecorder()
 	took := v.do(ctx, "GET", path, nil, out)
@@ -85,17 +85,16 @@ func (v *visitor) page(ctx context.Context, path string) (string, time.Duration,
 	return out.Body.String(), took, nil
 }
 
-// list is a list of people that is measured. Its truth is what the database says to the plainest of questions, which
-// goes over all the people.
+// list is a list of people to measure. A simple query over all people gives the expected result.
 type list struct {
 	name    string
-	filters []sallyport.PeopleFilter // taken in turn
-	where   []string                 // of each
-	order   sallyport.Order          // in which the truth stands, where that is not the filters' own
+	filters []sallyport.PeopleFilter // used in turn
+	where   []string                 // for each filter
+	order   sallyport.Order          // of the expected result, if not that of the filter
 	skipped int                      // pages
 }
 
-// lists are what issue 5 names.
+// lists returns the lists that are measured.
 func lists() []list {
 	one := func(name string, f sallyport.PeopleFilter, where string) list {
 		return list{name: name, filters: []sallyport.PeopleFilter{f}, where: []string{where}}
@@ -150,7 +149,7 @@ func lists() []list {
 	return all
 }
 
-// measurePeople measures the lists: the whole request inside the server, and the Service's part of it.
+// measurePeople measures the lists: the whole request, and the Service's part of it.
 func (b *largeBench) measurePeople(ctx context.Context) error {
 	for _, l := range lists() {
 		if err := b.measureList(ctx, l); err != nil {
@@ -214,7 +213,7 @@ func listPath(f sallyport.PeopleFilter, after string) string {
 		"sort": {sort}, "after": {after}}.Encode()
 }
 
-// truth is the ids of a page, with the last of the page before it if there is one.
+// truth returns the expected ids of a page, preceded by the last id of the page before it if there is one.
 func (b *largeBench) truth(ctx context.Context, f sallyport.PeopleFilter, where string, skipped int) ([]string, error) {
 	key := map[sallyport.Order]string{sallyport.ByAddress: "address_folded", sallyport.ByCreated: "created_at"}[f.Order]
 	if key == "" {
@@ -231,12 +230,12 @@ func (b *largeBench) truth(ctx context.Context, f sallyport.PeopleFilter, where 
 	all, err := b.beside.texts(ctx, fmt.Sprintf("SELECT id FROM users WHERE workspace_id = '%s' AND %s ORDER BY %s%s, id%s LIMIT %d OFFSET %d",
 		b.world.space.ID, where, key, direction, direction, limit, offset))
 	if err == nil && len(all) == 0 {
-		err = fmt.Errorf("nobody is there %s", where)
+		err = fmt.Errorf("no people match %s", where)
 	}
 	return all, err
 }
 
-// compare holds the Service's page, and the page that a browser gets, against the truth.
+// compare compares the Service's page and the HTML page with the expected result.
 func (b *largeBench) compare(ctx context.Context, by sallyport.Caller, f sallyport.PeopleFilter, after string, truth []string) error {
 	page, err := b.world.service.People(ctx, by, f, after, "")
 	if err != nil {
@@ -247,7 +246,7 @@ func (b *largeBench) compare(ctx context.Context, by sallyport.Caller, f sallypo
 		ids = append(ids, u.ID)
 	}
 	if !slices.Equal(ids, truth) {
-		return fmt.Errorf("the page has %d people %q, the truth %d %q", len(ids), ids, len(truth), truth)
+		return fmt.Errorf("the page has %d people %q, want %d %q", len(ids), ids, len(truth), truth)
 	}
 	body, _, err := b.visitor.page(ctx, listPath(f, after))
 	if err != nil {
@@ -257,7 +256,7 @@ func (b *largeBench) compare(ctx context.Context, by sallyport.Caller, f sallypo
 	for i, id := range ids {
 		_, behind, found := bytes.Cut(rest, []byte("/admin/users/"+id+`"`))
 		if !found {
-			return fmt.Errorf("person %d of the page is not in its place", i)
+			return fmt.Errorf("person %d of the page is in the wrong place", i)
 		}
 		rest = behind
 	}

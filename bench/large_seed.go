@@ -22,7 +22,7 @@ import (
 
 var (
 	largePeople = 1_000_000
-	// The log that audit verify goes through is that of a second workspace; the rest are the people's.
+	// One workspace has the audit log that audit verify reads, the other the people.
 	largeEvents   = 5_000_000
 	largeVerified = 1_000_000
 )
@@ -33,9 +33,9 @@ type largeWorld struct {
 	service                *sallyport.Service
 	store                  *sqlstore.Store
 	keys                   *seal.Keyset
-	space, other           sallyport.Workspace // of the people; of the log that is verified
+	space, other           sallyport.Workspace // with the people; with the log that is verified
 	owner                  sallyport.User
-	began                  time.Time // when the first event was
+	began                  time.Time // time of the first event
 }
 
 func seedLarge(ctx context.Context, kind, database, keyset, site string) (*largeWorld, error) {
@@ -43,7 +43,7 @@ func seedLarge(ctx context.Context, kind, database, keyset, site string) (*large
 	if err := w.begin(ctx, site); err != nil {
 		return nil, err
 	}
-	// The Service is closed while rows come from elsewhere, as its statements would keep the tables' indexes in use.
+	// Close the Service during bulk inserts, because its statements would keep using the tables' indexes.
 	if err := w.store.Close(); err != nil {
 		return nil, err
 	}
@@ -55,7 +55,7 @@ func seedLarge(ctx context.Context, kind, database, keyset, site string) (*large
 	for i := range ids {
 		ids[i] = idAt("usr_", w.began.AddDate(-4, 0, 0).Add(time.Duration(i)*2*time.Minute), uint64(i))
 	}
-	// PostgreSQL's autovacuum would have been by long ago. SQLite's tables are analysed by nobody, and here neither.
+	// PostgreSQL's autovacuum would have run long ago. SQLite never runs ANALYZE by itself, so neither does this.
 	before, after := "PRAGMA journal_mode = OFF", "PRAGMA journal_mode = WAL"
 	if isPostgres(database) {
 		before, after = "SET maintenance_work_mem = '256MB'", "VACUUM ANALYZE"
@@ -83,7 +83,7 @@ func (w *largeWorld) open(ctx context.Context, site string) (err error) {
 	return w.service.Start(ctx)
 }
 
-// begin makes the two workspaces with an owner each, by the product's own verbs, a year ago.
+// begin creates the two workspaces with an owner each, a year ago, by the product's own verbs.
 func (w *largeWorld) begin(ctx context.Context, site string) (err error) {
 	if w.keys, err = seal.Create(w.keyset); err != nil {
 		return err
@@ -165,7 +165,7 @@ func (w *largeWorld) fill(ctx context.Context, b bulk, ids []string) error {
 	return nil
 }
 
-// idAt is an id as the product makes them, of a time and a number that makes it the only one.
+// idAt returns an id as the product creates them, from a time and a unique number.
 func idAt(prefix string, at time.Time, n uint64) string {
 	var b [16]byte
 	binary.BigEndian.PutUint64(b[:], uint64(at.UnixMilli())<<16)
@@ -186,7 +186,7 @@ var (
 var userColumns = []string{"workspace_id", "id", "address", "address_folded", "name", "name_folded", "role", "state", "epoch", "password_hash",
 	"password_at", "password_long", "two_factor", "two_factor_since", "must_set_up", "last_sign_in_at", "last_sign_in_method", "created_at"}
 
-// people are as they are in a large company: mostly active members, most of whom have two-factor authentication.
+// people resemble a large company: mostly active members, most of them with two-factor authentication.
 func (w *largeWorld) people(ids []string) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
 		r := rand.New(rand.NewPCG(1, 2))
@@ -228,7 +228,7 @@ func (w *largeWorld) people(ids []string) iter.Seq[[]any] {
 
 var browserColumns = []string{"workspace_id", "user_id", "hash", "name", "created_at", "last_seen_at"}
 
-// browsers: everybody has one that was seen of late.
+// browsers gives each person a recently used browser.
 func (w *largeWorld) browsers(ids []string) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
 		seen := time.Now().UnixMilli()
@@ -243,7 +243,7 @@ func (w *largeWorld) browsers(ids []string) iter.Seq[[]any] {
 
 var triesColumns = []string{"workspace_id", "subject", "bucket", "count", "since", "last"}
 
-// tries: everybody has mistyped a password once.
+// tries gives each person one mistyped password.
 func (w *largeWorld) tries(ids []string) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
 		now := time.Now().UnixMilli()

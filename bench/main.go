@@ -14,10 +14,10 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// pairs is how often figure and ceiling are measured in turn; the median of their ratios counts.
+// pairs is how often a figure and its ceiling are measured alternately. The median of the ratios counts.
 const pairs = 5
 
-// loadedAfter is how long after the sign-ins the memory is looked at again.
+// loadedAfter is the time between the sign-ins and the second measurement of memory.
 const loadedAfter = 3 * time.Minute
 
 func main() {
@@ -46,7 +46,7 @@ func run(ctx context.Context) error {
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "sallyport")
 	build := exec.Command("go", "build", "-o", binary, "./cmd/sallyport")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as README says
+	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as in the README
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
@@ -80,7 +80,7 @@ func run(ctx context.Context) error {
 		}
 		all = append(all, b)
 	}
-	// Nothing but the steps of signing in comes between the sign-ins and the second look at the memory.
+	// Only the phases of signing in run between the sign-ins and the second measurement of memory.
 	for _, phase := range []func(*bench) error{
 		(*bench).accountPage, (*bench).signIn, (*bench).trustedSignIn, (*bench).secondStep, (*bench).sessionCheck,
 		(*bench).recoveryCode, (*bench).stepUp, (*bench).memory, (*bench).finish,
@@ -101,9 +101,9 @@ type bench struct {
 	report                       *report
 	world                        *world
 	server                       *process
-	sessions                     []string         // cookies, of the people beyond the signers
-	steps                        map[string]int64 // the newest time step used, by user
-	completed                    int              // sign-ins, as the driver saw them
+	sessions                     []string         // cookies of the people after the signers
+	steps                        map[string]int64 // latest used time step, by user
+	completed                    int              // sign-ins seen by the driver
 	signedIn                     time.Time
 }
 
@@ -119,13 +119,13 @@ func (b *bench) prepare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	time.Sleep(3 * time.Second) // what a start leaves behind is not idleness
+	time.Sleep(3 * time.Second) // let the work of the start end
 	mb, err := b.server.megabytes()
 	b.report.add("memory-idle", b.kind, mb, "MB", 30)
 	return err
 }
 
-// paired measures a figure and its ceiling in turn, and reports the medians.
+// paired measures a figure and its ceiling alternately, and reports the medians.
 func (b *bench) paired(name, unit string, figure, ceiling func(i int) (float64, error)) error {
 	var values, ceilings, ratios []float64
 	for i := range pairs {
@@ -155,7 +155,7 @@ func (b *bench) memory() error {
 	return err
 }
 
-// finish counts the events, and then starts the product a few times more.
+// finish counts the events, and then measures more starts.
 func (b *bench) finish() error {
 	host := b.server.host
 	if err := b.server.stop(); err != nil {
@@ -166,7 +166,7 @@ func (b *bench) finish() error {
 		return err
 	}
 	if n != b.completed {
-		return fmt.Errorf("the audit log tells of %d completed sign-ins, the driver saw %d", n, b.completed)
+		return fmt.Errorf("the audit log has %d completed sign-ins, but the driver saw %d", n, b.completed)
 	}
 	if err := b.world.store.Close(); err != nil {
 		return err
@@ -198,7 +198,7 @@ type figure struct {
 	Ratio    float64 `json:"ratio"`
 }
 
-// add is for a figure whose ceiling is what it may be at most.
+// add adds a figure whose ceiling is its upper limit.
 func (r *report) add(name, database string, value float64, unit string, most float64) {
 	r.addRatio(name, database, value, unit, most, value/most)
 }

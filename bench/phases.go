@@ -8,13 +8,13 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
-// How long one half of a pair takes.
+// Duration of one half of a pair.
 const (
 	hashing    = 2 * time.Second
 	requesting = time.Second
 )
 
-// requests is the ceiling of everything that is one request.
+// requests is the ceiling for phases with one request.
 func (b *bench) requests(int) (float64, error) {
 	perSecond, _, err := rate(b.empty.host, 0, 1<<30, requesting, func(c *client, _ int) error {
 		_, err := c.get("/", "")
@@ -23,12 +23,12 @@ func (b *bench) requests(int) (float64, error) {
 	return perSecond, err
 }
 
-// hashes is the ceiling of everything that takes a password.
+// hashes is the ceiling for phases with a password.
 func (b *bench) hashes(int) (float64, error) {
 	return measureHash(b.world.stored, password, int(hashing/time.Second))
 }
 
-// expect fails unless the answer has a status and sets a cookie, if one is named.
+// expect returns an error unless the response has the status and sets the cookie, if one is named.
 func expect(a answer, err error, status int, cookie string) error {
 	if err == nil && (a.status != status || cookie != "" && a.cookies[cookie] == "") {
 		err = fmt.Errorf("%d %s, want %d and a cookie %q", a.status, a.location, status, cookie)
@@ -36,7 +36,7 @@ func expect(a answer, err error, status int, cookie string) error {
 	return err
 }
 
-// signIn is a person's whole way in: password, code, and a look at the session.
+// signIn measures a whole sign-in: password, code, and a session check.
 func (b *bench) signIn() error {
 	err := b.signingIn("sign-in", 0, signers/2, func(c *client, p person) (string, error) {
 		a, err := c.post("/sign-in", p.browser, "email="+p.address+"&password="+password)
@@ -50,7 +50,7 @@ func (b *bench) signIn() error {
 	return err
 }
 
-// trustedSignIn is the way in on a trusted device: the password alone.
+// trustedSignIn measures sign-ins on a trusted device, with only a password.
 func (b *bench) trustedSignIn() error {
 	return b.signingIn("trusted-sign-in", signers/2, signers, func(c *client, p person) (string, error) {
 		a, err := c.post("/sign-in", p.browser+"; trust="+p.trust, "email="+p.address+"&password="+password)
@@ -75,19 +75,19 @@ func (b *bench) signingIn(name string, from, to int, in func(*client, person) (s
 	if err != nil {
 		return err
 	}
-	return analyze(context.Background(), b.database) // now there are events
+	return analyze(context.Background(), b.database) // there are events only now
 }
 
-// each is how many people a round is about: bringing them to the challenge takes longer than what is measured.
+// each is the number of people per round. It is small because preparing a challenge takes longer than answering it.
 const each = 1500
 
-// group is the people that a round is about.
+// group returns the people of a round.
 func (b *bench) group(round int) (first int, users []person) {
 	first = round % groups * each
 	return first, b.world.users[signers+first : signers+first+each]
 }
 
-// codes are codes that the people's authenticators show, each for a time step that was not used.
+// codes returns a code for each person, for an unused time step.
 func (b *bench) codes(users []person) []string {
 	if b.steps == nil {
 		b.steps = map[string]int64{}
@@ -100,7 +100,7 @@ func (b *bench) codes(users []person) []string {
 	return codes
 }
 
-// newCodes waits until the authenticators show codes that were not used.
+// newCodes waits until the authenticators show unused codes.
 func (b *bench) newCodes() {
 	newest := int64(0)
 	for _, step := range b.steps {
@@ -109,7 +109,7 @@ func (b *bench) newCodes() {
 	time.Sleep(time.Until(time.Unix(newest*int64(otp.Default.Period), 0)))
 }
 
-// secondStep answers challenges that wait: the code is checked and burnt, the session made, the event written.
+// secondStep answers waiting challenges: the code is checked and burnt, the session created, the event written.
 func (b *bench) secondStep() error {
 	b.sessions = make([]string, people-signers)
 	return b.paired("second-step", "1/s", func(round int) (float64, error) {
@@ -129,7 +129,7 @@ func (b *bench) secondStep() error {
 	}, b.requests)
 }
 
-// recoveryCode answers challenges with recovery codes, which are replaced as they are used.
+// recoveryCode answers challenges with recovery codes.
 func (b *bench) recoveryCode() error {
 	return b.paired("recovery-code", "1/s", func(round int) (float64, error) {
 		users := b.world.users[signers+round*each : signers+(round+1)*each]
@@ -146,8 +146,7 @@ func (b *bench) recoveryCode() error {
 	}, b.requests)
 }
 
-// sessionCheck asks who is signed in, with living sessions. Each is asked about once before: that is when its last
-// use is noted, which is done once a minute.
+// sessionCheck checks valid sessions. Each is used once beforehand, because the last use is recorded once a minute.
 func (b *bench) sessionCheck() error {
 	const living = 1000
 	if _, _, err := rate(b.server.host, 0, living, time.Minute, func(c *client, i int) error {
@@ -165,7 +164,7 @@ func (b *bench) sessionCheck() error {
 	}, b.requests)
 }
 
-// stepUp gives a code once more in sessions that live.
+// stepUp enters another code in valid sessions.
 func (b *bench) stepUp() error {
 	b.newCodes()
 	return b.paired("step-up", "1/s", func(round int) (float64, error) {
@@ -180,7 +179,7 @@ func (b *bench) stepUp() error {
 	}, b.requests)
 }
 
-// accountPage looks at the lists of somebody with many devices and sessions.
+// accountPage opens the lists of a user with many devices and sessions.
 func (b *bench) accountPage() error {
 	cookie, err := b.world.crowd(context.Background(), b.world.users[people-1])
 	if err != nil {

@@ -28,23 +28,23 @@ import (
 const (
 	password = "lantern-orbit-7-meadow-quilt"
 	people   = 20_000
-	// signers are the people whose passwords have the product's own hash: half of them sign in with a code, half on a
-	// trusted device. The others' are cheap to check: their sign-ins are brought to the challenge beforehand, so that
-	// the second step is measured alone.
+	// signers have passwords with the product's own hash: half of them sign in with a code, half on a trusted device.
+	// The others have cheap hashes: their sign-ins are prepared up to the challenge, so that the second step is
+	// measured alone.
 	signers = 5_000
-	// groups are what the others are cut into, a group for each round.
+	// groups is the number of groups that the others are divided into, one for each round.
 	groups = 3
-	// What the person whose pages are measured has.
+	// For the person whose pages are measured.
 	devices, sessions = 20, 50
 )
 
 var cheap = passwd.Params{Memory: 64, Time: 1, Threads: 1}
 
-// world is a seeded database and what the driver needs of it.
+// world is a seeded database and what the driver needs to know about it.
 type world struct {
 	service *sallyport.Service
 	store   *sqlstore.Store
-	url     string // of the site
+	url     string // of the first workspace
 	stored  string // the product's hash of the password
 	users   []person
 	space   string // id of the workspace
@@ -53,9 +53,9 @@ type world struct {
 type person struct {
 	id, address string
 	secret      []byte
-	browser     string // cookie of a browser that the person has signed in with before
-	recovery    string // a recovery code
-	trust       string // value of a trusted device's cookie
+	browser     string // cookie of a known device
+	recovery    string // an unused recovery code
+	trust       string // cookie of a trusted device
 }
 
 func (p person) code(step int64) string { return otp.Default.Code(p.secret, step) }
@@ -105,15 +105,14 @@ func seed(ctx context.Context, database, keyset, site string) (*world, error) {
 			return nil, err
 		}
 	}
-	// They come in no order: whoever was added one after the other has rows side by side.
+	// Shuffled, because people who were added one after the other have adjacent rows.
 	for _, some := range [][]person{w.users[:signers], w.users[signers:]} {
 		mathrand.Shuffle(len(some), func(i, j int) { some[i], some[j] = some[j], some[i] })
 	}
 	return w, nil
 }
 
-// analyze lets PostgreSQL know how large its tables are, as its autovacuum does in a database that has lived for more
-// than a minute.
+// analyze runs ANALYZE on PostgreSQL, as autovacuum does within a minute.
 func analyze(ctx context.Context, database string) error {
 	if !strings.HasPrefix(database, "postgres:") {
 		return nil
@@ -126,7 +125,7 @@ func analyze(ctx context.Context, database string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-// trustDevices lets the workspace trust devices.
+// trustDevices allows trusted devices in the workspace.
 func (w *world) trustDevices(ctx context.Context) error {
 	return w.store.Write(ctx, func(tx sallyport.Tx) error {
 		p, err := tx.Policy(w.space)
@@ -159,7 +158,7 @@ func (w *world) addThousand(ctx context.Context, keys *seal.Keyset, cheapStored 
 	})
 }
 
-// add makes a person with an authenticator, a trusted device or a recovery code that is known.
+// add adds a person with an authenticator, and a trusted device or a recovery code.
 func (w *world) add(tx sallyport.Tx, keys *seal.Keyset, n int, hash sallyport.Secret) (person, error) {
 	now := time.Now()
 	p := person{id: newID("usr_"), address: fmt.Sprintf("person%d@bench.example", n), secret: otp.NewSecret()}
@@ -203,7 +202,7 @@ func (w *world) add(tx sallyport.Tx, keys *seal.Keyset, n int, hash sallyport.Se
 	return p, tx.PutRecoveryCodes(w.space, p.id, []sallyport.RecoveryCode{c})
 }
 
-// crockford maps the letters of the usual base 32 that recovery codes do not have.
+// crockford replaces the letters of base32 that recovery codes do not use.
 func crockford(r rune) rune {
 	if i := strings.IndexRune("ILOU", r); i >= 0 {
 		return rune("0189"[i])
@@ -211,7 +210,7 @@ func crockford(r rune) rune {
 	return r
 }
 
-// token is a value that leads to a row, as the product makes them, and its hash.
+// token returns a value that identifies a row, as the product creates them, and its hash.
 func token(user, row string) (string, []byte) {
 	b := make([]byte, 64)
 	for i, id := range []string{user, row} {
@@ -223,7 +222,7 @@ func token(user, row string) (string, []byte) {
 	return value, h[:]
 }
 
-// crowd gives a person many devices and sessions, and returns the cookie of one of the sessions.
+// crowd gives a person many devices and sessions, and returns the cookie of one session.
 func (w *world) crowd(ctx context.Context, p person) (cookie string, err error) {
 	now := time.Now()
 	err = w.store.Write(ctx, func(tx sallyport.Tx) error {
@@ -253,7 +252,7 @@ func (w *world) crowd(ctx context.Context, p person) (cookie string, err error) 
 	return "session=" + cookie, err
 }
 
-// newID is an id as the product makes them, but not in the order of time.
+// newID returns an id as the product creates them, but in random order.
 func newID(prefix string) string {
 	var b [16]byte
 	rand.Read(b[:])
@@ -262,8 +261,7 @@ func newID(prefix string) string {
 
 var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
-// challenges brings a sign-in of each of the people given to the challenge, by the Service's own verb, and returns the
-// cookies that hold them.
+// challenges signs each person in up to the challenge, with the Service's own verb, and returns the cookies.
 func (w *world) challenges(ctx context.Context, all []person) ([]string, error) {
 	site, err := url.Parse(w.url)
 	if err != nil {
@@ -274,7 +272,7 @@ func (w *world) challenges(ctx context.Context, all []person) ([]string, error) 
 	for c := range clients {
 		go func() {
 			for i := c; i < len(all); i += clients {
-				// Each from an address of its own: the budget of one network is not for twenty thousand.
+				// Each from its own address, because the budget of one address does not allow twenty thousand sign-ins.
 				from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 				by, err := w.service.Arrive(ctx, sallyport.Arrival{Door: sallyport.DoorWeb, Host: site.Host, Address: from, Agent: "Bench"})
 				if err == nil {
@@ -298,7 +296,7 @@ func (w *world) challenges(ctx context.Context, all []person) ([]string, error) 
 	return cookies, err
 }
 
-// completed counts the sign-ins that the audit log tells of.
+// completed counts the completed sign-ins in the audit log.
 func (w *world) completed(ctx context.Context) (n int, err error) {
 	before := ""
 	for {

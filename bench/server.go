@@ -15,13 +15,13 @@ import (
 	"time"
 )
 
-// process is a program of ours that listens, the product or a ceiling.
+// process is a listening process: the product or a ceiling.
 type process struct {
 	cmd  *exec.Cmd
 	host string
 }
 
-// startServer starts the product on an existing database, and returns how long it took to its first answer.
+// startServer starts the product on an existing database, and returns the time until its first response.
 func startServer(binary, host, data, database string) (*process, time.Duration, error) {
 	args := []string{"serve", "--listen", strings.Replace(host, "localhost", "127.0.0.1", 1), "--url", "http://" + host, "--data", data}
 	if strings.HasPrefix(database, "postgres:") {
@@ -53,15 +53,15 @@ func startServer(binary, host, data, database string) (*process, time.Duration, 
 			return nil, 0, errors.Join(err, p.stop())
 		}
 		if a.status != 401 {
-			return nil, 0, errors.Join(fmt.Errorf("the first answer is %d", a.status), p.stop())
+			return nil, 0, errors.Join(fmt.Errorf("the first response is %d", a.status), p.stop())
 		}
 		return p, took, nil
 	}
 	told, err := os.ReadFile(log.Name())
-	return nil, 0, errors.Join(fmt.Errorf("the server does not answer: %s", told), err, p.stop())
+	return nil, 0, errors.Join(fmt.Errorf("the server does not respond: %s", told), err, p.stop())
 }
 
-// startEmpty starts the ceiling of requests.
+// startEmpty starts the ceiling for requests.
 func startEmpty() (*process, error) {
 	cmd := exec.Command(os.Args[0], "empty")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -83,12 +83,12 @@ func (p *process) stop() error {
 	err := p.cmd.Wait()
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && !exit.Exited() {
-		return nil // ended by the signal, as a ceiling does
+		return nil // a ceiling is ended by the signal
 	}
 	return err
 }
 
-// megabytes is the resident memory of the process.
+// megabytes returns the resident memory of the process.
 func (p *process) megabytes() (float64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
 	if err != nil {
@@ -103,7 +103,7 @@ func (p *process) megabytes() (float64, error) {
 	return 0, errors.New("no VmRSS")
 }
 
-// freeHost is an address that nothing listens on, as a browser would call it.
+// freeHost returns an unused loopback address with a host name for browsers.
 func freeHost() (string, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 
 const hour = time.Hour
 
-// aYearAhead is somebody who signed in and was trusted while the clock was a year ahead. It is right again now.
+// aYearAhead is a user who signed in and trusted the device while the clock was a year ahead. Now the clock is right.
 func aYearAhead(s *Site, name string) (Person, *Visitor) {
 	s.T.Helper()
 	s.Exec("UPDATE policies SET trusted_device_days = 30")
@@ -27,14 +27,14 @@ func aYearAhead(s *Site, name string) (Person, *Visitor) {
 	return p, v
 }
 
-// TestI63_WhatBeganInTheFutureIsOver: sessions and trust of a clock that ran a year ahead are over as soon as it is right,
-// and stay over when their time comes.
+// TestI63_WhatBeganInTheFutureIsOver checks that sessions and trust from a clock that was a year ahead end as soon as it
+// is right, and stay ended when their time comes.
 func TestI63_WhatBeganInTheFutureIsOver(t *testing.T) {
 	for _, after := range []time.Duration{0, 13 * hour, 180 * hour, 480 * hour, 2000 * hour, 8760 * hour} {
 		t.Run(after.String(), func(t *testing.T) {
 			each(t, func(t *testing.T, s *Site) {
 				p, v := aYearAhead(s, "ben")
-				if after == 8760*hour { // nobody asked in between
+				if after == 8760*hour { // no request in between
 					s.Check(s.SweepIdle(context.Background()))
 				}
 				s.Clock.Advance(after)
@@ -49,7 +49,7 @@ func TestI63_WhatBeganInTheFutureIsOver(t *testing.T) {
 	}
 }
 
-// TestI63_WhatWasRefusedDoesNotComeAlive: a session and a trust that were refused once are not there when their time comes.
+// TestI63_WhatWasRefusedDoesNotComeAlive checks that a session and trust that were refused once stay invalid.
 func TestI63_WhatWasRefusedDoesNotComeAlive(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		p, v := aYearAhead(s, "ben")
@@ -66,7 +66,7 @@ func TestI63_WhatWasRefusedDoesNotComeAlive(t *testing.T) {
 	})
 }
 
-// TestI63_TheCodePageSaysThatTheClockWentBack: with what to do, and the owners learn of it once, not at each request.
+// TestI63_TheCodePageSaysThatTheClockWentBack checks that the page says what to do, and that owners get one e-mail.
 func TestI63_TheCodePageSaysThatTheClockWentBack(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		p, v := aYearAhead(s, "ben")
@@ -98,7 +98,7 @@ func TestI63_TheCodePageSaysThatTheClockWentBack(t *testing.T) {
 	})
 }
 
-// TestI63_RunFindsOutThatTheClockWentBack: without anybody's asking, and of any node.
+// TestI63_RunFindsOutThatTheClockWentBack checks that Run detects it without a request, on any node.
 func TestI63_RunFindsOutThatTheClockWentBack(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ctx := context.Background()
@@ -125,8 +125,8 @@ func TestI63_RunFindsOutThatTheClockWentBack(t *testing.T) {
 	})
 }
 
-// TestI63_NothingThatBeganInTheFutureIsTaken: a row of each kind with a lifetime, two minutes ahead, is refused; half a
-// minute ahead, as the clocks of two nodes differ, it is taken.
+// TestI63_NothingThatBeganInTheFutureIsTaken checks that a row of each kind with a lifetime is refused if it began two
+// minutes in the future. Half a minute is accepted, because the clocks of two nodes may differ.
 func TestI63_NothingThatBeganInTheFutureIsTaken(t *testing.T) {
 	ctx := context.Background()
 	tests := []struct {
@@ -189,7 +189,7 @@ func TestI63_NothingThatBeganInTheFutureIsTaken(t *testing.T) {
 	}
 }
 
-// TestI63_BudgetsOfTheFutureNeitherLastNorVanish: tries that were counted a year ahead count as of now.
+// TestI63_BudgetsOfTheFutureNeitherLastNorVanish checks that tries counted a year ahead count as if made now.
 func TestI63_BudgetsOfTheFutureNeitherLastNorVanish(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		p := member(s, "ben")
@@ -206,8 +206,8 @@ func TestI63_BudgetsOfTheFutureNeitherLastNorVanish(t *testing.T) {
 	})
 }
 
-// TestI63_MailAndRemindersOfTheFutureGoOn: what was queued or sent a year ahead does not wait for a year, and nobody gets
-// a second reminder.
+// TestI63_MailAndRemindersOfTheFutureGoOn checks that e-mails queued a year ahead do not wait for a year, and that nobody
+// gets a second reminder.
 func TestI63_MailAndRemindersOfTheFutureGoOn(t *testing.T) {
 	ctx := context.Background()
 	each(t, func(t *testing.T, s *Site) {
@@ -229,7 +229,7 @@ func TestI63_MailAndRemindersOfTheFutureGoOn(t *testing.T) {
 		}
 		s.Check(s.Sweep(ctx))
 		if n := s.Query("SELECT count(*) FROM outbox WHERE next_at > $1", s.Clock.Now().UnixMilli())[0][0]; n != "0" {
-			t.Errorf("%s mails wait for the future", n)
+			t.Errorf("%s e-mails wait for the future", n)
 		}
 		s.Check(s.SweepIdle(ctx))
 		v.SignIn(s.Owner)

@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-func TestI23_NothingChangesByLooking(t *testing.T) {
+func TestI23_GetChangesNothing(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		for _, who := range cast(s) {
 			before := snapshot(s)
@@ -20,19 +20,19 @@ func TestI23_NothingChangesByLooking(t *testing.T) {
 				}
 				who.Fork().Get(r.Path + "?step=scan&confirm=yes&code=000000&name=x&forget=yes")
 			}
-			for _, r := range routes(http.MethodPost) { // an address that only a form leads to
+			for _, r := range routes(http.MethodPost) { // addresses that only forms lead to
 				for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
 					who.Fork().Send(Request{Method: method, Target: r.Path})
 				}
 			}
 			if diff := changed(before, snapshot(s)); diff != "" {
-				t.Errorf("%s changed, without posting anything:\n%s", who.kind, diff)
+				t.Errorf("%s: GET requests changed:\n%s", who.kind, diff)
 			}
 		}
 	})
 }
 
-func TestI23_PostsFromElsewhereAreRefused(t *testing.T) {
+func TestI23_CrossOriginPostsAreRefused(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		globex, _ := other(s)
 		_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
@@ -70,13 +70,13 @@ func TestI23_PostsFromElsewhereAreRefused(t *testing.T) {
 				}
 			}
 			if diff := changed(before, snapshot(s)); diff != "" {
-				t.Errorf("posts from elsewhere changed for %s:\n%s", who.kind, diff)
+				t.Errorf("%s: cross-origin posts changed:\n%s", who.kind, diff)
 			}
 		}
 	})
 }
 
-// TestI23_OriginIsTheWorkspacesNotHosts sends an Origin that agrees with a made-up Host.
+// TestI23_OriginIsTheWorkspacesNotHosts sends an Origin that matches a forged Host.
 func TestI23_OriginIsTheWorkspacesNotHosts(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		v := s.Visitor()
@@ -89,7 +89,7 @@ func TestI23_OriginIsTheWorkspacesNotHosts(t *testing.T) {
 				"Origin": {"http://" + host}, "Content-Type": {"application/x-www-form-urlencoded"},
 			}, Body: "code=1"})
 			if p.Status != http.StatusMisdirectedRequest && p.Status != http.StatusForbidden {
-				t.Errorf("%s on a host of the attacker's: %d %s", r.Path, p.Status, p.Location)
+				t.Errorf("%s on the attacker's host: %d %s", r.Path, p.Status, p.Location)
 			}
 		}
 		if diff := changed(before, snapshot(s)); diff != "" {
@@ -116,7 +116,7 @@ func TestI15_HostsAndPaths(t *testing.T) {
 		for _, host := range []string{"localhost.:" + port, "local_host:x", "a@localhost:" + port, "localhost:0" + port, "localhost:"} {
 			p, err := v.Fork().TrySend(t.Context(), Request{Method: http.MethodGet, Target: "/account", Host: host})
 			if err == nil && p.Status != http.StatusBadRequest && p.Status != http.StatusMisdirectedRequest {
-				t.Errorf("an ambiguous host %q: %d", host, p.Status)
+				t.Errorf("ambiguous host %q: %d", host, p.Status)
 			}
 		}
 		for _, target := range []string{
@@ -139,7 +139,7 @@ func TestI15_HostsAndPaths(t *testing.T) {
 	})
 }
 
-// TestI28_NothingOfAnotherWorkspaceWorks carries every cookie and id of one workspace into the other.
+// TestI28_NothingOfAnotherWorkspaceWorks uses every cookie and id of one workspace in another.
 func TestI28_NothingOfAnotherWorkspaceWorks(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		globex, gustav := other(s)
@@ -156,29 +156,29 @@ func TestI28_NothingOfAnotherWorkspaceWorks(t *testing.T) {
 				closed(t, r.Access, "with cookies of Acme at Globex "+r.Path, w.Fork().Get(r.Path))
 			}
 			if answer(w, mia.Code(s.Clock.Now())); w.SignedIn() {
-				t.Error("a sign-in of Acme goes on at Globex")
+				t.Error("a sign-in of Acme continues at Globex")
 			}
 			if p := w.GivePassword(mia); p.Status != http.StatusUnprocessableEntity {
-				t.Errorf("Mia of Acme at Globex: %d", p.Status)
+				t.Errorf("Mia of Acme signs in at Globex: %d", p.Status)
 			}
 		}
 		if answer(half, mia.Code(s.Clock.Now())); !half.SignedIn() {
-			t.Error("her code was spent at Globex")
+			t.Error("her code was burnt at Globex")
 		}
 		owner := s.Owner
 		owners := s.Visitor()
 		owners.Enrol(&owner, "Owner's")
 		idsOfOthers(s, there, mia)
-		idsOfOthers(s, owners, gustav) // Acme created Globex, and reaches no more of it
+		idsOfOthers(s, owners, gustav) // Acme created Globex, but has no further access
 		for _, page := range []string{"/admin/users", "/admin/users.csv", "/admin/audit", "/admin/audit.csv", "/admin/outbox", "/admin/workspaces"} {
 			if p := owners.Get(page); p.Status != http.StatusOK || strings.Contains(p.Body, "gustav") || strings.Contains(p.Body, gustav.ID) {
-				t.Errorf("%s of the reseller: %d, with people of Globex", page, p.Status)
+				t.Errorf("%s of the reseller: %d, shows people of Globex", page, p.Status)
 			}
 		}
 	})
 }
 
-// idsOfOthers holds every page to answering an id of another workspace as it answers one that is none.
+// idsOfOthers checks that every page responds to an id of another workspace as it does to an unknown id.
 func idsOfOthers(s *Site, v *Visitor, p Person) {
 	s.T.Helper()
 	ids := []string{p.ID, p.Workspace}
@@ -200,12 +200,12 @@ func idsOfOthers(s *Site, v *Visitor, p Person) {
 		nothing := ask(strings.Repeat("0", len(ids[0])))
 		for _, id := range ids {
 			if got := ask(id); got != nothing {
-				s.T.Errorf("%s %s: an id of another workspace gives %s, one that is none %s", r.Method, r.Path, got, nothing)
+				s.T.Errorf("%s %s: the response to an id of another workspace is %s, to an unknown id %s", r.Method, r.Path, got, nothing)
 			}
 		}
 	}
 	if diff := changed(before, snapshot(s)); diff != "" {
-		s.T.Errorf("changed from another workspace:\n%s", diff)
+		s.T.Errorf("changed by a request of another workspace:\n%s", diff)
 	}
 }
 
@@ -263,13 +263,13 @@ func TestI54_HeadersOnEveryAnswer(t *testing.T) {
 			}
 			check(fmt.Sprintf("%s %.40s", r.Method, r.Target), p)
 			if p.Status == http.StatusOK && r.Method == "TRACE" {
-				t.Error("TRACE is answered")
+				t.Error("TRACE is accepted")
 			}
 		}
 	})
 }
 
-// hostile are values of cookies that nobody was given.
+// hostile returns cookie values that the server never issued.
 func hostile(own string) []string {
 	flipped := own
 	if own != "" {
@@ -285,14 +285,14 @@ func hostile(own string) []string {
 	}
 }
 
-func TestCookiesThatNobodyWasGiven(t *testing.T) {
+func TestForgedCookies(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, mias := enrolled(s, "mia")
 		half := halfway(s, mia)
 		for _, v := range []*Visitor{mias, half} {
 			for name, own := range v.Cookies() {
 				if name == "browser" || name == "notice" {
-					continue // no right comes with it; see I38
+					continue // it grants no rights; see I38
 				}
 				for _, value := range hostile(own) {
 					header := http.Header{"Cookie": {name + "=" + value}}
@@ -316,9 +316,9 @@ func TestCookiesThatNobodyWasGiven(t *testing.T) {
 			}
 		}
 		if !mias.SignedIn() {
-			t.Error("the real session has ended")
+			t.Error("the genuine session has ended")
 		}
-		// A name that is sent twice may be planted: nobody is signed in by either.
+		// A cookie that is sent twice may be planted: neither value signs in.
 		name := s.CookieName("session") + "="
 		own := name + mias.Cookies()["session"]
 		for _, line := range []string{name + "x; " + own, own + "; " + own} {

@@ -7,8 +7,8 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// TestI18_SwitchedOnOverThePages lets the owner require two-factor authentication, and goes to every page with sessions
-// that were open before, of each kind, on the other node.
+// TestI18_SwitchedOnOverThePages requires two-factor authentication as the owner, and then opens every page on the other
+// node with existing sessions of each role.
 func TestI18_SwitchedOnOverThePages(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		owner, owners := s.Owner, s.Visitor()
@@ -32,11 +32,11 @@ func TestI18_SwitchedOnOverThePages(t *testing.T) {
 			for role, v := range open {
 				want := whom == sallyport.RequireEveryone || role.May(sallyport.SetPolicy)
 				if got := v.Get("/account").Location == "/account/2fa/set-up"; got != want {
-					t.Errorf("%s: an open session of a %s is forced: %t", whom, role, got)
+					t.Errorf("%s: an existing session of a %s must set up: %t", whom, role, got)
 				}
 			}
 			if mias.Through(node).Get("/account").Status != http.StatusOK {
-				t.Errorf("%s: somebody who has it is stopped", whom)
+				t.Errorf("%s: a user with two-factor authentication is stopped", whom)
 			}
 		}
 		for role, v := range open {
@@ -45,16 +45,16 @@ func TestI18_SwitchedOnOverThePages(t *testing.T) {
 				t.Errorf("a new sign-in of a %s leads to %q", role, to)
 			}
 		}
-		// And no way back by those who are forced: only the owner lifts it.
+		// Only the owner can lift the requirement: those who must set up cannot.
 		if p := open[sallyport.Admin].Post("/admin/access-control", Fields{"require_2fa": "optional"}); p.Location != "/account/2fa/set-up" {
-			t.Errorf("an admin who is forced lifts it: %d %s", p.Status, p.Location)
+			t.Errorf("an admin who must set up first lifts the requirement: %d %s", p.Status, p.Location)
 		}
 		if p := owners.Edit("/admin/access-control", Fields{"require_2fa": "optional"}); p.Status != http.StatusSeeOther {
-			t.Fatalf("lifted: %d %s", p.Status, p.Alert())
+			t.Fatalf("lifting the requirement: %d %s", p.Status, p.Alert())
 		}
 		for role, v := range open {
 			if v.Get("/account").Status != http.StatusOK {
-				t.Errorf("lifted, and a %s is still forced", role)
+				t.Errorf("after lifting the requirement, a %s must still set up", role)
 			}
 		}
 	})

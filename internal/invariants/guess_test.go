@@ -18,12 +18,12 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// stranger is a browser never seen before, at an address of its own.
+// stranger is a new browser with its own address.
 func stranger(s *Site, i int) *Visitor {
 	return s.Visitor().From(fmt.Sprintf("198.51.%d.%d", 100+i/250, 1+i%250))
 }
 
-// giveWrong gives wrong passwords, each from another browser and address.
+// giveWrong enters wrong passwords, each from another browser and address.
 func giveWrong(s *Site, address string, times int) {
 	s.T.Helper()
 	for i := range times {
@@ -62,21 +62,21 @@ func TestI34_OneBudgetOverSessionsAddressesAndNodes(t *testing.T) {
 		if p := answer(v, mia.Code(s.Clock.Now())); p.Status != http.StatusTooManyRequests || v.SignedIn() {
 			t.Errorf("the right code from an unknown client: %d", p.Status)
 		}
-		// I38: the browser that Mia has used before is not touched by any of it, and lets the others in again.
+		// I38: the browser that Mia has used before is unaffected, and its success lets the others in again.
 		known.Post("/sign-out", Fields{})
 		known.SignIn(mia)
 		s.Clock.Advance(minute)
 		v.GivePassword(mia)
 		if answer(v, mia.Code(s.Clock.Now())); !v.SignedIn() {
-			t.Error("a known device has passed, and unknown clients are still locked")
+			t.Error("unknown clients are still locked after a known device succeeded")
 		}
 	})
 }
 
-func TestI35_ACancelledTryIsCounted(t *testing.T) {
+func TestI35_CancelledTriesAreCounted(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ben := member(s, "ben")
-		// One hash at a time, and each takes long: whoever goes away goes away while it is computed or waited for.
+		// One hash at a time, and each is slow, so that clients cancel while it is being computed or waited for.
 		slow := *s.Service
 		slow.Hasher = passwd.NewHasher(1, 64)
 		node := s.Over(sallyport.New(slow))
@@ -93,7 +93,7 @@ func TestI35_ACancelledTryIsCounted(t *testing.T) {
 				answered.Add(1)
 			})
 		}
-		// They go away when all have been counted; where the machine is too slow for that, when the first is answered.
+		// Cancel when all tries have been counted or, on a slow machine, when the first response arrives.
 		counted := func() (n int) {
 			if rows := s.Query("SELECT count FROM tries WHERE subject = $1", ben.ID); len(rows) > 0 {
 				n, _ = strconv.Atoi(rows[0][0])
@@ -107,14 +107,14 @@ func TestI35_ACancelledTryIsCounted(t *testing.T) {
 		cancel()
 		wg.Wait()
 		if before <= done || counted() < before {
-			t.Errorf("%d tries were counted, %d of them answered; then all were cancelled, and %d are counted", before, done, counted())
+			t.Errorf("%d tries were counted, %d of them got a response; after cancelling the rest %d are counted", before, done, counted())
 		}
 		set(s, ben, "password_hash = '"+hash+"'")
 		for range 10 - before {
 			stranger(s, 50).Post("/sign-in", Fields{"email": ben.Address, "password": "wrong-password"})
 		}
 		if v := stranger(s, 60); v.GivePassword(ben).Status != http.StatusUnprocessableEntity || v.SignedIn() {
-			t.Errorf("the budget is not spent: %d", counted())
+			t.Errorf("the budget is not used up: %d", counted())
 		}
 	})
 }
@@ -134,21 +134,21 @@ func TestI36_OnePersonOneCounter(t *testing.T) {
 		}
 		rows := s.Query("SELECT subject, count FROM tries WHERE bucket = 'password'")
 		if len(rows) != 1 || rows[0][0] != ben.ID || rows[0][1] != "10" {
-			t.Fatalf("counters of one person: %q", rows)
+			t.Fatalf("several counters for one person: %q", rows)
 		}
 		for _, spelling := range spellings {
 			if v := s.Visitor(); v.Post("/sign-in", Fields{"email": spelling, "password": ben.Password}).Status != http.StatusUnprocessableEntity || v.SignedIn() {
-				t.Errorf("%q gets round the counter", spelling)
+				t.Errorf("%q bypasses the counter", spelling)
 			}
 		}
 		s.Clock.Advance(time.Hour)
 		for _, spelling := range spellings {
 			if v := stranger(s, 7); v.Post("/sign-in", Fields{"email": spelling, "password": ben.Password}).Status != http.StatusSeeOther {
-				t.Errorf("%q is not Jörg", spelling)
+				t.Errorf("%q does not sign Jörg in", spelling)
 			}
 			s.Clock.Advance(2 * time.Hour)
 		}
-		// Names that nobody has are counted by one spelling, too.
+		// Unknown names also have one counter for all spellings.
 		for _, spelling := range []string{"wilhelmina@acme.example", " WILHELMINA@acme.example", "ｗilhelmina@acme.example"} {
 			s.Visitor().Post("/sign-in", Fields{"email": spelling, "password": "wrong-password"})
 		}
@@ -156,7 +156,7 @@ func TestI36_OnePersonOneCounter(t *testing.T) {
 			t.Errorf("%d counters for two names", n)
 		}
 		if dump := strings.ToLower(s.Dump("users", "outbox")); strings.Contains(dump, "wilhelmina") {
-			t.Error("a name that somebody typed stands in the database")
+			t.Error("the database contains a typed name")
 		}
 	})
 }
@@ -168,12 +168,12 @@ func TestI37_ALockedAccountIsNoOracle(t *testing.T) {
 		right := stranger(s, 30).Post("/sign-in", Fields{"email": ben.Address, "password": ben.Password})
 		wrong := stranger(s, 31).Post("/sign-in", Fields{"email": ben.Address, "password": "wrong-password"})
 		if same(right, ben.Address) != same(wrong, ben.Address) {
-			t.Errorf("locked, the right password looks otherwise than a wrong one:\n%s\n%s", same(right, ben.Address), same(wrong, ben.Address))
+			t.Errorf("while locked, the responses to the right and a wrong password differ:\n%s\n%s", same(right, ben.Address), same(wrong, ben.Address))
 		}
 		if right.Status != http.StatusUnprocessableEntity || sessions(s) != 0 {
 			t.Errorf("the right password of a locked account: %d", right.Status)
 		}
-		// Step-up by password draws on the same budget: ten wrong in one known browser, and it is spent for sign-in too.
+		// A step-up by password uses the same budget: after ten wrong passwords in a known device, sign-in is blocked as well.
 		s.Clock.Advance(time.Hour)
 		v := s.Visitor()
 		v.SignIn(ben)
@@ -184,12 +184,12 @@ func TestI37_ALockedAccountIsNoOracle(t *testing.T) {
 			t.Errorf("step-up after ten wrong passwords: %d", p.Status)
 		}
 		if w := v.Fork(); w.GivePassword(ben).Status < 400 {
-			t.Error("sign-in has another budget than step-up")
+			t.Error("sign-in and step-up have different budgets")
 		}
 	})
 }
 
-func TestI38_AStrangerShutsNobodyOut(t *testing.T) {
+func TestI38_StrangersLockNobodyOut(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ben := member(s, "ben")
 		bens := s.Visitor().From("203.0.113.7")
@@ -197,12 +197,12 @@ func TestI38_AStrangerShutsNobodyOut(t *testing.T) {
 		bens.Post("/sign-out", Fields{})
 		giveWrong(s, ben.Address, 100)
 		if v := stranger(s, 500); v.GivePassword(ben).Status != http.StatusUnprocessableEntity {
-			t.Error("an unknown browser signs in after a hundred wrong passwords")
+			t.Error("an unknown browser can sign in after a hundred wrong passwords")
 		}
 		if bens.SignIn(ben); !bens.SignedIn() {
-			t.Error("Ben is shut out of his own browser")
+			t.Error("Ben is locked out of his own browser")
 		}
-		// Nor by whoever sits behind the same address.
+		// Someone at the same address cannot lock him out either.
 		bens.Post("/sign-out", Fields{})
 		for i := range 110 {
 			s.Visitor().From("203.0.113.7").Post("/sign-in", Fields{"email": fmt.Sprintf("n%d@acme.example", i), "password": "wrong-password"})
@@ -211,17 +211,16 @@ func TestI38_AStrangerShutsNobodyOut(t *testing.T) {
 			t.Errorf("the address's own limit: %d", p.Status)
 		}
 		bens.SignIn(ben)
-		// A made-up browser cookie is no known device.
+		// A forged browser cookie does not make a known device.
 		v := stranger(s, 501)
 		v.SetCookie("browser", strings.Repeat("A", 43))
 		if v.GivePassword(ben).Status != http.StatusUnprocessableEntity {
-			t.Error("a planted browser cookie is a known device")
+			t.Error("a forged browser cookie is a known device")
 		}
 	})
 }
 
-// same is all that an answer gives away, without what differs for everybody: the request's id, the time, and the
-// address that was typed.
+// same returns what a response reveals, without what always differs: the request id, the time, and the typed address.
 func same(p *Page, address string) string {
 	h := p.Header.Clone()
 	h.Del("X-Request-Id")
@@ -313,7 +312,7 @@ func TestI40_CodesAsPeopleTypeThem(t *testing.T) {
 			}
 		}
 		if diff := changed(before, snapshot(s)); diff != "" {
-			t.Errorf("what is no code changed:\n%s", diff)
+			t.Errorf("inputs that are not codes changed:\n%s", diff)
 		}
 	})
 }
@@ -330,7 +329,7 @@ func TestI42_OnlyOneStepEitherSide(t *testing.T) {
 			s.Exec("DELETE FROM tries")
 			v := halfway(s, mia)
 			if p := answer(v, mia.Code(s.Clock.Now().Add(time.Duration(step)*30*time.Second))); p.Status != http.StatusUnprocessableEntity || v.SignedIn() {
-				t.Errorf("the code of step %d: %d", step, p.Status)
+				t.Errorf("code of step %d: %d", step, p.Status)
 			}
 		}
 		for _, step := range []int{-1, 0, 1} {
@@ -339,7 +338,7 @@ func TestI42_OnlyOneStepEitherSide(t *testing.T) {
 				s.Clock.Set(s.Clock.Now().Truncate(30 * time.Second).Add(into))
 				v := halfway(s, mia)
 				if p := answer(v, mia.Code(s.Clock.Now().Add(time.Duration(step)*30*time.Second))); !v.SignedIn() {
-					t.Errorf("the code of step %d, %v into it: %d %s", step, into, p.Status, p.Alert())
+					t.Errorf("code of step %d, %v into the step: %d %s", step, into, p.Status, p.Alert())
 				}
 			}
 		}
@@ -356,10 +355,10 @@ func TestI43_AClockThatJumps(t *testing.T) {
 		s.Clock.Advance(minute)
 		known.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
 		s.Clock.Advance(-jump)
-		// What was proved while the clock was ahead is not fresh for three hours.
+		// Proof from the time before the clock was set back is not fresh for three hours.
 		s.Clock.Advance(10 * minute)
 		if p := known.Get("/account/2fa/set-up"); p.Status == http.StatusOK {
-			t.Error("a step-up from the future is fresh")
+			t.Error("a step-up in the future is fresh")
 		}
 		for what, code := range map[string]string{"now": mia.Code(s.Clock.Now()), "then": ahead} {
 			v := halfway(s, mia)
@@ -370,13 +369,13 @@ func TestI43_AClockThatJumps(t *testing.T) {
 		s.Check(s.Unlock(t.Context(), s.Console(), mia.Address))
 		v := halfway(s, mia)
 		if answer(v, mia.Code(s.Clock.Now())); v.SignedIn() {
-			t.Error("unlocking makes codes good again that may have been used")
+			t.Error("unlocking accepts codes that may have been used")
 		}
 		s.Clock.Advance(minute)
 		if answer(v, mia.Code(s.Clock.Now())); !v.SignedIn() {
-			t.Errorf("stranded after unlock: %d %s", v.Page.Status, v.Page.Alert())
+			t.Errorf("locked out after unlock: %d %s", v.Page.Status, v.Page.Alert())
 		}
-		// The newest code that was used while the clock was ahead stays used.
+		// The latest code used while the clock was ahead stays used.
 		s.Clock.Advance(jump - 11*minute)
 		w := halfway(s, mia)
 		if answer(w, mia.Code(s.Clock.Now())); w.SignedIn() {
@@ -384,12 +383,12 @@ func TestI43_AClockThatJumps(t *testing.T) {
 		}
 		s.Clock.Advance(2 * minute)
 		if answer(w, mia.Code(s.Clock.Now())); !w.SignedIn() {
-			t.Errorf("stranded: %d %s", w.Page.Status, w.Page.Alert())
+			t.Errorf("locked out: %d %s", w.Page.Status, w.Page.Alert())
 		}
 	})
 }
 
-func TestI43_TheDifferencePassing(t *testing.T) {
+func TestI43_WaitingForTheClockToCatchUp(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
 		s.Clock.Advance(time.Hour)
@@ -400,7 +399,7 @@ func TestI43_TheDifferencePassing(t *testing.T) {
 	})
 }
 
-func TestI44_AStormOfHashesIsBounded(t *testing.T) {
+func TestI44_HashesAreBounded(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ben := member(s, "ben")
 		heavy := *s.Service
@@ -428,25 +427,25 @@ func TestI44_AStormOfHashesIsBounded(t *testing.T) {
 		}
 		for range 5 {
 			if p := s.Visitor().Through(node).Get("/healthz"); p.Status != http.StatusOK {
-				t.Errorf("health in the storm: %d", p.Status)
+				t.Errorf("health check under load: %d", p.Status)
 			}
 		}
 		wg.Wait()
 		if statuses[http.StatusServiceUnavailable] == 0 || statuses[http.StatusUnprocessableEntity]+statuses[http.StatusServiceUnavailable] != 16 {
-			t.Errorf("answers: %v", statuses)
+			t.Errorf("statuses: %v", statuses)
 		}
 		for _, row := range s.Query("SELECT subject, count FROM tries WHERE bucket = 'password' AND count > 1") {
 			t.Errorf("counted twice: %v", row)
 		}
 		counted := len(s.Query("SELECT subject FROM tries WHERE bucket = 'password' AND count = 1"))
 		if counted != statuses[http.StatusUnprocessableEntity] {
-			t.Errorf("%d tries were counted, %d passwords checked", counted, statuses[http.StatusUnprocessableEntity])
+			t.Errorf("%d tries were counted, but %d passwords checked", counted, statuses[http.StatusUnprocessableEntity])
 		}
 		s.Visitor().Through(node).SignIn(ben)
 	})
 }
 
-func TestI46_ReturnsStayAtHome(t *testing.T) {
+func TestI46_ReturnsStayOnTheHost(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ben := member(s, "ben")
 		for _, to := range []string{
@@ -470,13 +469,13 @@ func TestI46_ReturnsStayAtHome(t *testing.T) {
 		v := s.Visitor()
 		v.SignIn(ben)
 		if p := v.Post("/step-up?to=%2Faccount%2F2fa", Fields{"password": ben.Password}); p.Location != "/account/2fa" {
-			t.Errorf("step-up does not lead back to one of our own pages: %q", p.Location)
+			t.Errorf("the step-up leads to %q", p.Location)
 		}
 	})
 }
 
-// TestI46_LinksLeadHome: what a mailed link's page posts leads to our own pages, whatever stands beside the link.
-func TestI46_LinksLeadHome(t *testing.T) {
+// TestI46_LinksLeadHome checks that the form of a mailed link leads to our own pages, whatever other fields are sent.
+func TestI46_LinksStayOnTheHost(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ben := member(s, "ben")
 		_, ada := chief(s, "ada", sallyport.Admin)

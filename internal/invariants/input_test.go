@@ -11,14 +11,14 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/web"
 )
 
-// fieldNames are those of all forms (DESIGN's contract); a form is sent each of them, whether it knows it or not.
+// fieldNames are the field names of all forms. Each form is sent all of them.
 var fieldNames = []string{
 	"workspace", "name", "email", "password", "new_password", "current_password", "code", "trust", "recovery_code", "saved",
 	"set_up_code", "forget", "role", "reason", "required_from", "require_2fa", "trusted_device_days", "recovery_code_count",
 	"recovery_code_mode", "allow_reset_when_required", "invite_method", "confirm", "scope", "return_urls", "colour", "host",
 }
 
-// badBodies are posts that no browser sends from our pages, with their content type.
+// badBodies are bodies, with content types, that browsers never send from our pages.
 func badBodies(field string) map[string][2]string {
 	const form = "application/x-www-form-urlencoded"
 	return map[string][2]string{
@@ -49,7 +49,7 @@ func TestBadInput(t *testing.T) {
 				bodies := badBodies("code")
 				for i, what := range slices.Sorted(maps.Keys(bodies)) {
 					if (i%2 == 0) == s.Postgres() {
-						continue // half on each database: a form is read before one is asked
+						continue // half on each database, because forms are parsed before the database is read
 					}
 					body, kind := bodies[what][0], bodies[what][1]
 					h := who.PostHeader()
@@ -71,13 +71,12 @@ func TestBadInput(t *testing.T) {
 	})
 }
 
-// shut reports whether somebody was sent away at the door: what they brought was looked at by nobody, and neither will
-// be what they bring next.
+// shut reports whether the user was sent away before the input was read, so that later inputs would not be read either.
 func shut(p *Page) bool {
 	return p.Status == http.StatusSeeOther && (p.Location == "/sign-in" || p.Location == "/account/2fa/set-up") || p.Status == http.StatusNotFound
 }
 
-// refused is a 4xx that says what to do, or the way to where somebody who may not be here belongs.
+// refused checks for a 4xx response with a message, or a redirect for a user who may not open the page.
 func refused(t *testing.T, r web.Route, what string, p *Page) {
 	t.Helper()
 	switch {
@@ -92,8 +91,8 @@ func refused(t *testing.T, r web.Route, what string, p *Page) {
 	}
 }
 
-// TestBadFields sends fields empty, long and odd: the code alone on SQLite, every field on PostgreSQL, which is the more
-// particular. No fault, no session.
+// TestBadFields sends empty, long and odd values: only for the code on SQLite, for every field on PostgreSQL, which is
+// stricter. There must be no fault, and no session.
 func TestBadFields(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		odd := []string{
@@ -105,10 +104,10 @@ func TestBadFields(t *testing.T) {
 			signedIn := who.SignedIn()
 			for _, r := range routes(http.MethodPost) {
 				if r.Path == "/sign-out" || r.Path == "/account/2fa/disable" {
-					continue // they have no fields, and do what they are for
+					continue // they have no fields, and always succeed
 				}
 				if signedIn && !who.SignedIn() {
-					t.Fatalf("%s was signed out before %s: the rest would try nothing", who.kind, r.Path)
+					t.Fatalf("%s was signed out before %s, so the rest would test nothing", who.kind, r.Path)
 				}
 				for _, value := range odd {
 					values := url.Values{"code": {value}}
@@ -142,7 +141,7 @@ func TestBadFields(t *testing.T) {
 	})
 }
 
-// grep returns the lines that hold a text.
+// grep returns the lines that contain a text.
 func grep(all, what string) string {
 	var lines []string
 	for line := range strings.Lines(all) {
@@ -153,7 +152,7 @@ func grep(all, what string) string {
 	return strings.Join(lines, "")
 }
 
-// TestI56_NoMassAssignment sends every form all columns of the user beside its own fields.
+// TestI56_NoMassAssignment submits every form with all columns of the user table as additional fields.
 func TestI56_NoMassAssignment(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ben := member(s, "ben")
@@ -181,7 +180,7 @@ func TestI56_NoMassAssignment(t *testing.T) {
 			t.Errorf("the key is %q: %d %s", key, v.Page.Status, v.Page.Alert())
 		}
 		if diff := changed(lines(before), lines(s.Query("SELECT id, workspace_id, address, role, state FROM users ORDER BY id"))); diff != "" {
-			t.Errorf("fields that no form has changed people:\n%s", diff)
+			t.Errorf("additional fields changed users:\n%s", diff)
 		}
 	})
 }

@@ -22,8 +22,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// journey lets people do all that the pages offer, rightly and wrongly, and returns every secret on the way, by what it
-// is.
+// journey does everything that the pages offer, with right and wrong input, and returns every secret that occurs, by its
+// description.
 func journey(t *testing.T, s *Site) map[string]string {
 	secrets := map[string]string{}
 	take := func(what string, v *Visitor) {
@@ -64,7 +64,7 @@ func journey(t *testing.T, s *Site) map[string]string {
 			continue
 		}
 		if !w.SignedIn() {
-			t.Fatalf("signed out before %s: the rest of the journey would try nothing", r.Path)
+			t.Fatalf("signed out before %s, so the rest of the journey would test nothing", r.Path)
 		}
 		path := strings.ReplaceAll(r.Path, "none", "token-that-was-mailed")
 		w.Send(Request{Method: r.Method, Target: path + "?code=secret-in-a-query", Header: w.PostHeader(), Body: "password=secret-in-a-form&code=123456&new_password=secret-in-a-form"})
@@ -72,13 +72,13 @@ func journey(t *testing.T, s *Site) map[string]string {
 	secrets["token in a path"], secrets["secret in a query"], secrets["secret in a form"] = "token-that-was-mailed", "secret-in-a-query", "secret-in-a-form"
 	for what, secret := range secrets {
 		if len(secret) < 10 {
-			t.Fatalf("%s is %q: too short to look for", what, secret)
+			t.Fatalf("%s is %q, which is too short to search for", what, secret)
 		}
 	}
 	return secrets
 }
 
-// holds reports in which writing a text holds a secret; empty: in none.
+// holds returns the encoding in which a text contains a secret, or "" if it does not.
 func holds(all, secret string) string {
 	for how, written := range map[string]string{
 		"as it is": secret, "in base64": base64.StdEncoding.EncodeToString([]byte(secret)), "in hex": hex.EncodeToString([]byte(secret)),
@@ -116,10 +116,10 @@ func TestI47_ACopyOfTheDatabaseHoldsNoSecret(t *testing.T) {
 		}
 		for what, secret := range secrets {
 			if how := holds(all, secret); how != "" {
-				t.Errorf("the database holds a secret, %s: %s", how, what)
+				t.Errorf("the database contains a secret, %s: %s", how, what)
 			}
 		}
-		// What is in it makes no cookie: ids are known, and only hashes of the rest.
+		// The database cannot be turned into cookies: it has the ids, but only hashes of the secret parts.
 		for _, table := range []string{"sessions", "sign_ins"} {
 			for _, row := range s.Query("SELECT user_id, id, hash FROM " + table) {
 				forged := base64.RawURLEncoding.EncodeToString([]byte(idBytes(row[0]) + idBytes(row[1]) + row[2]))
@@ -127,14 +127,14 @@ func TestI47_ACopyOfTheDatabaseHoldsNoSecret(t *testing.T) {
 				v.SetCookie("session", forged)
 				v.SetCookie("sign-in", forged)
 				if v.SignedIn() || v.Get("/sign-in/2fa").Status == http.StatusOK {
-					t.Errorf("a cookie made from the database's %s is taken", table)
+					t.Errorf("a cookie made from the table %s is accepted", table)
 				}
 			}
 		}
 	})
 }
 
-// idBytes are the 16 bytes behind the prefix of an id.
+// idBytes returns the 16 bytes after the prefix of an id.
 func idBytes(id string) string {
 	b, err := base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding).DecodeString(id[4:])
 	if err != nil {
@@ -151,11 +151,11 @@ func TestI48_CiphertextIsBoundToItsRow(t *testing.T) {
 		for whose, code := range map[string]string{"Eve's": eve.Code(s.Clock.Now()), "Mia's": mia.Code(s.Clock.Now())} {
 			v := halfway(s, mia)
 			if p := answer(v, code); v.SignedIn() || p.Status < 400 {
-				t.Errorf("%s code opens Mia's account after the secrets were swapped: %d", whose, p.Status)
+				t.Errorf("%s code signs Mia in after the secrets were swapped: %d", whose, p.Status)
 			}
 		}
 		if events(s, "authenticator.unreadable") == 0 || !strings.Contains(s.Logged(), "cannot be read") {
-			t.Error("no alarm")
+			t.Error("no alarm was raised")
 		}
 		if n := len(s.Query("SELECT id FROM users WHERE id = $1 AND two_factor = 1", mia.ID)); n != 1 {
 			t.Error("Mia lost her two-factor authentication")
@@ -163,7 +163,7 @@ func TestI48_CiphertextIsBoundToItsRow(t *testing.T) {
 	})
 }
 
-func TestI49_NoSecretIsLogged(t *testing.T) {
+func TestI49_LogsContainNoSecrets(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		secrets := journey(t, s)
 		logged := s.Logged()
@@ -172,13 +172,13 @@ func TestI49_NoSecretIsLogged(t *testing.T) {
 		}
 		for what, secret := range secrets {
 			if how := holds(logged, secret); how != "" {
-				t.Errorf("the log holds a secret, %s: %s", how, what)
+				t.Errorf("the log contains a secret, %s: %s", how, what)
 			}
 		}
 	})
 }
 
-// service is one more on the database of a site, not started.
+// service returns another Service on the site's database, not started.
 func service(s *Site, database string, keys *seal.Keyset) *sallyport.Service {
 	s.T.Helper()
 	store, err := sqlstore.Open(context.Background(), database)
@@ -189,7 +189,7 @@ func service(s *Site, database string, keys *seal.Keyset) *sallyport.Service {
 	return sallyport.New(other)
 }
 
-func TestI50_AnotherKeysetStartsNothing(t *testing.T) {
+func TestI50_AnotherKeysetDoesNotStart(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		keys, err := seal.Generate()
 		s.Check(err)
@@ -198,9 +198,9 @@ func TestI50_AnotherKeysetStartsNothing(t *testing.T) {
 			t.Errorf("with another keyset: %v", err)
 		}
 		if diff := changed(before, s.Dump()); diff != "" {
-			t.Errorf("and it changed:\n%s", diff)
+			t.Errorf("the failed start changed:\n%s", diff)
 		}
-		// Of two nodes on an empty database one makes the check value, the other refuses its own.
+		// If two nodes start with an empty database, one creates the check value, and the other must refuse its own.
 		kind := "sqlite"
 		if s.Postgres() {
 			kind = "postgres"
@@ -243,7 +243,7 @@ func TestI57_NoStaleTruth(t *testing.T) {
 			}
 			revoke()
 			if p := v.Get("/account"); p.Status == http.StatusOK {
-				t.Errorf("%s: the other node goes on", what)
+				t.Errorf("%s: the other node still accepts the session", what)
 			}
 			set(s, ben, "state = 'active', must_set_up = 0")
 			require(s, "optional")
@@ -261,7 +261,7 @@ func TestI59_TheFirstRunLinkWorksOnce(t *testing.T) {
 		s.Check(err)
 		empty := sallyporttest.Database(t, kind)
 		fresh := service(s, empty, keys)
-		fresh.Hash = passwd.Params{Memory: 16 << 10, Time: 4, Threads: 1} // long enough for all to be past the first look
+		fresh.Hash = passwd.Params{Memory: 16 << 10, Time: 4, Threads: 1} // long enough for all requests to pass the first check
 		s.Check(fresh.Start(t.Context()))
 		site := s.Over(fresh)
 		if p := site.Visitor().Get("/sign-in"); p.Status != http.StatusServiceUnavailable {
@@ -276,11 +276,11 @@ func TestI59_TheFirstRunLinkWorksOnce(t *testing.T) {
 		}
 		for _, wrong := range []string{stale.Reveal(), token.Reveal() + "A", strings.Repeat("A", 43), "x"} {
 			if p := site.Visitor().Get("/first-run/" + wrong); p.Status != http.StatusGone {
-				t.Errorf("a link that is none: %d", p.Status)
+				t.Errorf("an invalid link: %d", p.Status)
 			}
 			v := site.Visitor()
 			if p := v.Send(post(v, "/first-run/"+wrong, owner(0))); p.Status != http.StatusGone {
-				t.Errorf("a post to a link that is none: %d", p.Status)
+				t.Errorf("a post to an invalid link: %d", p.Status)
 			}
 		}
 		path := "/first-run/" + token.Reveal()
@@ -301,7 +301,7 @@ func TestI59_TheFirstRunLinkWorksOnce(t *testing.T) {
 				} else if p.Status == http.StatusSeeOther {
 					won++
 				} else if p.Status != http.StatusGone {
-					t.Errorf("the loser gets %d %s", p.Status, p.Alert())
+					t.Errorf("the losing request gets %d %s", p.Status, p.Alert())
 				}
 			})
 		}
@@ -317,15 +317,15 @@ func TestI59_TheFirstRunLinkWorksOnce(t *testing.T) {
 			t.Errorf("the used link: %d", p.Status)
 		}
 		if again, err := fresh.OpenFirstRun(t.Context()); err != nil || again != "" {
-			t.Errorf("a new link while there is an owner: %v", err)
+			t.Errorf("a new link although there is an owner: %v", err)
 		}
 		if strings.Contains(s.Logged(), token.Reveal()) {
-			t.Error("the link stands in the log")
+			t.Error("the log contains the link")
 		}
 	})
 }
 
-// TestI10_WhatWasConsumedIsOnDisk copies the database at the moment of the answer, as a crash would leave it.
+// TestI10_WhatWasConsumedIsOnDisk copies the database at the moment of the response, as a crash would leave it.
 func TestI10_WhatWasConsumedIsOnDisk(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
@@ -347,9 +347,9 @@ func TestI10_WhatWasConsumedIsOnDisk(t *testing.T) {
 	w := revived.Visitor()
 	w.GivePassword(mia)
 	if p := answer(w, code); w.SignedIn() || !p.Has("already used") {
-		t.Errorf("after the crash the code works again: %d %s", p.Status, p.Alert())
+		t.Errorf("the code works again after the crash: %d %s", p.Status, p.Alert())
 	}
 	if !v.Fork().Through(revived).SignedIn() {
-		t.Error("the session that was answered is not on disk")
+		t.Error("the session of the response is not on disk")
 	}
 }

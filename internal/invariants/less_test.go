@@ -37,12 +37,12 @@ func TestI01_PasswordAloneOpensTheChallengeOnly(t *testing.T) {
 			}
 		}
 		if n := len(s.Query("SELECT id FROM sessions WHERE user_id = $1", mia.ID)); n != 1 {
-			t.Errorf("%d sessions, where only the enrolment made one", n)
+			t.Errorf("%d sessions, want only that of the enrolment", n)
 		}
 	})
 }
 
-// closed fails when an answer gives a page of somebody who is signed in.
+// closed fails if a response shows a page that requires a session.
 func closed(t *testing.T, access, what string, p *Page) {
 	t.Helper()
 	if len(sessionCookies(p)) > 0 {
@@ -80,12 +80,12 @@ func TestI02_NoSessionWithoutSecondFactor(t *testing.T) {
 			t.Fatal("signed in without a second factor")
 		}
 		if len(s.Query("SELECT id FROM authenticators")) != 1 || len(s.Query("SELECT * FROM drafts")) != 0 {
-			t.Fatal("an authenticator or a draft was made with the password alone")
+			t.Fatal("the password alone created an authenticator or a draft")
 		}
 	})
 }
 
-func TestI03_SecondFactorAloneIsWorthNothing(t *testing.T) {
+func TestI03_SecondFactorAloneDoesNotSignIn(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
 		before := sessions(s)
@@ -97,7 +97,7 @@ func TestI03_SecondFactorAloneIsWorthNothing(t *testing.T) {
 		if v.SignedIn() || sessions(s) != before {
 			t.Fatal("signed in with a code alone")
 		}
-		// Nor was it burnt: whoever has no sign-in cannot spend somebody's code.
+		// The code was not burnt: without a sign-in, nobody can burn another user's code.
 		s.Visitor().SignIn(mia)
 	})
 }
@@ -107,7 +107,7 @@ func TestI04_NoStepIsSkippedOrRepeated(t *testing.T) {
 		mia, _ := enrolled(s, "mia")
 		v := halfway(s, mia)
 		if p := v.Get("/sign-in/set-up"); p.Location != "/sign-in/2fa" {
-			t.Errorf("set-up in place of the code: %d %s", p.Status, p.Location)
+			t.Errorf("set-up instead of the code: %d %s", p.Status, p.Location)
 		}
 		early := v.Fork()
 		code := mia.Code(s.Clock.Now())
@@ -119,7 +119,7 @@ func TestI04_NoStepIsSkippedOrRepeated(t *testing.T) {
 			w.SetCookie("session", "")
 			p := answer(w, mia.Code(s.Clock.Now()))
 			if p.Status < 400 && p.Location != "/sign-in" || w.SignedIn() {
-				t.Errorf("%s goes on once more: %d %s", what, p.Status, p.Location)
+				t.Errorf("%s continues a second time: %d %s", what, p.Status, p.Location)
 			}
 			if p := w.Get("/sign-in/2fa"); p.Status == http.StatusOK {
 				t.Errorf("%s shows the challenge", what)
@@ -128,25 +128,25 @@ func TestI04_NoStepIsSkippedOrRepeated(t *testing.T) {
 		if n := len(s.Query("SELECT id FROM sign_ins")); n != 0 {
 			t.Errorf("%d sign-ins are left", n)
 		}
-		// Whoever must set up gets no further by leaving the step.
+		// A user who must set up cannot skip the step.
 		ben := member(s, "ben")
 		set(s, ben, "must_set_up = 1")
 		w := s.Visitor()
 		if p := w.GivePassword(ben); p.Location != "/sign-in/set-up" {
-			t.Fatalf("who must set up is led to %q", p.Location)
+			t.Fatalf("a user who must set up is sent to %q", p.Location)
 		}
 		for _, f := range []Fields{{"code": "000000"}, {"code": ""}, {"saved": "yes"}, {"name": ""}} {
 			w.Post("/sign-in/set-up", f)
 		}
 		answer(w, "000000")
 		if w.SignedIn() {
-			t.Error("signed in without the set-up that is required")
+			t.Error("signed in without the required set-up")
 		}
 	})
 }
 
-// TestI04_ACodeOutOfTurnIsNotTaken gives the right code while a temporary password has to be replaced first.
-func TestI04_ACodeOutOfTurnIsNotTaken(t *testing.T) {
+// TestI04_ACodeOutOfTurnIsNotTaken enters the right code while a temporary password must be replaced first.
+func TestI04_ACodeBeforeItsStepIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
 		set(s, mia, fmt.Sprintf("temporary_ends = %d", s.Clock.Now().Add(time.Hour).UnixMilli()))
@@ -155,7 +155,7 @@ func TestI04_ACodeOutOfTurnIsNotTaken(t *testing.T) {
 		before := snapshot(s)
 		answer(v, mia.Code(s.Clock.Now()))
 		if diff := changed(before, snapshot(s)); diff != "" || v.SignedIn() {
-			t.Errorf("a code before its turn changed:\n%s", diff)
+			t.Errorf("a code before its step changed:\n%s", diff)
 		}
 	})
 }
@@ -171,7 +171,7 @@ func TestI04_SignInEndsAfterTenMinutes(t *testing.T) {
 				t.Errorf("after %v: %d %s", after, p.Status, p.Location)
 			}
 			if ends && (p.Status != http.StatusGone || p.Alert() == "") {
-				t.Errorf("a sign-in that took too long: %d %q", p.Status, p.Alert())
+				t.Errorf("an expired sign-in: %d %q", p.Status, p.Alert())
 			}
 			s.Clock.Advance(minute)
 		}
@@ -183,7 +183,7 @@ func TestI05_TheRecordDecidesWhoSignsIn(t *testing.T) {
 		mia, _ := enrolled(s, "mia")
 		eve, _ := enrolled(s, "eve")
 		v := halfway(s, eve)
-		// Eve names Mia in every way she can think of, then gives her own code.
+		// Eve tries to name Mia in every possible way, then enters her own code.
 		token := v.Cookies()["sign-in"]
 		raw, err := base64.RawURLEncoding.DecodeString(token)
 		s.Check(err)
@@ -198,7 +198,7 @@ func TestI05_TheRecordDecidesWhoSignsIn(t *testing.T) {
 			w := s.Visitor()
 			w.SetCookie("sign-in", base64.RawURLEncoding.EncodeToString(mixed))
 			if p := answer(w, eve.Code(s.Clock.Now())); p.Status < 400 && p.Location != "/sign-in" || w.SignedIn() {
-				t.Errorf("mixture %d: %d %s", i, p.Status, p.Location)
+				t.Errorf("combination %d: %d %s", i, p.Status, p.Location)
 			}
 		}
 		v.Post("/sign-in/2fa?email="+mia.Address+"&user="+mia.ID, Fields{
@@ -210,15 +210,15 @@ func TestI05_TheRecordDecidesWhoSignsIn(t *testing.T) {
 	})
 }
 
-func TestI06_OnesCodeServesNoOther(t *testing.T) {
+func TestI06_ACodeWorksForItsUserOnly(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
 		eve, eves := enrolled(s, "eve")
 		v := halfway(s, mia)
 		if p := answer(v, eve.Code(s.Clock.Now())); p.Status != http.StatusUnprocessableEntity || v.SignedIn() {
-			t.Fatalf("another's code: %d", p.Status)
+			t.Fatalf("another user's code: %d", p.Status)
 		}
-		// A device that is known and a session of Eve's beside Mia's sign-in change nothing.
+		// Eve's known device and session, added to Mia's sign-in, make no difference.
 		for name, value := range eves.Cookies() {
 			v.SetCookie(name, value)
 		}
@@ -229,7 +229,7 @@ func TestI06_OnesCodeServesNoOther(t *testing.T) {
 		s.Clock.Advance(minute)
 		eves.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
 		if strings.Contains(eves.Get("/session").Body, fmt.Sprint(s.Clock.Now().UTC().Format(time.RFC3339))) {
-			t.Error("Mia's code is fresh proof for Eve")
+			t.Error("Mia's code counts as fresh proof for Eve")
 		}
 	})
 }
@@ -253,17 +253,17 @@ func TestI07_ACodeBurnsItsStepAndAllBefore(t *testing.T) {
 		}
 		s.Clock.Advance(minute)
 		s.Visitor().SignIn(mia)
-		// And the other way round: a step-up burns for the sign-in.
+		// A code burnt by a step-up does not sign in either.
 		s.Clock.Advance(minute)
 		known.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
 		v := halfway(s, mia)
 		if answer(v, mia.Code(s.Clock.Now())); v.SignedIn() {
-			t.Error("a code given at step-up signs in")
+			t.Error("a code used for a step-up signs in")
 		}
 	})
 }
 
-func TestI08_OfSimultaneousUsesOneSucceeds(t *testing.T) {
+func TestI08_OneOfSimultaneousUsesSucceeds(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
 		second := s.Node()
@@ -301,7 +301,7 @@ func TestI08_OfSimultaneousUsesOneSucceeds(t *testing.T) {
 			}
 			wg.Wait()
 			if made := sessions(s) - before; won != 1 || made != 1 {
-				t.Errorf("%s: %d of %d got a session, %d were made", what, won, uses, made)
+				t.Errorf("%s: %d of %d responses have a session, %d were created", what, won, uses, made)
 			}
 		}
 	})
@@ -314,7 +314,7 @@ func TestI18_ForcedMeansSetUpOrSignOutOnly(t *testing.T) {
 		v.SignIn(ben)
 		other := s.Node()
 		if v.Get("/account").Status != http.StatusOK {
-			t.Fatal("a member sees no account")
+			t.Fatal("a member cannot open the account")
 		}
 		require(s, "everyone")
 		for _, node := range []*Site{s, other} {
@@ -332,7 +332,7 @@ func TestI18_ForcedMeansSetUpOrSignOutOnly(t *testing.T) {
 	})
 }
 
-// forcedCrawl goes to every page as somebody who must set up first.
+// forcedCrawl opens every page as a user who must set up first.
 func forcedCrawl(t *testing.T, s *Site, v *Visitor) {
 	t.Helper()
 	open := func(path string) bool {
@@ -359,10 +359,10 @@ func forcedCrawl(t *testing.T, s *Site, v *Visitor) {
 			// a mailed link or a form that needs no session
 		case r.Access == "anyone" && p.Status == http.StatusOK && strings.HasPrefix(r.Path, "/forgot"):
 		default:
-			t.Errorf("%s %s is open to somebody who must set up first: %d %s", r.Method, r.Path, p.Status, p.Location)
+			t.Errorf("%s %s is available to a user who must set up first: %d %s", r.Method, r.Path, p.Status, p.Location)
 		}
 	}
 	if diff := changed(before, snapshot(s)); diff != "" {
-		t.Errorf("somebody who must set up first changed:\n%s", diff)
+		t.Errorf("a user who must set up first changed:\n%s", diff)
 	}
 }

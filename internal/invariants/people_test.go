@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// chief is somebody of a role with two-factor authentication, signed in with a fresh code.
+// chief adds a person with a role and two-factor authentication, signed in with a fresh code.
 func chief(s *Site, name string, role sallyport.Role) (Person, *Visitor) {
 	s.T.Helper()
 	p := s.Add(name+"@acme.example", role)
@@ -25,7 +25,7 @@ func chief(s *Site, name string, role sallyport.Role) (Person, *Visitor) {
 
 func userPath(p Person) string { return "/admin/users/" + p.ID }
 
-// reset resets somebody, and returns the set-up code as the page shows it.
+// reset resets a person's two-factor authentication, and returns the set-up code that the page shows.
 func reset(s *Site, admin *Visitor, p Person) string {
 	s.T.Helper()
 	answer := admin.Post(userPath(p)+"/reset-2fa", Fields{"reason": "lost the phone"})
@@ -39,7 +39,7 @@ func reset(s *Site, admin *Visitor, p Person) string {
 	return code
 }
 
-func TestI25_AfterAResetThePasswordAloneEnrolsNobody(t *testing.T) {
+func TestI25_AfterAResetThePasswordAloneDoesNotEnrol(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		_, ada := chief(s, "ada", sallyport.Admin)
 		mia, mias := enrolled(s, "mia")
@@ -49,10 +49,10 @@ func TestI25_AfterAResetThePasswordAloneEnrolsNobody(t *testing.T) {
 			t.Error("the set-up code is shown twice")
 		}
 		if mias.SignedIn() {
-			t.Error("her session goes on")
+			t.Error("her session still works")
 		}
 		if answer(half, mia.Code(s.Clock.Now())); half.SignedIn() {
-			t.Error("her sign-in goes on")
+			t.Error("her sign-in still works")
 		}
 		v := s.Visitor()
 		if to := v.GivePassword(mia).Location; to != "/sign-in/set-up" {
@@ -70,23 +70,23 @@ func TestI25_AfterAResetThePasswordAloneEnrolsNobody(t *testing.T) {
 			t.Error("a key is shown without the set-up code")
 		}
 		if n := len(s.Query("SELECT holder FROM drafts")); n != 0 {
-			t.Errorf("%d drafts were made without the set-up code", n)
+			t.Errorf("%d drafts were created without the set-up code", n)
 		}
 		for _, mail := range s.WaitingMails("") {
 			if strings.Contains(mail.Text+mail.HTML, code) {
-				t.Error("the set-up code is in a mail")
+				t.Error("an e-mail contains the set-up code")
 			}
 		}
 		if p := v.Post("/sign-in/set-up", Fields{"name": "Pixel", "set_up_code": strings.ToLower(code)}); p.Status != http.StatusSeeOther {
 			t.Fatalf("the set-up code is refused: %d %s", p.Status, p.Alert())
 		}
 		if v.Follow().Key() == "" {
-			t.Error("no key after the set-up code")
+			t.Error("no key is shown after the set-up code")
 		}
 	})
 }
 
-func TestI25_SetUpCodesEndAndHaveABudget(t *testing.T) {
+func TestI25_SetUpCodesExpireAndHaveABudget(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		_, ada := chief(s, "ada", sallyport.Admin)
 		mia, _ := enrolled(s, "mia")
@@ -98,13 +98,13 @@ func TestI25_SetUpCodesEndAndHaveABudget(t *testing.T) {
 		old := reset(s, ada, mia)
 		code := reset(s, ada, mia)
 		if p := give(old); p.Status != http.StatusUnprocessableEntity {
-			t.Errorf("the code of an older reset: %d", p.Status)
+			t.Errorf("the code of an earlier reset: %d", p.Status)
 		}
 		for range 9 {
 			give(strings.Repeat("1", 25))
 		}
 		if p := give(code); p.Status != http.StatusTooManyRequests {
-			t.Errorf("after ten wrong ones: %d", p.Status)
+			t.Errorf("after ten wrong codes: %d", p.Status)
 		}
 		s.Clock.Advance(61 * minute)
 		if p := give(code); p.Status != http.StatusSeeOther {
@@ -117,7 +117,7 @@ func TestI25_SetUpCodesEndAndHaveABudget(t *testing.T) {
 	})
 }
 
-func TestI25_ResetsNeverGoUpwardsOrToOneself(t *testing.T) {
+func TestI25_NobodyResetsSuperiorsOrThemselves(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		owner := s.Owner
 		s.Visitor().Enrol(&owner, "Owner's")
@@ -127,10 +127,10 @@ func TestI25_ResetsNeverGoUpwardsOrToOneself(t *testing.T) {
 		nobody := adas.Post("/admin/users/usr_none/reset-2fa", Fields{"reason": "x"})
 		up := adas.Post(userPath(owner)+"/reset-2fa", Fields{"reason": "x"})
 		if nobody.Status != http.StatusNotFound || up.Status != nobody.Status || up.Text() != nobody.Text() {
-			t.Errorf("I28: an owner is %d to an admin, nobody %d", up.Status, nobody.Status)
+			t.Errorf("I28: the response to an admin is %d for an owner, but %d for an unknown id", up.Status, nobody.Status)
 		}
 		if p := adas.Post(userPath(ada)+"/reset-2fa", Fields{"reason": "x"}); p.Status != http.StatusForbidden {
-			t.Errorf("oneself: %d", p.Status)
+			t.Errorf("resetting oneself: %d", p.Status)
 		}
 		for who, v := range map[string]*Visitor{"a manager": max, "a member": mias} {
 			if p := v.Post(userPath(mia)+"/reset-2fa", Fields{"reason": "x"}); p.Status != http.StatusForbidden {
@@ -145,7 +145,7 @@ func TestI25_ResetsNeverGoUpwardsOrToOneself(t *testing.T) {
 	})
 }
 
-func TestI22_ResetsTakeAFreshCode(t *testing.T) {
+func TestI22_ResetsRequireAFreshCode(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ada, adas := chief(s, "ada", sallyport.Admin)
 		mia, _ := enrolled(s, "mia")
@@ -157,7 +157,7 @@ func TestI22_ResetsTakeAFreshCode(t *testing.T) {
 		adas.Get(p.Location)
 		p = adas.Post(p.Location, Fields{"code": ada.Code(s.Clock.Now())})
 		if p.Location != userPath(mia)+"/security" || events(s, "two_factor.reset") != 1 {
-			t.Errorf("what was confirmed is not done after the step-up: %d %s", p.Status, p.Location)
+			t.Errorf("the confirmed action was not carried out after the step-up: %d %s", p.Status, p.Location)
 		}
 	})
 }
@@ -166,10 +166,10 @@ func TestI33_AdminPagesAfterAnHourWithoutUse(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ada, adas := chief(s, "ada", sallyport.Admin)
 		if p := adas.Get("/admin/users"); p.Status != http.StatusOK {
-			t.Fatalf("at once: %d", p.Status)
+			t.Fatalf("immediately: %d", p.Status)
 		}
 		s.Clock.Advance(time.Hour)
-		adas.Get("/account") // use of another page does not mend it
+		adas.Get("/account") // using another page does not help
 		adas.Get("/account")
 		p := adas.Get("/admin/users")
 		if !strings.HasPrefix(p.Location, "/step-up?") {
@@ -195,17 +195,17 @@ func TestI24_RoleAndStateEndEverything(t *testing.T) {
 				t.Errorf("%s: %d %s", verb, p.Status, p.Alert())
 			}
 			if mias.SignedIn() {
-				t.Errorf("%s leaves the session", verb)
+				t.Errorf("the session survives %s", verb)
 			}
 			if answer(half, mia.Code(s.Clock.Now())); half.SignedIn() {
-				t.Errorf("%s leaves the sign-in", verb)
+				t.Errorf("the sign-in survives %s", verb)
 			}
 			ada.Post("/step-up", Fields{"code": ""})
 		}
 	})
 }
 
-func TestI28_WhoIsAboveIsNotThere(t *testing.T) {
+func TestI28_SuperiorsLookUnknown(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		globex, gustav := other(s)
 		_, ada := chief(s, "ada", sallyport.Admin)
@@ -216,7 +216,7 @@ func TestI28_WhoIsAboveIsNotThere(t *testing.T) {
 				nobody := v.Get("/admin/users/usr_none" + tab)
 				for what, id := range map[string]string{"an owner": s.Owner.ID, "somebody of another workspace": gustav.ID} {
 					if p := v.Get("/admin/users/" + id + tab); p.Status != http.StatusNotFound || p.Text() != nobody.Text() {
-						t.Errorf("%s is %d to the %s", what, p.Status, who)
+						t.Errorf("%s: the %s gets %d", what, who, p.Status)
 					}
 				}
 			}
@@ -235,12 +235,12 @@ func TestI28_WhoIsAboveIsNotThere(t *testing.T) {
 			t.Errorf("the list of a manager: %d", p.Status)
 		}
 		if p := max.Get(userPath(ben) + "/security"); p.Status != http.StatusOK || p.Has("IP address") {
-			t.Errorf("a manager sees sessions: %d", p.Status)
+			t.Errorf("a manager can see sessions: %d", p.Status)
 		}
 		there := s.Visitor().At(globex)
 		there.SignIn(gustav)
 		if p := there.Get("/admin/users"); p.Has("acme.example") {
-			t.Error("people of Acme at Globex")
+			t.Error("Globex shows people of Acme")
 		}
 	})
 }
@@ -248,18 +248,18 @@ func TestI28_WhoIsAboveIsNotThere(t *testing.T) {
 func TestI58_TheLastOwnerStays(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		if err := s.Suspend(t.Context(), s.Console(), s.Owner.Address); !strings.Contains(errText(err), "last_owner") {
-			t.Errorf("the console suspends the last owner: %v", err)
+			t.Errorf("the console can suspend the last owner: %v", err)
 		}
 		una, unas := chief(s, "una", sallyport.Owner)
 		dan, dans := chief(s, "dan", sallyport.Owner)
 		s.Check(s.Suspend(t.Context(), s.Console(), s.Owner.Address))
 		unas.Post("/step-up", Fields{"code": una.Code(s.Clock.Now())})
-		var both sync.WaitGroup // each takes the other's role away
+		var both sync.WaitGroup // each removes the other's role
 		both.Go(func() { unas.Post(userPath(dan), Fields{"role": "member"}) })
 		both.Go(func() { dans.Post(userPath(una), Fields{"role": "member"}) })
 		both.Wait()
 		if n := len(s.Query("SELECT id FROM users WHERE role = 'owner' AND state = 'active'")); n != 1 {
-			t.Errorf("%d owners are left", n)
+			t.Errorf("%d owners remain", n)
 		}
 	})
 }
@@ -277,7 +277,7 @@ func TestI27_Invitations(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		_, ada := chief(s, "ada", sallyport.Admin)
 		if p := ada.Post("/admin/users/new", Fields{"email": "eve@acme.example", "name": "Eve", "role": "owner"}); p.Status != http.StatusForbidden {
-			t.Errorf("an admin invites an owner: %d", p.Status)
+			t.Errorf("an admin can invite an owner: %d", p.Status)
 		}
 		for _, role := range []string{"", "boss"} {
 			if p := ada.Post("/admin/users/new", Fields{"email": "eve@acme.example", "name": "Eve", "role": role}); p.Status != http.StatusUnprocessableEntity {
@@ -295,17 +295,17 @@ func TestI27_Invitations(t *testing.T) {
 		newer := invitationLink.FindString(lastMail(s, "nia@acme.example"))
 		v := s.Visitor()
 		if p := v.Get(link); p.Status != http.StatusGone || link == newer {
-			t.Errorf("the older link: %d", p.Status)
+			t.Errorf("the earlier link: %d", p.Status)
 		}
 		if p := v.Get(newer); p.Status != http.StatusOK {
-			t.Fatalf("the link: %d", p.Status)
+			t.Fatalf("the new link: %d", p.Status)
 		}
 		fields := Fields{"name": "Nia N.", "new_password": "quartz-lemon-9-harbour-vine", "role": "owner", "email": "x@acme.example", "workspace": "x"}
 		if p := v.Post(newer, fields); p.Location != "/sign-in" {
 			t.Fatalf("accept: %d %s %s", p.Status, p.Location, p.Alert())
 		}
 		if v.SignedIn() {
-			t.Error("an invitation signs in")
+			t.Error("accepting an invitation signs in")
 		}
 		if p := v.Post(newer, fields); p.Status != http.StatusGone {
 			t.Errorf("a second use: %d", p.Status)
@@ -330,23 +330,23 @@ func TestI27_TemporaryPasswords(t *testing.T) {
 		nia := Person{User: sallyport.User{Address: "nia@acme.example"}, Password: first}
 		v := s.Visitor()
 		if p := v.GivePassword(nia); p.Status != http.StatusUnprocessableEntity {
-			t.Errorf("the older temporary password: %d", p.Status)
+			t.Errorf("the earlier temporary password: %d", p.Status)
 		}
 		nia.Password = temporary.FindString(lastMail(s, "nia@acme.example"))
 		if p := v.GivePassword(nia); p.Location != "/sign-in/password" {
 			t.Fatalf("the temporary password leads to %q %s", p.Location, p.Alert())
 		}
 		if v.SignedIn() {
-			t.Error("a temporary password signs in")
+			t.Error("a temporary password alone signs in")
 		}
 		if p := v.Post("/sign-in/password", Fields{"new_password": nia.Password}); p.Status != http.StatusUnprocessableEntity {
-			t.Errorf("the temporary password becomes the password: %d", p.Status)
+			t.Errorf("the temporary password is accepted as the new password: %d", p.Status)
 		}
 		if p := v.Post("/sign-in/password", Fields{"new_password": "quartz-lemon-9-harbour-vine"}); p.Location != "/sign-in/set-up" {
 			t.Fatalf("the new password leads to %q %s", p.Location, p.Alert())
 		}
 		if p := s.Visitor().GivePassword(nia); p.Status != http.StatusUnprocessableEntity {
-			t.Errorf("the temporary password after it was replaced: %d", p.Status)
+			t.Errorf("the replaced temporary password: %d", p.Status)
 		}
 		ada.Post("/admin/users/new", Fields{"email": "leo@acme.example", "name": "Leo", "role": "member"})
 		leo := Person{User: sallyport.User{Address: "leo@acme.example"}, Password: temporary.FindString(lastMail(s, "leo@acme.example"))}
@@ -357,7 +357,7 @@ func TestI27_TemporaryPasswords(t *testing.T) {
 	})
 }
 
-// lastMail is the text of the newest mail to somebody.
+// lastMail returns the text of the latest e-mail to an address.
 func lastMail(s *Site, to string) string {
 	s.T.Helper()
 	all := s.WaitingMails(to)
@@ -376,7 +376,7 @@ func TestDeletedPeopleLeaveAnID(t *testing.T) {
 			t.Fatalf("delete: %d %s", p.Status, p.Alert())
 		}
 		if dump := s.Dump("events"); strings.Contains(dump, mia.ID) || strings.Contains(dump, mia.Address) {
-			t.Error("something of her is left")
+			t.Error("something about her remains")
 		}
 		for _, row := range s.Query("SELECT address, browser FROM events WHERE subject = $1 OR actor = $1", mia.ID) {
 			if row[0] != "" && row[0] != "127.0.0.1" || row[1] != "" && !strings.Contains(row[1], "Firefox") {
@@ -384,7 +384,7 @@ func TestDeletedPeopleLeaveAnID(t *testing.T) {
 			}
 		}
 		if n := events(s, "user.deleted"); n != 1 {
-			t.Errorf("%d events tell of it", n)
+			t.Errorf("%d events about the deletion", n)
 		}
 	})
 }

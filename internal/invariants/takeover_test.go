@@ -11,9 +11,9 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
-// TestI19_AddingWantsProofOfTheOldOne: neither the password, nor a trusted device, nor an old code adds an
-// authenticator beside another or in its place; a recovery code does, and then the old one goes.
-func TestI19_AddingWantsProofOfTheOldOne(t *testing.T) {
+// TestI19_AddingWantsProofOfTheOldOne checks that neither the password, nor a trusted device, nor an old code can add or
+// replace an authenticator. A recovery code can, and then the old one is removed.
+func TestI19_AddingRequiresProofOfTheOldOne(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		s.Exec("UPDATE policies SET trusted_device_days = 14, version = version + 1")
 		mia, old := enrolled(s, "mia")
@@ -21,7 +21,7 @@ func TestI19_AddingWantsProofOfTheOldOne(t *testing.T) {
 		trusted.Post("/sign-in/2fa", Fields{"code": mia.Code(s.Clock.Now()), "trust": "yes"})
 		trusted.Post("/sign-out", Fields{})
 		if trusted.GivePassword(mia); !trusted.SignedIn() {
-			t.Fatal("the trusted device is asked for a code")
+			t.Fatal("the trusted device must enter a code")
 		}
 		s.Clock.Advance(6 * minute)
 		recovering := halfway(s, mia)
@@ -30,7 +30,7 @@ func TestI19_AddingWantsProofOfTheOldOne(t *testing.T) {
 		for what, v := range map[string]*Visitor{"an old code": old, "a trusted device": trusted, "a recovery code": recovering} {
 			for _, path := range []string{"/account/2fa/set-up", "/account/2fa/change"} {
 				if what == "a recovery code" && path == "/account/2fa/change" {
-					continue // that is what it is for
+					continue // this is its purpose
 				}
 				p := v.Post(path, Fields{"name": "Thief's"})
 				if p.Status == http.StatusOK || strings.HasPrefix(p.Location, path) || v.Get(path+"?step=scan").Key() != "" || drafts() != 0 {
@@ -57,15 +57,15 @@ func TestI19_AddingWantsProofOfTheOldOne(t *testing.T) {
 		}
 		v := halfway(s, mia)
 		if answer(v, oldSecret.Code(s.Clock.Now())); v.SignedIn() {
-			t.Error("the old one signs in")
+			t.Error("the old authenticator signs in")
 		}
 		if answer(v, mia.Code(s.Clock.Now())); !v.SignedIn() {
-			t.Errorf("the new one does not: %d %s", v.Page.Status, v.Page.Alert())
+			t.Errorf("the new authenticator does not sign in: %d %s", v.Page.Status, v.Page.Alert())
 		}
 	})
 }
 
-func TestI20_SecretsNeverComeBack(t *testing.T) {
+func TestI20_SecretsAreNeverShownAgain(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, v := enrolled(s, "mia")
 		key := base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(mia.Secret)
@@ -78,11 +78,11 @@ func TestI20_SecretsNeverComeBack(t *testing.T) {
 				}
 				p := v.Fork().Send(Request{Method: r.Method, Target: path, Header: v.PostHeader(), Body: ""})
 				if strings.Contains(p.Body, key) || strings.Contains(p.Body, spaced) || strings.Contains(p.Body, string(mia.Secret)) {
-					t.Errorf("%s %s shows the key of an authenticator that is confirmed", r.Method, path)
+					t.Errorf("%s %s shows the key of a confirmed authenticator", r.Method, path)
 				}
 			}
 		}
-		// A second draft has a key of its own.
+		// A second draft has its own key.
 		v.Post("/account/2fa/set-up", Fields{"name": "Tablet"})
 		second := v.Follow().Key()
 		v.Post("/account/2fa/set-up", Fields{"name": "Tablet"})
@@ -92,7 +92,7 @@ func TestI20_SecretsNeverComeBack(t *testing.T) {
 	})
 }
 
-func TestI21_ADraftIsOfOneSessionAndFifteenMinutes(t *testing.T) {
+func TestI21_ADraftBelongsToOneSessionForFifteenMinutes(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, v := enrolled(s, "mia")
 		w := s.Visitor()
@@ -114,14 +114,14 @@ func TestI21_ADraftIsOfOneSessionAndFifteenMinutes(t *testing.T) {
 		if n := len(s.Query("SELECT id FROM authenticators")); n != 1 {
 			t.Fatalf("another session confirmed the draft: %d authenticators", n)
 		}
-		// The active one is untouched, and the draft's codes are worth nothing.
+		// The active authenticator still works, and the draft's codes do not.
 		s.Clock.Advance(minute)
 		x := halfway(s, mia)
 		if answer(x, draft.Code(s.Clock.Now())); x.SignedIn() {
 			t.Error("a draft's code signs in")
 		}
 		if answer(x, mia.Code(s.Clock.Now())); !x.SignedIn() {
-			t.Error("the active authenticator does not work while there is a draft")
+			t.Error("the active authenticator does not work during a draft")
 		}
 		s.Clock.Advance(minute)
 		code := draft.Code(s.Clock.Now())
@@ -132,7 +132,7 @@ func TestI21_ADraftIsOfOneSessionAndFifteenMinutes(t *testing.T) {
 		if p := answer(y, code); y.SignedIn() || !p.Has("already used") {
 			t.Errorf("the code that confirmed the draft signs in: %d %s", p.Status, p.Alert())
 		}
-		// Fifteen minutes.
+		// Drafts expire after fifteen minutes.
 		ben := member(s, "ben")
 		b := s.Visitor()
 		b.SignIn(ben)
@@ -147,7 +147,7 @@ func TestI21_ADraftIsOfOneSessionAndFifteenMinutes(t *testing.T) {
 	})
 }
 
-// sensitive are the posts that ask for fresh proof (I22), as far as the table has them, with fields that would do.
+// sensitive lists the posts that require fresh proof (I22), with valid fields.
 var sensitive = map[string]Fields{
 	"/account/2fa/set-up":                     {"name": "Tablet"},
 	"/account/2fa/change":                     {"name": "Tablet"},
@@ -199,7 +199,7 @@ func TestI22_FreshProof(t *testing.T) {
 		s.Clock.Advance(5*minute + time.Second)
 		attempt("five minutes and a second after the code")
 		if tried < 6 {
-			t.Errorf("%d posts were tried", tried)
+			t.Errorf("only %d posts were tested", tried)
 		}
 		s.Clock.Advance(minute)
 		v.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
@@ -207,26 +207,26 @@ func TestI22_FreshProof(t *testing.T) {
 		if p := v.Post("/account/2fa/set-up", Fields{"name": "Tablet"}); p.Status != http.StatusSeeOther || strings.HasPrefix(p.Location, "/step-up") {
 			t.Errorf("five minutes after the code: %d %s", p.Status, p.Location)
 		}
-		// Who has no second factor gives the password again.
+		// A user without a second factor enters the password again.
 		ben := member(s, "ben")
 		b := s.Visitor()
 		b.SignIn(ben)
 		s.Clock.Advance(5*minute + time.Second)
 		if p := b.Post("/account/2fa/set-up", Fields{"name": "Pixel"}); !strings.HasPrefix(p.Location, "/step-up") {
-			t.Errorf("enabling long after the password: %d %s", p.Status, p.Location)
+			t.Errorf("enabling two-factor authentication long after the password: %d %s", p.Status, p.Location)
 		}
 		if b.Post("/step-up", Fields{"password": "wrong-password"}).Status != http.StatusUnprocessableEntity {
-			t.Error("a wrong password steps up")
+			t.Error("a wrong password is accepted for the step-up")
 		}
 		b.Post("/step-up", Fields{"password": ben.Password})
 		if p := b.Post("/account/2fa/set-up", Fields{"name": "Pixel"}); strings.HasPrefix(p.Location, "/step-up") {
 			t.Errorf("after step-up by password: %d %s", p.Status, p.Location)
 		}
-		// With a second factor the password is no fresh proof.
+		// With a second factor, the password is not fresh proof.
 		s.Clock.Advance(10 * minute)
 		v.Post("/step-up", Fields{"password": mia.Password})
 		if p := v.Post("/account/2fa/set-up", Fields{"name": "Tablet"}); !strings.HasPrefix(p.Location, "/step-up") {
-			t.Errorf("the password is fresh proof for somebody with two factors: %d %s", p.Status, p.Location)
+			t.Errorf("the password is fresh proof for a user with two-factor authentication: %d %s", p.Status, p.Location)
 		}
 	})
 }
@@ -242,11 +242,11 @@ func TestI24_EverythingElseEndsAtOnce(t *testing.T) {
 		v.Enrol(&ben, "Pixel")
 		for what, w := range map[string]*Visitor{"on another node": other, "on this node": third} {
 			if w.SignedIn() {
-				t.Errorf("a session %s outlived the enrolment", what)
+				t.Errorf("a session %s survived the enrolment", what)
 			}
 		}
 		if !v.SignedIn() {
-			t.Error("the session in hand ended")
+			t.Error("the current session ended")
 		}
 		half := halfway(s, ben)
 		v.Post("/step-up", Fields{"code": ben.Code(s.Clock.Now())})
@@ -259,13 +259,13 @@ func TestI24_EverythingElseEndsAtOnce(t *testing.T) {
 		v.Post("/account/2fa/set-up", Fields{"code": tablet.Code(s.Clock.Now())})
 		s.Clock.Advance(minute)
 		if p := answer(half, ben.Code(s.Clock.Now())); half.SignedIn() || p.Status != http.StatusGone {
-			t.Errorf("a sign-in outlived an added authenticator: %d", p.Status)
+			t.Errorf("a sign-in survived an added authenticator: %d", p.Status)
 		}
 	})
 }
 
-// TestI24_AgainstOneInTheSameInstant signs in again and again while the person enables two-factor authentication.
-func TestI24_AgainstOneInTheSameInstant(t *testing.T) {
+// TestI24_AgainstOneInTheSameInstant signs in repeatedly while the user enables two-factor authentication.
+func TestI24_AgainstSimultaneousSignIns(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		node := s.Node()
 		for range 4 {
@@ -310,16 +310,16 @@ func TestI24_AgainstOneInTheSameInstant(t *testing.T) {
 	})
 }
 
-func TestI31_TheValueChangesAndTheOldOneIsDead(t *testing.T) {
+func TestI31_TheValueChangesAndTheOldOneIsInvalid(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, v := enrolled(s, "mia")
 		dead := func(what string, old *Visitor) {
 			t.Helper()
 			if old.SignedIn() || v.Cookies()["session"] == old.Cookies()["session"] {
-				t.Errorf("%s: the old value lives", what)
+				t.Errorf("%s: the old value is still valid", what)
 			}
 			if !v.SignedIn() {
-				t.Errorf("%s: the new value is dead", what)
+				t.Errorf("%s: the new value is invalid", what)
 			}
 		}
 		old := v.Fork()
@@ -333,7 +333,7 @@ func TestI31_TheValueChangesAndTheOldOneIsDead(t *testing.T) {
 		s.Check(err)
 		v.Post("/account/2fa/set-up", Fields{"code": tablet.Code(s.Clock.Now())})
 		dead("set-up", old)
-		// Planted: the attacker's session and sign-in in the victim's browser never become the victim's.
+		// Fixation: the attacker's session and sign-in, planted in the victim's browser, never become the victim's.
 		ben := member(s, "ben")
 		attacker := s.Visitor()
 		attacker.SignIn(ben)
@@ -350,32 +350,32 @@ func TestI31_TheValueChangesAndTheOldOneIsDead(t *testing.T) {
 			t.Fatalf("the victim is signed in as %s", got.Body)
 		}
 		if got := attacker.Get("/session"); got.Has(mia.Address) {
-			t.Errorf("the planted session has risen: %s", got.Body)
+			t.Errorf("the planted session is signed in as the victim: %s", got.Body)
 		}
 		if planted.SignedIn() || planted.Get("/sign-in/2fa").Header.Get("Set-Cookie") != "" {
-			t.Error("the planted sign-in has risen")
+			t.Error("the planted sign-in has advanced")
 		}
 		if attacker.Cookies()["browser"] == victim.Cookies()["browser"] {
-			t.Error("the planted browser has become a known device of the victim's")
+			t.Error("the planted browser is a known device of the victim")
 		}
 	})
 }
 
-func TestI32_SignOutKillsTheServersRecord(t *testing.T) {
+func TestI32_SignOutDeletesTheRecordOnTheServer(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		node := s.Node()
 		v := s.Visitor()
 		v.SignIn(member(s, "ben"))
 		thief := v.Fork().Through(node)
 		if p := v.Get("/sign-out"); p.Status != http.StatusOK || !thief.SignedIn() {
-			t.Fatalf("looking at the sign-out page signs out: %d", p.Status)
+			t.Fatalf("opening the sign-out page signs out: %d", p.Status)
 		}
 		v.Post("/sign-out", Fields{})
 		if v.SignedIn() || thief.SignedIn() {
-			t.Error("the session outlived the sign-out")
+			t.Error("the session survived the sign-out")
 		}
 		if n := sessions(s); n != 0 {
-			t.Errorf("%d sessions are left", n)
+			t.Errorf("%d sessions remain", n)
 		}
 	})
 }
@@ -388,12 +388,12 @@ func TestI33_IdleAndAbsoluteLimits(t *testing.T) {
 		for hour := 11; hour < 7*24; hour += 11 {
 			s.Clock.Advance(11 * time.Hour)
 			if !v.SignedIn() {
-				t.Fatalf("signed out after %d hours, though never idle for 12", hour)
+				t.Fatalf("signed out after %d hours, although never idle for 12", hour)
 			}
 		}
 		s.Clock.Advance(3 * time.Hour)
 		if v.SignedIn() {
-			t.Error("signed in after seven days")
+			t.Error("still signed in after seven days")
 		}
 		v.SignIn(ben)
 		s.Clock.Advance(12*time.Hour - time.Minute)
@@ -402,7 +402,7 @@ func TestI33_IdleAndAbsoluteLimits(t *testing.T) {
 		}
 		s.Clock.Advance(12 * time.Hour)
 		if v.SignedIn() {
-			t.Error("signed in after 12 idle hours")
+			t.Error("still signed in after 12 idle hours")
 		}
 	})
 }

@@ -12,9 +12,9 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// The numbers of "How tries are counted", through the Service, with the clock turned.
+// These tests check the budgets of docs/threat-model.md through the Service, by advancing the clock.
 
-// guesser gives passwords and codes from one client.
+// guesser tries passwords and codes from one client.
 type guesser struct {
 	t *testing.T
 	*Env
@@ -23,7 +23,7 @@ type guesser struct {
 
 var addresses int
 
-// unknown is a client never seen before, at an address of its own.
+// unknown is a new client with its own address.
 func unknown(t *testing.T, e *Env) guesser {
 	c := e.Arriving()
 	addresses++
@@ -31,7 +31,7 @@ func unknown(t *testing.T, e *Env) guesser {
 	return guesser{t, e, c}
 }
 
-// known is one in which the person has completed a sign-in.
+// known is a client in which the person has completed a sign-in.
 func known(t *testing.T, e *Env, p Person) guesser {
 	g := unknown(t, e)
 	if !g.right(p) || p.Secret != nil && !g.code(p, true) {
@@ -41,7 +41,7 @@ func known(t *testing.T, e *Env, p Person) guesser {
 	return g
 }
 
-// password gives one, and reports whether it was taken.
+// password tries a password, and reports whether it was accepted.
 func (g guesser) password(p Person, password sallyport.Secret) bool {
 	g.t.Helper()
 	passage, err := g.Env.SignIn(context.Background(), g.By(), p.Address, password.Reveal())
@@ -60,7 +60,7 @@ func (g guesser) wrong(p Person, times int) {
 	g.t.Helper()
 	for range times {
 		if g.password(p, "wrong-password") {
-			g.t.Fatal("a wrong password was taken")
+			g.t.Fatal("a wrong password was accepted")
 		}
 	}
 }
@@ -70,7 +70,7 @@ func TestTries_PasswordsFromUnknownClients(t *testing.T) {
 		const s, m = time.Second, time.Minute
 		for i, c := range []struct {
 			what  string
-			steps []any // int: wrong passwords, each from another client; time.Duration: the clock goes on
+			steps []any // int: wrong passwords, each from another client; time.Duration: advance the clock
 			works bool
 		}{
 			{"nine", []any{9}, true},
@@ -99,7 +99,7 @@ func TestTries_PasswordsFromUnknownClients(t *testing.T) {
 				}
 			}
 			if works := unknown(t, e).right(p); works != c.works {
-				t.Errorf("after %s: the right password works: %v", c.what, works)
+				t.Errorf("after %s: the right password is accepted: %v", c.what, works)
 			}
 		}
 	})
@@ -111,32 +111,32 @@ func TestTries_PasswordsOfKnownDevices(t *testing.T) {
 		k, l := known(t, e, p), known(t, e, p)
 		k.wrong(p, 10)
 		if k.right(p) {
-			t.Error("an eleventh try on a known device")
+			t.Error("an eleventh try on a known device is allowed")
 		}
 		if !l.right(p) || !unknown(t, e).right(p) {
-			t.Error("one known device's tries block another client")
+			t.Error("the tries of a known device block another client")
 		}
 		e.Clock.Advance(15*time.Minute - time.Second)
 		if k.right(p) {
-			t.Error("before fifteen minutes are over")
+			t.Error("a try is allowed before fifteen minutes have passed")
 		}
 		e.Clock.Advance(time.Second)
 		if !k.right(p) {
-			t.Error("after fifteen minutes")
+			t.Error("no try is allowed after fifteen minutes")
 		}
 		for range 10 {
 			unknown(t, e).wrong(p, 1)
 		}
 		if unknown(t, e).right(p) || !k.right(p) {
-			t.Error("strangers block a known device")
+			t.Error("strangers can block a known device")
 		}
-		// It is forgotten after 180 days, and after twenty newer ones.
+		// A known device is forgotten after 180 days, and after twenty newer ones.
 		e.Clock.Advance(180*24*time.Hour + time.Minute)
 		for range 10 {
 			unknown(t, e).wrong(p, 1)
 		}
 		if k.right(p) {
-			t.Error("a known device is known after 180 days")
+			t.Error("the device is still known after 180 days")
 		}
 		e.Clock.Advance(25 * time.Hour)
 		k = known(t, e, p)
@@ -147,7 +147,7 @@ func TestTries_PasswordsOfKnownDevices(t *testing.T) {
 			unknown(t, e).wrong(p, 1)
 		}
 		if k.right(p) {
-			t.Error("a known device is known after twenty newer ones")
+			t.Error("the device is still known after twenty newer ones")
 		}
 	})
 }
@@ -168,18 +168,18 @@ func TestTries_PasswordsOfAnAddress(t *testing.T) {
 			g := unknown(t, e)
 			g.Address = next(100)
 			if _, err := e.SignIn(t.Context(), g.By(), p.Address, p.Password); !errors.Is(err, sallyport.ErrAddressLimit) {
-				t.Errorf("%s: the hundred and first: %v", name, err)
+				t.Errorf("%s: the 101st try: %v", name, err)
 			}
 			k.Address = next(101)
 			if !k.right(p) {
-				t.Errorf("%s: a known device is blocked by others at its address", name)
+				t.Errorf("%s: others at its address block a known device", name)
 			}
 			if !unknown(t, e).right(p) {
 				t.Errorf("%s: another address is blocked", name)
 			}
 			e.Clock.Advance(time.Hour)
 			if !g.right(p) {
-				t.Errorf("%s: an hour later", name)
+				t.Errorf("%s: still blocked after an hour", name)
 			}
 		}
 		other := unknown(t, e)
@@ -190,7 +190,7 @@ func TestTries_PasswordsOfAnAddress(t *testing.T) {
 	})
 }
 
-// code gives the password and then a code, right or wrong, and reports whether it was taken.
+// code enters the password and then a code, right or wrong, and reports whether the code was accepted.
 func (g guesser) code(p Person, right bool) bool {
 	g.t.Helper()
 	if !g.right(p) {
@@ -236,64 +236,64 @@ func TestTries_Codes(t *testing.T) {
 		}
 		p := person()
 		if wrong(p, 4, 0); !unknown(t, e).code(p, true) {
-			t.Error("after four wrong codes")
+			t.Error("the right code is refused after four wrong codes")
 		}
 		p = person()
 		if wrong(p, 5, 0); unknown(t, e).code(p, true) {
-			t.Error("after five wrong codes there is no delay")
+			t.Error("there is no delay after five wrong codes")
 		}
 		e.Clock.Advance(29 * time.Second)
 		if unknown(t, e).code(p, true) {
-			t.Error("after five wrong codes the delay is over before 30 seconds")
+			t.Error("the delay after five wrong codes ends before 30 seconds")
 		}
 		e.Clock.Advance(time.Second)
 		if !unknown(t, e).code(p, true) {
-			t.Error("after five wrong codes and the delay")
+			t.Error("the right code is refused after five wrong codes and the delay")
 		}
 		if len(e.Query("SELECT id FROM outbox WHERE user_id = $1 AND kind = 'codes.delayed'", p.ID)) != 1 {
-			t.Error("the fifth wrong code is not told by mail")
+			t.Error("the fifth wrong code sends no e-mail")
 		}
 		p = person()
 		wrong(p, 10, 2*hours)
 		e.Clock.Advance(29 * 24 * hours)
 		if unknown(t, e).code(p, true) {
-			t.Error("ten in a row: codes of unknown clients are accepted")
+			t.Error("after ten in a row, codes of unknown clients are accepted")
 		}
 		e.Clock.Advance(60 * 24 * hours)
 		if unknown(t, e).code(p, true) {
-			t.Error("ten in a row: time alone has unlocked")
+			t.Error("after ten in a row, waiting unlocks")
 		}
 		e.Check(e.Unlock(t.Context(), e.Console(), p.Address))
 		if !unknown(t, e).code(p, true) {
-			t.Error("an administrator has unlocked")
+			t.Error("the right code is refused after an administrator has unlocked")
 		}
-		// Ten in thirty days, never many in a row.
+		// Ten wrong codes in thirty days, but never many in a row.
 		p = person()
 		for range 3 {
 			wrong(p, 3, 2*hours)
 			if !unknown(t, e).code(p, true) {
-				t.Error("after three wrong codes")
+				t.Error("the right code is refused after three wrong codes")
 			}
 		}
 		if wrong(p, 1, 0); unknown(t, e).code(p, true) {
-			t.Error("ten in thirty days")
+			t.Error("after ten in thirty days, the right code is accepted")
 		}
 		e.Clock.Advance(31 * 24 * hours)
 		if unknown(t, e).code(p, true) {
-			t.Error("ten in thirty days: time alone has unlocked")
+			t.Error("after ten in thirty days, waiting unlocks")
 		}
 		e.Check(e.Unlock(t.Context(), e.Console(), p.Address))
 		if !unknown(t, e).code(p, true) {
-			t.Error("ten in thirty days: an administrator has unlocked")
+			t.Error("after ten in thirty days, the right code is refused although an administrator has unlocked")
 		}
-		// Wrong codes inside a sign-in that completes are forgiven.
+		// Wrong codes of a completed sign-in are forgiven.
 		p = person()
 		for range 6 {
 			g := unknown(t, e)
 			g.code(p, false)
 			g.answer(p, false)
 			if !g.answer(p, true) {
-				t.Error("wrong codes of a sign-in that completed are not forgiven")
+				t.Error("wrong codes of a completed sign-in are not forgiven")
 			}
 		}
 	})
@@ -308,17 +308,17 @@ func TestTries_CodesOfKnownDevices(t *testing.T) {
 			k.code(p, false)
 		}
 		if k.code(p, true) {
-			t.Error("an eleventh code on a known device")
+			t.Error("an eleventh code on a known device is allowed")
 		}
 		e.Clock.Advance(15*time.Minute - time.Second)
 		if k.code(p, true) {
-			t.Error("before fifteen minutes are over")
+			t.Error("a code is allowed before fifteen minutes have passed")
 		}
 		e.Clock.Advance(time.Second)
 		if !k.code(p, true) {
-			t.Error("after fifteen minutes")
+			t.Error("no code is allowed after fifteen minutes")
 		}
-		// Fifty in a row over everything: only setting up anew mends it.
+		// After fifty wrong codes in a row, everywhere, only a new authenticator helps.
 		for range 5 {
 			for range 10 {
 				l.code(p, false)
@@ -327,17 +327,17 @@ func TestTries_CodesOfKnownDevices(t *testing.T) {
 		}
 		for what, g := range map[string]guesser{"a known device": k, "an unknown client": unknown(t, e)} {
 			if g.code(p, true) {
-				t.Errorf("fifty wrong codes in a row: %s is let in", what)
+				t.Errorf("after fifty wrong codes in a row, %s is accepted", what)
 			}
 		}
 		e.Clock.Advance(90 * 24 * time.Hour)
 		e.Check(e.Unlock(t.Context(), e.Console(), p.Address))
 		if unknown(t, e).code(p, true) {
-			t.Error("fifty wrong codes in a row: unlocked without setting up anew")
+			t.Error("after fifty wrong codes in a row, unlocked without a new authenticator")
 		}
 		by := k.By()
 		if u, ok := by.User(); ok && !u.TwoFactor {
-			t.Error("the account has no two-factor authentication any more")
+			t.Error("the account no longer has two-factor authentication")
 		}
 	})
 }
@@ -364,11 +364,11 @@ func TestTries_AUsedCodeIsRefunded(t *testing.T) {
 			}
 		}
 		if n := len(e.Query("SELECT id FROM events WHERE kind = 'code.used_twice' AND detail LIKE '%alarm%'")); n != 12 {
-			t.Errorf("%d alarms for 12 used codes that came from elsewhere", n)
+			t.Errorf("%d alarms for 12 codes used again from elsewhere", n)
 		}
 		e.Clock.Advance(time.Minute)
 		if !unknown(t, e).code(p, true) {
-			t.Error("used codes were charged")
+			t.Error("used codes were charged to the budget")
 		}
 	})
 }

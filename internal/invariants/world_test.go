@@ -1,8 +1,7 @@
-// Package invariants_test attacks the pages as they are served: a real listener, both databases, two nodes. Each test
-// bears the number of what must never happen. It has tests only.
+// Package invariants_test attacks the pages as they are served: on a real listener, with both databases and two nodes.
+// The name of each test contains the number of the invariant that it tries to break. There are only tests here.
 //
-// What holds for every page is a crawl over the route table, so that a page added tomorrow is held to it as well:
-// crawl_test.go and input_test.go.
+// crawl_test.go and input_test.go walk the route table, so that every new page is tested as well.
 package invariants_test
 
 import (
@@ -29,7 +28,7 @@ type (
 	Request = sallyporttest.Request
 )
 
-// each runs a test on both databases, over HTTP.
+// each runs a test with both databases, over HTTP.
 func each(t *testing.T, fn func(t *testing.T, s *Site)) {
 	t.Helper()
 	t.Parallel()
@@ -38,7 +37,7 @@ func each(t *testing.T, fn func(t *testing.T, s *Site)) {
 
 const minute = time.Minute
 
-// member adds somebody without two-factor authentication; enrolled somebody with.
+// member adds a person without two-factor authentication, enrolled one with it.
 func member(s *Site, name string) Person { return s.Add(name+"@acme.example", sallyport.Member) }
 
 func enrolled(s *Site, name string) (Person, *Visitor) {
@@ -48,7 +47,7 @@ func enrolled(s *Site, name string) (Person, *Visitor) {
 	return p, v
 }
 
-// halfway is a browser that gave a person's password and owes the code.
+// halfway is a browser in which the password has been entered, but not the code.
 func halfway(s *Site, p Person) *Visitor {
 	s.T.Helper()
 	v := s.Visitor()
@@ -60,7 +59,7 @@ func halfway(s *Site, p Person) *Visitor {
 
 func answer(v *Visitor, code string) *Page { return v.Post("/sign-in/2fa", Fields{"code": code}) }
 
-// wrongCode is one that is right at no time near now.
+// wrongCode returns a code that is not valid at any time near the current one.
 func wrongCode(s *Site, p Person) string {
 	for _, c := range []string{"000000", "111111", "222222", "333333", "444444", "555555"} {
 		right := false
@@ -74,7 +73,7 @@ func wrongCode(s *Site, p Person) string {
 	panic("every code is right")
 }
 
-// sql changes what no page changes yet, or what an attacker has changed.
+// set changes a user's row, for states that no page can reach or that an attacker has written.
 func set(s *Site, p Person, assignment string) {
 	s.T.Helper()
 	if n := s.Exec("UPDATE users SET "+assignment+" WHERE id = $1", p.ID); n != 1 {
@@ -87,11 +86,11 @@ func require(s *Site, whom string) {
 	s.Exec("UPDATE policies SET require_2fa = $1, version = version + 1", whom)
 }
 
-// other makes a second workspace with its owner, and gives its address. The first is its reseller, which reaches nothing
-// in it all the same.
+// other creates a second workspace with an owner, and returns its URL. The first workspace is its reseller, and has no
+// access to it all the same.
 func other(s *Site) (address string, owner Person) {
 	s.T.Helper()
-	s.Clock.Advance(time.Second) // the first workspace is the older one
+	s.Clock.Advance(time.Second) // so that the first workspace is the older one
 	host := "globex." + strings.TrimPrefix(s.URL, "http://")
 	s.Check(s.AddWorkspace(context.Background(), s.Owner.Workspace, host, sallyport.FirstOwner{
 		Workspace: "Globex", Name: "Gustav Globex", Address: "gustav@globex.example", Password: sallyporttest.Password,
@@ -103,7 +102,7 @@ func other(s *Site) (address string, owner Person) {
 	return "http://" + host, Person{User: people[0], Password: sallyporttest.Password}
 }
 
-// events counts those of a kind.
+// events counts the events of a kind.
 func events(s *Site, kind string) int {
 	s.T.Helper()
 	return len(s.Query("SELECT id FROM events WHERE kind = $1", kind))
@@ -114,7 +113,7 @@ func sessions(s *Site) int {
 	return len(s.Query("SELECT id FROM sessions"))
 }
 
-// routes are all pages, with every {parameter} filled in.
+// routes returns all pages, with every {parameter} filled in.
 func routes(method string) (all []web.Route) {
 	for _, r := range web.Routes() {
 		if r.Method == method {
@@ -135,7 +134,7 @@ func routes(method string) (all []web.Route) {
 
 var parameter = regexp.MustCompile(`\{[^}]+\}`)
 
-// sessionCookies are the cookies of an answer that could sign somebody in.
+// sessionCookies returns the cookies of a response that could sign a user in.
 func sessionCookies(p *Page) (names []string) {
 	for _, c := range p.Cookies {
 		if c.Value != "" && slices.Contains([]string{"session", "trust"}, c.Name) {
@@ -145,8 +144,8 @@ func sessionCookies(p *Page) (names []string) {
 	return names
 }
 
-// snapshot is the database without what a look may change: when, where and with what a session was last seen, and the
-// event that tells of secrets shown.
+// snapshot returns the database without what a GET request may change: when, where and with what a session was last used,
+// and the event for secrets that were shown.
 func snapshot(s *Site) string {
 	s.T.Helper()
 	all := s.Dump("sessions", "events")
@@ -159,7 +158,7 @@ func snapshot(s *Site) string {
 	return all
 }
 
-// changed says what differs between two snapshots, for a person to read.
+// changed describes the difference between two snapshots.
 func changed(before, after string) string {
 	var diff []string
 	old, now := strings.Split(before, "\n"), strings.Split(after, "\n")
@@ -176,14 +175,14 @@ func changed(before, after string) string {
 	return strings.Join(diff, "\n")
 }
 
-// someone is a browser of a certain kind of person.
+// someone is a browser of one kind of user.
 type someone struct {
 	kind string
 	*Visitor
 	Person
 }
 
-// cast is a browser of every kind of person that there is: what a crawl goes by.
+// cast returns a browser of every kind of user, for crawls.
 func cast(s *Site) []someone {
 	s.T.Helper()
 	mia, miasBrowser := enrolled(s, "mia")
@@ -217,7 +216,7 @@ func cast(s *Site) []someone {
 	}
 }
 
-// post is a form as a page of the site's own sends it, with its header as it stands.
+// post returns a form as a page of the site sends it, with its header.
 func post(v *Visitor, path, body string) Request {
 	return Request{Method: http.MethodPost, Target: path, Header: v.PostHeader(), Body: body}
 }

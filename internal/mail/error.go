@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// stage is how far an attempt came, in the words the administrator reads.
+// stage is how far an attempt got, in words for the administrator.
 type stage string
 
 const (
@@ -29,7 +29,7 @@ const (
 	answering      stage = "end of content"
 )
 
-// sendError keeps nothing but text that was cleaned, so that no wrapped error can bring the rest back.
+// sendError keeps only cleaned text, so that no wrapped error can reveal the rest.
 type sendError struct {
 	text               string
 	permanent, unknown bool
@@ -37,20 +37,20 @@ type sendError struct {
 
 func (e *sendError) Error() string { return e.text }
 
-// Permanent and Unknown let packages that do not import this one ask the same questions with errors.As.
+// Permanent and Unknown allow packages that do not import this one to ask with errors.As.
 func (e *sendError) Permanent() bool { return e.permanent }
 func (e *sendError) Unknown() bool   { return e.unknown }
 
-// IsPermanent reports whether err says that this mail will never be taken: the server said so of its address or content,
-// or the message is malformed. Everything else may pass another time, other 5xx included: they are about how this server
-// or the mail server is configured, and would condemn every mail alike.
+// IsPermanent reports whether this e-mail can never be delivered, because the server rejected its address or content or
+// because it is malformed. Every other failure may be temporary, including other 5xx codes: they concern the
+// configuration of this server or the mail server, and would affect every e-mail.
 func IsPermanent(err error) bool {
 	var e *sendError
 	return errors.As(err, &e) && e.permanent
 }
 
-// IsUnknown reports whether err means that the content was sent to its end and no answer came: the mail may or may not
-// arrive. It is never permanent.
+// IsUnknown reports whether the content was sent completely but no response arrived, so that the e-mail may or may not
+// have been delivered. Such an error is never permanent.
 func IsUnknown(err error) bool {
 	var e *sendError
 	return errors.As(err, &e) && e.unknown
@@ -81,9 +81,9 @@ func (s *SMTP) explain(ctx context.Context, at stage, err error, m sallyport.Mes
 // enhanced is the status code at the beginning of a permanent refusal (RFC 2034): 5.subject.detail.
 var enhanced = regexp.MustCompile(`^5\.(\d{1,3})\.(\d{1,3})(\s|$)`)
 
-// hopeless reports whether a refusal is about the recipient's address or mailbox (RFC 3463: 5.1 and 5.2), the size of
-// the message (5.3.4) or its content (5.6). Without an enhanced code nobody can tell, and the mail waits. In answer to
-// MAIL FROM, and as 5.1.7 and 5.1.8 anywhere, an address is the sender's, which is configured here.
+// hopeless reports whether a refusal concerns the recipient's address or mailbox (RFC 3463: 5.1 and 5.2), the size of the
+// message (5.3.4) or its content (5.6). Without an enhanced code the reason is unknown, and the e-mail waits. In response
+// to MAIL FROM, and as 5.1.7 or 5.1.8 anywhere, the address is the configured sender's.
 func hopeless(at stage, answer string) bool {
 	code := enhanced.FindStringSubmatch(answer)
 	if code == nil {
@@ -102,14 +102,14 @@ func hopeless(at stage, answer string) bool {
 	return false
 }
 
-// afterSender reports whether the server knew whom the mail is for.
+// afterSender reports whether the server already knew the recipient.
 func (at stage) afterSender() bool { return at == addressing || at == announcing || at == answering }
 
-// clean makes a server's words fit to be kept: on one line, of bounded length, without the credentials and without
-// what a server may quote from the body (filters like to name the link they object to).
+// clean makes a server's response safe to store: one line of bounded length, without the credentials, and without what
+// the server may quote from the body (spam filters often quote links).
 func (s *SMTP) clean(text string, m sallyport.Message) string {
 	secrets := append(s.wireSecrets(), bodySecrets(m)...)
-	// The longest first: replacing a part of another would leave its rest to be read.
+	// Longest first, because replacing a part of another secret would leave the rest of it readable.
 	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
 	for _, secret := range secrets {
 		text = strings.ReplaceAll(text, secret, "[redacted]")
@@ -127,7 +127,7 @@ func (s *SMTP) clean(text string, m sallyport.Message) string {
 	return text
 }
 
-// wireSecrets returns the password in every form in which it crosses the wire.
+// wireSecrets returns the password in every encoding that is sent to the server.
 func (s *SMTP) wireSecrets() []string {
 	if s.credentials == nil {
 		return nil
@@ -140,8 +140,8 @@ func (s *SMTP) wireSecrets() []string {
 	}
 }
 
-// bodySecrets returns what in the body could be a token or a temporary password: runs of such characters that have a
-// digit or are longer than words are.
+// bodySecrets returns the parts of the body that could be tokens or temporary passwords: runs of such characters that
+// contain a digit or are longer than words.
 func bodySecrets(m sallyport.Message) []string {
 	runs := strings.FieldsFunc(m.Text+" "+m.HTML, func(r rune) bool {
 		return r != '-' && r != '_' && (r > unicode.MaxASCII || !unicode.IsLetter(r) && !unicode.IsDigit(r))

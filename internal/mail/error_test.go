@@ -21,7 +21,7 @@ const (
 	unknown   = "unknown"
 )
 
-// class fails the test when the two questions contradict each other.
+// class fails the test if IsPermanent and IsUnknown contradict each other.
 func class(t *testing.T, err error) string {
 	t.Helper()
 	if err == nil {
@@ -45,8 +45,8 @@ func class(t *testing.T, err error) string {
 	return temporary
 }
 
-// An answer condemns a mail only if it is about that mail. The texts are those of Postfix, Exchange and others; a server
-// that objects to our name, to relaying or to us may be set right tomorrow, and every mail would be lost until then.
+// A response is permanent only if it concerns the e-mail. The texts are those of Postfix, Exchange and others. If a server
+// rejects our name, relaying or this sender, the configuration may be corrected later, and no e-mail must be lost.
 func TestI53_OnlyFailuresOfTheMailItselfArePermanent(t *testing.T) {
 	for _, c := range []struct {
 		at     sallyporttest.MailStage
@@ -130,8 +130,8 @@ func TestI53_OnlyFailuresOfTheMailItselfArePermanent(t *testing.T) {
 	}
 }
 
-// troubles are the stages at which a server hangs or dies, and what may be said of the mail then. A mail as short as
-// ours leaves in one piece, so that in the middle of its content nobody can tell what the server has.
+// troubles are the stages at which a server hangs or dies, with what is known about the e-mail then. A short message is
+// sent in one piece, so in the middle of the content nobody can know what the server has received.
 var troubles = []struct {
 	name string
 	at   sallyporttest.MailStage
@@ -212,12 +212,12 @@ func TestServerHangsAndTimePasses(t *testing.T) {
 	}
 }
 
-// A content that was not sent to its end was not delivered, and that is known.
+// An incomplete content is certainly not delivered.
 func TestServerDiesWhileALongContentIsSent(t *testing.T) {
 	server := sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{})
 	server.Drop(sallyporttest.AtContent)
 	m := message()
-	m.Text = strings.Repeat(strings.Repeat("x", 70)+"\n", 100_000) // more than the sockets' buffers hold
+	m.Text = strings.Repeat(strings.Repeat("x", 70)+"\n", 100_000) // larger than the socket buffers
 	err := newSMTP(t, server).Send(t.Context(), m)
 	if got := class(t, err); got != temporary {
 		t.Errorf("%s: %v", got, err)
@@ -246,7 +246,7 @@ func TestCertificateIsVerified(t *testing.T) {
 	for _, tls := range []sallyporttest.MailTLS{sallyporttest.StartTLS, sallyporttest.ImplicitTLS} {
 		server := sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{TLS: tls, User: "mailer", Password: password})
 		s := newSMTP(t, server)
-		s.RootCAs = nil // of the system, where nobody vouches for this one
+		s.RootCAs = nil // the system's, which do not know this certificate
 		err := s.Send(t.Context(), message())
 		if class(t, err) != temporary || !strings.Contains(err.Error(), "certificate") {
 			t.Errorf("unknown authority: %v", err)
@@ -268,7 +268,7 @@ func TestCertificateIsVerified(t *testing.T) {
 }
 
 func TestWithoutTLSNothingLeaves(t *testing.T) {
-	// No TLS at a host that is no loopback address, though it leads to this machine.
+	// No TLS at a host that is not a loopback address, although it leads to this machine.
 	server := sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{User: "mailer", Password: password})
 	s, err := mail.New(strings.Replace(server.URL(), "127.0.0.1", "0.0.0.0", 1), sender)
 	if err != nil {
@@ -305,7 +305,7 @@ func TestWrongPassword(t *testing.T) {
 	}
 }
 
-// A server that repeats what it was told must not bring it to the page where errors are shown.
+// A server that quotes its input must not bring secrets to the page that shows errors.
 func TestErrorTextIsCleaned(t *testing.T) {
 	m := message()
 	m.Text = "Your temporary password is Kp4-xw82-mn. Go to https://example.com/reset/Xk9aQ2mmPq81_ZZ"
@@ -330,7 +330,7 @@ func TestErrorTextIsCleaned(t *testing.T) {
 	}
 }
 
-// A server that talks nonsense after the content leaves the outcome open.
+// If the server sends an invalid response after the content, the outcome is unknown.
 func TestNonsenseForAnAnswer(t *testing.T) {
 	for _, c := range []struct{ answer, want string }{
 		{"250 2.0.0 taken", "none"},
@@ -354,7 +354,7 @@ func TestNonsenseForAnAnswer(t *testing.T) {
 	}
 }
 
-// script is a server of one connection that answers everything well and the content with answer, then goes.
+// script is a server for one connection that accepts everything, responds to the content with answer, and disconnects.
 func script(t *testing.T, answer string) (addr string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

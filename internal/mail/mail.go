@@ -1,8 +1,7 @@
-// Package mail delivers a ready message to a mail server by SMTP (RFC 5321).
+// Package mail delivers a message to a mail server by SMTP (RFC 5321).
 //
-// It knows nothing of queues: one call of [SMTP.Send] is one attempt on a connection of its own. What the caller has
-// to know to queue well is in the error: [IsPermanent] says that trying again is useless, [IsUnknown] that the server
-// may already have the message.
+// It has no queue: each call of [SMTP.Send] is one attempt, on its own connection. The error tells the caller's queue what
+// to do: [IsPermanent] means that trying again is useless, [IsUnknown] that the server may already have the message.
 package mail
 
 import (
@@ -22,16 +21,16 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// SMTP delivers through one mail server. It is made by New and may be used by many goroutines at once; its fields are
-// set before the first Send.
+// SMTP delivers through one mail server. Create it with New and set its fields before the first Send. It is safe for
+// concurrent use.
 type SMTP struct {
-	// Timeout bounds one Send from dialling to the server's last answer. New sets 30 seconds.
+	// Timeout limits one Send, from dialling to the last response. New sets it to 30 seconds.
 	Timeout time.Duration
-	// RootCAs are the authorities the server's certificate is checked against; nil means those of the system, which
-	// the environment variable SSL_CERT_FILE can name.
+	// RootCAs verify the server's certificate; nil means the system's, which the environment variable SSL_CERT_FILE can
+	// replace.
 	RootCAs *x509.CertPool
-	// Name is the host name of this server in EHLO, in ASCII. New sets localhost, which many mail servers refuse from
-	// other machines.
+	// Name is the host name of this server for EHLO, in ASCII. New sets it to localhost, which many mail servers refuse
+	// from other machines.
 	Name string
 
 	host, port  string
@@ -41,18 +40,18 @@ type SMTP struct {
 	credentials func() (user, password string) // a function, so that printing an SMTP does not show them; nil: no AUTH
 }
 
-// New makes an SMTP from the address of a mail server and the address mail is sent from:
+// New returns an SMTP for the URL of a mail server and the sender's address:
 //
 //	smtp://user:password@host:587    STARTTLS, required
 //	smtps://user:password@host:465   TLS from the start
 //	smtp://127.0.0.1:2525            no TLS, on loopback only
 //
-// User and password may be left out, and so may the ports 587 and 465. The certificate is always verified. Errors are
-// one line and never contain the password.
+// User and password are optional, and so are the ports 587 and 465. The certificate is always verified. Errors have one
+// line and never contain the password.
 func New(rawURL, from string) (*SMTP, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
-		// url.Parse repeats the URL in its error, and the password is in it.
+		// The error of url.Parse contains the URL, and thereby the password.
 		return nil, errors.New("mail server: not a URL (special characters in user and password are percent-encoded)")
 	}
 	s := &SMTP{Timeout: 30 * time.Second, Name: "localhost", host: u.Hostname(), port: u.Port()}
@@ -92,8 +91,8 @@ func New(rawURL, from string) (*SMTP, error) {
 	return s, nil
 }
 
-// Send hands m to the mail server once and returns nil when the server has taken it. It gives up after Timeout, or at
-// once when ctx ends. The error's text has the server's answer, fit to be shown to an administrator: no credentials,
+// Send tries once to deliver m and returns nil if the server accepted it. It gives up after Timeout, or at once when ctx
+// ends. The error contains the server's response and is safe to show to an administrator: it has no credentials and
 // nothing of the body. See IsPermanent and IsUnknown.
 func (s *SMTP) Send(ctx context.Context, m sallyport.Message) error {
 	m, err := s.check(m)
@@ -112,7 +111,7 @@ func (s *SMTP) Send(ctx context.Context, m sallyport.Message) error {
 	return nil
 }
 
-// deliver says how far it came, beside the error.
+// deliver also returns how far it got.
 func (s *SMTP) deliver(ctx context.Context, m sallyport.Message, raw []byte) (stage, error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "tcp", net.JoinHostPort(s.host, s.port))
 	if err != nil {
@@ -122,7 +121,7 @@ func (s *SMTP) deliver(ctx context.Context, m sallyport.Message, raw []byte) (st
 	if s.plain && !conn.RemoteAddr().(*net.TCPAddr).IP.IsLoopback() {
 		return connecting, errors.New("without TLS the mail server must be on loopback")
 	}
-	// A deadline in the past breaks off whatever read or write is going on.
+	// A deadline in the past interrupts any read or write in progress.
 	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
@@ -132,14 +131,14 @@ func (s *SMTP) deliver(ctx context.Context, m sallyport.Message, raw []byte) (st
 	}
 	at, err = s.transfer(client, m, raw)
 	if at != sending {
-		// The server's goodbye is not waited for: it changes nothing. While the content is being sent there is no
-		// QUIT, because it would end the content first, and so deliver a piece of a message.
+		// Do not wait for the response to QUIT: it changes nothing. Do not send QUIT while the content is being sent,
+		// because closing the content would deliver part of a message.
 		_ = client.Text.PrintfLine("QUIT")
 	}
 	return at, err
 }
 
-// open greets the server and brings the connection to the point where mail may be sent.
+// open connects, greets the server, authenticates and starts TLS as configured, so that mail can be sent.
 func (s *SMTP) open(ctx context.Context, conn net.Conn) (*smtp.Client, stage, error) {
 	config := &tls.Config{ServerName: s.host, RootCAs: s.RootCAs, MinVersion: tls.VersionTLS12}
 	if s.implicitTLS {
@@ -191,7 +190,7 @@ func (s *SMTP) transfer(client *smtp.Client, m sallyport.Message, raw []byte) (s
 	if ok, _ := client.Extension("SMTPUTF8"); beyondASCII && !ok {
 		return addressing, errors.New("the address has letters beyond ASCII before the @, and the server does not take those (no SMTPUTF8)")
 	}
-	// Asked for without need, the next server on the way may have to bounce a message it could have taken.
+	// Request SMTPUTF8 only if needed: without support for it, the next server would have to bounce the message.
 	client.SkipSMTPUTF8(!beyondASCII)
 	if err := client.Mail("<" + s.from + ">"); err != nil {
 		return namingSender, err

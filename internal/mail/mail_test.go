@@ -129,11 +129,11 @@ func TestSendIsRepeatable(t *testing.T) {
 	}
 }
 
-// Only a local part beyond ASCII needs a server with SMTPUTF8; a domain goes in the spelling that DNS has for it.
+// Only a non-ASCII local part needs a server with SMTPUTF8, because a domain is sent in its ASCII form.
 func TestAddressesBeyondASCII(t *testing.T) {
 	for _, c := range []struct {
 		to, want string
-		utf8     bool // is asked for
+		utf8     bool // must be requested
 	}{
 		{"ada@example.org", "ada@example.org", false},
 		{"ada@münchen.example", "ada@xn--mnchen-3ya.example", false},
@@ -161,7 +161,7 @@ func TestAddressesBeyondASCII(t *testing.T) {
 			}
 			got := server.Next()
 			if got.To != c.want || got.UTF8 != c.utf8 {
-				t.Errorf("%s arrives for %s, SMTPUTF8 %v", c.to, got.To, got.UTF8)
+				t.Errorf("the e-mail to %s arrived for %s, SMTPUTF8 %v", c.to, got.To, got.UTF8)
 			}
 			if header := got.Header.Get("To"); !c.utf8 && header != "<"+c.want+">" {
 				t.Errorf("To: %s", header)
@@ -187,7 +187,7 @@ func TestSenderBeyondASCII(t *testing.T) {
 		t.Errorf("envelope %s, header %v", got.From, got.Header)
 	}
 	if _, err := mail.New(server.URL(), "žofie@example.org"); err == nil || !strings.Contains(err.Error(), "ASCII") {
-		t.Errorf("a sender that not every server takes: %v", err)
+		t.Errorf("a sender that some servers do not accept: %v", err)
 	}
 }
 
@@ -247,10 +247,10 @@ func TestI45_AddressesThatAreNotOneAddressAreRefused(t *testing.T) {
 				t.Errorf("recipient: got %v", err)
 			}
 			if _, err := mail.New(server.URL(), addr); err == nil {
-				t.Error("New took it")
+				t.Error("New accepted it")
 			}
 			if addr == "" {
-				return // stands for the sender given to New
+				return // it means the sender given to New
 			}
 			m = message()
 			m.From = addr

@@ -17,7 +17,7 @@ import (
 
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,64}$`)
 
-// check returns m with its addresses as mail servers take them. What it refuses no server ever sees.
+// check returns m with its addresses in the form that mail servers accept. A message that it rejects is never sent.
 func (s *SMTP) check(m sallyport.Message) (_ sallyport.Message, err error) {
 	if m.From == "" {
 		m.From = s.from
@@ -42,7 +42,7 @@ func (s *SMTP) render(m sallyport.Message) ([]byte, error) {
 	msg.Subject(m.Subject)
 	msg.SetMessageIDWithValue(m.ID + s.from[strings.LastIndexByte(s.from, '@'):])
 	msg.SetDateWithValue(m.At.UTC())
-	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: no out-of-office answers
+	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: prevents out-of-office replies
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
 	if m.HTML != "" {
 		msg.AddAlternativeString(gomail.TypeTextHTML, m.HTML)
@@ -54,9 +54,8 @@ func (s *SMTP) render(m sallyport.Message) ([]byte, error) {
 	return raw.Bytes(), nil
 }
 
-// mailbox returns an address with its domain in ASCII. It takes nothing but local@domain: a text that becomes one address
-// only by parsing (names, comments, quotes, groups) could be read differently by the next server. The errors do not
-// repeat the address, which may hold anything.
+// mailbox returns an address with its domain in ASCII. It accepts only local@domain: other forms (names, comments, quotes,
+// groups) must be parsed first, and the next server could parse them differently. Errors do not contain the address.
 func mailbox(addr string) (string, error) {
 	if strings.Count(addr, "@") != 1 {
 		return "", errors.New("the address must have exactly one @")
