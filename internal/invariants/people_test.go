@@ -214,7 +214,7 @@ func TestI28_SuperiorsLookUnknown(t *testing.T) {
 		for who, v := range map[string]*Visitor{"admin": ada, "manager": max} {
 			for _, tab := range []string{"", "/security"} {
 				nobody := v.Get("/admin/users/usr_none" + tab)
-				for what, id := range map[string]string{"an owner": s.Owner.ID, "somebody of another workspace": gustav.ID} {
+				for what, id := range map[string]string{"an owner": s.Owner.ID, "a user of another workspace": gustav.ID} {
 					if p := v.Get("/admin/users/" + id + tab); p.Status != http.StatusNotFound || p.Text() != nobody.Text() {
 						t.Errorf("%s: the %s gets %d", what, who, p.Status)
 					}
