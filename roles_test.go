@@ -51,11 +51,11 @@ func TestPowers(t *testing.T) {
 	}
 }
 
-// TestGuideOfRoles holds docs/guides/roles.md to the table; UPDATE=1 writes it.
+// TestGuideOfRoles compares docs/guides/roles.md with the table in the code. UPDATE=1 writes the file.
 func TestGuideOfRoles(t *testing.T) {
 	const file = "docs/guides/roles.md"
 	var b strings.Builder
-	b.WriteString("# Who may do what\n\nThis table is printed from the code (`roles.go`).\n\n| |")
+	b.WriteString("# Who may do what\n\nThis table is generated from the code (`roles.go`).\n\n| |")
 	for _, r := range sallyport.Roles {
 		fmt.Fprintf(&b, " %s |", r)
 	}
@@ -71,10 +71,10 @@ func TestGuideOfRoles(t *testing.T) {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("\nNobody acts on themselves. Nobody acts on, gives a role to, or opens the page of somebody whose role is above their own:\n" +
-		"an admin acts on admins, managers and members, and only an owner on owners. The last owner who can sign in can be\n" +
-		"neither suspended, nor deleted, nor given another role. Whatever is not in the table everybody does for themselves.\n" +
-		"After an hour without use, a browser is asked for proof again before it opens the pages of administrators.\n")
+	b.WriteString("\nThe powers in this table apply to other people, not to oneself. Nobody can act on, give a role to, or open the page of\n" +
+		"someone whose role is above their own: admins act on admins, managers and members, and only owners act on owners. The\n" +
+		"last owner who can sign in cannot be suspended, deleted or given another role. Everyone may do for themselves what is\n" +
+		"not in the table. After an hour without use, the pages of administrators ask for proof again.\n")
 	if os.Getenv("UPDATE") != "" {
 		if err := os.WriteFile(file, []byte(b.String()), 0o644); err != nil {
 			t.Fatal(err)
@@ -85,6 +85,6 @@ func TestGuideOfRoles(t *testing.T) {
 		t.Fatal(err)
 	}
 	if string(got) != b.String() {
-		t.Errorf("%s is not what the code says: UPDATE=1 go test -run TestGuideOfRoles .", file)
+		t.Errorf("%s differs from the code: run UPDATE=1 go test -run TestGuideOfRoles .", file)
 	}
 }
