@@ -30,7 +30,7 @@ func (s *Service) OwnSessions(ctx context.Context, by Caller) ([]Session, error)
 	}
 	var living []Session
 	err := s.Store.Read(ctx, func(tx Tx) error {
-		all, err := tx.Sessions(by.workspace.ID, by.user.ID)
+		all, err := tx.Sessions(*by.user, s.Now())
 		living = nil
 		for _, ses := range all {
 			if ses.lives(ses.Hash, *by.user, s.Now()) {
@@ -45,7 +45,7 @@ func (s *Service) OwnSessions(ctx context.Context, by Caller) ([]Session, error)
 // EndSession ends one session of who is signed in, be it the one in hand. One that is not there, or not theirs, is
 // ErrNotFound.
 func (s *Service) EndSession(ctx context.Context, by Caller, id string) error {
-	return s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
+	return s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) error {
 		gone, err := tx.DeleteSession(me.Workspace, me.ID, id)
 		if err != nil || !gone {
 			return cmpErr(err, ErrNotFound)
@@ -54,29 +54,24 @@ func (s *Service) EndSession(ctx context.Context, by Caller, id string) error {
 	})
 }
 
-// EndOtherSessions ends all sessions of who is signed in but the one in hand. Trusted devices stay.
+// EndOtherSessions ends all sessions of the caller's user but the one in hand, in pages. Trusted devices stay.
 func (s *Service) EndOtherSessions(ctx context.Context, by Caller) error {
-	return s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
-		all, err := tx.Sessions(me.Workspace, me.ID)
-		if err != nil {
-			return err
-		}
-		count := 0
-		for _, ses := range all {
-			if ses.ID == me.session.ID {
-				continue
-			}
-			gone, err := tx.DeleteSession(me.Workspace, me.ID, ses.ID)
-			if err != nil {
+	for {
+		var count int
+		err := s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) (err error) {
+			if count, err = tx.DeleteOtherSessions(me.Workspace, me.ID, me.session.ID, endedPage); err != nil || count == 0 {
 				return err
 			}
-			if gone {
-				count++
-			}
+			return s.record(tx, by, "session.ended", me.ID, Done, map[string]string{"count": strconv.Itoa(count)})
+		})
+		if err != nil || count < endedPage {
+			return err
 		}
-		return s.record(tx, by, "session.ended", me.ID, Done, map[string]string{"count": strconv.Itoa(count)})
-	})
+	}
 }
+
+// endedPage is how many sessions one transaction ends.
+const endedPage = 1000
 
 // ActivityPage is how many events Activity returns at most.
 const ActivityPage = 50

@@ -102,7 +102,7 @@ func (s *Service) SignOutEverywhere(ctx context.Context, by Caller, id string) e
 
 // Delete removes somebody for good: events keep the id and nothing else of them.
 func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
-	return s.actOn(ctx, by, need{may: DeletePeople, fresh: true}, id, func(tx Tx, o *other) error {
+	return s.erasing(ctx, s.actOn(ctx, by, need{may: DeletePeople, fresh: true}, id, func(tx Tx, o *other) error {
 		if err := o.remain(); err != nil {
 			return err
 		}
@@ -110,7 +110,7 @@ func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
 			return err
 		}
 		return s.record(tx, by, "user.deleted", o.ID, Done, nil)
-	})
+	}))
 }
 
 // Unlock empties a user's budgets of tries, of passwords and of codes from every client. An authenticator whose

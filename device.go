@@ -222,13 +222,16 @@ func (s *Service) TrustedDevices(ctx context.Context, by Caller) ([]Trust, error
 // RemoveTrustedDevice ends the trust in a device, or with an empty id in all of the user's. One that is not there is
 // ErrNotFound.
 func (s *Service) RemoveTrustedDevice(ctx context.Context, by Caller, id string) error {
-	return s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
+	return s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) error {
 		n, err := tx.DeleteTrustedDevices(me.Workspace, me.ID, id)
 		if err != nil {
 			return err
 		}
-		if n == 0 && id != "" {
-			return ErrNotFound
+		if n == 0 {
+			if id != "" {
+				return ErrNotFound
+			}
+			return nil
 		}
 		return s.record(tx, by, "trusted_device.removed", me.ID, Done, map[string]string{"device": id, "count": strconv.FormatInt(n, 10)})
 	})

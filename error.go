@@ -69,6 +69,13 @@ func (e *Error) after(d time.Duration) *Error {
 	return &c
 }
 
+// waiting returns a copy that says how long to wait, in the header alone.
+func (e *Error) waiting(d time.Duration) *Error {
+	c := *e
+	c.RetryAfter = (d + time.Second - 1).Truncate(time.Second)
+	return &c
+}
+
 func invalid(field, code string, say text.Message) *Error {
 	return &Error{Kind: Invalid, Code: code, Text: say, Field: field}
 }

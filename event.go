@@ -48,8 +48,9 @@ type EventTx interface {
 	Events(workspace string, f EventFilter, before string, limit int) ([]Event, error)
 	// Named returns those of these users who are there, by id: the people that events and mails name.
 	Named(workspace string, ids []string) (map[string]User, error)
-	// EraseEvents forgets address and browser of a person in all events (see Event.person).
-	EraseEvents(workspace, user string) error
+	// EraseDeleted erases a page of what a deleted person left: their e-mails, then address and browser in events (see
+	// Event.person). More says that there may be more to erase.
+	EraseDeleted(page int) (more bool, err error)
 	// ClockTold notes that a workspace is told that the clock went back, and says whether it was not within age before now.
 	ClockTold(workspace string, now time.Time, age time.Duration) (bool, error)
 }

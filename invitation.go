@@ -116,7 +116,7 @@ func (s *Service) ResendInvitation(ctx context.Context, by Caller, id string) er
 
 // RevokeInvitation takes an invitation back, and with it the account.
 func (s *Service) RevokeInvitation(ctx context.Context, by Caller, id string) error {
-	return s.actOn(ctx, by, need{may: InvitePeople}, id, func(tx Tx, o *other) error {
+	return s.erasing(ctx, s.actOn(ctx, by, need{may: InvitePeople}, id, func(tx Tx, o *other) error {
 		if err := o.Invitable(); err != nil {
 			return err
 		}
@@ -124,7 +124,7 @@ func (s *Service) RevokeInvitation(ctx context.Context, by Caller, id string) er
 			return err
 		}
 		return s.record(tx, by, "user.invitation_revoked", o.ID, Done, nil)
-	})
+	}))
 }
 
 // Invitation is what the page of an invitation shows.

@@ -312,7 +312,7 @@ func (s *Service) ChangePassword(ctx context.Context, by Caller, current, passwo
 		}
 	}
 	var token Secret
-	err = s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
+	err = s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) error {
 		if err := mayChangePassword(by, me.User, me.session, me.now); err != nil {
 			return err
 		}

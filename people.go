@@ -12,14 +12,15 @@ import (
 
 // PeopleTx is the storage of lists of people, and of what they have open.
 type PeopleTx interface {
-	// Sessions returns the sessions of a user, also those that have ended and are not swept yet, the one seen last first.
-	Sessions(workspace, user string) ([]Session, error)
+	// Sessions returns at most MaxSessions sessions of a user's epoch that were last seen before now, the one seen last
+	// first. Some of them may have ended.
+	Sessions(u User, now time.Time) ([]Session, error)
 	// User returns a user without taking the row.
 	User(workspace, id string) (User, bool, error)
 	// People returns users in an order that an index has.
 	People(PeopleRange) ([]User, error)
-	// DeleteUser removes a user with everything that belongs to them: their mails, their tries, and what is personal in
-	// the events that they did or that were done to them.
+	// DeleteUser removes a user with everything that belongs to them. Their e-mails and what is personal in the events that
+	// they did, or that were done to them, are left to EraseDeleted.
 	DeleteUser(workspace, id string) error
 	// LockOwners takes the workspace's row until the end of the transaction, and then counts its active owners.
 	// Whoever acts on others takes it first of all rows, so that no two of them wait for each other.
@@ -60,6 +61,46 @@ func (s *Service) named(ctx context.Context, by Caller, target string) (u User, 
 		return err
 	})
 	return u, err
+}
+
+const (
+	erasedPage = 1000 // rows that one transaction looks at or erases
+	erasedSoon = 50   // pages that are erased before Delete returns
+)
+
+// EraseDeleted erases, page by page, what deleted people left. Run calls it; several nodes may at once, and if one stops
+// another goes on.
+func (s *Service) EraseDeleted(ctx context.Context) error {
+	for more := true; more; {
+		var err error
+		if more, err = s.eraseDeleted(ctx, erasedSoon); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// erasing erases what somebody left who was just deleted, if err is nil: all of it, unless it is much. Run does the rest.
+func (s *Service) erasing(ctx context.Context, err error) error {
+	if err != nil {
+		return err
+	}
+	if _, err := s.eraseDeleted(ctx, erasedSoon); err != nil {
+		s.Log.Error("erasing what a deleted person left", "error", err)
+	}
+	return nil
+}
+
+// eraseDeleted is EraseDeleted for so many pages.
+func (s *Service) eraseDeleted(ctx context.Context, pages int) (more bool, err error) {
+	more = true
+	for ; pages > 0 && more && err == nil; pages-- {
+		err = s.Store.Write(ctx, func(tx Tx) (err error) {
+			more, err = tx.EraseDeleted(erasedPage)
+			return err
+		})
+	}
+	return more, err
 }
 
 // Order is what people are listed by.
@@ -282,7 +323,7 @@ func (s *Service) Person(ctx context.Context, by Caller, id string) (p Person, e
 				p.Trusted = append(p.Trusted, Trust{TrustedDevice: d, Until: by.policy.TrustUntil(d.CreatedAt, d.Days)})
 			}
 		}
-		sessions, err := tx.Sessions(u.Workspace, u.ID)
+		sessions, err := tx.Sessions(u, s.Now())
 		for _, ses := range sessions {
 			if ses.lives(ses.Hash, u, s.Now()) {
 				p.Sessions = append(p.Sessions, ses)

@@ -255,6 +255,7 @@ type need struct {
 	forced bool   // also open to somebody who must set up first
 	fresh  bool   // a second factor at most StepUpLimit old; the password, for a user who has none (I22)
 	strong bool   // and a recovery code does not count (I60)
+	ends   bool   // it ends what others may have open: it has some more changes than the rest
 }
 
 // actor is who acts, as the database has it inside the transaction.
@@ -275,7 +276,10 @@ func (s *Service) act(ctx context.Context, by Caller, n need, fn func(Tx, *actor
 		if err != nil {
 			return err
 		}
-		return fn(tx, me)
+		if n.may != "" { // what administrators do is no change of their own account
+			return fn(tx, me)
+		}
+		return s.ownChange(tx, me, n, fn)
 	})
 }
 

@@ -145,16 +145,24 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	if err := s.endHeld(tx, by); err != nil {
 		return Passage{}, err
 	}
-	u.LastSignInAt, u.LastSignInMethod = now, si.Proofs.secondFactor()
-	if err := tx.SaveLastSignIn(u); err != nil {
-		return Passage{}, err
-	}
 	var unknown bool
 	var err error
 	if p.Browser, unknown, err = s.meet(tx, by, u, si.BrowserSeen); err != nil {
 		return Passage{}, err
 	}
-	if unknown {
+	tell := unknown && !within(u.BrowserTold, browserTold, now)
+	if tell {
+		u.BrowserTold = now
+	}
+	u.SignIns = u.SignIns.charge(signInRule, now)
+	if err := s.makeRoom(tx, by, &u); err != nil {
+		return Passage{}, err
+	}
+	u.LastSignInAt, u.LastSignInMethod = now, si.Proofs.secondFactor()
+	if err := tx.SaveLastSignIn(u); err != nil {
+		return Passage{}, err
+	}
+	if tell {
 		if err := s.notify(tx, by.as(u), u, "sign_in.new_browser", nil); err != nil {
 			return Passage{}, err
 		}
@@ -174,6 +182,9 @@ func (s *Service) signIn(tx Tx, by Caller) (SignIn, User, error) {
 	}
 	if !ok || !bytes.Equal(si.Hash, hash) || si.Epoch != u.Epoch || !u.enters() || !until(si.ExpiresAt, SignInLimit, s.Now()) {
 		return SignIn{}, User{}, ErrSignInEnded
+	}
+	if wait := u.SignIns.wait(signInRule, s.Now()); wait > 0 {
+		return SignIn{}, User{}, ErrSignInLimit.waiting(wait)
 	}
 	return si, u, nil
 }
@@ -224,6 +235,9 @@ func (s *Service) SignIn(ctx context.Context, by Caller, address, password strin
 			return keep(ErrPasswordWrong)
 		}
 		now := s.Now()
+		if wait := u.SignIns.wait(signInRule, now); wait > 0 {
+			return keep(ErrSignInLimit.waiting(wait))
+		}
 		si := SignIn{
 			Workspace: u.Workspace, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
 			Proofs: Proofs{{ByPassword, now}}, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), BrowserSeen: try.seen, fresh: true,

@@ -41,6 +41,7 @@ type Tx interface {
 	PeopleTx
 	AdoptionTx
 	ReminderTx
+	BoundTx
 
 	// CountPeople counts those who can sign in or are invited, by role and whether they have two-factor authentication.
 	CountPeople(workspace string) ([]RoleCount, error)

@@ -81,6 +81,7 @@ func (s *Service) Run(ctx context.Context) {
 	all.Go(func() { s.every(ctx, 10*time.Minute, "dropping old events", s.DropOldEvents) })
 	all.Go(func() { s.every(ctx, countEvery, "counting people", s.CountAdoption) })
 	all.Go(func() { s.every(ctx, reminderEvery, "queueing reminders", s.QueueReminders) })
+	all.Go(func() { s.every(ctx, eraseEvery, "erasing what deleted people left", s.EraseDeleted) })
 	all.Go(func() { s.every(ctx, eraseEvery, "erasing recovery codes", s.EraseRecoveryCodes) })
 	all.Wait()
 }

@@ -164,6 +164,7 @@ func TestI38_ASharedBrowserIsKnownToBoth(t *testing.T) {
 			t.Errorf("mails of a new browser: %d and %d, not one each", mails(ben), mails(eve))
 		}
 		before.Session = ""
+		e.Clock.Advance(time.Hour)
 		signIn(e, &before, eve, false)
 		if mails(eve) != 2 {
 			t.Error("the value from before is a known device")

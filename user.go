@@ -75,7 +75,12 @@ type User struct {
 	LastSignInMethod Method    // the second factor it was done with, or NoSecondFactor
 	RemindedAt       time.Time // by mail, to set up two-factor authentication; zero: never
 	CreatedAt        time.Time
-	JoinedUnder      int64 // version of the policy when they were invited or added
+
+	SignIns      Window    // completed
+	Changes      Window    // that the user made to their own account
+	OpenSessions int       // no more sessions than this exist
+	BrowserTold  time.Time // when the user last got an e-mail about a new browser
+	JoinedUnder  int64     // version of the policy when they were invited or added
 }
 
 // UserTx is the storage of users.
@@ -86,9 +91,9 @@ type UserTx interface {
 	UserByAddress(workspace, folded string) (User, bool, error)
 	// InsertUser keeps a new user. An address or ref that is taken is ErrDuplicate.
 	InsertUser(User) error
-	// SaveUser replaces everything about a locked user but the last sign-in.
+	// SaveUser replaces everything about a locked user but the last sign-in and the budgets.
 	SaveUser(User) error
-	// SaveLastSignIn keeps when and how a locked user last signed in.
+	// SaveLastSignIn keeps when and how a locked user last signed in, with SignIns, OpenSessions and BrowserTold.
 	SaveLastSignIn(User) error
 }
 

@@ -104,12 +104,43 @@ func (t *tx) Events(workspace string, f sallyport.EventFilter, before string, li
 	return all, err
 }
 
-func (t *tx) EraseEvents(workspace, user string) error {
-	const erase = `UPDATE events SET address = '', browser = '', salt = NULL WHERE workspace_id = $1 AND `
-	if err := t.exec(erase+`subject = $2 AND (actor = '' OR actor = $2)`, workspace, user); err != nil {
-		return err
+// deletions are the phases of EraseDeleted: where a page ends, and what is done up to there. No index leads from a person
+// to their e-mails, as it would be written with each: all of the workspace are looked at.
+var deletions = []struct{ find, do string }{
+	{`SELECT id FROM outbox WHERE workspace_id = $1 AND $2 <> '' AND id > $3 ORDER BY id LIMIT 1 OFFSET $4`,
+		`DELETE FROM outbox WHERE workspace_id = $1 AND user_id = $2 AND id > $3 AND id <= $4`},
+	{`SELECT id FROM events WHERE workspace_id = $1 AND subject = $2 AND id > $3 ORDER BY id LIMIT 1 OFFSET $4`,
+		`UPDATE events SET address = '', browser = '', salt = NULL
+			WHERE workspace_id = $1 AND subject = $2 AND id > $3 AND id <= $4 AND (actor = '' OR actor = $2)`},
+	{`SELECT id FROM events WHERE workspace_id = $1 AND actor = $2 AND actor <> subject AND id > $3 ORDER BY id LIMIT 1 OFFSET $4`,
+		`UPDATE events SET address = '', browser = '', salt = NULL
+			WHERE workspace_id = $1 AND actor = $2 AND actor <> subject AND id > $3 AND id <= $4`},
+}
+
+// EraseDeleted takes the row of a deletion: of two nodes the second goes on where the first one stopped.
+func (t *tx) EraseDeleted(page int) (bool, error) {
+	var workspace, user, after, end string
+	var phase int
+	found, err := t.row(`SELECT workspace_id, user_id, phase, after_id FROM deletions ORDER BY workspace_id, user_id LIMIT 1`+forUpdate, nil,
+		&workspace, &user, &phase, &after)
+	if err != nil || !found {
+		return false, err
 	}
-	return t.exec(erase+`actor = $2 AND actor <> subject`, workspace, user)
+	if phase >= len(deletions) {
+		return true, t.exec(`DELETE FROM deletions WHERE workspace_id = $1 AND user_id = $2`, workspace, user)
+	}
+	more, err := t.row(deletions[phase].find, []any{workspace, user, after, page - 1}, &end)
+	if err != nil {
+		return false, err
+	}
+	last, next := end, phase
+	if !more {
+		last, next = "~", phase+1 // "~" is after every id
+	}
+	if err := t.exec(deletions[phase].do, workspace, user, after, last); err != nil {
+		return false, err
+	}
+	return true, t.exec(`UPDATE deletions SET phase = $3, after_id = $4 WHERE workspace_id = $1 AND user_id = $2`, workspace, user, next, end)
 }
 
 func (t *tx) ClockTold(workspace string, now time.Time, age time.Duration) (bool, error) {

@@ -156,17 +156,17 @@ func (w *walk) along(where string) string {
 
 func (t *tx) DeleteUser(workspace, id string) error {
 	for _, sql := range []string{
-		`DELETE FROM outbox WHERE workspace_id = $1 AND user_id = $2`,
 		`DELETE FROM tries WHERE workspace_id = $1 AND subject = $2`,
 		`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2`,
 		`DELETE FROM sign_ins WHERE workspace_id = $1 AND user_id = $2`,
 		`DELETE FROM users WHERE workspace_id = $1 AND id = $2`,
+		`INSERT INTO deletions (workspace_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
 	} {
 		if err := t.exec(sql, workspace, id); err != nil {
 			return err
 		}
 	}
-	return t.EraseEvents(workspace, id)
+	return nil
 }
 
 func (t *tx) LockOwners(workspace string) (int64, error) {

@@ -1,6 +1,10 @@
 package sqlstore
 
-import "github.com/sallyport-2fa/sallyport"
+import (
+	"time"
+
+	"github.com/sallyport-2fa/sallyport"
+)
 
 const sessionColumns = `s.id, s.hash, s.epoch, s.proofs, s.door, s.address, s.browser, s.created_at, s.last_seen_at,
 	s.expires_at, s.parked, s.parked_at, s.woke_at`
@@ -47,15 +51,16 @@ func (t *tx) TakeSession(workspace, user, id string) (sallyport.Session, sallypo
 	return r.session(workspace, user), u.user(), ok && u.ID != "", err
 }
 
-func (t *tx) Sessions(workspace, user string) ([]sallyport.Session, error) {
+func (t *tx) Sessions(u sallyport.User, now time.Time) ([]sallyport.Session, error) {
 	var all []sallyport.Session
-	err := t.rows(`SELECT `+sessionColumns+` FROM sessions s WHERE s.workspace_id = $1 AND s.user_id = $2 ORDER BY s.last_seen_at DESC, s.id`,
-		[]any{workspace, user}, func(scan scanner) error {
+	err := t.rows(`SELECT `+sessionColumns+` FROM sessions s WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.epoch = $3 AND s.last_seen_at <= $4
+		ORDER BY s.last_seen_at DESC, s.id LIMIT $5`,
+		[]any{u.Workspace, u.ID, u.Epoch, ms(now.Add(sallyport.ClockGrace)), sallyport.MaxSessions}, func(scan scanner) error {
 			var r sessionRow
 			if err := scan(r.dest()...); err != nil {
 				return err
 			}
-			all = append(all, r.session(workspace, user))
+			all = append(all, r.session(u.Workspace, u.ID))
 			return nil
 		})
 	return all, err
@@ -70,4 +75,27 @@ func (t *tx) SaveSession(s sallyport.Session) error {
 
 func (t *tx) DeleteSession(workspace, user, id string) (bool, error) {
 	return one(t.affected(`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2 AND id = $3`, workspace, user, id))
+}
+
+func (t *tx) DeleteOtherSessions(workspace, user, id string, limit int) (int, error) {
+	n, err := t.affected(`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2 AND id IN (
+			SELECT id FROM sessions WHERE workspace_id = $1 AND user_id = $2 AND id <> $3 ORDER BY id LIMIT $4)`, workspace, user, id, limit)
+	return int(n), err
+}
+
+// TrimSessions looks first for those that have ended, so that none that lives makes room for them.
+func (t *tx) TrimSessions(u sallyport.User, now time.Time) (ended, left int, err error) {
+	if err := t.exec(`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2
+			AND (epoch <> $3 OR expires_at <= $4 OR last_seen_at <= $5 OR last_seen_at > $6 OR created_at > $6)`,
+		u.Workspace, u.ID, u.Epoch, ms(now), ms(now.Add(-sallyport.IdleLimit)), ms(now.Add(sallyport.ClockGrace))); err != nil {
+		return 0, 0, err
+	}
+	n, err := t.affected(`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2 AND id IN (
+			SELECT id FROM sessions WHERE workspace_id = $1 AND user_id = $2 ORDER BY created_at DESC, id DESC LIMIT 1000 OFFSET $3)`,
+		u.Workspace, u.ID, sallyport.MaxSessions)
+	if err != nil {
+		return 0, 0, err
+	}
+	_, err = t.row(`SELECT count(*) FROM sessions WHERE workspace_id = $1 AND user_id = $2`, []any{u.Workspace, u.ID}, &left)
+	return int(n), left, err
 }

@@ -71,6 +71,12 @@ CREATE TABLE users (
   recovery_saved_at INTEGER NOT NULL DEFAULT 0,
   last_sign_in_at INTEGER NOT NULL DEFAULT 0,
   last_sign_in_method TEXT NOT NULL DEFAULT '',
+  sign_ins INTEGER NOT NULL DEFAULT 0, -- completed, in the hour that began at the time beside it
+  sign_ins_since INTEGER NOT NULL DEFAULT 0,
+  changes INTEGER NOT NULL DEFAULT 0, -- to their own account, in the same way
+  changes_since INTEGER NOT NULL DEFAULT 0,
+  open_sessions INTEGER NOT NULL DEFAULT 0, -- no more sessions than this exist
+  browser_told_at INTEGER NOT NULL DEFAULT 0, -- last e-mail about a new browser
   reminded_at INTEGER NOT NULL DEFAULT 0, -- by mail, to set up two-factor authentication
   created_at INTEGER NOT NULL,
   joined_under INTEGER NOT NULL DEFAULT 0, -- version of the policy then
@@ -137,6 +143,15 @@ CREATE TABLE erasures (
   workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id),
   before_version INTEGER NOT NULL, -- of the policy: of codes made under older ones the hash stays
   after_user TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+
+-- People who were deleted, and how far their mail and what is personal in their events is. Run goes on with it.
+CREATE TABLE deletions (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  phase INTEGER NOT NULL DEFAULT 0, -- 0 mail, 1 events done to them, 2 events they did
+  after_id TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (workspace_id, user_id)
 ) STRICT, WITHOUT ROWID;
 
 -- Known devices: they skip nothing.

@@ -1,0 +1,120 @@
+package sallyport
+
+import (
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// BoundTx is the storage of what bounds how much one person writes (I66).
+type BoundTx interface {
+	// SaveChanges keeps the Changes of a user whose row is taken.
+	SaveChanges(User) error
+	// TrimSessions removes the sessions of a user that have ended, and ends all but the newest MaxSessions. It says how
+	// many it ended, and how many are left.
+	TrimSessions(u User, now time.Time) (ended, left int, err error)
+	// DeleteOtherSessions ends at most limit sessions of a user, not the one with the id given, and says how many it ended.
+	DeleteOtherSessions(workspace, user, id string, limit int) (int, error)
+}
+
+// What one person may write in an hour. Someone who is about to end sessions or to change the password has some more, so
+// that a thief with a session cannot use up what its owner needs.
+var (
+	signInRule = rule{limit: 120, window: time.Hour}
+	changeRule = rule{limit: 300, window: time.Hour}
+	endingRule = rule{limit: 330, window: time.Hour}
+)
+
+// browserTold is how long a person gets no further e-mail about a new browser.
+const browserTold = time.Hour
+
+// Outcomes of writing too much.
+var (
+	ErrSignInLimit = &Error{Kind: TooMany, Code: "too_many_sign_ins", Text: text.Say("You have signed in too many times within an hour. Wait a while, then try again.")}
+	ErrChangeLimit = &Error{Kind: TooMany, Code: "too_many_changes", Text: text.Say("You have made too many changes within an hour. Wait a while, then try again.")}
+)
+
+// Window is a budget that is stored with its user, so that it needs no row of its own. One that began in the future is
+// over.
+type Window struct {
+	Count int
+	Since time.Time
+}
+
+// wait is rule.wait.
+func (w Window) wait(r rule, now time.Time) time.Duration {
+	if w.Count < r.limit || !within(w.Since, r.window, now) {
+		return 0
+	}
+	return w.Since.Add(r.window).Sub(now)
+}
+
+// charge is rule.charge.
+func (w Window) charge(r rule, now time.Time) Window {
+	if !within(w.Since, r.window, now) {
+		w = Window{Since: now}
+	}
+	w.Count++
+	return w
+}
+
+// ownChange runs a change that a person makes to their own account, and counts it if it writes.
+func (s *Service) ownChange(tx Tx, me *actor, n need, fn func(Tx, *actor) error) error {
+	r := changeRule
+	if n.ends {
+		r = endingRule
+	}
+	if wait := me.Changes.wait(r, me.now); wait > 0 {
+		return ErrChangeLimit.waiting(wait)
+	}
+	spent := User{Workspace: me.Workspace, ID: me.ID, Changes: me.Changes.charge(r, me.now)}
+	wrote := false
+	err := fn(noting{tx, &wrote}, me)
+	if wrote && (err == nil || errors.As(err, &kept{})) {
+		if err := tx.SaveChanges(spent); err != nil {
+			return err
+		}
+	}
+	return err
+}
+
+// noting is a Tx that notes whether something was written that there may be any number of.
+type noting struct {
+	Tx
+	wrote *bool
+}
+
+func (t noting) InsertEvent(e Event) error {
+	*t.wrote = true
+	return t.Tx.InsertEvent(e)
+}
+
+func (t noting) PutDraft(d Draft) error {
+	*t.wrote = true
+	return t.Tx.PutDraft(d)
+}
+
+func (t noting) SaveSession(s Session) error {
+	*t.wrote = true
+	return t.Tx.SaveSession(s)
+}
+
+// MaxSessions is how many sessions a person has. A further one ends the oldest.
+const MaxSessions = 50
+
+// makeRoom ends the oldest sessions of a user who has just got one more. Only if there may be too many it looks.
+func (s *Service) makeRoom(tx Tx, by Caller, u *User) error {
+	if u.OpenSessions++; u.OpenSessions <= MaxSessions {
+		return nil
+	}
+	ended, left, err := tx.TrimSessions(*u, s.Now())
+	if err != nil {
+		return err
+	}
+	if u.OpenSessions = left; ended == 0 {
+		return nil
+	}
+	return s.record(tx, by.as(*u), "session.ended", u.ID, Done, map[string]string{"count": strconv.Itoa(ended)})
+}
