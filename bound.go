@@ -8,17 +8,6 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// BoundTx is the storage of what bounds how much one person writes (I66).
-type BoundTx interface {
-	// SaveChanges keeps the Changes of a user whose row is taken.
-	SaveChanges(User) error
-	// TrimSessions removes the sessions of a user that have ended, and ends all but the newest MaxSessions. It says how
-	// many it ended, and how many are left.
-	TrimSessions(u User, now time.Time) (ended, left int, err error)
-	// DeleteOtherSessions ends at most limit sessions of a user, not the one with the id given, and says how many it ended.
-	DeleteOtherSessions(workspace, user, id string, limit int) (int, error)
-}
-
 // What one person may write in an hour. Someone who is about to end sessions or to change the password has some more, so
 // that a thief with a session cannot use up what its owner needs.
 var (

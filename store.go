@@ -41,7 +41,14 @@ type Tx interface {
 	PeopleTx
 	AdoptionTx
 	ReminderTx
-	BoundTx
+
+	// SaveChanges keeps the Changes of a user whose row is taken.
+	SaveChanges(User) error
+	// TrimSessions removes the sessions of a user that have ended, and ends all but the newest MaxSessions. It says how
+	// many it ended, and how many are left.
+	TrimSessions(u User, now time.Time) (ended, left int, err error)
+	// DeleteOtherSessions ends at most limit sessions of a user, not the one with the id given, and says how many it ended.
+	DeleteOtherSessions(workspace, user, id string, limit int) (int, error)
 
 	// CountPeople counts those who can sign in or are invited, by role and whether they have two-factor authentication.
 	CountPeople(workspace string) ([]RoleCount, error)
