@@ -234,7 +234,7 @@ func (s *Service) SetUp(ctx context.Context, by Caller) (SetUp, error) {
 		key := otp.Key{Issuer: by.workspace.Issuer(), Account: h.Address, Secret: secret, Params: otp.Default}
 		v = SetUp{
 			Draft: d.mark(), Name: d.Name, Account: h.Address, Key: Secret(otp.EncodeSecret(secret)),
-			URI: Secret(key.URI()), Ends: d.ExpiresAt,
+			URI: Secret(key.URIWithin(qrBytes)), Ends: d.ExpiresAt,
 		}
 		old, err := s.replaced(tx, d)
 		for _, a := range old {
@@ -430,3 +430,6 @@ func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed
 func draftAD(workspace, user, holder string) seal.AD {
 	return seal.AD{Purpose: "draft", Workspace: workspace, User: user, Row: holder}
 }
+
+// qrBytes is what a QR code of version 10 holds at error correction M: phones read that from a screen.
+const qrBytes = 213

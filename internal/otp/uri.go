@@ -46,6 +46,28 @@ func (k Key) URI() string {
 		EncodeSecret(k.Secret), param, escape(string(k.Params.Algorithm)), k.Params.Digits, k.Params.Period)
 }
 
+// URIWithin is URI with issuer and account cut, at a character each, so that it has at most limit bytes: a QR code of more
+// is too fine for many cameras. Each keeps at least its half of the room there is. The limit must leave room for both.
+func (k Key) URIWithin(limit int) string {
+	room := limit - len(Key{Issuer: "", Secret: k.Secret, Params: k.Params}.URI()) - len(":&issuer=")
+	k.Issuer = strings.TrimSpace(colons.ReplaceAllLiteralString(k.Issuer, " "))
+	k.Account = strings.TrimSpace(k.Account)
+	k.Issuer = cut(k.Issuer, max(room/2, room-len(escape(k.Account)))/2) // it is there twice
+	k.Account = cut(k.Account, room-2*len(escape(k.Issuer)))
+	return k.URI()
+}
+
+// cut returns the beginning of s that has at most limit bytes when it is escaped.
+func cut(s string, limit int) string {
+	used := 0
+	for i, r := range s {
+		if used += len(escape(string(r))); used > limit {
+			return strings.TrimSpace(s[:i])
+		}
+	}
+	return s
+}
+
 var colons = regexp.MustCompile(`\s*:[\s:]*`)
 
 func escape(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/edge"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
@@ -172,8 +173,8 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 		return s.beforeSetUp(w, r, err)
 	}
 	qr, err := s.qrSVG(d.URI.Reveal())
-	if err != nil {
-		return err
+	if err != nil { // the key and the link do as well
+		s.log.Error("no QR code", "id", edge.From(r.Context()).ID, "err", err)
 	}
 	v := &setUpScanPage{
 		page: page{Title: setUpTitle(r)}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: r.URL.Path, Forced: s.forced(r),
