@@ -96,6 +96,8 @@ type Caller struct {
 	browser   Secret
 	trust     Secret
 	signIn    Secret
+	ended     string // user whose session the browser still names, though it has ended
+	to        string // where the browser is going: see To
 }
 
 // Workspace is the one the caller is in.
@@ -118,6 +120,16 @@ func (c Caller) Session() (Session, bool) {
 		return Session{}, false
 	}
 	return *c.session, true
+}
+
+// SessionEnded reports whether the browser brought a session that has ended.
+func (c Caller) SessionEnded() bool { return c.ended != "" }
+
+// To returns the caller on the way to an address of the door's own. A sign-in keeps it, and its Passage gives it back at
+// the end.
+func (c Caller) To(address string) Caller {
+	c.to = address
+	return c
 }
 
 // InSignIn returns the caller as the holder of a sign-in alone: a session in the same browser takes no part.

@@ -209,6 +209,9 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 		kind: callerNobody, workspace: p.Workspace, policy: p.Policy, host: a.Host, door: a.Door,
 		address: a.Address, agent: a.Agent, browser: a.Browser, trust: a.Trust, signIn: a.SignIn,
 	}
+	if ok {
+		by.ended = user
+	}
 	if !ok || p.Session == nil || p.User == nil {
 		return by, nil
 	}
@@ -218,7 +221,7 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 		}
 		return by, nil
 	}
-	by.kind, by.session, by.held, by.user = callerUser, p.Session, p.Session, p.User
+	by.kind, by.session, by.held, by.user, by.ended = callerUser, p.Session, p.Session, p.User, ""
 	if now.Sub(p.Session.LastSeenAt) > time.Minute {
 		return by, s.seen(ctx, by, hash)
 	}

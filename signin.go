@@ -21,7 +21,7 @@ type SignIn struct {
 	Epoch     int64
 	Proofs    Proofs
 	Door      Door
-	Parked    string // request of a door that waits for the end, or empty
+	Parked    string // where its browser goes at the end, or empty: an address of the door's own
 	Wrong     int    // codes
 	Enrolled  bool   // it set up two-factor authentication
 	CreatedAt time.Time
@@ -88,6 +88,7 @@ type Passage struct {
 	Step    Step
 	SignIn  Secret // of the sign-in that goes on; empty with StepDone
 	Session Secret // with StepDone
+	Parked  string // with StepDone: where the browser was going, or empty
 	Browser Secret // of the known device; empty: as it is
 	Trust   Secret // of the trusted device; empty: as it is
 
@@ -137,7 +138,7 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 		Workspace: u.Workspace, User: u.ID, ID: newID(prefixSession, now), Epoch: u.Epoch, Proofs: si.Proofs,
 		Door: si.Door, Address: addressOf(by), Browser: by.agent, CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(SessionLimit),
 	}
-	p := Passage{Step: StepDone, Restricted: ses.Restricted()}
+	p := Passage{Step: StepDone, Parked: si.Parked, Restricted: ses.Restricted()}
 	p.Session, ses.Hash = newToken(u.ID, ses.ID)
 	if err := tx.InsertSession(ses); err != nil {
 		return Passage{}, err
@@ -240,7 +241,7 @@ func (s *Service) SignIn(ctx context.Context, by Caller, address, password strin
 		}
 		si := SignIn{
 			Workspace: u.Workspace, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
-			Proofs: Proofs{{ByPassword, now}}, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), BrowserSeen: try.seen, fresh: true,
+			Proofs: Proofs{{ByPassword, now}}, Parked: by.to, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), BrowserSeen: try.seen, fresh: true,
 		}
 		value, err := s.useTrust(tx, by, u)
 		if err != nil {
@@ -268,6 +269,9 @@ type Challenge struct {
 // Challenge returns the step that the sign-in in hand is at, or ErrSignInEnded.
 func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 	var c Challenge
+	if by.signIn == "" {
+		return c, ErrSignInEnded
+	}
 	err := s.write(ctx, func(tx Tx) error {
 		si, u, err := s.signIn(tx, by)
 		if err != nil {

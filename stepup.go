@@ -3,6 +3,7 @@ package sallyport
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"time"
 
@@ -88,6 +89,7 @@ type Parked struct {
 	Confirmed bool              `json:"confirmed"` // it is carried out after the step-up
 	Fields    map[string]string `json:"fields,omitempty"`
 	Browser   []byte            `json:"browser"` // hash of the known device that parked it; Park sets it
+	At        time.Time         `json:"at"`      // when; KeepForm sets it
 }
 
 // ParkedLimit is how long something waits for a step-up.
@@ -175,4 +177,48 @@ func (s *Service) parked(by Caller, ses Session) (Parked, bool) {
 
 func (s Session) parkedAD() seal.AD {
 	return seal.AD{Purpose: "parked", Workspace: s.Workspace, User: s.User, Row: s.ID}
+}
+
+// FormLimit is how long a form waits for its user to sign in again.
+const FormLimit = 15 * time.Minute
+
+// maxKeptForm is how much of such a form is kept, in bytes: sealed and encoded, it fits into a cookie.
+const maxKeptForm = 2 << 10
+
+// KeepForm seals a form that arrived after its user's session had ended, for the browser to hold until that user has
+// signed in there again. It is empty where there was no session, in a browser that is not a known device, and where the
+// form is too large. Nothing is written: strangers post forms, too.
+func (s *Service) KeepForm(by Caller, p Parked) (Secret, error) {
+	if by.ended == "" || by.browser == "" || len(p.Fields) == 0 {
+		return "", nil
+	}
+	p.Browser, p.At = hashToken(by.browser), s.Now()
+	plain, err := json.Marshal(p)
+	if err != nil || len(plain) > maxKeptForm {
+		return "", err
+	}
+	sealed, err := s.Keys.Seal(plain, formAD(by, by.ended, p.Path))
+	return Secret(base64.RawURLEncoding.EncodeToString(sealed)), err
+}
+
+// KeptForm returns what was entered in the form of a page, out of what the browser holds of it: to the user who entered
+// it, in the browser in which they did.
+func (s *Service) KeptForm(by Caller, held Secret, path string) map[string]string {
+	sealed, err := base64.RawURLEncoding.DecodeString(held.Reveal())
+	if err != nil || held == "" || by.user == nil || by.browser == "" {
+		return nil
+	}
+	plain, err := s.Keys.Open(sealed, formAD(by, by.user.ID, path))
+	var p Parked
+	if err != nil || json.Unmarshal(plain, &p) != nil || !bytes.Equal(p.Browser, hashToken(by.browser)) {
+		return nil
+	}
+	if now := s.Now(); ahead(p.At, now) || now.Sub(p.At) >= FormLimit {
+		return nil
+	}
+	return p.Fields
+}
+
+func formAD(by Caller, user, path string) seal.AD {
+	return seal.AD{Purpose: "form", Workspace: by.workspace.ID, User: user, Row: path}
 }

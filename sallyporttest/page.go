@@ -124,6 +124,12 @@ func (p *Page) Links() (to []string) {
 	return to
 }
 
+// LocationPath is where the answer leads, without the query.
+func (p *Page) LocationPath() string {
+	path, _, _ := strings.Cut(p.Location, "?")
+	return path
+}
+
 // Form is a form of a page with its current values: what a browser sends if the user types nothing.
 type Form struct {
 	Method string // "get" or "post"

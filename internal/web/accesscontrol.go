@@ -121,7 +121,7 @@ func (s *site) accessControlPage(p sallyport.Policy, values map[string]string) *
 func (s *site) accessControl(w http.ResponseWriter, r *http.Request) error {
 	p := by(r).Policy()
 	saved, values := p.Settings(), p.Settings()
-	kept := s.filled(r)
+	kept := s.filled(w, r)
 	for _, name := range settingFields {
 		if kept.has(name) {
 			values[name] = kept.get(name)

@@ -37,7 +37,11 @@ func (s *site) accountPage(r *http.Request) *accountPage {
 }
 
 func (s *site) account(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "account", s.accountPage(r))
+	v := s.accountPage(r)
+	if f := s.filled(w, r); f.has("name") {
+		v.User.Name = f.get("name")
+	}
+	return s.render(w, r, http.StatusOK, "account", v)
 }
 
 func (s *site) accountPost(w http.ResponseWriter, r *http.Request) error {

@@ -23,7 +23,11 @@ func (s *site) renameAuthenticator(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, "rename", newRenamePage(a, a.Name))
+	name := a.Name
+	if f := s.filled(w, r); f.has("name") {
+		name = f.get("name")
+	}
+	return s.render(w, r, http.StatusOK, "rename", newRenamePage(a, name))
 }
 
 func (s *site) renameAuthenticatorPost(w http.ResponseWriter, r *http.Request) error {

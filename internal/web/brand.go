@@ -43,7 +43,7 @@ func otpLabel(issuer string) string {
 
 func (s *site) brand(w http.ResponseWriter, r *http.Request) error {
 	v := s.brandPage(r)
-	if kept := s.filled(r); kept.has("name") {
+	if kept := s.filled(w, r); kept.has("name") {
 		v.Name, v.Colour = kept.get("name"), kept.get("colour")
 	}
 	return s.render(w, r, http.StatusOK, "brand", v)

@@ -23,7 +23,7 @@ func (s *site) email(w http.ResponseWriter, r *http.Request) error {
 	if err := s.service.MayChangeEmail(by(r)); err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, "email", s.emailPage(r, s.filled(r).get("email")))
+	return s.render(w, r, http.StatusOK, "email", s.emailPage(r, s.filled(w, r).get("email")))
 }
 
 func (s *site) emailPost(w http.ResponseWriter, r *http.Request) error {
@@ -58,7 +58,7 @@ func (s *site) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 func readMailed(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err == nil && !f.ticked(confirmField) {
-		err = errFormBroken
+		err = errFormEmpty
 	}
 	return err
 }

@@ -27,7 +27,7 @@ func (s *site) newUserPage(r *http.Request, f form) *newUserPage {
 }
 
 func (s *site) newUser(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "user-new", s.newUserPage(r, s.filled(r)))
+	return s.render(w, r, http.StatusOK, "user-new", s.newUserPage(r, s.filled(w, r)))
 }
 
 func (s *site) newUserPost(w http.ResponseWriter, r *http.Request) error {

@@ -102,31 +102,31 @@ func TestI62_FormsComeBackToTheirBrowserAlone(t *testing.T) {
 }
 
 // halfWay are the steps at which somebody may leave a sign-in: each takes a new browser there.
-var halfWay = map[string]func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) (at string){
-	"challenge": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+var halfWay = map[string]func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) (at string, p sallyporttest.Person){
+	"challenge": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) (string, sallyporttest.Person) {
 		p := s.Add("mia@acme.example", sallyport.Member)
 		s.Visitor().Enrol(&p, "Pixel")
-		return v.GivePassword(p).Location
+		return v.GivePassword(p).Location, p
 	},
-	"recovery code": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+	"recovery code": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) (string, sallyporttest.Person) {
 		p := s.Add("mia@acme.example", sallyport.Member)
 		s.Visitor().Enrol(&p, "Pixel")
-		return v.GivePassword(p).Location + "/recovery"
+		return v.GivePassword(p).Location + "/recovery", p
 	},
-	"set-up": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+	"set-up": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) (string, sallyporttest.Person) {
 		p := s.Add("mia@acme.example", sallyport.Member)
 		s.Exec(`UPDATE policies SET require_2fa = 'everyone', version = version + 1`)
-		return v.GivePassword(p).Location
+		return v.GivePassword(p).Location, p
 	},
-	"a key on the page": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+	"a key on the page": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) (string, sallyporttest.Person) {
 		p := s.Add("mia@acme.example", sallyport.Member)
 		s.Exec(`UPDATE policies SET require_2fa = 'everyone', version = version + 1`)
-		return v.Post(v.GivePassword(p).Location, sallyporttest.Fields{"name": "Pixel"}).Location
+		return v.Post(v.GivePassword(p).Location, sallyporttest.Fields{"name": "Pixel"}).Location, p
 	},
-	"choosing a password": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) string {
+	"choosing a password": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) (string, sallyporttest.Person) {
 		p := s.Add("mia@acme.example", sallyport.Member)
 		s.Exec(`UPDATE users SET temporary_ends = $1 WHERE id = $2`, s.Clock.Now().Add(time.Hour).UnixMilli(), p.ID)
-		return v.GivePassword(p).Location
+		return v.GivePassword(p).Location, p
 	},
 }
 
@@ -137,7 +137,7 @@ func TestI32_SigningOutHalfWay(t *testing.T) {
 			sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 				s := sallyporttest.NewSite(t, e)
 				v := s.Visitor()
-				at := begin(t, s, v)
+				at, _ := begin(t, s, v)
 				if page := v.Get(at); page.Status != http.StatusOK {
 					t.Fatalf("%s: %d %s", at, page.Status, page.Location)
 				}

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"net/http"
 	"slices"
@@ -88,11 +89,11 @@ func (s *site) saveCodes(w http.ResponseWriter, r *http.Request, f form) error {
 	s.keep(w, p)
 	switch {
 	case p.Session != "":
-		return s.done(w, r, stepPaths[p.Step], "enabled")
+		return s.signedIn(w, r, p, "enabled")
 	case r.URL.Path == recoveryCodesPath:
 		return s.done(w, r, "/account/2fa", "codes-saved")
 	}
-	return s.done(w, r, "/account/2fa", "enabled")
+	return s.done(w, r, cmp.Or(s.onward(r.URL.Query().Get("to")), "/account/2fa"), "enabled")
 }
 
 // recoveryCodesFile is the set as a text file.

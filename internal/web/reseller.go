@@ -51,7 +51,7 @@ func (s *site) workspaces(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v.fill(s.filled(r))
+	v.fill(s.filled(w, r))
 	return s.render(w, r, http.StatusOK, "workspaces", v)
 }
 

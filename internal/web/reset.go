@@ -29,7 +29,7 @@ func (s *site) resetTwoFactor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v.Reason = s.filled(r).get("reason")
+	v.Reason = s.filled(w, r).get("reason")
 	return s.render(w, r, http.StatusOK, "confirm", v)
 }
 

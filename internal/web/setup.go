@@ -4,6 +4,7 @@ import (
 	"errors"
 	"html/template"
 	"net/http"
+	"net/url"
 	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -15,7 +16,29 @@ import (
 // The pages of setting up serve a session and a sign-in alike, one more authenticator and one in place of another:
 // which it is, the address says.
 
-const changePath = "/account/2fa/change"
+const (
+	setUpPath  = "/account/2fa/set-up"
+	changePath = "/account/2fa/change"
+)
+
+// setUpAddress is a step of the pages of setting up. They remember to where they lead at the end.
+func setUpAddress(path, step, to string) string {
+	q := url.Values{}
+	for name, value := range map[string]string{"step": step, "to": to} {
+		if value != "" {
+			q.Set(name, value)
+		}
+	}
+	if len(q) == 0 {
+		return path
+	}
+	return path + "?" + q.Encode()
+}
+
+// at is another step of the same set-up.
+func (s *site) at(r *http.Request, step string) string {
+	return setUpAddress(r.URL.Path, step, s.onward(r.URL.Query().Get("to")))
+}
 
 func setter(r *http.Request) sallyport.Caller {
 	if inSignInPages(r) {
@@ -130,7 +153,7 @@ func (s *site) setUp(w http.ResponseWriter, r *http.Request) error {
 	case "codes":
 		return s.showCodes(w, r, nil)
 	}
-	return s.setUpName(w, r, s.filled(r), nil)
+	return s.setUpName(w, r, s.filled(w, r), nil)
 }
 
 // setUpName shows the first page, with what is wrong with what was sent, if anything.
@@ -177,7 +200,7 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 		s.log.Error("no QR code", "id", edge.From(r.Context()).ID, "err", err)
 	}
 	v := &setUpScanPage{
-		page: page{Title: setUpTitle(r)}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: r.URL.Path, Forced: s.forced(r),
+		page: page{Title: setUpTitle(r)}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: s.at(r, ""), Forced: s.forced(r),
 		Issuer: by(r).Workspace().Issuer(), Groups: otp.Group(d.Key.Reveal()), Link: template.URL(d.URI.Reveal()),
 	}
 	if wrong != nil {
@@ -213,7 +236,7 @@ func (s *site) setUpPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.beforeSetUp(w, r, err)
 	}
-	return s.done(w, r, r.URL.Path+"?step=scan", "")
+	return s.done(w, r, s.at(r, "scan"), "")
 }
 
 // mendable reports whether a form is shown again with what is wrong with it.
@@ -232,7 +255,7 @@ func (s *site) confirmSetUp(w http.ResponseWriter, r *http.Request, f form) erro
 	}
 	s.keep(w, p)
 	if p.RecoveryShown != "" {
-		return s.done(w, r, r.URL.Path+"?step=codes", "")
+		return s.done(w, r, s.at(r, "codes"), "")
 	}
 	notice := "enabled"
 	if u, _ := by(r).User(); u.TwoFactor && !inSignInPages(r) {
@@ -255,10 +278,10 @@ func (s *site) beforeSetUp(w http.ResponseWriter, r *http.Request, err error) er
 	ses, signedIn := by(r).Session()
 	switch {
 	case errors.Is(err, sallyport.ErrNoDraft) && r.Method == http.MethodGet:
-		return s.done(w, r, r.URL.Path, "")
+		return s.done(w, r, s.at(r, ""), "")
 	case errors.Is(err, sallyport.ErrNoDraft), errors.Is(err, sallyport.ErrSignInEnded) && signedIn:
 		return s.render(w, r, http.StatusGone, "set-up-ended", &setUpEndedPage{
-			page: page{Title: text.Say("This set-up has ended")}, Say: sallyport.ErrNoDraft.Text, Restart: r.URL.Path,
+			page: page{Title: text.Say("This set-up has ended")}, Say: sallyport.ErrNoDraft.Text, Restart: s.at(r, ""),
 		})
 	case errors.Is(err, sallyport.ErrTwoFactorOff) && r.Method == http.MethodGet:
 		return s.done(w, r, "/account/2fa/set-up", "")

@@ -1,8 +1,13 @@
 package web
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"net/http"
+	"net/url"
+	"path"
+	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
@@ -22,10 +27,112 @@ var stepPaths = map[sallyport.Step]string{
 // goOn leads to where a sign-in is now. A session that began with a recovery code is led to a new authenticator.
 func (s *site) goOn(w http.ResponseWriter, r *http.Request, p sallyport.Passage) error {
 	s.keep(w, p)
-	if p.Restricted {
+	switch {
+	case p.Restricted:
 		return s.done(w, r, changePath, "")
+	case p.Step == sallyport.StepDone:
+		return s.signedIn(w, r, p, "")
 	}
-	return s.done(w, r, stepPaths[p.Step], "")
+	return s.done(w, r, stepAddress(p.Step, s.onward(r.URL.Query().Get("to"))), "")
+}
+
+// stepAddress is where a step stands, for somebody who opened another page on the way: it is where they get to.
+func stepAddress(step sallyport.Step, to string) string {
+	at, query, _ := strings.Cut(stepPaths[step], "?")
+	return setUpAddress(at, strings.TrimPrefix(query, "step="), to)
+}
+
+// signedIn leads somebody who has just signed in to where they were going. The page says so if it has a form of theirs
+// that arrived too late.
+func (s *site) signedIn(w http.ResponseWriter, r *http.Request, p sallyport.Passage, notice string) error {
+	to := cmp.Or(s.onward(r.URL.Query().Get("to")), s.onward(p.Parked))
+	if held := s.secret(r, formCookie); held != "" && (p.Browser == "" || p.Browser == s.secret(r, edge.BrowserCookie)) {
+		c, err := s.arrive(r.Clone(context.WithValue(r.Context(), renewedKey{}, p.Session)))
+		if err != nil {
+			return err
+		}
+		at, _, _ := strings.Cut(cmp.Or(to, accountPath), "?")
+		if s.service.KeptForm(c, held, at) != nil {
+			notice = "form-kept"
+		}
+	}
+	return s.done(w, r, cmp.Or(to, stepPaths[sallyport.StepDone]), notice)
+}
+
+// formCookie holds a form that arrived after the session had ended, sealed, until its user has signed in again.
+const formCookie = "form"
+
+// toSignIn answers somebody who is signed out: they sign in, from the step they are at, and then get to the page that
+// they opened. A form that was sent too late waits for them there.
+func (s *site) toSignIn(w http.ResponseWriter, r *http.Request) error {
+	to := s.going(r)
+	if r.Method == http.MethodPost {
+		if err := s.keepForm(w, r); err != nil {
+			return err
+		}
+	}
+	c, err := s.service.Challenge(r.Context(), by(r))
+	switch {
+	case err == nil && c.Step != sallyport.StepDone:
+		return s.done(w, r, stepAddress(c.Step, to), "half-way")
+	case err != nil && !errors.Is(err, sallyport.ErrSignInEnded):
+		return err
+	case by(r).SessionEnded():
+		return s.done(w, r, signInAddress(to), "session-ended-here")
+	}
+	return s.done(w, r, signInAddress(to), "")
+}
+
+// keepForm gives the browser what was entered in a form, but for passwords and codes. What is no form is not kept.
+func (s *site) keepForm(w http.ResponseWriter, r *http.Request) error {
+	f, err := readForm(w, r)
+	if err != nil {
+		return nil
+	}
+	p := sallyport.Parked{Path: r.URL.Path, Fields: keptFields(actions[s.routed(http.MethodPost, r.URL.Path)], f)}
+	held, err := s.service.KeepForm(by(r), p)
+	if err == nil && held != "" {
+		s.edge.SetCookie(w, formCookie, held.Reveal(), sallyport.FormLimit)
+	}
+	return err
+}
+
+func signInAddress(to string) string {
+	if to == "" {
+		return "/sign-in"
+	}
+	return "/sign-in?" + url.Values{"to": {to}}.Encode()
+}
+
+// going is where a request that cannot be answered now was going: to a page, of which a post or a file to download tells
+// as well. It is empty for the account page, which is where everybody gets to.
+func (s *site) going(r *http.Request) string {
+	to := strings.TrimSuffix(strings.TrimSuffix(r.URL.Path, ".csv"), ".txt")
+	switch {
+	case to == "/step-up":
+		return s.onward(r.URL.Query().Get("to"))
+	case to == accountPath:
+		return ""
+	case r.Method == http.MethodGet && r.URL.RawQuery != "":
+		to += "?" + r.URL.RawQuery
+	case r.Method == http.MethodPost:
+		for behindSignIn(to) && !s.local(to) {
+			to = path.Dir(to)
+		}
+	}
+	return s.onward(to)
+}
+
+// maxOnward is the longest address that is kept, in bytes.
+const maxOnward = 1000
+
+// onward is an address if it is one of the pages to which a sign-in may lead, or "" (I46).
+func (s *site) onward(to string) string {
+	at, _, _ := strings.Cut(to, "?")
+	if len(to) > maxOnward || !behindSignIn(at) || !s.local(to) {
+		return ""
+	}
+	return to
 }
 
 // inSignIn answers a step that is not the sign-in's: the browser goes to the one that is.
@@ -44,23 +151,34 @@ func (s *site) start(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := by(r).User(); ok {
 		return s.done(w, r, "/account", "")
 	}
-	return s.done(w, r, "/sign-in", "")
+	if from, err := url.Parse(r.Referer()); err == nil && from.Path == "/sign-in" && len(r.Header["Cookie"]) == 0 {
+		v := newSignInPage("", "")
+		v.Notice = text.Say(`If you see this page again after entering your password, your browser blocks cookies, which signing in needs. <a href="/help/2fa">Allow cookies</a> for this site, then sign in.`)
+		return s.render(w, r, http.StatusOK, "sign-in", v)
+	}
+	return s.toSignIn(w, r)
 }
 
 type signInPage struct {
 	page
-	Email string
+	Email  string
+	Action string // where the form goes
 }
 
-func newSignInPage(email string) *signInPage {
-	return &signInPage{page: page{Title: text.Say("Sign in")}, Email: email}
+func newSignInPage(email, to string) *signInPage {
+	return &signInPage{page: page{Title: text.Say("Sign in")}, Email: email, Action: signInAddress(to)}
 }
 
 func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
-	if _, ok := by(r).User(); ok {
-		return s.done(w, r, "/", "")
+	q, err := readQuery(r)
+	if err != nil {
+		return err
 	}
-	return s.render(w, r, http.StatusOK, "sign-in", newSignInPage(""))
+	to := s.onward(q.get("to"))
+	if _, ok := by(r).User(); ok {
+		return s.done(w, r, cmp.Or(to, "/"), "")
+	}
+	return s.render(w, r, http.StatusOK, "sign-in", newSignInPage("", to))
 }
 
 func (s *site) signInPost(w http.ResponseWriter, r *http.Request) error {
@@ -68,9 +186,14 @@ func (s *site) signInPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	p, err := s.service.SignIn(r.Context(), by(r), f.get("email"), f.get("password"))
+	q, err := readQuery(r)
 	if err != nil {
-		return s.again(w, r, "sign-in", newSignInPage(f.get("email")), err)
+		return err
+	}
+	to := s.onward(q.get("to"))
+	p, err := s.service.SignIn(r.Context(), by(r).To(to), f.get("email"), f.get("password"))
+	if err != nil {
+		return s.again(w, r, "sign-in", newSignInPage(f.get("email"), to), err)
 	}
 	return s.goOn(w, r, p)
 }
@@ -163,7 +286,7 @@ func (s *site) signOutPost(w http.ResponseWriter, r *http.Request) error {
 	if f.ticked("forget") {
 		s.edge.ClearCookie(w, edge.TrustCookie)
 	}
-	for _, name := range []string{edge.SessionCookie, edge.SignInCookie, codesCookie, setUpCodeCookie} {
+	for _, name := range []string{edge.SessionCookie, edge.SignInCookie, codesCookie, setUpCodeCookie, formCookie} {
 		s.edge.ClearCookie(w, name)
 	}
 	if f.ticked("again") {

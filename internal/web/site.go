@@ -62,6 +62,16 @@ func (s *site) enter(a access, h handler) handler {
 		if interrupted(err) {
 			err = s.toStepUp(w, r)
 		}
+		switch _, signedIn := c.User(); {
+		case errors.Is(err, sallyport.ErrSignedOut):
+			err = s.toSignIn(w, r)
+		case errors.Is(err, sallyport.ErrSetUpRequired):
+			err = s.done(w, r, setUpAddress(setUpPath, "", s.going(r)), "")
+		case errors.Is(err, sallyport.ErrSignInEnded) && signedIn && r.Method == http.MethodGet:
+			err = s.done(w, r, "/", "") // Back, after a sign-in that is complete
+		case errors.Is(err, sallyport.ErrSignInEnded) && s.secret(r, edge.SignInCookie) == "":
+			err = errNoSignIn
+		}
 		if err != nil {
 			s.answer(w, r, err)
 		}

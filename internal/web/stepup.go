@@ -29,8 +29,10 @@ type action struct {
 // confirmField says, in a form that asks about some of what is posted, that somebody was asked.
 const confirmField = "confirm"
 
-// actions are those pages, by their path in the table of routes.
+// actions are those pages, and the others whose forms are kept when the session has ended, by their path in the table of routes.
 var actions = map[string]action{
+	accountPath: {fields: []string{"name"}},
+	"/account/2fa/authenticators/{id}/rename": {fields: []string{"name"}},
 	"/account/2fa":                            {say: text.Say("Two-factor authentication")},
 	"/account/2fa/set-up":                     {say: text.Say("Set up an authenticator app"), fields: []string{"app", "name"}, strong: true},
 	"/account/2fa/change":                     {say: text.Say("Change authenticator app"), fields: []string{"app", "name", "replaces"}},
@@ -84,12 +86,7 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 		a := actions[s.routed(http.MethodPost, r.URL.Path)]
-		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed || a.asks && r.PostForm.Get(confirmField) != "", Fields: map[string]string{}}
-		for _, name := range a.fields {
-			if r.PostForm.Has(name) {
-				p.Fields[name] = r.PostForm.Get(name)
-			}
-		}
+		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed || a.asks && r.PostForm.Get(confirmField) != "", Fields: keptFields(a, form{r.PostForm})}
 		if p.Confirmed && a.asks {
 			p.Fields[confirmField] = "yes"
 		}
@@ -102,6 +99,17 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	return s.done(w, r, "/step-up?"+q.Encode(), "")
+}
+
+// keptFields are those of a form that are kept while its user proves who they are. Passwords and codes never are.
+func keptFields(a action, f form) map[string]string {
+	kept := map[string]string{}
+	for _, name := range a.fields {
+		if f.has(name) {
+			kept[name] = f.get(name)
+		}
+	}
+	return kept
 }
 
 // cameFrom is the page of a signed-in person that they were on when a step-up interrupted them, or "".
@@ -147,10 +155,18 @@ func (s *site) without(r *http.Request, q form) string {
 	return to
 }
 
-// filled is what stood in the form of this page when a step-up interrupted it, to be shown in it again.
-func (s *site) filled(r *http.Request) form {
+// filled is what was entered in the form of this page when a step-up or the end of the session interrupted it, to be
+// shown in it again. After the end of a session that is once.
+func (s *site) filled(w http.ResponseWriter, r *http.Request) form {
+	entered := s.service.Interrupted(by(r), r.URL.Path)
+	if held := s.secret(r, formCookie); held != "" {
+		if kept := s.service.KeptForm(by(r), held, r.URL.Path); kept != nil {
+			entered = kept
+			s.edge.ClearCookie(w, formCookie)
+		}
+	}
 	values := url.Values{}
-	for name, value := range s.service.Interrupted(by(r), r.URL.Path) {
+	for name, value := range entered {
 		values.Set(name, value)
 	}
 	return form{values}

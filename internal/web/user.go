@@ -48,7 +48,7 @@ func (s *site) user(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if f := s.filled(r); f.has("role") {
+	if f := s.filled(w, r); f.has("role") {
 		v.RoleChosen = f.get("role")
 	}
 	return s.render(w, r, http.StatusOK, "user", v)
