@@ -213,7 +213,7 @@ func (s *Service) KeptForm(by Caller, held Secret, path string) map[string]strin
 	if err != nil || json.Unmarshal(plain, &p) != nil || !bytes.Equal(p.Browser, hashToken(by.browser)) {
 		return nil
 	}
-	if now := s.Now(); ahead(p.At, now) || now.Sub(p.At) >= FormLimit {
+	if !within(p.At, FormLimit, s.Now()) {
 		return nil
 	}
 	return p.Fields

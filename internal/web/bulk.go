@@ -179,7 +179,7 @@ func (s *site) inviteSeveralPage(r *http.Request, f form) *inviteSeveralPage {
 }
 
 func (s *site) newUsers(w http.ResponseWriter, r *http.Request) error {
-	return s.render(w, r, http.StatusOK, "users-new", s.inviteSeveralPage(r, s.filled(r)))
+	return s.render(w, r, http.StatusOK, "users-new", s.inviteSeveralPage(r, s.filled(w, r)))
 }
 
 // newUsersPost leads to the newest people if all are invited. Otherwise it says what became of each line, and leaves the
