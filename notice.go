@@ -155,6 +155,22 @@ var notices = map[string]notice{
 		then:    linkEnds,
 		not:     "If this was not you, ignore this mail: nothing happens without the link.", facts: []string{"token", "ends"}, open: "/email/", unproven: true,
 	},
+	"email.confirm_given": {
+		subject: "Confirm your e-mail address",
+		says:    "An administrator of {brand} entered this e-mail address for an account there, probably yours. Confirm it to use it for signing in.",
+		then:    linkEnds,
+		not:     "If you do not expect this, ignore this e-mail: nothing changes without the link.", facts: []string{"token", "ends"}, open: "/email/", unproven: true,
+	},
+	"session.ended": {
+		subject: "An administrator ended one of your sessions",
+		says:    "An administrator of {brand} ended your session in the browser <bdi>{device}</bdi>. Sign in again to use your account there.",
+		not:     tellAdmin, facts: []string{"device"}, open: "/account/activity",
+	},
+	"trusted_device.removed": {
+		subject: "A device is no longer trusted",
+		says:    "An administrator of {brand} removed the device <bdi>{device}</bdi> from your trusted devices. You are asked for a code there at your next sign-in.",
+		not:     tellAdmin, facts: []string{"device"}, open: "/account/trusted-devices",
+	},
 	"email.changed": {
 		subject: "Your e-mail address was changed",
 		says:    "The e-mail address of your account was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. Use the new one to sign in.",

@@ -16,6 +16,7 @@ const (
 	SeeSecurity    Action = "see_security"
 	RemindPeople   Action = "remind_people"
 	InvitePeople   Action = "invite_people"
+	EditPeople     Action = "edit_people"
 	SuspendPeople  Action = "suspend_people"
 	UnlockPeople   Action = "unlock_people"
 	SignOutPeople  Action = "sign_out_people"
@@ -51,6 +52,7 @@ var powers = []Power{
 	{SeeSecurity, text.Say("See a person's authenticator apps, trusted devices and sessions"), true, fromAdmin},
 	{RemindPeople, text.Say("Remind people to set up two-factor authentication"), false, fromAdmin},
 	{InvitePeople, text.Say("Invite people, send an invitation again, revoke it"), true, fromAdmin},
+	{EditPeople, text.Say("Change the name and e-mail address of people"), true, fromAdmin},
 	{SuspendPeople, text.Say("Suspend and restore people"), true, fromAdmin},
 	{UnlockPeople, text.Say("Unlock people after wrong passwords and codes"), true, fromAdmin},
 	{SignOutPeople, text.Say("Sign people out everywhere"), true, fromAdmin},

@@ -14,7 +14,7 @@ import (
 // TestPowers holds the table of roles to SPEC 6.1, line by line.
 func TestPowers(t *testing.T) {
 	admins := []sallyport.Action{
-		sallyport.SeeSecurity, sallyport.RemindPeople, sallyport.InvitePeople, sallyport.SuspendPeople, sallyport.UnlockPeople,
+		sallyport.SeeSecurity, sallyport.RemindPeople, sallyport.InvitePeople, sallyport.EditPeople, sallyport.SuspendPeople, sallyport.UnlockPeople,
 		sallyport.SignOutPeople, sallyport.ResetTwoFactor, sallyport.ResetPasswords, sallyport.ChangeRoles, sallyport.DeletePeople, sallyport.SetPolicy,
 		sallyport.SetBrand, sallyport.ReadAudit, sallyport.ReadOutbox, sallyport.SendMailAgain, sallyport.KeepApps, sallyport.KeepWorkspaces,
 	}

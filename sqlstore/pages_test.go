@@ -67,6 +67,11 @@ func TestPagesRunFewStatements(t *testing.T) {
 		if i := slices.Index(parts, "{id}"); i > 0 {
 			parts[i] = ids[parts[i-1]]
 		}
+		for i, part := range parts {
+			if part == "{session}" || part == "{device}" {
+				parts[i] = ids[parts[i-1]]
+			}
+		}
 		counted, f := node(t, e, site, sallyporttest.Cheap)
 		f.failAt(0, false)
 		who := v

@@ -193,3 +193,39 @@ func TestJourneyInviteSeveral(t *testing.T) {
 	}
 	b.Clean()
 }
+
+// TestUserPages: what an administrator sees and does on the page of one person, with a name as long as it may be.
+func TestUserPages(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	site := sallyporttest.NewSite(t, e)
+	olive, _ := ownerOf(site)
+	mia := e.Add("mia@acme.example", sallyport.Member)
+	e.Exec("UPDATE users SET name = $1 WHERE id = $2", strings.Repeat("x", 100), mia.ID)
+	site.Visitor().Enrol(&mia, "Pixel")
+	b := sallyporttest.NewBrowser(t, site.URL, sallyporttest.Look{})
+	bothFactors(e, b, olive)
+	path := "/admin/users/" + mia.ID
+	b.Open(path)
+	b.Click("Show the events of this person")
+	b.Sees("One person's events.")
+	b.Open(path)
+	inspect(t, b, "user")
+	b.Click("Edit name and address")
+	b.Fill("Name", "Mia Okafor")
+	b.Fill("E-mail address", "olive@acme.example")
+	b.Click("Save")
+	b.Sees("There is already a person with this e-mail address.")
+	look(b, "user-edit")
+	b.Fill("E-mail address", "mia.okafor@acme.example")
+	b.Click("Save")
+	b.Sees("The new e-mail address changes only when the person opens the link")
+	b.Sees("Mia Okafor")
+	b.Click("Security")
+	b.Sees("Trusted devices None")
+	inspect(t, b, "user-security")
+	b.Click("End Firefox on Linux")
+	b.Click("End session")
+	b.Sees("The session is ended.")
+	b.Sees("Sessions None")
+	b.Clean()
+}

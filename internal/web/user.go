@@ -15,6 +15,10 @@ type userPage struct {
 	Tabs           []link
 	TwoFactorState string
 	Menu           []link
+	Reset, Delete  string // addresses of what stands apart from the menu; empty: not for the reader, or not now
+	Edit           string
+	Events         string // of the person, in the audit log
+	MaySignOut     bool
 	Roles          []option // that the person can be given; none: not by who looks
 	RoleChosen     string
 	Method         text.Message
@@ -29,15 +33,31 @@ func (s *site) userPage(r *http.Request, tab string) (*userPage, error) {
 	}
 	v := &userPage{
 		page: page{Title: text.Say("<bdi>{name}</bdi>", "name", nameOf(p.User)), Wide: true}, Person: p,
-		TwoFactorState: c.Policy().TwoFactorState(p.User, s.service.Now()), Menu: menuFor(c, p.User),
+		TwoFactorState: c.Policy().TwoFactorState(p.User, s.service.Now()), MaySignOut: c.Offers(sallyport.SignOutPeople, p.User),
 		RoleChosen: string(p.Role), Method: methodWords[p.LastSignInMethod],
 		Tabs: []link{
 			{Href: userPath(p.ID), Text: text.Say("Details"), Current: tab == ""},
 			{Href: userPath(p.ID) + "/security", Text: text.Say("Security"), Current: tab == "security"},
 		},
 	}
+	for _, l := range menuFor(c, p.User) {
+		switch l.Href {
+		case userPath(p.ID) + "/reset-2fa":
+			v.Reset = l.Href
+		case userPath(p.ID) + "/delete":
+			v.Delete = l.Href
+		default:
+			v.Menu = append(v.Menu, l)
+		}
+	}
+	me, _ := c.User()
+	if me.Role.May(sallyport.ReadAudit) {
+		v.Events = auditFilter{Person: p.ID}.at(auditPath, "")
+	}
+	if c.Offers(sallyport.EditPeople, p.User) {
+		v.Edit = userPath(p.ID) + "/edit"
+	}
 	if c.Offers(sallyport.ChangeRoles, p.User) {
-		me, _ := c.User()
 		v.Roles = s.roleOptions(me.Role)
 	}
 	return v, nil

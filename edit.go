@@ -1,0 +1,101 @@
+package sallyport
+
+import (
+	"context"
+	"strings"
+
+	"github.com/sallyport-2fa/sallyport/internal/fold"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// ErrAddressNotActive means that a new address of this person could not be confirmed.
+var ErrAddressNotActive = &Error{Kind: Conflict, Code: "address_not_active", Field: "email",
+	Text: text.Say("You can change the address of an active person only. If the person is invited, revoke the invitation and invite the new address.")}
+
+// EditPerson changes the name of a person at once, and their e-mail address as ChangeEmail does: the new address gets a
+// link, and changes when the link is used. That tells the old address, with a link to undo it, and raises the epoch. An
+// address that gets password links is never one that nobody has proved to read. asked reports whether a link was mailed.
+func (s *Service) EditPerson(ctx context.Context, by Caller, id, name, address string) (asked bool, err error) {
+	if name, err = cleanName("name", name); err != nil {
+		return false, err
+	}
+	address = strings.TrimSpace(address)
+	return asked, s.actOn(ctx, by, need{may: EditPeople, strong: true}, id, func(tx Tx, o *other) error {
+		asked = false
+		if name != o.Name {
+			o.Name = name
+			if err := tx.SaveUser(o.User); err != nil {
+				return err
+			}
+			if err := s.record(tx, by, "user.renamed", o.ID, Done, nil); err != nil {
+				return err
+			}
+		}
+		if address == o.Address {
+			return nil
+		}
+		asked = true
+		return s.askNewAddress(tx, by, o.User, address)
+	})
+}
+
+// askNewAddress mails the link that confirms a new address of somebody else, whose row is taken.
+func (s *Service) askNewAddress(tx Tx, by Caller, u User, address string) error {
+	shown, folded, err := fold.Address(address)
+	if err != nil {
+		return ErrAddressInvalid
+	}
+	if u.State != Active {
+		return ErrAddressNotActive
+	}
+	other, taken, err := tx.UserByAddress(u.Workspace, folded)
+	if err != nil {
+		return err
+	}
+	if taken && other.ID != u.ID {
+		return ErrAddressTaken
+	}
+	token, ends, err := s.newLink(tx, by, u, LinkConfirmEmail, u.Epoch, shown, ConfirmEmailLimit)
+	if err != nil {
+		return err
+	}
+	if err := s.notifyAt(tx, by, u, shown, "email.confirm_given", map[string]any{"token": token, "ends": ends}); err != nil {
+		return err
+	}
+	return s.record(tx, by, "email.asked", u.ID, Done, nil)
+}
+
+// EndSessionOf ends one session of another person, who gets an e-mail. A session that does not exist is ErrNotFound.
+func (s *Service) EndSessionOf(ctx context.Context, by Caller, id, session string) error {
+	return s.actOn(ctx, by, need{may: SignOutPeople}, id, func(tx Tx, o *other) error {
+		ses, _, found, err := tx.TakeSession(o.Workspace, o.ID, session)
+		if err != nil || !found {
+			return cmpErr(err, ErrNotFound)
+		}
+		if _, err := tx.DeleteSession(o.Workspace, o.ID, session); err != nil {
+			return err
+		}
+		if err := s.notify(tx, by, o.User, "session.ended", map[string]any{"device": ses.Browser}); err != nil {
+			return err
+		}
+		return s.record(tx, by, "session.ended", o.ID, Done, map[string]string{"session": session, "count": "1"})
+	})
+}
+
+// RemoveTrustedDeviceOf ends the trust in one device of another person, who gets an e-mail. A device that does not exist
+// is ErrNotFound.
+func (s *Service) RemoveTrustedDeviceOf(ctx context.Context, by Caller, id, device string) error {
+	return s.actOn(ctx, by, need{may: SignOutPeople}, id, func(tx Tx, o *other) error {
+		d, found, err := tx.TrustedDevice(o.Workspace, o.ID, device)
+		if err != nil || !found {
+			return cmpErr(err, ErrNotFound)
+		}
+		if _, err := tx.DeleteTrustedDevices(o.Workspace, o.ID, device); err != nil {
+			return err
+		}
+		if err := s.notify(tx, by, o.User, "trusted_device.removed", map[string]any{"device": d.Name}); err != nil {
+			return err
+		}
+		return s.record(tx, by, "trusted_device.removed", o.ID, Done, map[string]string{"device": device, "name": d.Name, "count": "1"})
+	})
+}
