@@ -21,7 +21,7 @@ import (
 // Accessibility roles of the elements that users click, type into and tick.
 var (
 	clickable = []string{"button", "link", "checkbox", "radio", "switch", "tab", "menuitem", "DisclosureTriangle"}
-	fillable  = []string{"textbox", "searchbox", "spinbutton", "combobox", "Date"}
+	fillable  = []string{"textbox", "searchbox", "spinbutton", "combobox", "Date", "ColorWell"}
 	tickable  = []string{"checkbox", "radio", "switch"}
 )
 

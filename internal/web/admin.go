@@ -15,7 +15,7 @@ type adminPart struct {
 	href    string
 	say     text.Message
 	may     sallyport.Action
-	resells bool // only where there is another workspace: who has one never notices
+	resells bool // not for a workspace that a reseller created
 }
 
 var adminParts = []adminPart{
@@ -31,7 +31,7 @@ var adminParts = []adminPart{
 // adminNav leads to the parts that somebody may open.
 func adminNav(r *http.Request, u sallyport.User) (all []link) {
 	for _, p := range adminParts {
-		if u.Role.May(p.may) && (!p.resells || by(r).Workspace().Resells) {
+		if u.Role.May(p.may) && (!p.resells || by(r).Workspace().Reseller == "") {
 			here := r.URL.Path == p.href || p.href != overviewPath && strings.HasPrefix(r.URL.Path, p.href+"/")
 			all = append(all, link{p.href, p.say, here})
 		}

@@ -34,7 +34,8 @@ type auditLine struct {
 	Nobody            template.HTML // the actor, where it is none of the people
 	AllOf             template.HTML // whose events a link leads to, or empty
 	Browser, Address  string
-	Result            template.HTML
+	ID                string
+	Refused           bool
 }
 
 // auditPerson is somebody whom an event names. Opens: who asks may open the page.
@@ -47,9 +48,9 @@ type auditPerson struct {
 func (s *site) auditLine(me sallyport.User, p sallyport.AuditPage, e sallyport.Event, one bool) auditLine {
 	v := newEvent(e)
 	line := auditLine{
-		At: s.time(e.At), Words: s.lang.HTML(v.Words), Name: v.Name, Reason: e.Detail["reason"],
+		ID: e.ID, At: s.shortTime(e.At), Words: s.lang.HTML(v.Words), Name: v.Name, Reason: e.Detail["reason"],
 		Actor: named(me, p, e.Actor), Subject: named(me, p, e.Subject), Browser: e.Browser, Address: e.Address,
-		Result: s.part("audit-result", e.Result),
+		Refused: e.Result == sallyport.Refused,
 	}
 	if !v.Method.IsZero() {
 		line.Method = s.lang.HTML(v.Method)
@@ -150,10 +151,28 @@ func named(me sallyport.User, p sallyport.AuditPage, id string) auditPerson {
 func (s *site) eventKinds() []option {
 	var all []option
 	for kind, words := range eventWords {
-		all = append(all, option{Value: kind, Label: s.lang.HTML(words)})
+		all = append(all, option{Value: kind, Label: s.lang.HTML(words), Group: s.lang.HTML(kindGroups[groupOf(kind)])})
 	}
-	slices.SortFunc(all, func(a, b option) int { return cmp.Compare(a.Label, b.Label) })
+	slices.SortFunc(all, func(a, b option) int {
+		return cmp.Or(cmp.Compare(groupOf(a.Value), groupOf(b.Value)), cmp.Compare(a.Label, b.Label))
+	})
 	return append([]option{{Label: s.lang.HTML(text.Say("All"))}}, all...)
+}
+
+// kindGroups are the groups of event kinds, in their order.
+var kindGroups = []text.Message{text.Say("Signing in"), text.Say("Two-factor authentication"), text.Say("People"), text.Say("Workspace")}
+
+// groupOf is the index of a kind's group, which the part of the kind before the dot decides.
+func groupOf(kind string) int {
+	switch about, _, _ := strings.Cut(kind, "."); about {
+	case "sign_in", "session", "password", "code", "approval":
+		return 0
+	case "authenticator", "passkey", "recovery_code", "recovery_codes", "set_up_code", "trusted_device", "two_factor":
+		return 1
+	case "user", "email", "invitation":
+		return 2
+	}
+	return 3
 }
 
 // auditColumns are the names of the CSV's columns. Programs read them, so they are the same in every language.

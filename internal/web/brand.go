@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"net/http"
@@ -18,9 +19,9 @@ type brandPage struct {
 	Name, Colour string
 	Else         string // what stands where the brand has no name
 	Resells      bool   // or may
+	Standard     string // colour
 	Label        string // as an authenticator app shows it
 	Account      string
-	Swatch       string // a colour that is valid
 }
 
 func (s *site) brandPage(r *http.Request) *brandPage {
@@ -30,10 +31,28 @@ func (s *site) brandPage(r *http.Request) *brandPage {
 	without := ws
 	without.Brand = ""
 	return &brandPage{
-		page: page{Title: text.Say("Brand"), Wide: true}, Name: ws.Brand, Colour: ws.Colour, Else: without.Issuer(),
-		Label: otpLabel(ws.Issuer()), Account: u.Address, Swatch: ws.BrandColour(),
+		page: page{Title: text.Say("Brand"), Wide: true}, Name: ws.Brand, Colour: cmp.Or(ws.Colour, standardColour(ws)), Else: without.Issuer(),
+		Standard: standardColour(ws), Label: otpLabel(ws.Issuer()), Account: u.Address,
 		Resells: s.service.MayResell(c) == nil,
 	}
+}
+
+// ownColour is the one that a page shows without a brand, as style.css has it.
+const ownColour = "#0b5cad"
+
+// standardColour is the colour that a workspace has until it chooses one: its reseller's, or our own.
+func standardColour(w sallyport.Workspace) string {
+	w.Colour = ""
+	return cmp.Or(w.BrandColour(), ownColour)
+}
+
+// readColour is the colour that a form asks for. A colour field is never empty, so to choose the standard one is to have
+// none of one's own.
+func readColour(w sallyport.Workspace, f form) string {
+	if colour := f.get("colour"); !strings.EqualFold(colour, standardColour(w)) {
+		return colour
+	}
+	return ""
 }
 
 // otpLabel is an issuer as authenticator apps show it: without colons, which would end it.
@@ -54,9 +73,12 @@ func (s *site) brandPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.service.SaveBrand(r.Context(), by(r), f.get("name"), f.get("colour")); err != nil {
+	if err := s.service.SaveBrand(r.Context(), by(r), f.get("name"), readColour(by(r).Workspace(), f)); err != nil {
 		v := s.brandPage(r)
-		v.Name, v.Colour = f.get("name"), f.get("colour")
+		v.Name = f.get("name")
+		if colour := strings.ToLower(f.get("colour")); sallyport.ValidColour(colour) {
+			v.Colour = colour
+		}
 		return s.again(w, r, "brand", v, err)
 	}
 	return s.done(w, r, brandPath, "brand-saved")
@@ -77,9 +99,9 @@ var lightGround, darkGround = rgb{0xe8, 0xf1, 0xfb}, rgb{0x14, 0x27, 0x3c}
 // enough is the contrast that text needs (WCAG 2.2, 1.4.3), with a little to spare for rounding.
 const enough = 4.55
 
-// brandSheet is the style sheet that a file name asks for. The mark has the colour itself. As text the colour is darkened
-// on light pages and lightened on dark ones until it can be read, and what is written on it is black or white,
-// whichever stands out more: one of them reaches 4.58 on every colour.
+// brandSheet is the style sheet that a file name asks for. The mark and the buttons have the colour itself; what is written
+// on it is black or white, whichever stands out more: one of them reaches 4.58 on every colour. As text the colour is
+// darkened on light pages and lightened on dark ones until it can be read.
 func brandSheet(file string) (string, bool) {
 	hex, ok := strings.CutPrefix(file, "brand-")
 	hex, css := strings.CutSuffix(hex, ".css")
@@ -89,11 +111,11 @@ func brandSheet(file string) (string, bool) {
 	n, _ := strconv.ParseUint(hex, 16, 32) // ValidColour looked
 	c := rgb{float64(n >> 16), float64(n >> 8 & 0xff), float64(n & 0xff)}
 	light, dark := c.readable(lightGround, black), c.readable(darkGround, white)
-	return fmt.Sprintf(`:root { --brand: %s; --accent: %s; --accent-strong: %s; --on-accent: %s }
+	return fmt.Sprintf(`:root { --brand: %s; --fill: %s; --fill-strong: %s; --on-fill: %s; --accent: %s; --accent-strong: %s; --on-accent: %s }
 .mark path[stroke] { stroke: %s }
 .mark path:not([stroke]) { fill: %s }
 @media (prefers-color-scheme: dark) { :root { --accent: %s; --accent-strong: %s; --on-accent: %s } }
-`, c, light, light.towards(light.on().other(), .2), light.on(), c.on(), c.on(),
+`, c, c, c.towards(c.on().other(), .2), c.on(), light, light.towards(light.on().other(), .2), light.on(), c.on(), c.on(),
 		dark, dark.towards(dark.on().other(), .2), dark.on()), true
 }
 

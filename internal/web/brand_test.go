@@ -68,6 +68,8 @@ func TestBrand(t *testing.T) {
 	})
 }
 
+var filled = regexp.MustCompile(`--(fill|fill-strong|on-fill): #([0-9a-f]{6})`)
+
 var declared = regexp.MustCompile(`--(accent|accent-strong|on-accent): #([0-9a-f]{6})`)
 
 // TestBrandCanBeRead holds the sheets of many colours to WCAG's 4.5:1, by a computation of its own.
@@ -79,6 +81,10 @@ func TestBrandCanBeRead(t *testing.T) {
 			all := declared.FindAllStringSubmatch(v.Get("/static/brand-"+colour+".css").Body, -1)
 			if len(all) != 6 {
 				t.Fatalf("#%s: %v", colour, all)
+			}
+			if fill := filled.FindAllStringSubmatch(v.Get("/static/brand-"+colour+".css").Body, -1); len(fill) != 3 || fill[0][2] != colour ||
+				contrast(colour, fill[2][2]) < 4.5 || contrast(fill[1][2], fill[2][2]) < 4.5 {
+				t.Errorf("#%s: a button is %v", colour, fill)
 			}
 			for i, grounds := range [][]string{{"ffffff", "f5f6f8", "e8f1fb"}, {"1a1f27", "11151a", "14273c"}} {
 				accent, strong, on := all[3*i][2], all[3*i+1][2], all[3*i+2][2]

@@ -26,7 +26,10 @@ type option struct {
 	Value  string
 	Label  template.HTML
 	Hint   template.HTML
-	Chosen bool // set by newField: its value is the field's
+	Group  template.HTML // of a select; options of one group follow each other
+	Opens  bool          // set by newField: it is the first of its group
+	Closes bool          // and the last
+	Chosen bool          // set by newField: its value is the field's
 }
 
 func (p *pages) newField(v view, name string, label template.HTML, settings ...any) (field, error) {
@@ -63,7 +66,10 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 	}
 	f.Options = slices.Clone(f.Options)
 	for i := range f.Options {
-		f.Options[i].Chosen = f.Options[i].Value == f.Value
+		o := &f.Options[i]
+		o.Chosen = o.Value == f.Value
+		o.Opens = o.Group != "" && (i == 0 || f.Options[i-1].Group != o.Group)
+		o.Closes = o.Group != "" && (i == len(f.Options)-1 || f.Options[i+1].Group != o.Group)
 	}
 	errors := v.base().Errors
 	f.Autofocus = f.Autofocus && len(errors) == 0

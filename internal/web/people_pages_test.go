@@ -229,3 +229,55 @@ func TestUserPages(t *testing.T) {
 	b.Sees("Sessions None")
 	b.Clean()
 }
+
+// TestAuditPage: a time is on one line with the whole of it on hover, only what was refused is tagged, kinds are grouped,
+// and the list fits every width.
+func TestAuditPage(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	site := sallyporttest.NewSite(t, e)
+	olive, _ := ownerOf(site)
+	mia := e.Add("mia@acme.example", sallyport.Member)
+	site.Visitor().GivePassword(sallyporttest.Person{User: mia.User, Password: "wrong"})
+	b := sallyporttest.NewBrowser(t, site.URL, sallyporttest.Look{})
+	bothFactors(e, b, olive)
+	b.Open("/admin/audit")
+	if tags := b.Texts("tbody .tag"); len(tags) != 1 || tags[0] != "Refused" {
+		t.Errorf("tagged are %q", tags)
+	}
+	if groups := b.Attr("optgroup", "label"); groups != "Signing in" {
+		t.Errorf("the first group is %q", groups)
+	}
+	short, whole := b.Text("tbody time"), b.Attr("tbody time", "title")
+	if len(short) >= len(whole) || !strings.Contains(whole, "UTC") && !strings.Contains(whole, "GMT") {
+		t.Errorf("a time reads %q, and %q on hover", short, whole)
+	}
+	b.Select("What", "Wrong password")
+	b.Click("Filter")
+	inspect(t, b, "audit")
+	b.ClickWithin("tbody tr", "More about Wrong password, "+b.Text("tbody time"))
+	b.Click("All events of " + mia.Name)
+	b.Sees("One person's events.")
+	b.Clean()
+}
+
+// TestBrandPreview: name and colour are shown before they are saved.
+func TestBrandPreview(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	site := sallyporttest.NewSite(t, e)
+	olive, _ := ownerOf(site)
+	e.Exec("UPDATE workspaces SET colour = '#ffcc00'")
+	b := sallyporttest.NewBrowser(t, site.URL, sallyporttest.Look{})
+	bothFactors(e, b, olive)
+	b.Open("/admin/brand")
+	if got := b.Value("Colour"); got != "#ffcc00" {
+		t.Errorf("the colour is %q", got)
+	}
+	inspect(t, b, "brand")
+	b.Fill("Name", "Acme:Payroll")
+	b.Sees("Acme Payroll")
+	b.Fill("Colour", "#6d28d9")
+	b.Attr(`link[href="/static/brand-6d28d9.css"]`, "rel")
+	b.Click("Save")
+	b.Sees("Saved.")
+	b.Clean()
+}

@@ -49,8 +49,8 @@ func TestReseller(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
 		_, owners := ownerOf(s)
-		if strings.Contains(owners.Get("/account").Body, workspaces) {
-			t.Error("who has one workspace notices that there could be others")
+		if !strings.Contains(owners.Get("/account").Body, workspaces) {
+			t.Error("an owner who may create workspaces finds no way there")
 		}
 		fields, globex := globexAt(s)
 		node := s.Node()
@@ -130,7 +130,7 @@ func TestResellersBrand(t *testing.T) {
 		if got := seen(); got != "PaySoft, brand-00aa00, PaySoft, PaySoft: Choose a new password" {
 			t.Errorf("the reseller's: %s", got)
 		}
-		if got := v.Get("/admin/brand"); !got.Has("If it is empty, PaySoft stands there") || strings.Contains(got.Body, workspaces) {
+		if got := v.Get("/admin/brand"); !got.Has("If it is empty, people see PaySoft.") || strings.Contains(got.Body, workspaces) {
 			t.Errorf("the page of the brand: %s", got.Text())
 		}
 		v.Post("/admin/brand", sallyporttest.Fields{"name": "Globex", "colour": "#aa0000"})

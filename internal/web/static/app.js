@@ -192,6 +192,22 @@ function tickAll(root) {
   }, root);
 }
 
+// data-brand on a form shows its name and colour at once, with the style sheet that the server makes from the colour.
+function brandPreview(root) {
+  each('form[data-brand]', (form) => form.addEventListener('input', ({ target }) => {
+    if (target.name === 'name') {
+      document.querySelector('[data-label-preview] bdi').textContent = target.value.replaceAll(':', ' ').trim() || form.dataset.brand;
+      return;
+    }
+    const old = document.querySelector('link[href^="/static/brand-"]');
+    const link = document.createElement('link');
+    link.rel = 'stylesheet';
+    link.href = `/static/brand-${target.value.slice(1)}.css`;
+    link.onload = () => old?.remove();
+    document.head.append(link);
+  }), root);
+}
+
 function enhance(root) {
   focusErrors(root);
   sendOnce(root);
@@ -203,6 +219,8 @@ function enhance(root) {
   localTimes(root);
   confirmLinks(root);
   tickAll(root);
+  brandPreview(root);
 }
 
 enhance(document);
+document.querySelector('.bar nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
