@@ -24,7 +24,9 @@ func TestI24_AddressGivenByAnAdministrator(t *testing.T) {
 		if err != nil || !asked {
 			t.Fatalf("asked %v, %v", asked, err)
 		}
-		row := func() string { return strings.Join(e.Query(`SELECT name, address FROM users WHERE id = $1`, mia.ID)[0], " ") }
+		row := func() string {
+			return strings.Join(e.Query(`SELECT name, address FROM users WHERE id = $1`, mia.ID)[0], " ")
+		}
 		if got := row(); got != "Mia Okafor mia@acme.example" {
 			t.Errorf("before the link is used: %s", got)
 		}
