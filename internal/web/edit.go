@@ -29,7 +29,7 @@ func (s *site) editUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if f := s.filled(r); f.has("name") {
+	if f := s.filled(w, r); f.has("name") {
 		v.Name, v.Email = f.get("name"), f.get("email")
 	}
 	return s.render(w, r, http.StatusOK, "user-edit", v)
