@@ -88,10 +88,36 @@ var (
 	ErrUnknownOutcome = errors.New("the database did not say whether it committed")
 )
 
+// outcomes joins what is wrong with several fields of one form, so that all of it is told at once. A fault among it is
+// returned alone.
+func outcomes(errs ...error) error {
+	for _, err := range errs {
+		if err != nil && len(Outcomes(err)) == 0 {
+			return err
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Outcomes returns every outcome in an error, in the order of the form's fields. A fault has none.
+func Outcomes(err error) []*Error {
+	if several, ok := err.(interface{ Unwrap() []error }); ok {
+		var all []*Error
+		for _, err := range several.Unwrap() {
+			all = append(all, Outcomes(err)...)
+		}
+		return all
+	}
+	if one, ok := errors.AsType[*Error](err); ok {
+		return []*Error{one}
+	}
+	return nil
+}
+
 // kept marks an outcome that must be committed: a wrong code is an outcome, only a fault rolls back.
-type kept struct{ err *Error }
+type kept struct{ err error }
 
 func (k kept) Error() string { return k.err.Error() }
 
 // keep makes Service.write commit what was written and then return the outcome.
-func keep(err *Error) error { return kept{err} }
+func keep(err error) error { return kept{err} }

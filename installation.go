@@ -130,8 +130,8 @@ func (s *Service) AddWorkspace(ctx context.Context, reseller, host string, o Fir
 }
 
 func (s *Service) newWorkspace(ctx context.Context, o FirstOwner) (Workspace, User, error) {
-	w, u, err := s.planWorkspace(o)
-	if err != nil {
+	w, u, wrong := s.planWorkspace(o)
+	if err := outcomes(wrong, s.checkPassword(u, w, LongPassword, "password", o.Password.Reveal())); err != nil {
 		return w, u, err
 	}
 	return w, u, s.setPassword(ctx, &u, w, LongPassword, "password", o.Password.Reveal())

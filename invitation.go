@@ -162,10 +162,12 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, token Secret,
 	if err != nil {
 		return err
 	}
-	if chosen.Name, err = cleanName("name", name); err != nil {
+	least := s.LeastPassword(by, chosen)
+	chosen.Name, err = cleanName("name", name)
+	if err := outcomes(err, s.checkPassword(chosen, by.workspace, least, "new_password", password.Reveal())); err != nil {
 		return err
 	}
-	if err := s.setPassword(ctx, &chosen, by.workspace, s.LeastPassword(by, chosen), "new_password", password.Reveal()); err != nil {
+	if err := s.setPassword(ctx, &chosen, by.workspace, least, "new_password", password.Reveal()); err != nil {
 		return err
 	}
 	return s.write(ctx, func(tx Tx) error {

@@ -298,15 +298,16 @@ func (s *Service) ChangePassword(ctx context.Context, by Caller, current, passwo
 	}
 	chosen := *by.user
 	least := s.LeastPassword(by, chosen)
-	if err := s.checkPassword(chosen, by.workspace, least, "new_password", password); err != nil {
-		return "", err
+	weak := s.checkPassword(chosen, by.workspace, least, "new_password", password)
+	if len(Outcomes(weak)) == 0 && weak != nil {
+		return "", weak
 	}
 	try, err := s.tryPassword(ctx, by, chosen.Address, current)
 	if err != nil {
 		return "", err
 	}
 	same := passwd.Normalise(current) == passwd.Normalise(password)
-	if try.right && !same {
+	if try.right && weak == nil && !same {
 		if err := s.setPassword(ctx, &chosen, by.workspace, least, "new_password", password); err != nil {
 			return "", cmpErr(s.giveBack(ctx, try), err)
 		}
@@ -321,7 +322,10 @@ func (s *Service) ChangePassword(ctx context.Context, by Caller, current, passwo
 			return err
 		}
 		if !ok || u.ID != me.ID {
-			return keep(ErrOwnPasswordWrong.in("current_password"))
+			return keep(outcomes(ErrOwnPasswordWrong.in("current_password"), weak))
+		}
+		if weak != nil {
+			return keep(weak)
 		}
 		if same {
 			return keep(ErrPasswordSame)

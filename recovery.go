@@ -62,6 +62,7 @@ var (
 	ErrRecoveryUsed    = invalid("recovery_code", "recovery_code_used", text.Say("This recovery code was already used. Use another one."))
 	ErrRecoveryLimit   = &Error{Kind: TooMany, Code: "too_many_recovery_codes", Text: text.Say("There were too many wrong recovery codes. Try again later."), Field: "recovery_code"}
 	ErrAnswerMalformed = invalid("recovery_code", "recovery_code_malformed", text.Say("A recovery code has 25 letters and digits, without the letter U, such as <code>7KQ2M-4XN9P-WT3HV-DC8RJ-5TZB2</code>."))
+	ErrOneCode         = invalid("recovery_code", "one_code_only", text.Say("Enter one code only."))
 	ErrCodesNotShown   = &Error{Kind: Gone, Code: "recovery_codes_not_shown", Text: text.Say("These recovery codes cannot be shown again. Make new ones if you have not saved them.")}
 	ErrNotSaved        = invalid("saved", "recovery_codes_not_saved", text.Say("Save the recovery codes, then tick the box."))
 	ErrRestricted      = &Error{Kind: Denied, Code: "session_restricted", Text: text.Say(`You signed in with a recovery code, so this is not possible yet. <a href="/account/2fa/change">Set up a new authenticator app</a> first.`)}
@@ -73,6 +74,7 @@ const recoveryAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 const (
 	recoveryLength = 25 // characters of 5 bits: 125 bits
 	recoveryGroup  = 5
+	codeDigits     = 6   // of an authenticator's code
 	maxRecovery    = 256 // bytes that are looked at
 )
 
@@ -101,6 +103,23 @@ func parseRecovery(input string) (code string, ok bool) {
 	if len(input) > maxRecovery {
 		return "", false
 	}
+	code, ok = recoveryCharacters(input)
+	return code, ok && len(code) == recoveryLength
+}
+
+// severalCodes reports whether a person pasted a list of codes: fields of one line run its lines together.
+func severalCodes(input string) bool {
+	if len(input) > MaxRecoveryCodes*maxRecovery {
+		return false
+	}
+	codes, ok := recoveryCharacters(input)
+	n := len(codes)
+	digits := ok && strings.Trim(codes, "0123456789") == ""
+	return ok && (n > recoveryLength && n%recoveryLength == 0 || digits && n > codeDigits && n%codeDigits == 0)
+}
+
+// recoveryCharacters returns what somebody typed in the alphabet of recovery codes, unless it has other characters.
+func recoveryCharacters(input string) (string, bool) {
 	var b strings.Builder
 	for _, r := range input {
 		if r >= '！' && r <= '～' {
@@ -118,12 +137,12 @@ func parseRecovery(input string) (code string, ok bool) {
 		case 'I', 'L':
 			r = '1'
 		}
-		if b.Len() == recoveryLength || !strings.ContainsRune(recoveryAlphabet, r) {
+		if !strings.ContainsRune(recoveryAlphabet, r) {
 			return "", false
 		}
 		b.WriteRune(r)
 	}
-	return b.String(), b.Len() == recoveryLength
+	return b.String(), true
 }
 
 func hashRecovery(code string) []byte {
@@ -187,6 +206,9 @@ func readAnswer(input string) (answer, error) {
 	}
 	if code, ok := parseRecovery(input); ok {
 		return answer{recovery: code}, nil
+	}
+	if severalCodes(input) {
+		return answer{}, ErrOneCode
 	}
 	if strings.ContainsFunc(input, isLetter) {
 		return answer{}, ErrAnswerMalformed

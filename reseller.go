@@ -68,15 +68,12 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, n NewWorkspace
 	if err := s.MayResell(by); err != nil {
 		return err
 	}
-	w, owner, err := s.planWorkspace(FirstOwner{Workspace: n.Name, Name: n.Owner, Address: n.Address})
-	if err != nil {
+	w, owner, wrong := s.planWorkspace(FirstOwner{Workspace: n.Name, Name: n.Owner, Address: n.Address})
+	host, wrongHost := s.newHost(n.Host)
+	if err := outcomes(wrong, wrongHost); err != nil {
 		return err
 	}
 	w.Reseller, owner.State = by.workspace.ID, Invited
-	host, err := s.newHost(n.Host)
-	if err != nil {
-		return err
-	}
 	return s.write(ctx, func(tx Tx) error {
 		if _, err := tx.LockOwners(by.workspace.ID); err != nil { // the workspace's row goes first: it is marked below
 			return err
@@ -132,13 +129,10 @@ func (s *Service) newHost(typed string) (string, error) {
 // planWorkspace is a workspace and its owner, who has no password yet.
 func (s *Service) planWorkspace(o FirstOwner) (Workspace, User, error) {
 	now := s.Now()
-	name, err := cleanName("workspace", o.Workspace)
-	if err != nil {
-		return Workspace{}, User{}, err
-	}
+	name, wrongName := cleanName("workspace", o.Workspace)
 	w := Workspace{ID: newID(prefixWorkspace, now), Name: name, CreatedAt: now}
-	u, err := newUser(w.ID, o.Address, strings.TrimSpace(o.Name), Owner, DefaultPolicy(), now)
-	return w, u, err
+	u, wrongOwner := newUser(w.ID, o.Address, strings.TrimSpace(o.Name), Owner, DefaultPolicy(), now)
+	return w, u, outcomes(wrongName, wrongOwner)
 }
 
 // insertWorkspace keeps the workspace that by is in, on by's host, and its first owner.

@@ -29,6 +29,7 @@ const (
 
 // Outcomes of resets and set-up codes.
 var (
+	ErrReasonMissing    = invalid("reason", "reason_missing", text.Say("Enter a reason."))
 	ErrReasonInvalid    = invalid("reason", "reason_invalid", text.Say("Enter a reason of at most 500 characters."))
 	ErrNothingToReset   = &Error{Kind: Conflict, Code: "nothing_to_reset", Text: text.Say("This person has no two-factor authentication that could be reset.")}
 	ErrResetRequired    = &Error{Kind: Conflict, Code: "reset_not_allowed", Text: text.Say("Two-factor authentication is required of this person, and may not be reset while it is. The requirement must be lifted first.")}
@@ -37,10 +38,13 @@ var (
 	ErrSetUpCodeLimit   = &Error{Kind: TooMany, Code: "too_many_set_up_codes", Text: text.Say("There were too many wrong set-up codes. Try again later."), Field: "set_up_code"}
 )
 
-// cleanReason returns a reason without surrounding space, or ErrReasonInvalid.
+// cleanReason returns a reason without surrounding space, or what is wrong with it.
 func cleanReason(reason string) (string, error) {
 	reason = strings.TrimSpace(reason)
-	if reason == "" || utf8.RuneCountInString(reason) > maxReason || strings.ContainsFunc(reason, steers) {
+	if reason == "" {
+		return "", ErrReasonMissing
+	}
+	if utf8.RuneCountInString(reason) > maxReason || strings.ContainsFunc(reason, steers) {
 		return "", ErrReasonInvalid
 	}
 	return reason, nil

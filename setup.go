@@ -4,7 +4,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/otp"
@@ -46,6 +48,7 @@ var (
 	ErrNoDraft        = &Error{Kind: Gone, Code: "set_up_expired", Text: text.Say("This set-up has ended: it was finished in another tab, took longer than 15 minutes, or was stopped by another change of your account.")}
 	ErrOtherDraft     = invalid("code", "set_up_restarted", text.Say("This set-up was started anew in another tab. Scan the QR code that is shown here now, and enter the code for it."))
 	ErrSetUpCodeWrong = invalid("code", "code_wrong", text.Say("This code is not right. Enter the code that the app shows now."))
+	ErrAppUnnamed     = invalid("name", "app_unnamed", text.Say("Pick an app, or enter a name."))
 	ErrCodeMalformed  = invalid("code", "code_malformed", text.Say("Enter the 6 digits that the app shows."))
 	ErrChooseReplaced = invalid("replaces", "replaces_missing", text.Say("Choose the app that the new one replaces."))
 	ErrTooManyApps    = &Error{Kind: Conflict, Code: "too_many_authenticators", Text: text.Say("You have 10 authenticator apps, and no more are possible. Remove one first.")}
@@ -113,21 +116,32 @@ func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, err e
 // of the same session or sign-in is dropped. After a reset it takes the set-up code, once in a session or sign-in: a
 // wrong one is ErrSetUpCodeMissing, one that is too old ErrSetUpCodeOver, a spent budget ErrSetUpCodeLimit.
 func (s *Service) StartSetUp(ctx context.Context, by Caller, name, setUpCode string) error {
-	name, err := cleanName("name", name)
-	if err != nil {
-		return err
-	}
+	name, unnamed := appName(name)
 	return s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error {
 		if err := s.room(tx, h); err != nil {
 			return err
 		}
 		if h.owesSetUpCode() {
 			if err := s.takeSetUpCode(tx, by, h, setUpCode); err != nil {
-				return err
+				if k, ok := errors.AsType[kept](err); ok {
+					return keep(outcomes(k.err, unnamed))
+				}
+				return outcomes(err, unnamed)
 			}
+		}
+		if unnamed != nil {
+			return keep(unnamed)
 		}
 		return s.putDraft(tx, h, name, "")
 	})
+}
+
+// appName is cleanName for an authenticator app, which is picked from a list or named.
+func appName(name string) (string, error) {
+	if strings.TrimSpace(name) == "" {
+		return "", ErrAppUnnamed
+	}
+	return cleanName("name", name)
 }
 
 // owesSetUpCode reports whether a reset stands between the holder and a draft (I25).
@@ -189,10 +203,7 @@ func (h *holder) provedAuthenticator() bool {
 // of all (ReplacesAll). With one alone it need not be named. After a recovery code all of them go (I19). The old
 // ones work until the new one is confirmed.
 func (s *Service) StartChange(ctx context.Context, by Caller, name, replaces string) error {
-	name, err := cleanName("name", name)
-	if err != nil {
-		return err
-	}
+	name, unnamed := appName(name)
 	return s.hold(ctx, by, StepSetUp, changing, func(tx Tx, h *holder) error {
 		all, err := s.replaceable(tx, h)
 		if err != nil {
@@ -204,9 +215,12 @@ func (s *Service) StartChange(ctx context.Context, by Caller, name, replaces str
 		case replaces == "" && len(all) == 1:
 			replaces = all[0].ID
 		case replaces == "":
-			return ErrChooseReplaced
+			return outcomes(ErrChooseReplaced, unnamed)
 		case replaces != ReplacesAll && find(all, replaces) == nil:
 			return ErrNotFound
+		}
+		if unnamed != nil {
+			return unnamed
 		}
 		return s.putDraft(tx, h, name, replaces)
 	})

@@ -125,15 +125,19 @@ func steers(r rune) bool { return text.IsControl(r) || text.IsBidi(r) }
 
 // newUser checks what describes a person and returns a user without a password.
 func newUser(workspace, address, name string, role Role, p Policy, now time.Time) (User, error) {
+	var wrong []error
 	shown, folded, err := fold.Address(address)
 	if err != nil {
-		return User{}, ErrAddressInvalid
+		wrong = append(wrong, ErrAddressInvalid)
 	}
 	if name, err = cleanName("name", name); err != nil {
-		return User{}, err
+		wrong = append(wrong, err)
 	}
 	if !role.Valid() {
-		return User{}, ErrRoleInvalid
+		wrong = append(wrong, ErrRoleInvalid)
+	}
+	if len(wrong) > 0 {
+		return User{}, outcomes(wrong...)
 	}
 	return User{
 		Workspace: workspace, ID: newID(prefixUser, now), Address: shown, Folded: folded, Name: name,

@@ -392,3 +392,12 @@ func (b *Browser) fail(format string, args ...any) {
 	b.t.Helper()
 	b.t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), b.describe())
 }
+
+// Bottom returns how many pixels below the top of the window the first
+// element ends that the CSS selector finds, and waits for one.
+func (b *Browser) Bottom(selector string) int {
+	b.t.Helper()
+	var bottom int
+	fmt.Sscan(b.query(fmt.Sprintf("Bottom(%q)", selector), selector, `el => String(Math.ceil(el.getBoundingClientRect().bottom))`)[0], &bottom)
+	return bottom
+}

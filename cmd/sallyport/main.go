@@ -102,8 +102,11 @@ func report(err error) int {
 		return exitDone
 	}
 	say := err.Error()
-	if outcome, ok := errors.AsType[*sallyport.Error](err); ok {
-		say = text.English.Text(outcome.Text)
+	if outcomes := sallyport.Outcomes(err); len(outcomes) > 0 {
+		say = ""
+		for _, outcome := range outcomes {
+			say += text.English.Text(outcome.Text) + " "
+		}
 	}
 	fmt.Fprintln(os.Stderr, "sallyport:", strings.Join(strings.Fields(say), " "))
 	if _, ok := errors.AsType[usage](err); ok {

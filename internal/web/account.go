@@ -33,7 +33,7 @@ type accountPage struct {
 
 func (s *site) accountPage(r *http.Request) *accountPage {
 	u, _ := by(r).User()
-	return &accountPage{page: page{Title: text.Say("Your account"), Wide: true}, Tabs: accountTabs("/account"), Method: methodWords[u.LastSignInMethod], User: u}
+	return &accountPage{page: page{Title: text.Say("Your account"), Wide: true, OneField: true}, Tabs: accountTabs("/account"), Method: methodWords[u.LastSignInMethod], User: u}
 }
 
 func (s *site) account(w http.ResponseWriter, r *http.Request) error {

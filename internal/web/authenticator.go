@@ -15,7 +15,7 @@ type renamePage struct {
 }
 
 func newRenamePage(a sallyport.Authenticator, name string) *renamePage {
-	return &renamePage{page: page{Title: text.Say("Rename authenticator app")}, Authenticator: a, Name: name}
+	return &renamePage{page: page{Title: text.Say("Rename authenticator app"), OneField: true}, Authenticator: a, Name: name}
 }
 
 func (s *site) renameAuthenticator(w http.ResponseWriter, r *http.Request) error {

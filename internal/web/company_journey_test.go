@@ -133,6 +133,7 @@ func TestJourneyTemporaryPassword(t *testing.T) {
 	nias.Fill("New password", newPassword)
 	look(nias, "own-password")
 	nias.Click("Set the new password")
+	nias.Click("More")
 	nias.Check("Aegis")
 	enrolBy(t, e, nias, &nia, "Pixel – Aegis")
 	nias.Clean()

@@ -14,11 +14,14 @@ type field struct {
 	Type               string // of an input; text unless said
 	Value              string
 	Autocomplete       string
-	Autofocus          bool // ignored when the page has errors: then the summary has the focus
+	Autofocus          bool // not where a summary of errors has the focus
+	Alone              bool // its error is in no summary
 	Required           bool
 	Checked            bool
 	Min                int      // of a new password: its least length, which also asks for the meter
 	Options            []option // of a select or of radios
+	Fold               int      // of radios: how many are shown before the others are asked for; 0 is all
+	Unfolded           bool     // one of the others is chosen
 }
 
 // option is one choice.
@@ -55,6 +58,8 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 			f.Checked, ok = set.(bool)
 		case "min":
 			f.Min, ok = set.(int)
+		case "fold":
+			f.Fold, ok = set.(int)
 		case "options":
 			f.Options, ok = set.([]option)
 		default:
@@ -70,15 +75,16 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 		o.Chosen = o.Value == f.Value
 		o.Opens = o.Group != "" && (i == 0 || f.Options[i-1].Group != o.Group)
 		o.Closes = o.Group != "" && (i == len(f.Options)-1 || f.Options[i+1].Group != o.Group)
+		f.Unfolded = f.Unfolded || o.Chosen && i >= f.Fold
 	}
-	errors := v.base().Errors
-	f.Autofocus = f.Autofocus && len(errors) == 0
-	for _, e := range errors {
+	summary := v.base().Summary()
+	for _, e := range v.base().Errors {
 		if e.Field == name {
-			f.Error = p.lang.HTML(e.Text)
+			f.Error, f.Alone = p.lang.HTML(e.Text), len(summary) == 0
 			break
 		}
 	}
+	f.Autofocus = f.Alone || f.Autofocus && len(summary) == 0
 	return f, nil
 }
 

@@ -22,7 +22,7 @@ func (s *site) forgotPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.service.Forgot(r.Context(), by(r), f.get("email")); err != nil {
-		return s.again(w, r, "forgot", &forgotPage{page{Title: text.Say("Forgot password")}, f.get("email")}, err)
+		return s.again(w, r, "forgot", &forgotPage{page{Title: text.Say("Forgot password"), OneField: true}, f.get("email")}, err)
 	}
 	return s.done(w, r, "/sign-in", s.mailed("link-mailed"))
 }
@@ -32,7 +32,7 @@ func token(r *http.Request) sallyport.Secret { return sallyport.Secret(r.PathVal
 
 func (s *site) resetPage(r *http.Request) (*newPasswordPage, error) {
 	reset, err := s.service.Reset(r.Context(), by(r), token(r))
-	return &newPasswordPage{page: page{Title: text.Say("Choose a new password")}, Address: reset.Address, Least: reset.Least}, err
+	return &newPasswordPage{page: page{Title: text.Say("Choose a new password"), OneField: true}, Address: reset.Address, Least: reset.Least}, err
 }
 
 func (s *site) reset(w http.ResponseWriter, r *http.Request) error {

@@ -70,15 +70,24 @@ type view interface{ base() *page }
 
 // page is what the data of every page has.
 type page struct {
-	frame   // set by render
-	Title   text.Message
-	Wide    bool // tables and settings; else one narrow card
-	Errors  []fieldError
-	Notice  text.Message // what was just done; render sets it after a redirect by done
-	LeadsTo []string     // origins of apps at which this page's form may end
+	frame    // set by render
+	Title    text.Message
+	Wide     bool // tables and settings; else one narrow card
+	OneField bool // the form has one field, which keeps the focus when it is wrong
+	Errors   []fieldError
+	Notice   text.Message // what was just done; render sets it after a redirect by done
+	LeadsTo  []string     // origins of apps at which this page's form may end
 }
 
 func (p *page) base() *page { return p }
+
+// Summary is what is wrong, as a list above the form. A form of one field needs none: the field says it.
+func (p *page) Summary() []fieldError {
+	if p.OneField && len(p.Errors) == 1 && p.Errors[0].Field != "" {
+		return nil
+	}
+	return p.Errors
+}
 
 // frame is what stands around a page. It is the same for all pages of one request.
 type frame struct {

@@ -24,7 +24,7 @@ func (s *site) choose(w http.ResponseWriter, r *http.Request, wrong error) error
 	if err != nil {
 		return s.inSignIn(w, r, err)
 	}
-	v := &newPasswordPage{page: page{Title: text.Say("Choose a password")}, Address: c.Address, Least: c.Least, Short: !c.Temporary}
+	v := &newPasswordPage{page: page{Title: text.Say("Choose a password"), OneField: true}, Address: c.Address, Least: c.Least, Short: !c.Temporary}
 	if wrong != nil {
 		return s.again(w, r, "choose-password", v, wrong)
 	}

@@ -48,7 +48,7 @@ func (s *site) showCodes(w http.ResponseWriter, r *http.Request, wrong error) er
 		return s.inSignIn(w, r, err)
 	}
 	v := &recoveryCodesPage{
-		page: page{Title: text.Say("Recovery codes")}, Set: set, SetUp: r.URL.Path != recoveryCodesPath,
+		page: page{Title: text.Say("Recovery codes"), OneField: true}, Set: set, SetUp: r.URL.Path != recoveryCodesPath,
 		Account: by(r).Workspace().Issuer() + ": " + set.Address, Ask: set.RecoveryUnsaved() && len(set.Codes) > 0,
 		Rolling: set.Mode == sallyport.RecoveryRolling, Download: recoveryCodesPath + ".txt",
 	}

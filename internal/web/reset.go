@@ -13,7 +13,7 @@ const setUpCodeCookie = "set-up-code"
 func (s *site) resetTwoFactorPage(r *http.Request) (*confirmPage, error) {
 	u, err := s.service.MayReset(r.Context(), by(r), r.PathValue("id"))
 	return &confirmPage{
-		page: page{Title: text.Say("Reset two-factor authentication?")}, Button: text.Say("Reset two-factor authentication"),
+		page: page{Title: text.Say("Reset two-factor authentication?"), OneField: true}, Button: text.Say("Reset two-factor authentication"),
 		Question: text.Say("For <bdi>{name}</bdi>, who must set it up again at the next sign-in. Make sure first that it is really this person who asks.", "name", nameOf(u)),
 		Points: []text.Message{
 			text.Say("Authenticator apps, recovery codes and trusted devices are deleted."),

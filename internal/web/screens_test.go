@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,10 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-var screenshots = flag.String("screenshots", "", "take pictures of every page and state, into this directory")
+var (
+	screenshots = flag.String("screenshots", "", "take pictures of every page and state, into this directory")
+	only        = flag.String("only", "", "take pictures of pages whose name matches this regular expression")
+)
 
 // screen is a page in one state, as it was answered.
 type screen struct {
@@ -78,6 +82,7 @@ func answer(w http.ResponseWriter, p *sallyporttest.Page) {
 
 // TestScreens holds every page and state to what all of them promise; make screenshots takes pictures of them besides.
 func TestScreens(t *testing.T) {
+	chosen := regexp.MustCompile(*only)
 	screens := shoot(t, text.English)
 	site := gallery(t, screens)
 	b := sallyporttest.NewBrowser(t, site, sallyporttest.Look{})
@@ -95,6 +100,9 @@ func TestScreens(t *testing.T) {
 		}
 		b.Look(l.Look)
 		for _, s := range screens {
+			if !chosen.MatchString(s.name) {
+				continue
+			}
 			b.Open("/screen/" + s.name)
 			if *screenshots == "" {
 				b.Fits()

@@ -200,7 +200,7 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 		s.log.Error("no QR code", "id", edge.From(r.Context()).ID, "err", err)
 	}
 	v := &setUpScanPage{
-		page: page{Title: setUpTitle(r)}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: s.at(r, ""), Forced: s.forced(r),
+		page: page{Title: setUpTitle(r), OneField: true}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: s.at(r, ""), Forced: s.forced(r),
 		Issuer: by(r).Workspace().Issuer(), Groups: otp.Group(d.Key.Reveal()), Link: template.URL(d.URI.Reveal()),
 	}
 	if wrong != nil {

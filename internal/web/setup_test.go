@@ -88,6 +88,7 @@ func TestJourneySetUpAndLive(t *testing.T) {
 			look(b, "disabled")
 			b.Click("Enable")
 			look(b, "set-up-name")
+			b.Click("More")
 			b.Check("Aegis")
 			if !l.NoScript {
 				if got := b.Value("Name of the app"); got != "Aegis" {
@@ -154,6 +155,7 @@ func TestJourneyLiveWithIt(t *testing.T) {
 			b.Fill("6-digit code", p.Code(e.Clock.Now()))
 			b.Click("Continue")
 			b.Sees("Add an authenticator app")
+			b.Click("More")
 			b.Check("Another app")
 			b.Fill("Name of the app", "Laptop")
 			b.Click("Continue")

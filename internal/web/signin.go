@@ -224,7 +224,7 @@ func (s *site) challengeFor(w http.ResponseWriter, r *http.Request, a ask, wrong
 	if c.Step != sallyport.StepCode {
 		return s.done(w, r, stepPaths[c.Step], "")
 	}
-	v := &challengePage{page: page{Title: a.title}, Challenge: c}
+	v := &challengePage{page: page{Title: a.title, OneField: true}, Challenge: c}
 	if wrong != nil {
 		return s.again(w, r, a.page, v, atField(wrong, a.field))
 	}

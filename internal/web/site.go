@@ -186,11 +186,17 @@ func told(err error) bool {
 // again shows a form once more with what is wrong with it, if err is something that the person can mend there, or is
 // about one of its fields.
 func (s *site) again(w http.ResponseWriter, r *http.Request, name string, v view, err error) error {
-	var e *sallyport.Error
-	if !errors.As(err, &e) || e.Field == "" && e.Kind != sallyport.Invalid && e.Kind != sallyport.TooMany && e.Kind != sallyport.Unavailable {
+	all := sallyport.Outcomes(err)
+	if len(all) == 0 {
 		return err
 	}
-	v.base().Errors = []fieldError{{Field: e.Field, Text: e.Text}}
+	e := all[0]
+	if e.Field == "" && e.Kind != sallyport.Invalid && e.Kind != sallyport.TooMany && e.Kind != sallyport.Unavailable {
+		return err
+	}
+	for _, e := range all {
+		v.base().Errors = append(v.base().Errors, fieldError{Field: e.Field, Text: e.Text})
+	}
 	setRetryAfter(w, e.RetryAfter)
 	return s.render(w, r, statusOf(e.Kind), name, v)
 }

@@ -200,7 +200,7 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 		return nil, q, err
 	}
 	u, _ := by(r).User()
-	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you")}, TwoFactor: u.TwoFactor, Back: s.without(r, q)}
+	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you"), OneField: true}, TwoFactor: u.TwoFactor, Back: s.without(r, q)}
 	if s.local(q.get("to")) {
 		to, _, _ := strings.Cut(q.get("to"), "?")
 		a := actions[s.routed(http.MethodGet, to)]
