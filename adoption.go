@@ -92,6 +92,7 @@ type Overview struct {
 	Days      []Adoption // oldest first, at least one; the last is today
 	Missing   []User     // the first of those who can sign in and are without, by name
 	Reminders Reminders  // the newest
+	Steps     FirstSteps // of an owner
 }
 
 // Today is how things stand now.
@@ -118,7 +119,10 @@ func (s *Service) Overview(ctx context.Context, by Caller) (o Overview, err erro
 		if o.Missing, err = tx.People(missing); err != nil {
 			return err
 		}
-		o.Reminders, err = tx.Reminders(workspace)
+		if o.Reminders, err = tx.Reminders(workspace); err != nil {
+			return err
+		}
+		o.Steps, err = s.firstSteps(tx, by)
 		return err
 	})
 }

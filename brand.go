@@ -15,14 +15,18 @@ var ErrColourInvalid = invalid("colour", "colour_invalid", text.Say("Enter a col
 // colour that of Sallyport.
 func (s *Service) SaveBrand(ctx context.Context, by Caller, name, colour string) error {
 	name, colour = strings.TrimSpace(name), strings.ToLower(strings.TrimSpace(colour))
+	var wrong []error
 	if name != "" {
 		var err error
 		if name, err = cleanName("name", name); err != nil {
-			return err
+			wrong = append(wrong, err)
 		}
 	}
 	if colour != "" && !ValidColour(colour) {
-		return ErrColourInvalid
+		wrong = append(wrong, ErrColourInvalid)
+	}
+	if len(wrong) > 0 {
+		return outcomes(wrong...)
 	}
 	return s.act(ctx, by, need{may: SetBrand}, func(tx Tx, me *actor) error {
 		if by.workspace.Brand == name && by.workspace.Colour == colour {

@@ -88,22 +88,38 @@ var (
 	ErrUnknownOutcome = errors.New("the database did not say whether it committed")
 )
 
-// outcomes joins what is wrong with several fields of one form, so that all of it is told at once. A fault among it is
-// returned alone.
+// several is what is wrong with more than one field of a form.
+type several []error
+
+func (s several) Error() string   { return errors.Join(s...).Error() }
+func (s several) Unwrap() []error { return s }
+
+// outcomes joins what is wrong with the fields of a form, so that all of it is told at once. A fault among it is returned
+// alone.
 func outcomes(errs ...error) error {
+	var all several
 	for _, err := range errs {
-		if err != nil && len(Outcomes(err)) == 0 {
+		found := Outcomes(err)
+		if err != nil && len(found) == 0 {
 			return err
 		}
+		for _, one := range found {
+			all = append(all, one)
+		}
 	}
-	return errors.Join(errs...)
+	switch len(all) {
+	case 0:
+		return nil
+	case 1:
+		return all[0]
+	}
+	return all
 }
 
-// Outcomes returns every outcome in an error, in the order of the form's fields. A fault has none.
-func Outcomes(err error) []*Error {
-	if several, ok := err.(interface{ Unwrap() []error }); ok {
-		var all []*Error
-		for _, err := range several.Unwrap() {
+// Outcomes returns every outcome in an error, in the order in which they were found. A fault has none.
+func Outcomes(err error) (all []*Error) {
+	if wrong, ok := errors.AsType[several](err); ok {
+		for _, err := range wrong {
 			all = append(all, Outcomes(err)...)
 		}
 		return all

@@ -53,6 +53,12 @@ type Tx interface {
 	// CountPeople counts those who can sign in or are invited, by role and whether they have two-factor authentication.
 	CountPeople(workspace string) ([]RoleCount, error)
 
+	// FirstSteps returns when an owner of a workspace ticked each of the steps, zero for one that was not ticked, and
+	// whether the workspace has more people than one.
+	FirstSteps(workspace string) (keyset, dismissed time.Time, people bool, err error)
+	// SaveFirstStep notes that a step was ticked, unless that was noted before.
+	SaveFirstStep(workspace string, step FirstStep, now time.Time) error
+
 	// Sweep deletes sign-ins, drafts and links that ended before now, or began in the future. Mail that waits for a time
 	// later than MailWaitLimit is due.
 	Sweep(now time.Time) error

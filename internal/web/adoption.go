@@ -20,6 +20,7 @@ type overviewPage struct {
 	Lists     []link // of all who are missing
 	Reminders sallyport.Reminders
 	MayRemind bool
+	Steps     firstSteps
 }
 
 func (s *site) overview(w http.ResponseWriter, r *http.Request) error {
@@ -29,7 +30,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request) error {
 	}
 	me, _ := by(r).User()
 	v := &overviewPage{page: page{Title: text.Say("Overview"), Wide: true}, Today: o.Today(), Chart: newAdoptionChart(o.Days),
-		Reminders: o.Reminders, MayRemind: me.Role.May(sallyport.RemindPeople)}
+		Reminders: o.Reminders, MayRemind: me.Role.May(sallyport.RemindPeople), Steps: s.firstSteps(o.Steps)}
 	for _, u := range o.Missing {
 		v.Missing = append(v.Missing, s.personRow(by(r), u))
 	}

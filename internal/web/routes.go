@@ -129,6 +129,7 @@ func (s *site) peopleRoutes() []route {
 		{"GET", overviewPath, managers, s.overview},
 		{"GET", remindersPath, admins, s.reminders},
 		{"POST", remindersPath, admins, s.remindersPost},
+		{"POST", firstStepsPath, admins, s.firstStepsPost},
 		{"GET", "/admin/users", managers, s.users},
 		{"GET", "/admin/users.csv", managers, s.usersCSV},
 		{"GET", "/admin/users/new", admins, s.newUser},

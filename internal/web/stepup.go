@@ -51,6 +51,8 @@ var actions = map[string]action{
 	brandPath:      {say: text.Say("Change the brand"), fields: []string{"name", "colour"}},
 	workspacesPath: {say: text.Say("Create a workspace"), fields: workspaceFields, strong: true},
 
+	firstStepsPath: {say: text.Say("Tick off a step"), confirmed: true, fields: []string{"step"}},
+
 	remindersPath: {say: text.Say("Send a reminder"), confirmed: true},
 
 	outboxPath + "/{id}": {say: text.Say("Read an invitation")},

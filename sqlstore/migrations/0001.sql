@@ -345,3 +345,11 @@ CREATE TABLE reminders (
   ended_at INTEGER NOT NULL -- 0: not yet
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reminders_open ON reminders (workspace_id) WHERE ended_at = 0;
+
+-- What owners of a workspace ticked in the list of their next steps.
+CREATE TABLE first_steps (
+  workspace_id TEXT NOT NULL REFERENCES workspaces (id),
+  step TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, step)
+) STRICT, WITHOUT ROWID;

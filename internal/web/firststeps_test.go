@@ -1,0 +1,90 @@
+package web_test
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// steps are what the list on the overview says, such as "Invite people: To do"; nil: there is no list.
+func steps(p *sallyporttest.Page) (all []string) {
+	for _, item := range strings.Split(p.Body, "<li>")[1:] {
+		for _, state := range []string{"To do", "Done"} {
+			if rest, found := strings.CutPrefix(item, `<span class="tag `); found && strings.Contains(rest, ">"+state+"<") {
+				all = append(all, state)
+			}
+		}
+	}
+	return all
+}
+
+// TestFirstSteps follows an owner through the list, which shows how things stand and disappears at the end.
+func TestFirstSteps(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		const at = "/admin/first-steps"
+		s := sallyporttest.NewSite(t, e)
+		v := s.Visitor()
+		v.SignIn(e.Owner)
+		tell := func(what string, want ...string) {
+			t.Helper()
+			if got := steps(v.Get("/admin")); !slices.Equal(got, want) {
+				t.Errorf("%s: %q, want %q", what, got, want)
+			}
+		}
+		const todo, done = "To do", "Done"
+		tell("at first", todo, todo, todo, todo, todo, todo)
+		owner := e.Owner
+		v.Enrol(&owner, "Pixel")
+		tell("own two-factor authentication", done, todo, todo, todo, todo, todo)
+		v.Post("/admin/users/new", fields{"email": "ada@acme.example", "name": "Ada", "role": "admin"})
+		tell("somebody invited", done, todo, done, todo, todo, todo)
+		e.Exec(`UPDATE policies SET require_2fa = $1, version = version + 1`, sallyport.RequireAdmins)
+		tell("a requirement", done, todo, done, done, todo, todo)
+
+		ada := e.Add("alan@acme.example", sallyport.Admin)
+		others := s.Visitor()
+		others.Enrol(&ada, "Pixel")
+		if got := steps(others.Get("/admin")); got != nil {
+			t.Errorf("an admin sees %q", got)
+		}
+		if got := others.Post(at, fields{"step": "dismiss"}); got.Status != http.StatusForbidden {
+			t.Errorf("an admin dismisses the list: %d", got.Status)
+		}
+		if got := v.Post(at, fields{"step": "mail"}); got.Status != http.StatusNotFound {
+			t.Errorf("a step that nobody ticks: %d", got.Status)
+		}
+		for range 2 {
+			if got := v.Post(at, fields{"step": "keyset"}); got.Status != http.StatusSeeOther || got.Location != "/admin" {
+				t.Fatalf("%d %s", got.Status, got.Location)
+			}
+			tell("a copy of the keyset", done, todo, done, done, todo, done)
+		}
+		v.Post(at, fields{"step": "dismiss"})
+		tell("dismissed")
+	})
+}
+
+// TestFirstStepsOfAnotherWorkspace: who has a workspace on somebody else's server looks after neither mail nor keyset, and
+// the list goes when all is done.
+func TestFirstStepsOfAnotherWorkspace(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		_, owners := ownerOf(s)
+		f, globex := globexAt(s)
+		owners.Post(workspaces, f)
+		_, v := joined(s, owners, globex)
+		if got := steps(v.Get("/admin")); !slices.Equal(got, []string{"To do", "To do", "To do"}) {
+			t.Errorf("at first: %q", got)
+		}
+		e.Exec(`UPDATE users SET two_factor = 1 WHERE address = $1`, f["email"])
+		e.Exec(`UPDATE policies SET require_2fa = $1, version = version + 1`, sallyport.RequireEveryone)
+		v.Post("/admin/users/new", fields{"email": "gus@globex.example", "name": "Gus", "role": "member"})
+		if got := steps(v.Get("/admin")); got != nil {
+			t.Errorf("all done: %q", got)
+		}
+	})
+}
