@@ -67,24 +67,3 @@ func TestFirstSteps(t *testing.T) {
 		tell("dismissed")
 	})
 }
-
-// TestFirstStepsOfAnotherWorkspace: who has a workspace on somebody else's server looks after neither mail nor keyset, and
-// the list goes when all is done.
-func TestFirstStepsOfAnotherWorkspace(t *testing.T) {
-	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
-		s := sallyporttest.NewSite(t, e)
-		_, owners := ownerOf(s)
-		f, globex := globexAt(s)
-		owners.Post(workspaces, f)
-		_, v := joined(s, owners, globex)
-		if got := steps(v.Get("/admin")); !slices.Equal(got, []string{"To do", "To do", "To do"}) {
-			t.Errorf("at first: %q", got)
-		}
-		e.Exec(`UPDATE users SET two_factor = 1 WHERE address = $1`, f["email"])
-		e.Exec(`UPDATE policies SET require_2fa = $1, version = version + 1`, sallyport.RequireEveryone)
-		v.Post("/admin/users/new", fields{"email": "gus@globex.example", "name": "Gus", "role": "member"})
-		if got := steps(v.Get("/admin")); got != nil {
-			t.Errorf("all done: %q", got)
-		}
-	})
-}
