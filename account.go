@@ -86,6 +86,11 @@ func (s *Service) Activity(ctx context.Context, by Caller, before string) (event
 		events, err = tx.Events(by.workspace.ID, EventFilter{Subject: by.user.ID}, before, ActivityPage+1)
 		return err
 	})
+	for i, e := range events {
+		if e.Actor != "" && e.Actor != by.user.ID { // where an administrator was is nobody else's business
+			events[i].Address, events[i].Browser = "", ""
+		}
+	}
 	if len(events) > ActivityPage {
 		return events[:ActivityPage], true, err
 	}

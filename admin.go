@@ -39,7 +39,10 @@ func (s *Service) AddUser(ctx context.Context, by Caller, address, name string, 
 		if err != nil {
 			return err
 		}
-		return s.record(tx, by, "user.added", u.ID, Done, map[string]string{"role": string(role)})
+		if err := s.record(tx, by, "user.added", u.ID, Done, map[string]string{"role": string(role)}); err != nil {
+			return err
+		}
+		return s.tellOwners(tx, by, u)
 	})
 }
 
@@ -102,7 +105,7 @@ func (s *Service) SignOutEverywhere(ctx context.Context, by Caller, id string) e
 
 // Delete removes somebody for good: events keep the id and nothing else of them.
 func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
-	return s.erasing(ctx, s.actOn(ctx, by, need{may: DeletePeople, fresh: true}, id, func(tx Tx, o *other) error {
+	return s.erasing(ctx, s.actOn(ctx, by, need{may: DeletePeople, fresh: true, strong: true}, id, func(tx Tx, o *other) error {
 		if err := o.remain(); err != nil {
 			return err
 		}

@@ -137,14 +137,16 @@ func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secre
 			return err
 		}
 		u.PasswordHash, u.PasswordAt, u.PasswordLong = "", s.Now(), false
-		u.Epoch++
+		u.endAll()
 		if err := tx.SaveUser(u); err != nil {
 			return err
 		}
-		for _, to := range []string{replaced.Address, u.Address} {
-			if err := s.notifyAt(tx, by.as(u), u, to, "email.changed", map[string]any{"old": replaced.Address, "new": u.Address}); err != nil {
-				return err
-			}
+		// The replaced address may be a thief's: the mail to it says nothing of the person and where they are.
+		if err := s.notifyAt(tx, by.as(u), u, replaced.Address, "email.removed", nil); err != nil {
+			return err
+		}
+		if err := s.notify(tx, by.as(u), u, "email.changed", map[string]any{"old": replaced.Address, "new": u.Address}); err != nil {
+			return err
 		}
 		if reset, _, err = s.newLink(tx, by, u, LinkReset, u.Epoch, "", ResetLimit); err != nil {
 			return err
@@ -187,6 +189,6 @@ func (s *Service) endAllBut(tx Tx, by Caller, u *User) (Secret, error) {
 			return value, err
 		}
 	}
-	u.Epoch++
+	u.endAll()
 	return "", tx.SaveUser(*u)
 }

@@ -39,7 +39,8 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 		if !allowed {
 			result = Refused
 		}
-		if err := s.record(tx, by, "password.forgotten", u.ID, result, nil); err != nil || !allowed {
+		asking, detail := by.stranger(u.ID)
+		if err := s.record(tx, asking, "password.forgotten", u.ID, result, detail); err != nil || !allowed {
 			return err
 		}
 		token, ends, err := s.newLink(tx, by, u, LinkReset, u.Epoch, "", ResetLimit)

@@ -11,9 +11,12 @@ import (
 // ErrNotInvited means that there is no invitation of this person any more: it was accepted.
 var ErrNotInvited = &Error{Kind: Conflict, Code: "not_invited", Text: text.Say("This person has accepted the invitation already, or is suspended.")}
 
-// inviting is what it takes to make, send again or read an invitation of somebody with a role. Where they may do more than a
-// member that is fresh proof, as giving the role takes: who has only found an open browser makes no owner.
-func inviting(role Role) need { return need{may: InvitePeople, fresh: role != Member} }
+// inviting is what it takes to make, send again or read an invitation of a person with a role. Above member that is a
+// fresh code of an authenticator, as for giving the role: neither an open browser nor a recovery code creates an owner.
+func inviting(role Role) need {
+	above := role != Member
+	return need{may: InvitePeople, fresh: above, strong: above}
+}
 
 // Invite makes an account for somebody and mails them a link, or a temporary password, as the policy says. Either opens
 // nothing but the set-up of the account (I27). Nobody invites into a role above their own.
@@ -41,7 +44,10 @@ func (s *Service) Invite(ctx context.Context, by Caller, address, name string, r
 		if err != nil {
 			return err
 		}
-		return s.mailInvitation(tx, by, u, password, "user.invited")
+		if err := s.mailInvitation(tx, by, u, password, "user.invited"); err != nil {
+			return err
+		}
+		return s.tellOwners(tx, by, u)
 	})
 }
 
@@ -116,7 +122,7 @@ func (s *Service) ResendInvitation(ctx context.Context, by Caller, id string) er
 
 // RevokeInvitation takes an invitation back, and with it the account.
 func (s *Service) RevokeInvitation(ctx context.Context, by Caller, id string) error {
-	return s.erasing(ctx, s.actOn(ctx, by, need{may: InvitePeople}, id, func(tx Tx, o *other) error {
+	return s.erasing(ctx, s.actOn(ctx, by, need{may: InvitePeople, whole: true}, id, func(tx Tx, o *other) error {
 		if err := o.Invitable(); err != nil {
 			return err
 		}

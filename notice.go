@@ -26,6 +26,7 @@ type notice struct {
 	//
 	//	app, device    string     the name of an authenticator, of a browser
 	//	old, new       string     e-mail addresses
+	//	person         string     e-mail address of somebody else
 	//	workspace      string     its name
 	//	days, n, left  int
 	//	low            bool       few recovery codes are left
@@ -44,6 +45,7 @@ const (
 	changePassword text.Key = "If this was not you, change your password at once, and tell an administrator of {brand}."
 	knowsPassword  text.Key = "If this was not you, somebody knows your password: change it at once, and tell an administrator of {brand}."
 	callForHelp    text.Key = "If this was not you, ask for a new password by “Forgot password” on the sign-in page at once, and tell an administrator of {brand}."
+	checkAdmins    text.Key = "If you did not expect this, look in the audit log to see who did it, and suspend the new account at once."
 	tellAdmin      text.Key = "If you did not expect this, tell an administrator of {brand} at once."
 )
 
@@ -187,6 +189,21 @@ var notices = map[string]notice{
 		says:    "The clock of the server that you sign in to was ahead, and was set back. Sessions, trusted devices and links of the time in between have ended. A person who used a code in that time must use a recovery code, or be unlocked by an administrator.",
 		then:    "Ask those who run the server to check that its clock is kept right.",
 		open:    "/admin/audit",
+	},
+	"email.removed": {
+		subject: "This address no longer belongs to an account",
+		says:    "A change of e-mail address was undone. This address is no longer used by an account at {brand}.",
+		open:    "/sign-in", unproven: true,
+	},
+	"user.owner_created": {
+		subject: "There is a new owner",
+		says:    "<bdi>{person}</bdi> was made an owner of {brand}. Owners may change everything.",
+		not:     checkAdmins, facts: []string{"person"}, open: "/admin/audit",
+	},
+	"user.admin_created": {
+		subject: "There is a new admin",
+		says:    "<bdi>{person}</bdi> was made an admin of {brand}. Admins may change everything except owners.",
+		not:     checkAdmins, facts: []string{"person"}, open: "/admin/audit",
 	},
 	"codes.wrong": {
 		subject: "Wrong codes after your password",

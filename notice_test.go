@@ -31,6 +31,8 @@ func noticeFact(t *testing.T, name string) any {
 		return "Pixel – Aegis"
 	case "device":
 		return "Firefox on Windows"
+	case "person":
+		return "ben@acme.example"
 	case "old":
 		return "mia@acme.example"
 	case "new":

@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// signedIn is a caller of a role in a browser of their own. The e-mail about it is not kept.
+// signedIn is a caller of a role in a browser of their own. The e-mails about that are not kept.
 func (o *outbox) signedIn(name string, role sallyport.Role) sallyport.Caller {
 	o.T.Helper()
 	p := o.Owner
@@ -22,7 +22,7 @@ func (o *outbox) signedIn(name string, role sallyport.Role) sallyport.Caller {
 	passage, err := o.SignIn(context.Background(), b.By(), p.Address, p.Password)
 	o.Check(err)
 	b.Keep(passage)
-	o.Exec("DELETE FROM outbox WHERE user_id = $1", p.ID)
+	o.Exec("DELETE FROM outbox WHERE user_id = $1 OR kind LIKE 'user.%'", p.ID)
 	return b.By()
 }
 

@@ -105,7 +105,8 @@ func (s *Service) giveBack(ctx context.Context, t passwordTry) error {
 // a wrong one is told in the audit log. A user who changed since the hash was computed did not give this password.
 func (s *Service) settle(tx Tx, by Caller, t passwordTry) (User, bool, error) {
 	wrong := func() (User, bool, error) {
-		return User{}, false, s.record(tx, by, "password.wrong", t.user.ID, Refused, nil)
+		by, detail := by.stranger(t.user.ID)
+		return User{}, false, s.record(tx, by, "password.wrong", t.user.ID, Refused, detail)
 	}
 	if !t.right {
 		return wrong()
@@ -212,7 +213,7 @@ func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string
 	if err := s.checkPassword(u, by.workspace, s.LeastPassword(by, u), "new_password", password); err != nil {
 		return Passage{}, err
 	}
-	same, err := s.Hasher.Verify(ctx, u.PasswordHash.Reveal(), password)
+	same, err := s.isPassword(ctx, u, password)
 	if errors.Is(err, passwd.ErrBusy) {
 		return Passage{}, ErrBusy
 	}
@@ -242,6 +243,20 @@ func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string
 		return err
 	})
 	return p, err
+}
+
+// isPassword reports whether a password is the one that a user has. A temporary one is also recognised in other letters
+// and with spaces, as people may type it.
+func (s *Service) isPassword(ctx context.Context, u User, password string) (bool, error) {
+	same, err := s.Hasher.Verify(ctx, u.PasswordHash.Reveal(), password)
+	if same || err != nil || u.TemporaryEnds.IsZero() {
+		return same, err
+	}
+	code, ok := parseRecovery(password)
+	if !ok {
+		return false, nil
+	}
+	return s.Hasher.Verify(ctx, u.PasswordHash.Reveal(), groupRecovery(code))
 }
 
 // NewPassword is what a page that asks for a new password shows.

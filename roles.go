@@ -179,7 +179,7 @@ func (s *Service) ChangeRole(ctx context.Context, by Caller, id string, role Rol
 	if !role.Valid() {
 		return ErrRoleInvalid
 	}
-	return s.actOn(ctx, by, need{may: ChangeRoles, fresh: true}, id, func(tx Tx, o *other) error {
+	return s.actOn(ctx, by, need{may: ChangeRoles, fresh: true, strong: true}, id, func(tx Tx, o *other) error {
 		if !o.by.Over(role) {
 			return ErrRoleAbove
 		}
@@ -191,17 +191,50 @@ func (s *Service) ChangeRole(ctx context.Context, by Caller, id string, role Rol
 		}
 		was := o.Role
 		o.Role = role
-		return s.changed(tx, by, o, "user.role_changed", map[string]string{"from": string(was), "to": string(role)})
+		if err := s.changed(tx, by, o, "user.role_changed", map[string]string{"from": string(was), "to": string(role)}); err != nil {
+			return err
+		}
+		if was.Over(role) {
+			return nil
+		}
+		return s.tellOwners(tx, by, o.User)
 	})
 }
 
 // changed ends everything that somebody had open, saves them as they are now, and tells of it.
 func (s *Service) changed(tx Tx, by Caller, o *other, kind string, detail map[string]string) error {
-	o.Epoch++
+	o.endAll()
 	if err := tx.SaveUser(o.User); err != nil {
 		return err
 	}
 	return s.record(tx, by, kind, o.ID, Done, detail)
+}
+
+// tellOwners mails the owners that there is a new owner or admin: so that one whom nobody wanted does not go unnoticed.
+func (s *Service) tellOwners(tx Tx, by Caller, u User) error {
+	kind := "user.admin_created"
+	switch u.Role {
+	case Owner:
+		kind = "user.owner_created"
+	case Admin:
+	default:
+		return nil
+	}
+	owners, err := tx.People(PeopleRange{
+		Workspace: u.Workspace, Order: ByCreated, Filtered: true, Cells: ownerCells(), Limit: ownersTold,
+	})
+	if err != nil {
+		return err
+	}
+	for _, o := range owners {
+		if o.ID == u.ID {
+			continue
+		}
+		if err := s.notify(tx, by, o, kind, map[string]any{"person": u.Address}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Offers reports whether the caller may do something to a person, so that a page shows what can be done and no more.

@@ -152,6 +152,15 @@ func (c Caller) as(u User) Caller {
 	return c
 }
 
+// stranger returns the caller as one who proved nothing about a user, for the audit log. A session of someone else in the
+// same browser is named in the detail: it may be a shared computer, and the colleague who is signed in did nothing.
+func (c Caller) stranger(user string) (Caller, map[string]string) {
+	if c.user == nil || c.user.ID == user {
+		return c, nil
+	}
+	return c.InSignIn(), map[string]string{"signed_in": c.user.ID}
+}
+
 // Console returns the caller for a command on the host itself, in the workspace with this host name; an empty host
 // is the oldest workspace.
 func (s *Service) Console(ctx context.Context, host string) (Caller, error) {

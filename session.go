@@ -259,6 +259,7 @@ type need struct {
 	fresh  bool   // a second factor at most StepUpLimit old; the password, for a user who has none (I22)
 	strong bool   // and a recovery code does not count (I60)
 	ends   bool   // it ends what others may have open: it has some more changes than the rest
+	whole  bool   // not in a session that began with a recovery code, however old the proof (I60)
 }
 
 // actor is who acts, as the database has it inside the transaction.
@@ -322,7 +323,7 @@ func (n need) judge(u User, ses Session, p Policy, now time.Time) error {
 	if n.may != "" && !ses.awake(now) {
 		return ErrStepUp
 	}
-	if n.strong && ses.Restricted() {
+	if (n.strong || n.whole) && ses.Restricted() {
 		return ErrRestricted
 	}
 	if (n.fresh || n.strong) && !fresh(u, ses.Proofs, n.strong, now) {
@@ -350,7 +351,7 @@ func (a *actor) rotate() Secret {
 // endOthers raises the user's epoch: every other session, sign-in, trusted device and link of the user ends (I24).
 // The session in hand is moved over, under a new value, which is returned; nothing stays parked with it.
 func (a *actor) endOthers(tx Tx) (Secret, error) {
-	a.Epoch++
+	a.endAll()
 	a.session.Epoch, a.session.Parked = a.Epoch, nil
 	token := a.rotate()
 	if err := tx.SaveUser(a.User); err != nil {

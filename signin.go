@@ -151,7 +151,8 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	if p.Browser, unknown, err = s.meet(tx, by, u, si.BrowserSeen); err != nil {
 		return Passage{}, err
 	}
-	tell := unknown && !within(u.BrowserTold, browserTold, now)
+	// Every browser is new to a new account: its first sign-in is no alarm.
+	tell := unknown && !u.LastSignInAt.IsZero() && !within(u.BrowserTold, browserTold, now)
 	if tell {
 		u.BrowserTold = now
 	}

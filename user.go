@@ -150,6 +150,15 @@ func (u User) enters() bool {
 	return u.State == Active || u.State == Invited && !u.TemporaryEnds.IsZero()
 }
 
+// endAll raises the epoch: what carries another one has ended. A temporary password ends with it, as the link of an
+// invitation does (I24, I27).
+func (u *User) endAll() {
+	u.Epoch++
+	if !u.TemporaryEnds.IsZero() {
+		u.PasswordHash, u.PasswordAt, u.TemporaryEnds = "", time.Time{}, time.Time{}
+	}
+}
+
 // about lists what a password must not be made of.
 func (u User) about(w Workspace) []string {
 	return []string{u.Name, u.Address, w.Name, w.Issuer()}

@@ -28,8 +28,8 @@ var (
 	silentVerbs = []string{"Interrupted", "LeastPassword", "ShownSetUpCode"}
 	// restrictedVerbs are closed to a session that began with a recovery code (I60).
 	restrictedVerbs = []string{
-		"Disable", "MayDisable", "MayRegenerateRecoveryCodes", "RecoveryCodes", "RegenerateRecoveryCodes",
-		"ResetTwoFactor",
+		"ChangeRole", "Delete", "Disable", "MayDisable", "MayRegenerateRecoveryCodes", "RecoveryCodes", "RegenerateRecoveryCodes",
+		"ResetTwoFactor", "RevokeInvitation",
 	}
 )
 

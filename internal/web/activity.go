@@ -101,6 +101,8 @@ type event struct {
 func newEvent(e sallyport.Event) event {
 	v := event{Event: e, Words: eventWords[e.Kind], Method: methodWords[sallyport.Method(e.Detail["method"])], Name: e.Detail["name"]}
 	switch {
+	case e.Detail["signed_in"] != "":
+		v.Who = text.Say("in a browser where someone else was signed in")
 	case e.ActorKind == "console":
 		v.Who = text.Say("by the operator of the server")
 	case e.ActorKind == "reseller":

@@ -55,15 +55,15 @@ var actions = map[string]action{
 
 	remindersPath: {say: text.Say("Send a reminder"), confirmed: true},
 
-	outboxPath + "/{id}": {say: text.Say("Read an invitation")},
+	outboxPath + "/{id}": {say: text.Say("Read an invitation"), strong: true},
 
-	"/admin/users/new":                                  {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}},
-	"/admin/users/new/several":                          {say: text.Say("Invite several people"), fields: []string{"emails", "role"}},
+	"/admin/users/new":                                  {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}, strong: true},
+	"/admin/users/new/several":                          {say: text.Say("Invite several people"), fields: []string{"emails", "role"}, strong: true},
 	"/admin/users/bulk/remind":                          {say: text.Say("Send a reminder to several people"), confirmed: true, fields: bulkFields},
 	"/admin/users/bulk/sign-out":                        {say: text.Say("Sign several people out everywhere"), confirmed: true, fields: bulkFields},
 	"/admin/users/bulk/suspend":                         {say: text.Say("Suspend several people"), confirmed: true, fields: bulkFields},
 	"/admin/users/bulk/restore":                         {say: text.Say("Restore several people"), confirmed: true, fields: bulkFields},
-	"/admin/users/{id}":                                 {say: text.Say("Change a person's role"), fields: []string{"role"}},
+	"/admin/users/{id}":                                 {say: text.Say("Change a person's role"), fields: []string{"role"}, strong: true},
 	"/admin/users/{id}/edit":                            {say: text.Say("Change a person's name or e-mail address"), fields: []string{"name", "email"}, strong: true},
 	"/admin/users/{id}/sessions/{session}/end":          {say: text.Say("End a person's session"), confirmed: true},
 	"/admin/users/{id}/trusted-devices/{device}/remove": {say: text.Say("Remove a person's trusted device"), confirmed: true},
@@ -72,8 +72,8 @@ var actions = map[string]action{
 	"/admin/users/{id}/restore":                         {say: text.Say("Restore a person"), confirmed: true},
 	"/admin/users/{id}/unlock":                          {say: text.Say("Unlock a person"), confirmed: true},
 	"/admin/users/{id}/sign-out":                        {say: text.Say("Sign a person out everywhere"), confirmed: true},
-	"/admin/users/{id}/delete":                          {say: text.Say("Delete a person"), confirmed: true},
-	"/admin/users/{id}/resend-invitation":               {say: text.Say("Send an invitation again"), confirmed: true},
+	"/admin/users/{id}/delete":                          {say: text.Say("Delete a person"), confirmed: true, strong: true},
+	"/admin/users/{id}/resend-invitation":               {say: text.Say("Send an invitation again"), confirmed: true, strong: true},
 	"/admin/users/{id}/revoke-invitation":               {say: text.Say("Revoke an invitation"), confirmed: true},
 }
 
