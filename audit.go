@@ -48,16 +48,6 @@ type SealTx interface {
 	InsertSeal(seal Seal, ids []string) error
 }
 
-// AuditTx is the storage of what looks at sealed events.
-type AuditTx interface {
-	// Seals returns the seals of a workspace in their order, after the batch given.
-	Seals(workspace string, after int64, limit int) ([]Seal, error)
-	// Sealed hands out whole events with a seal of these batches, from first to last, in their order.
-	Sealed(workspace string, first, last int64, each func(Event) error) error
-	// DropBatch deletes a seal and its events.
-	DropBatch(workspace string, batch int64) error
-}
-
 // How the log is sealed.
 const (
 	sealEvery = 10 * time.Second

@@ -46,13 +46,12 @@ type EventTx interface {
 	// Events returns the events of a workspace that the filter lets through, newest first, those before the id given
 	// if there is one. Salt and MAC are left out.
 	Events(workspace string, f EventFilter, before string, limit int) ([]Event, error)
-	// Named returns those of these users who are there, by id: the people that events and mails name.
-	Named(workspace string, ids []string) (map[string]User, error)
-	// EraseDeleted erases a page of what a deleted person left: their e-mails, then address and browser in events (see
-	// Event.person). More says that there may be more to erase.
-	EraseDeleted(page int) (more bool, err error)
-	// ClockTold notes that a workspace is told that the clock went back, and says whether it was not within age before now.
-	ClockTold(workspace string, now time.Time, age time.Duration) (bool, error)
+	// Seals returns the seals of a workspace in their order, after the batch given.
+	Seals(workspace string, after int64, limit int) ([]Seal, error)
+	// Sealed hands out whole events with a seal of these batches, from first to last, in their order.
+	Sealed(workspace string, first, last int64, each func(Event) error) error
+	// DropBatch deletes a seal and its events.
+	DropBatch(workspace string, batch int64) error
 }
 
 // EventFilter says which events are wanted; what is empty says nothing.

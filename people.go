@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/fold"
@@ -17,14 +16,29 @@ type PeopleTx interface {
 	Sessions(u User, now time.Time) ([]Session, error)
 	// User returns a user without taking the row.
 	User(workspace, id string) (User, bool, error)
-	// People returns users in an order that an index has.
-	People(PeopleRange) ([]User, error)
 	// DeleteUser removes a user with everything that belongs to them. Their e-mails and what is personal in the events that
 	// they did, or that were done to them, are left to EraseDeleted.
 	DeleteUser(workspace, id string) error
+	// EraseDeleted erases a page of what a deleted person left: their e-mails, then address and browser in events (see
+	// Event.person). More says that there may be more to erase.
+	EraseDeleted(page int) (more bool, err error)
 	// LockOwners takes the workspace's row until the end of the transaction, and then counts its active owners.
 	// Whoever acts on others takes it first of all rows, so that no two of them wait for each other.
 	LockOwners(workspace string) (int64, error)
+}
+
+// PeopleListTx is the storage of lists of people. Each of its methods goes along ranges of indexes, as far as its limit.
+type PeopleListTx interface {
+	// People returns users in an order that an index has.
+	People(PeopleRange) ([]User, error)
+	// PlacePeople counts the users of a range, at most limit, and those of them who come before one.
+	PlacePeople(r PeopleRange, from User, limit int) (all, before int, err error)
+	// FindPeople returns the ids of the users whom a search finds, sorted, at most limit.
+	FindPeople(r PeopleRange, limit int) ([]string, error)
+	// ListPeople returns the users with these ids, in their order. It leaves out those who are not there.
+	ListPeople(workspace string, ids []string) ([]User, error)
+	// Named returns those of these users who are there, by id: the people that events and mails name.
+	Named(workspace string, ids []string) (map[string]User, error)
 }
 
 // Users returns people of the caller's workspace, the oldest first, after the one with the id given, at most limit.
@@ -110,23 +124,22 @@ const (
 	ByName    Order = "name"
 	ByAddress Order = "address"
 	ByCreated Order = "created"
+	// ByLastSignIn begins with those who have never signed in.
+	ByLastSignIn Order = "last_sign_in"
+	// ByTwoFactor is enabled, set-up required, disabled, each by name.
+	ByTwoFactor Order = "two_factor"
+	// ByWord is by the word that a search found and those after it. Nobody chooses it: a search that finds too many
+	// people to sort lists them like that.
+	ByWord Order = "word"
 )
-
-// Other is what a search looks through beside the order.
-func (o Order) Other() Order {
-	if o == ByAddress {
-		return ByName
-	}
-	return ByAddress
-}
 
 // PeopleFilter says who is listed, and in which order. What is empty or unknown does not narrow the list.
 type PeopleFilter struct {
-	Search    string // start of a name or of an address, in any case
+	Search    string // starts of words of the name or the address, in any case; everybody listed has all of them
 	TwoFactor string // TwoFactorEnabled, TwoFactorDisabled or TwoFactorRequired
 	Role      Role
 	State     State
-	Order     Order // ByName unless said; who is found by the start of the other comes last
+	Order     Order // ByName unless said
 	Reverse   bool
 }
 
@@ -145,8 +158,8 @@ type PeopleRange struct {
 	Order     Order
 	Filtered  bool
 	Cells     []PeopleCell // if Filtered: who is in one of them; of none, nobody
-	Prefix    string       // start of what Order is by, folded
-	NotOther  bool         // without those whose name, or address, whichever Order is not by, begins with Prefix too
+	Prefix    string       // start of a word that those have who are found, folded
+	Also      []string     // and starts of others
 	From      *User        // the users after this one
 	Backward  bool         // from the end
 	Limit     int
@@ -155,90 +168,207 @@ type PeopleRange struct {
 // States lists those of users.
 var States = []State{Active, Invited, Suspended}
 
-// cells are the sets of users that the filter names. Without a filter it is false.
-func (f PeopleFilter) cells(p Policy, now time.Time) (cells []PeopleCell, filtered bool) {
-	if f.TwoFactor == "" && f.Role == "" && f.State == "" {
-		return nil, false
-	}
+// cells are the sets of users that the filter names, of those with a state of two-factor authentication, if one is
+// given.
+func (f PeopleFilter) cells(p Policy, now time.Time, twoFactor string) []PeopleCell {
+	cells := []PeopleCell{}
 	for _, role := range Roles {
 		kinds := []PeopleCell{{TwoFactor: true}, {}, {MustSetUp: true}}
-		if since := p.Require2FA.joinedSince(role, now); since > 0 && f.TwoFactor != "" {
+		if since := p.Require2FA.joinedSince(role, now); since > 0 && (f.TwoFactor != "" || twoFactor != "") {
 			kinds = []PeopleCell{{TwoFactor: true}, {JoinedBefore: since}, {JoinedSince: since}, {MustSetUp: true}}
 		}
 		for _, state := range States {
 			for _, c := range kinds {
 				c.Role, c.State = role, state
 				u := User{Role: role, State: state, TwoFactor: c.TwoFactor, MustSetUp: c.MustSetUp, JoinedUnder: c.JoinedSince}
+				has := p.TwoFactorState(u, now)
 				if (f.Role == "" || f.Role == role) && (f.State == "" || f.State == state) &&
-					(f.TwoFactor == "" || f.TwoFactor == p.TwoFactorState(u, now)) {
+					(f.TwoFactor == "" || f.TwoFactor == has) && (twoFactor == "" || twoFactor == has) {
 					cells = append(cells, c)
 				}
 			}
 		}
 	}
-	return cells, true
+	return cells
 }
 
-// walks are the walks along indexes whose users, one after the other, are the list: one, or for a search two.
-func (f PeopleFilter) walks(workspace string, p Policy, now time.Time) []PeopleRange {
-	r := PeopleRange{Workspace: workspace, Order: f.Order, Backward: f.Reverse}
-	if r.Order != ByAddress && r.Order != ByCreated {
-		r.Order = ByName
-	}
-	r.Cells, r.Filtered = f.cells(p, now)
-	if r.Prefix = fold.Name(f.Search); r.Prefix == "" {
+// narrows reports whether the filter leaves anybody out, whatever is searched for.
+func (f PeopleFilter) narrows() bool { return f.TwoFactor != "" || f.Role != "" || f.State != "" }
+
+// walks are the walks along indexes whose users, one after the other, are the list without its search.
+func (f PeopleFilter) walks(workspace string, p Policy, now time.Time) (all []PeopleRange) {
+	r := PeopleRange{Workspace: workspace, Order: f.Order, Backward: f.Reverse, Filtered: f.narrows(), Cells: f.cells(p, now, "")}
+	switch f.Order {
+	case ByAddress, ByCreated, ByLastSignIn:
 		return []PeopleRange{r}
+	case ByTwoFactor:
+		r.Order, r.Filtered = ByName, true
+		for _, state := range []string{TwoFactorEnabled, TwoFactorRequired, TwoFactorDisabled} {
+			r.Cells = f.cells(p, now, state)
+			all = append(all, r)
+		}
+		if f.Reverse {
+			slices.Reverse(all)
+		}
+		return all
 	}
-	if r.Order == ByCreated {
-		r.Order = ByName
-	}
-	other := r
-	other.Order, other.NotOther = r.Order.Other(), true
-	return []PeopleRange{r, other} // reversed, too: who is not of the first walk may be hard to find among those who are
+	r.Order = ByName
+	return []PeopleRange{r}
 }
 
-// holds reports whether a user found by the search is of this walk.
+// holds reports whether a user is in one of the range's sets.
 func (r PeopleRange) holds(u User) bool {
-	name, address := strings.HasPrefix(fold.Name(u.Name), r.Prefix), strings.HasPrefix(u.Folded, r.Prefix)
-	if r.Order == ByAddress {
-		name, address = address, name
-	}
-	return name && !(r.NotOther && address)
+	return !r.Filtered || slices.ContainsFunc(r.Cells, func(c PeopleCell) bool {
+		return c.Role == u.Role && c.State == u.State && c.TwoFactor == u.TwoFactor && c.MustSetUp == u.MustSetUp &&
+			u.JoinedUnder >= c.JoinedSince && (c.JoinedBefore == 0 || u.JoinedUnder < c.JoinedBefore)
+	})
 }
 
-// PeoplePage is how many people a page lists.
-const PeoplePage = 50
+// Limits of lists of people: what is beyond them is not counted and not sorted, so that no list takes longer the more
+// people there are.
+const (
+	PeoplePage   = 50
+	MaxCounted   = 10_000 // people that a list counts
+	MaxSorted    = 1000   // people found by a search whom it sorts by any order
+	maxSearching = 8      // words typed whose entries are counted to see which one finds fewest
+)
 
 // PeopleList is a page of people, and whether there are others before and after it.
 type PeopleList struct {
 	People         []User
 	Before, Beyond bool
+	Order          Order // in which it is: the filter's, or ByWord
+	First          int   // place of the first one in the list, from 1; 0: not known
+	Total          int   // how many the list has
+	More           bool  // it has more than Total, or where that is 0 nobody knows how many
+}
+
+// found is what a list goes through: walks along indexes or, if a search found few enough, ids in their order.
+type found struct {
+	order Order
+	walks []PeopleRange
+	ids   []string
+	few   bool
+	more  int // a search found more than so many; 0: not known
+}
+
+// find prepares a list. A search goes through the entries of that word typed of which there are fewest.
+func (f PeopleFilter) find(tx Tx, workspace string, p Policy, now time.Time) (found, error) {
+	l := found{walks: f.walks(workspace, p, now), order: cmp.Or(f.Order, ByName)}
+	words := fold.Words(fold.Name(f.Search))
+	if len(words) == 0 {
+		return l, nil
+	}
+	all := PeopleRange{Workspace: workspace, Order: ByWord, Backward: f.Reverse, Filtered: true, Cells: f.cells(p, now, "")}
+	rarest, fewest := "", MaxSorted+2
+	for _, word := range words[:min(len(words), maxSearching)] {
+		all.Prefix = word
+		n, _, err := tx.PlacePeople(all, User{}, MaxSorted+1)
+		if err != nil {
+			return l, err
+		}
+		if n < fewest || n == fewest && len(word) > len(rarest) {
+			rarest, fewest = word, n
+		}
+	}
+	all.Prefix, all.Also = rarest, slices.DeleteFunc(words, func(w string) bool { return w == rarest })
+	if fewest > MaxSorted {
+		l.walks, l.order = []PeopleRange{all}, ByWord
+		if len(all.Also) == 0 {
+			l.more = MaxSorted
+		}
+		return l, nil
+	}
+	l.few = true
+	for _, r := range l.walks {
+		r.Filtered, r.Prefix, r.Also = true, all.Prefix, all.Also
+		ids, err := tx.FindPeople(r, MaxSorted)
+		if err != nil {
+			return l, err
+		}
+		l.ids = append(l.ids, ids...)
+	}
+	return l, nil
 }
 
 // People lists people: those after the one with the id given, or those before, or with neither the first. Somebody who
 // is not there any more stands for neither.
-func (s *Service) People(ctx context.Context, by Caller, f PeopleFilter, after, before string) (PeopleList, error) {
-	var list PeopleList
+func (s *Service) People(ctx context.Context, by Caller, f PeopleFilter, after, before string) (list PeopleList, err error) {
 	if err := s.MayAct(by, SeePeople); err != nil {
 		return list, err
 	}
-	walks := f.walks(by.workspace.ID, by.policy, s.Now())
 	return list, s.Store.Read(ctx, func(tx Tx) error {
-		from, found, err := tx.User(by.workspace.ID, cmp.Or(after, before))
+		l, err := f.find(tx, by.workspace.ID, by.policy, s.Now())
+		if err == nil && l.few {
+			list, err = l.page(tx, by.workspace.ID, after, before)
+			return err
+		}
+		if err == nil {
+			list, err = l.walk(tx, by.workspace.ID, after, before)
+		}
+		if err != nil || l.order == ByWord {
+			list.Total, list.More = l.more, true
+			return err
+		}
+		return list.count(tx, l.walks)
+	})
+}
+
+// page is a page of the ids.
+func (l found) page(tx Tx, workspace, after, before string) (list PeopleList, err error) {
+	first, end := 0, min(PeoplePage, len(l.ids))
+	if at := slices.Index(l.ids, cmp.Or(after, before)); at >= 0 && after != "" {
+		first, end = at+1, min(at+1+PeoplePage, len(l.ids))
+	} else if at >= 0 {
+		first, end = max(at-PeoplePage, 0), at
+	}
+	list = PeopleList{Order: l.order, Before: first > 0, Beyond: end < len(l.ids), First: first + 1, Total: len(l.ids)}
+	list.People, err = tx.ListPeople(workspace, l.ids[first:end])
+	return list, err
+}
+
+// walk is a page along the walks.
+func (l found) walk(tx Tx, workspace, after, before string) (list PeopleList, err error) {
+	from, there, err := tx.User(workspace, cmp.Or(after, before))
+	if err != nil {
+		return list, err
+	}
+	back := there && after == ""
+	all, err := along(tx, l.walks, from, back, PeoplePage+1)
+	more := len(all) > PeoplePage
+	all = all[:min(len(all), PeoplePage)]
+	list = PeopleList{People: all, Order: l.order, Before: there, Beyond: more}
+	if back {
+		slices.Reverse(all)
+		list.Before, list.Beyond = more, true
+	}
+	return list, err
+}
+
+// count fills in how many people the list has, and the place of its first one.
+func (list *PeopleList) count(tx Tx, walks []PeopleRange) error {
+	if !list.Before && !list.Beyond || len(list.People) == 0 {
+		list.First, list.Total = min(1, len(list.People)), len(list.People)
+		return nil
+	}
+	passed := false
+	for _, r := range walks {
+		all, before, err := tx.PlacePeople(r, list.People[0], MaxCounted+1)
 		if err != nil {
 			return err
 		}
-		back := found && after == ""
-		all, err := along(tx, walks, from, back, PeoplePage+1)
-		more := len(all) > PeoplePage
-		all = all[:min(len(all), PeoplePage)]
-		list = PeopleList{People: all, Before: found, Beyond: more}
-		if back {
-			slices.Reverse(all)
-			list.Before, list.Beyond = more, true
+		list.Total += all
+		if !passed && r.holds(list.People[0]) {
+			passed = true
+			list.First += before + 1
+		} else if !passed {
+			list.First += all
 		}
-		return err
-	})
+	}
+	if list.Total > MaxCounted {
+		list.Total, list.More, list.First = MaxCounted, true, 0
+	}
+	return nil
 }
 
 // PeopleBatch is how many people NextPeople returns.
@@ -250,12 +380,18 @@ func (s *Service) NextPeople(ctx context.Context, by Caller, f PeopleFilter, aft
 	if err := s.MayAct(by, SeePeople); err != nil {
 		return nil, err
 	}
-	walks := f.walks(by.workspace.ID, by.policy, s.Now())
-	err = s.Store.Read(ctx, func(tx Tx) error {
-		all, err = along(tx, walks, after, false, PeopleBatch)
+	return all, s.Store.Read(ctx, func(tx Tx) error {
+		l, err := f.find(tx, by.workspace.ID, by.policy, s.Now())
+		if err == nil && l.few {
+			rest := l.ids[slices.Index(l.ids, after.ID)+1:]
+			all, err = tx.ListPeople(by.workspace.ID, rest[:min(len(rest), PeopleBatch)])
+			return err
+		}
+		if err == nil {
+			all, err = along(tx, l.walks, after, false, PeopleBatch)
+		}
 		return err
 	})
-	return all, err
 }
 
 // along goes along the walks, on or back, from the user given or from the end, until it has limit users.
@@ -264,8 +400,8 @@ func along(tx Tx, walks []PeopleRange, from User, back bool, limit int) (all []U
 	if back {
 		slices.Reverse(walks)
 	}
-	if from.ID != "" && len(walks) > 1 && !walks[0].holds(from) {
-		walks = walks[1:]
+	if at := slices.IndexFunc(walks, func(r PeopleRange) bool { return r.holds(from) }); from.ID != "" && at >= 0 {
+		walks = walks[at:]
 	}
 	for _, r := range walks {
 		if from.ID != "" {

@@ -36,9 +36,9 @@ type Tx interface {
 	TriesTx
 	EventTx
 	SealTx
-	AuditTx
 	MailTx
 	PeopleTx
+	PeopleListTx
 	AdoptionTx
 	ReminderTx
 
@@ -73,6 +73,8 @@ type Tx interface {
 	// SweepMails deletes at most limit mails of a workspace that do not wait, of those before an id. It returns whether
 	// there may be more.
 	SweepMails(workspace, before string, limit int) (more bool, err error)
+	// ClockTold notes that a workspace is told that the clock went back, and says whether it was not within age before now.
+	ClockTold(workspace string, now time.Time, age time.Duration) (bool, error)
 	// TakeTurn gives true to one of the nodes that ask at now to do something, unless one did less than age ago. A time
 	// in the future is that of a clock that was set back since.
 	TakeTurn(what Turn, now time.Time, age time.Duration) (bool, error)

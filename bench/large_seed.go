@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -130,6 +131,12 @@ func (w *largeWorld) fill(ctx context.Context, b bulk, ids []string) error {
 	if err := b.fill(ctx, "users", userColumns, w.people(ids)); err != nil {
 		return err
 	}
+	if err := b.fill(ctx, "entries", entryColumns, w.entries(ids)); err != nil {
+		return err
+	}
+	if err := b.fill(ctx, "last_sign_ins", lastSignInColumns, w.lastSignIns(ids)); err != nil {
+		return err
+	}
 	if err := b.fill(ctx, "browsers", browserColumns, w.browsers(ids)); err != nil {
 		return err
 	}
@@ -184,7 +191,14 @@ var (
 )
 
 var userColumns = []string{"workspace_id", "id", "address", "address_folded", "name", "name_folded", "role", "state", "epoch", "password_hash",
-	"password_at", "password_long", "two_factor", "two_factor_since", "must_set_up", "last_sign_in_at", "last_sign_in_method", "created_at"}
+	"password_at", "password_long", "two_factor", "two_factor_since", "must_set_up", "created_at"}
+
+// What lists of people repeat of their users.
+var (
+	listedColumns     = []string{"workspace_id", "user_id", "role", "state", "two_factor", "must_set_up", "joined_under"}
+	entryColumns      = append(slices.Clone(listedColumns), "words", "shared")
+	lastSignInColumns = append(slices.Clone(listedColumns), "at", "method")
+)
 
 // people resemble a large company: mostly active members, most of them with two-factor authentication.
 func (w *largeWorld) people(ids []string) iter.Seq[[]any] {
@@ -219,7 +233,40 @@ func (w *largeWorld) people(ids []string) iter.Seq[[]any] {
 			}
 			made := created.Add(time.Duration(i) * 2 * time.Minute).UnixMilli()
 			if !yield([]any{w.space.ID, id, address, address, name, fold.Name(name), role, state, int64(1), hash, made, int64(1), int64(factor),
-				made * int64(factor), int64(must), made, "authenticator", made}) {
+				made * int64(factor), int64(must), made}) {
+				return
+			}
+		}
+	}
+}
+
+// listed is what the lists' own tables repeat of a row of people.
+func listed(user []any) []any {
+	row := []any{user[0], user[1]}
+	for _, column := range listedColumns[2:6] {
+		row = append(row, user[slices.Index(userColumns, column)])
+	}
+	return append(row, int64(0))
+}
+
+func (w *largeWorld) entries(ids []string) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		for user := range w.people(ids) {
+			for _, e := range fold.Entries(user[4].(string), user[2].(string), user[3].(string)) {
+				if !yield(append(listed(user), e.Words, int64(e.Shared))) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (w *largeWorld) lastSignIns(ids []string) iter.Seq[[]any] {
+	return func(yield func([]any) bool) {
+		r := rand.New(rand.NewPCG(5, 6))
+		for user := range w.people(ids) {
+			at := w.began.Add(time.Duration(r.IntN(365*24*3600)) * time.Second).UnixMilli()
+			if !yield(append(listed(user), at, "authenticator")) {
 				return
 			}
 		}

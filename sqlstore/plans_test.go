@@ -29,7 +29,8 @@ func TestPlans(t *testing.T) {
 			for _, scan := range scans {
 				way, table, _ := strings.Cut(scan, " on ")
 				if way == "Sort" {
-					if strings.Contains(statements[i], "AND role = ") && when == full {
+					// What a search has found is few, and is sorted by what no index has.
+					if strings.Contains(statements[i], "AND role = ") && !strings.HasPrefix(statements[i], "SELECT u.id FROM (SELECT id ") && when == full {
 						t.Errorf("%s: it sorts: %s", when, statements[i])
 					}
 				} else if !strings.HasPrefix(way, "Index") && !slices.Contains(smallTables, table) {
@@ -51,7 +52,9 @@ func TestPlansOfSQLite(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	statements := collect(t, e)
 	for _, c := range []struct{ conditions, index string }{
-		{"AND role = ", "COVERING INDEX users_filtered_by_"},
+		{"AS k, id AS id FROM users WHERE workspace_id = $1", "COVERING INDEX users_"},
+		{"AS k, user_id AS id FROM entries WHERE workspace_id = $1", "COVERING INDEX entries_words"},
+		{"AS k, user_id AS id FROM last_sign_ins WHERE workspace_id = $1", "COVERING INDEX last_sign_ins_at"},
 		{"FROM events WHERE workspace_id = $1 AND id < $2 AND subject = ", "INDEX events_subject"},
 		{"AND actor <> subject AND actor = ", "INDEX events_actor"},
 		{"AND kind = ", "INDEX events_kind"},
@@ -76,7 +79,7 @@ func TestPlansOfSQLite(t *testing.T) {
 					}
 					if strings.Contains(line, c.index) {
 						searches++
-					} else if strings.HasPrefix(line, "SEARCH users ") || strings.HasPrefix(line, "SEARCH events USING PRIMARY") {
+					} else if strings.HasPrefix(line, "SCAN u") || readsPast.MatchString(line) {
 						others = append(others, line)
 					}
 					return nil
@@ -92,6 +95,9 @@ func TestPlansOfSQLite(t *testing.T) {
 	}
 }
 
+// readsPast is how SQLite calls a way to tables of people or events by an index that does not fit.
+var readsPast = regexp.MustCompile(`^(SCAN|SEARCH) (users|entries|last_sign_ins|l|u)\b( USING (COVERING )?INDEX|$)|^SEARCH (users|entries|last_sign_ins) |^SEARCH events USING PRIMARY`)
+
 // smallTables have a row a workspace, or not many more, or what people are doing in this quarter of an hour.
 var smallTables = []string{"installation", "workspaces", "hosts", "policies", "seal_heads", "reminders", "erasures", "drafts"}
 
@@ -100,6 +106,10 @@ const series = ` FROM generate_series(1, 3000) i, (SELECT id AS w FROM workspace
 var fillTables = []string{
 	`INSERT INTO users (workspace_id, id, address, address_folded, name, name_folded, role, state, epoch, created_at, two_factor)
 		SELECT w, 'usr_' || i, i || '@x.example', i || '@x.example', 'P' || i, 'p' || i, 'member', 'active', 1, i, i % 2` + series,
+	`INSERT INTO entries (workspace_id, user_id, words, shared, role, state, two_factor, must_set_up, joined_under)
+		SELECT w, 'usr_' || i, 'p' || i || ' example', 0, 'member', 'active', i % 2, 0, 0` + series,
+	`INSERT INTO last_sign_ins (workspace_id, user_id, at, method, role, state, two_factor, must_set_up, joined_under)
+		SELECT w, 'usr_' || i, i, '', 'member', 'active', i % 2, 0, 0` + series,
 	`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, personal_hash, result, detail, mac, seal_batch, seal_position)
 		SELECT w, 'evt_' || i, i, 'k' || i % 20, 'usr_' || i, 'user', 'usr_' || i, 'web', i || '', '', '', CASE WHEN i % 10 = 0 THEN 'refused' ELSE 'done' END, '', '',
 		CASE WHEN i < 2990 THEN i / 256 END, CASE WHEN i < 2990 THEN i % 256 END` + series,
@@ -143,12 +153,13 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 			v.Get(strings.ReplaceAll(strings.TrimSuffix(r.Path, "{$}"), "{id}", mia.ID))
 		}
 	}
-	for _, sort := range []string{"name", "address", "-created"} {
-		for _, filter := range []string{"", "&q=m", "&two_factor=enabled", "&role=member&two_factor=disabled", "&state=active&q=m"} {
+	for _, sort := range []string{"name", "address", "-created", "last_sign_in", "-last_sign_in", "-two_factor"} {
+		for _, filter := range []string{"", "&q=m", "&q=mia+acme", "&two_factor=enabled", "&role=member&two_factor=disabled", "&state=active&q=m"} {
 			v.Get("/admin/users?sort=" + sort + filter)
 			v.Get("/admin/users?sort=" + sort + filter + "&after=" + mia.ID)
 		}
 	}
+	listMany(e, mia.User)
 	for _, filter := range []string{"kind=password.wrong", "result=refused", "result=done", "person=" + mia.ID, "address=203.0.113.7", "from=2026-01-01&to=2026-12-31"} {
 		v.Get("/admin/audit?" + filter)
 	}
@@ -171,6 +182,36 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 	e.Check(err)
 	slices.Sort(f.seen)
 	return slices.DeleteFunc(slices.Compact(f.seen), func(sql string) bool { return !strings.Contains(sql, " ") || strings.HasPrefix(sql, "commit") })
+}
+
+// listMany runs the statements of lists that are longer than a page, which it takes more people to come to.
+func listMany(e *sallyporttest.Env, from sallyport.User) {
+	cell := sallyport.PeopleCell{Role: from.Role, State: from.State, TwoFactor: true}
+	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) error {
+		for _, o := range []sallyport.Order{sallyport.ByName, sallyport.ByAddress, sallyport.ByCreated, sallyport.ByLastSignIn, sallyport.ByWord} {
+			for _, backward := range []bool{false, true} {
+				r := sallyport.PeopleRange{Workspace: from.Workspace, Order: o, Filtered: true, Cells: []sallyport.PeopleCell{cell}, Limit: 51, Backward: backward}
+				if o == sallyport.ByWord {
+					r.Prefix = "m"
+				}
+				for range 2 {
+					if _, _, err := tx.PlacePeople(r, from, 100); err != nil {
+						return err
+					}
+					if _, err := tx.People(r); err != nil {
+						return err
+					}
+					r.From, r.Cells = &from, append(r.Cells, sallyport.PeopleCell{Role: sallyport.Admin, State: from.State})
+				}
+				if r.Also = []string{"acme"}; o == sallyport.ByWord {
+					if _, err := tx.People(r); err != nil {
+						return err
+					}
+				}
+			}
+		}
+		return nil
+	}))
 }
 
 var (

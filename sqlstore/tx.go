@@ -12,7 +12,8 @@ type tx struct {
 	store   engine
 	writes  bool
 	failed  error
-	reading bool // inside the callback of rows
+	reading bool     // inside the callback of rows
+	people  []listed // users as their rows were when they were taken
 
 	presences *presences // in Read
 	looksFree bool       // a look at the version costs next to nothing

@@ -9,9 +9,14 @@ import (
 
 const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address_folded, u.name, u.role, u.state, u.epoch,
 	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
-	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at,
-	u.last_sign_in_method, u.reminded_at, u.created_at, u.joined_under,
-	u.sign_ins, u.sign_ins_since, u.changes, u.changes_since, u.open_sessions, u.browser_told_at`
+	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.reminded_at, u.created_at,
+	u.joined_under, u.sign_ins, u.sign_ins_since, u.changes, u.changes_since, u.open_sessions, u.browser_told_at`
+
+// Where people are listed or looked at, the last sign-in belongs to it.
+const (
+	listedColumns = userColumns + `, COALESCE(l.at, 0), COALESCE(l.method, '')`
+	withListed    = ` LEFT JOIN last_sign_ins l ON l.workspace_id = u.workspace_id AND l.user_id = u.id`
+)
 
 // returnedUser is userColumns for RETURNING, where SQLite knows no alias.
 var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
@@ -27,9 +32,12 @@ type userRow struct {
 func (r *userRow) dest() []any {
 	return []any{&r.Workspace, &r.ID, &r.App, &r.Ref, &r.Address, &r.Folded, &r.Name, &r.role, &r.state, &r.Epoch,
 		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.TwoFactor, &r.since, &r.MustSetUp,
-		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.method, &r.reminded, &r.createdAt, &r.JoinedUnder,
+		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.reminded, &r.createdAt, &r.JoinedUnder,
 		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.told}
 }
+
+// listed is dest for listedColumns.
+func (r *userRow) listed() []any { return append(r.dest(), &r.lastSignIn, &r.method) }
 
 func (r *userRow) user() sallyport.User {
 	u := r.User
@@ -45,6 +53,9 @@ func (r *userRow) user() sallyport.User {
 func (t *tx) oneUser(sql string, args ...any) (sallyport.User, bool, error) {
 	var r userRow
 	ok, err := t.row(sql, args, r.dest()...)
+	if ok {
+		t.saw(r.user())
+	}
 	return r.user(), ok, err
 }
 
@@ -52,7 +63,11 @@ const lockUser = `SELECT ` + userColumns + ` FROM users u WHERE u.workspace_id =
 
 // takeUser is LockUser that may travel with the next statement.
 func (t *tx) takeUser(workspace, id string, into *userRow) error {
-	return t.ask(lockUser, []any{workspace, id}, func(scan scanner) error { return scan(into.dest()...) })
+	return t.ask(lockUser, []any{workspace, id}, func(scan scanner) error {
+		err := scan(into.dest()...)
+		t.saw(into.user())
+		return err
+	})
 }
 
 func (t *tx) LockUser(workspace, id string) (sallyport.User, bool, error) {
@@ -65,7 +80,7 @@ func (t *tx) UserByAddress(workspace, folded string) (sallyport.User, bool, erro
 }
 
 func (t *tx) InsertUser(u sallyport.User) error {
-	return inserted(t.affected(`INSERT INTO users (workspace_id, id, app_id, ref, address, address_folded, name, name_folded,
+	err := inserted(t.affected(`INSERT INTO users (workspace_id, id, app_id, ref, address, address_folded, name, name_folded,
 			role, state, epoch, password_hash, password_at, password_long, temporary_ends, two_factor, two_factor_since,
 			must_set_up, set_up_code_hash, set_up_code_ends, recovery_count, recovery_left, recovery_made_at,
 			recovery_saved_at, created_at, joined_under)
@@ -75,10 +90,20 @@ func (t *tx) InsertUser(u sallyport.User) error {
 		string(u.Role), string(u.State), u.Epoch, u.PasswordHash.Reveal(), ms(u.PasswordAt), u.PasswordLong, ms(u.TemporaryEnds),
 		u.TwoFactor, ms(u.TwoFactorSince), u.MustSetUp, u.SetUpCodeHash, ms(u.SetUpCodeEnds), u.RecoveryCount, u.RecoveryLeft, ms(u.RecoveryMadeAt),
 		ms(u.RecoverySavedAt), ms(u.CreatedAt), u.JoinedUnder))
+	if err != nil {
+		return err
+	}
+	t.saw(u)
+	if err := t.insertEntries(u); err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO last_sign_ins (workspace_id, user_id, at, method, role, state, two_factor, must_set_up, joined_under)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod),
+		string(u.Role), string(u.State), u.TwoFactor, u.MustSetUp, u.JoinedUnder)
 }
 
 func (t *tx) SaveUser(u sallyport.User) error {
-	return t.exec(`UPDATE users SET address = $3, address_folded = $4, name = $5, name_folded = $6, role = $7, state = $8,
+	err := t.exec(`UPDATE users SET address = $3, address_folded = $4, name = $5, name_folded = $6, role = $7, state = $8,
 			epoch = $9, password_hash = $10, password_at = $11, password_long = $12, temporary_ends = $13, two_factor = $14,
 			two_factor_since = $15, must_set_up = $16, set_up_code_hash = $17, set_up_code_ends = $18, recovery_made_at = $19,
 			recovery_saved_at = $20, recovery_count = $21, recovery_left = $22, reminded_at = $23
@@ -87,13 +112,20 @@ func (t *tx) SaveUser(u sallyport.User) error {
 		u.Epoch, u.PasswordHash.Reveal(), ms(u.PasswordAt), u.PasswordLong, ms(u.TemporaryEnds), u.TwoFactor,
 		ms(u.TwoFactorSince), u.MustSetUp, u.SetUpCodeHash, ms(u.SetUpCodeEnds), ms(u.RecoveryMadeAt), ms(u.RecoverySavedAt),
 		u.RecoveryCount, u.RecoveryLeft, ms(u.RemindedAt))
+	if err != nil {
+		return err
+	}
+	return t.saveListed(u)
 }
 
 func (t *tx) SaveLastSignIn(u sallyport.User) error {
-	return t.exec(`UPDATE users SET last_sign_in_at = $3, last_sign_in_method = $4, sign_ins = $5, sign_ins_since = $6, open_sessions = $7,
-			browser_told_at = $8
+	if err := t.exec(`UPDATE users SET sign_ins = $3, sign_ins_since = $4, open_sessions = $5, browser_told_at = $6
 		WHERE workspace_id = $1 AND id = $2`,
-		u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod), u.SignIns.Count, ms(u.SignIns.Since), u.OpenSessions, ms(u.BrowserTold))
+		u.Workspace, u.ID, u.SignIns.Count, ms(u.SignIns.Since), u.OpenSessions, ms(u.BrowserTold)); err != nil {
+		return err
+	}
+	return t.exec(`UPDATE last_sign_ins SET at = $3, method = $4 WHERE workspace_id = $1 AND user_id = $2`,
+		u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod))
 }
 
 func (t *tx) SaveChanges(u sallyport.User) error {

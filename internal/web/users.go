@@ -92,7 +92,7 @@ func peopleFilter(q form) sallyport.PeopleFilter {
 	f := sallyport.PeopleFilter{
 		Search: q.get("q"), TwoFactor: oneOf(q.get("two_factor"), sallyport.TwoFactorEnabled, sallyport.TwoFactorDisabled, sallyport.TwoFactorRequired),
 		Role: oneOf(sallyport.Role(q.get("role")), sallyport.Roles...), State: oneOf(sallyport.State(q.get("state")), sallyport.States...),
-		Order: oneOf(sallyport.Order(sort), sallyport.ByName, sallyport.ByAddress, sallyport.ByCreated), Reverse: reverse,
+		Order: oneOf(sallyport.Order(sort), sallyport.ByName, sallyport.ByAddress, sallyport.ByCreated, sallyport.ByLastSignIn, sallyport.ByTwoFactor), Reverse: reverse,
 	}
 	if f.Order == "" {
 		f.Order = sallyport.ByName

@@ -69,8 +69,6 @@ CREATE TABLE users (
   recovery_left INTEGER NOT NULL DEFAULT 0,
   recovery_made_at INTEGER NOT NULL DEFAULT 0,
   recovery_saved_at INTEGER NOT NULL DEFAULT 0,
-  last_sign_in_at INTEGER NOT NULL DEFAULT 0,
-  last_sign_in_method TEXT NOT NULL DEFAULT '',
   sign_ins INTEGER NOT NULL DEFAULT 0, -- completed, in the hour that began at the time beside it
   sign_ins_since INTEGER NOT NULL DEFAULT 0,
   changes INTEGER NOT NULL DEFAULT 0, -- to their own account, in the same way
@@ -85,15 +83,49 @@ CREATE TABLE users (
 CREATE UNIQUE INDEX users_address ON users (workspace_id, app_id, address_folded) WHERE address_folded <> '';
 CREATE UNIQUE INDEX users_ref ON users (workspace_id, app_id, ref) WHERE ref <> '';
 -- The list of people: an order each, alone and under every filter. A filter is a union of ranges of the latter; what
--- stands behind the id is what a search or a policy with a date asks beside the order, so that it needs no row.
+-- stands behind the id is what a policy with a date asks beside the order, so that it needs no row.
 CREATE INDEX users_by_name ON users (workspace_id, name_folded, id);
 CREATE INDEX users_by_address ON users (workspace_id, address_folded, id);
 CREATE INDEX users_by_created ON users (workspace_id, created_at, id);
-CREATE INDEX users_filtered_by_name ON users (workspace_id, role, state, two_factor, must_set_up, name_folded, id, address_folded, joined_under);
-CREATE INDEX users_filtered_by_address ON users (workspace_id, role, state, two_factor, must_set_up, address_folded, id, name_folded, joined_under);
+CREATE INDEX users_filtered_by_name ON users (workspace_id, role, state, two_factor, must_set_up, name_folded, id, joined_under);
+CREATE INDEX users_filtered_by_address ON users (workspace_id, role, state, two_factor, must_set_up, address_folded, id, joined_under);
 CREATE INDEX users_filtered_by_created ON users (workspace_id, role, state, two_factor, must_set_up, created_at, id, joined_under);
 -- Whom a reminder goes to, the one reminded longest ago first.
 CREATE INDEX users_unreminded ON users (workspace_id, reminded_at, id) WHERE state = 'active' AND two_factor = 0 AND address <> '';
+
+-- What people are searched by, an entry for each word of the name and the address (internal/fold). The filters' columns
+-- are the user's, so that a search with filters is a union of ranges, too.
+CREATE TABLE entries (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  words TEXT NOT NULL,
+  shared INTEGER NOT NULL,
+  role TEXT NOT NULL,
+  state TEXT NOT NULL,
+  two_factor INTEGER NOT NULL,
+  must_set_up INTEGER NOT NULL,
+  joined_under INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, user_id, words),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX entries_words ON entries (workspace_id, role, state, two_factor, must_set_up, words, user_id, shared, joined_under);
+
+-- When and how each user last signed in, and the order by it. A sign-in writes this small row and leaves the user's, with
+-- its many indexes, as it is.
+CREATE TABLE last_sign_ins (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  method TEXT NOT NULL,
+  role TEXT NOT NULL,
+  state TEXT NOT NULL,
+  two_factor INTEGER NOT NULL,
+  must_set_up INTEGER NOT NULL,
+  joined_under INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, user_id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX last_sign_ins_at ON last_sign_ins (workspace_id, role, state, two_factor, must_set_up, at, user_id, joined_under);
 
 CREATE TABLE authenticators (
   workspace_id TEXT NOT NULL,

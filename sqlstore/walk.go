@@ -1,0 +1,184 @@
+package sqlstore
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/fold"
+)
+
+// People asks for the ids first, along one index, or for a filter along one range of it for each cell; only those that
+// come first of all are looked up. So it costs the same however many people there are.
+func (t *tx) People(r sallyport.PeopleRange) ([]sallyport.User, error) {
+	if r.Filtered && len(r.Cells) == 0 {
+		return nil, nil
+	}
+	w := newWalk(r)
+	sql := `SELECT ` + listedColumns + ` FROM (SELECT k, id FROM (` + w.ranges(r, r.Limit) + `) a ORDER BY ` + w.order +
+		` LIMIT ` + strconv.Itoa(r.Limit) + `) p JOIN users u ON u.workspace_id = $1 AND u.id = p.id` + withListed +
+		` ORDER BY ` + strings.NewReplacer("k", "p.k", "id", "p.id").Replace(w.order)
+	return t.listed(sql, w.args...)
+}
+
+func (t *tx) PlacePeople(r sallyport.PeopleRange, from sallyport.User, limit int) (all, before int, err error) {
+	if r.Filtered && len(r.Cells) == 0 {
+		return 0, 0, nil
+	}
+	r.From = nil
+	w := newWalk(r)
+	sql := fmt.Sprintf(`SELECT count(*), count(CASE WHEN (k, id) %s (%s, %s) THEN 1 END) FROM (SELECT k, id FROM (%s) a LIMIT %d) p`,
+		map[bool]string{false: "<", true: ">"}[r.Backward], w.arg(keyOf(r, from)), w.arg(from.ID), w.ranges(r, limit), limit)
+	_, err = t.row(sql, w.args, &all, &before)
+	return all, before, err
+}
+
+// FindPeople sorts by what is no column, lest a planner go along the index of the order instead, through everybody.
+func (t *tx) FindPeople(r sallyport.PeopleRange, limit int) (ids []string, err error) {
+	if len(r.Cells) == 0 {
+		return nil, nil
+	}
+	by := r
+	by.Order, by.From = sallyport.ByWord, nil
+	w := newWalk(by)
+	key, direction := "u."+peopleKeys[r.Order].key, ""
+	if r.Order == sallyport.ByLastSignIn {
+		key = "COALESCE(l.at, 0)"
+	} else if r.Order == sallyport.ByCreated {
+		key += " + 0"
+	} else {
+		key += " || ''"
+	}
+	if r.Backward {
+		direction = " DESC"
+	}
+	sql := fmt.Sprintf(`SELECT u.id FROM (SELECT id FROM (%s) a LIMIT %d) p JOIN users u ON u.workspace_id = $1 AND u.id = p.id%s ORDER BY %s%s, u.id || ''%s`,
+		w.ranges(by, limit), limit, withListed, key, direction, direction)
+	err = t.rows(sql, w.args, func(scan scanner) error {
+		var id string
+		err := scan(&id)
+		ids = append(ids, id)
+		return err
+	})
+	return ids, err
+}
+
+// walk is the SQL of a PeopleRange.
+type walk struct {
+	args  []any
+	key   peopleKey
+	where string
+	also  []string // conditions on what the range is too long to be read to its end for
+	order string
+}
+
+// peopleKey is what people are ordered by, and where.
+type peopleKey struct{ table, key, id string }
+
+var peopleKeys = map[sallyport.Order]peopleKey{
+	sallyport.ByName:       {"users", "name_folded", "id"},
+	sallyport.ByAddress:    {"users", "address_folded", "id"},
+	sallyport.ByCreated:    {"users", "created_at", "id"},
+	sallyport.ByLastSignIn: {"last_sign_ins", "at", "user_id"},
+	sallyport.ByWord:       {"entries", "words", "user_id"},
+}
+
+func newWalk(r sallyport.PeopleRange) *walk {
+	w := &walk{args: []any{r.Workspace}, key: peopleKeys[r.Order], where: "workspace_id = $1"}
+	before, direction := ">", ""
+	if r.Backward {
+		before, direction = "<", " DESC"
+	}
+	w.order = "k" + direction + ", id" + direction
+	if r.Prefix != "" {
+		first, last, below := r.Prefix, r.Prefix+string(utf8.MaxRune), "<"
+		// A walk goes on where one column says so: PostgreSQL does not see it in a pair of columns beside bounds of one.
+		if r.From != nil && r.Backward {
+			last, below = entryOf(r, *r.From), "<="
+		} else if r.From != nil {
+			first = entryOf(r, *r.From)
+		}
+		w.where += fmt.Sprintf(" AND words >= %s AND words %s %s AND shared < %s", w.arg(first), below, w.arg(last), w.arg(len(r.Prefix)))
+		for _, word := range r.Also {
+			w.also = append(w.also, fmt.Sprintf("' ' || k LIKE %s", w.arg("% "+word+"%")))
+		}
+	}
+	if r.From != nil {
+		w.where += fmt.Sprintf(" AND (%s, %s) %s (%s, %s)", w.key.key, w.key.id, before, w.arg(keyOf(r, *r.From)), w.arg(r.From.ID))
+	}
+	return w
+}
+
+// keyOf is what the column holds that people are ordered by.
+func keyOf(r sallyport.PeopleRange, u sallyport.User) any {
+	switch r.Order {
+	case sallyport.ByAddress:
+		return u.Folded
+	case sallyport.ByCreated:
+		return ms(u.CreatedAt)
+	case sallyport.ByLastSignIn:
+		return ms(u.LastSignInAt)
+	case sallyport.ByWord:
+		return entryOf(r, u)
+	}
+	return fold.Name(u.Name)
+}
+
+// entryOf is the entry by which a search finds somebody.
+func entryOf(r sallyport.PeopleRange, u sallyport.User) string {
+	for _, e := range fold.Entries(u.Name, u.Address, u.Folded) {
+		if strings.HasPrefix(e.Words, r.Prefix) {
+			return e.Words
+		}
+	}
+	return r.Prefix // they have another name by now
+}
+
+// arg gives a parameter its number; the same value has one.
+func (w *walk) arg(v any) string {
+	i := slices.Index(w.args, v)
+	if i < 0 {
+		i = len(w.args)
+		w.args = append(w.args, v)
+	}
+	return fmt.Sprint("$", i+1)
+}
+
+// ranges are the keys and ids of all ranges, limit of each.
+func (w *walk) ranges(r sallyport.PeopleRange, limit int) string {
+	if !r.Filtered && w.key.table == "users" { // the others have no index but the one with the filters' columns
+		return w.along(w.where, limit)
+	}
+	var all []string
+	for _, c := range r.Cells {
+		where := w.where + " AND role = " + w.arg(string(c.Role)) + " AND state = " + w.arg(string(c.State)) +
+			" AND two_factor = " + w.arg(c.TwoFactor) + " AND must_set_up = " + w.arg(c.MustSetUp)
+		if c.JoinedSince > 0 {
+			where += " AND joined_under >= " + w.arg(c.JoinedSince)
+		}
+		if c.JoinedBefore > 0 {
+			where += " AND joined_under < " + w.arg(c.JoinedBefore)
+		}
+		all = append(all, w.along(where, limit))
+	}
+	return strings.Join(all, ` UNION ALL `)
+}
+
+// maxLooked is how many entries of a word a search looks at that lists whom other words find, too.
+const maxLooked = 5000
+
+// along is one range, as far as a page may need it. Without an order and a limit of its own, PostgreSQL reads a range
+// of half a million from end to end, by whichever index, and sorts it.
+func (w *walk) along(where string, limit int) string {
+	keys := func(limit int) string {
+		return fmt.Sprintf(`SELECT %s AS k, %s AS id FROM %s WHERE %s ORDER BY %s LIMIT %d`, w.key.key, w.key.id, w.key.table, where, w.order, limit)
+	}
+	if len(w.also) == 0 {
+		return `SELECT * FROM (` + keys(limit) + `) c`
+	}
+	return fmt.Sprintf(`SELECT * FROM (SELECT k, id FROM (%s) b WHERE %s ORDER BY %s LIMIT %d) c`,
+		keys(maxLooked), strings.Join(w.also, " AND "), w.order, limit)
+}
