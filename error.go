@@ -86,6 +86,9 @@ var (
 	ErrDuplicate = errors.New("duplicate key")
 	// ErrUnknownOutcome means that the connection was lost after COMMIT was sent. Doors answer 503.
 	ErrUnknownOutcome = errors.New("the database did not say whether it committed")
+	// ErrUnavailable means that the database cannot be reached, or takes nothing: its disk is full, it is read-only, it
+	// is a standby. Nothing was done. Doors answer 503.
+	ErrUnavailable = errors.New("the database is not available")
 )
 
 // several is what is wrong with more than one field of a form.

@@ -2,6 +2,7 @@ package sallyporttest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -72,13 +74,75 @@ func StartPostgres(settings ...string) (url string, err error) {
 	return postgresURL(port, "postgres"), err
 }
 
-// startPostgres initialises a database cluster in a new folder and starts a server on it. When this process ends, the
-// server ends as well (Pdeathsig), and the shell around it removes the folder.
+// startPostgres initialises a database cluster in a new folder and starts a server on it.
 func startPostgres(settings ...string) (port int, err error) {
 	initdb, err := postgresProgram("initdb")
 	if err != nil {
 		return 0, err
 	}
+	return startCluster(func(data string) *exec.Cmd {
+		return exec.Command(initdb, "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--pgdata="+data)
+	}, settings...)
+}
+
+// Standby starts a standby of the server that Postgres uses, for the rest of this process, and returns the address of
+// the same database on it.
+func Standby(t testing.TB, url string) string {
+	t.Helper()
+	program, err := postgresProgram("pg_basebackup")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := startCluster(func(data string) *exec.Cmd {
+		return exec.Command(program, "--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--pgdata="+data, "--dbname="+url)
+	}, "fsync=off", "shared_buffers=16MB", "hot_standby=on")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Replace(url, fmt.Sprintf(":%d/", postgres.port), fmt.Sprintf(":%d/", port), 1)
+}
+
+// PgBouncer starts a pooler in a mode (session, transaction, statement) before the server that Postgres uses, for the
+// rest of this process, and returns the address of the same database on it.
+func PgBouncer(t testing.TB, mode, url string) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "sallyport-pgbouncer-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := freePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := filepath.Join(dir, "pgbouncer.ini")
+	text := fmt.Sprintf("[databases]\n* = host=127.0.0.1 port=%d user=postgres\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\n"+
+		"unix_socket_dir =\nauth_type = any\npool_mode = %s\n", postgres.port, port, mode)
+	if err := os.WriteFile(config, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	attr, err := asPostgres(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := exec.Command("pgbouncer", "-q", config)
+	run.SysProcAttr, run.Dir = attr, dir
+	if err := startTiedToProcess(run); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := errors.Join(run.Process.Signal(syscall.SIGTERM), os.RemoveAll(dir)); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := untilItAnswers(port); err != nil {
+		t.Fatal(err)
+	}
+	return strings.Replace(url, fmt.Sprintf(":%d/", postgres.port), fmt.Sprintf(":%d/", port), 1)
+}
+
+// startCluster fills a new folder by a program and starts a server on it. When this process ends, the server ends as well
+// (Pdeathsig), and the shell around it removes the folder.
+func startCluster(fill func(data string) *exec.Cmd, settings ...string) (port int, err error) {
 	server, err := postgresProgram("postgres")
 	if err != nil {
 		return 0, err
@@ -92,8 +156,7 @@ func startPostgres(settings ...string) (port int, err error) {
 		return 0, err
 	}
 	data := filepath.Join(dir, "data")
-	init := exec.Command(initdb, "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8",
-		"--locale=C", "--pgdata="+data)
+	init := fill(data)
 	init.SysProcAttr, init.Dir = attr, dir
 	if out, err := init.CombinedOutput(); err != nil {
 		return 0, fmt.Errorf("%w\n%s", err, out)

@@ -3,8 +3,11 @@ package sqlstore
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
+	lib "modernc.org/sqlite/lib"
 
 	"github.com/sallyport-2fa/sallyport"
 )
@@ -53,14 +56,32 @@ const (
 // postgresError gives errors of PostgreSQL the names they have here.
 func postgresError(err error) error {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
-	if !ok {
-		return err
+	if !ok { // the connection is gone
+		return fmt.Errorf("%w: %w", sallyport.ErrUnavailable, err)
 	}
 	switch pg.Code {
 	case pgUniqueViolation:
 		return &DuplicateError{Key: pg.ConstraintName}
 	case pgDivisionByZero:
 		return errUnexpected
+	}
+	if slices.ContainsFunc(pgUnavailable, func(class string) bool { return strings.HasPrefix(pg.Code, class) }) {
+		return fmt.Errorf("%w: %w", sallyport.ErrUnavailable, err)
+	}
+	return err
+}
+
+// pgUnavailable are how the codes begin of errors that have nothing to do with the statement: a transaction that must
+// not write, a lack of disk, memory or connections, a server that stops or starts, an error of the disk.
+var pgUnavailable = []string{"25006", "53", "57P", "58"}
+
+// sqliteUnavailable are the same for SQLite.
+var sqliteUnavailable = []int32{lib.SQLITE_FULL, lib.SQLITE_READONLY, lib.SQLITE_IOERR, lib.SQLITE_CANTOPEN, lib.SQLITE_BUSY}
+
+// unavailable gives errors of SQLite that have nothing to do with the statement the name that they have here.
+func unavailable(err error) error {
+	if slices.Contains(sqliteUnavailable, sqliteCode(err)&0xff) {
+		return fmt.Errorf("%w: %w", sallyport.ErrUnavailable, err)
 	}
 	return err
 }

@@ -49,3 +49,6 @@ func (s *Store) Sync(around func(sync func() error) error) {
 
 // State is what Version returns.
 type State = version
+
+// WriterSays runs a script on the connection that writes to an SQLite database, when nobody has the turn.
+func (s *Store) WriterSays(script string) error { return s.engine.(*sqlite).conn.script(script) }

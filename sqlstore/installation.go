@@ -32,3 +32,7 @@ func (t *tx) CloseFirstRun(hash []byte, now time.Time) (bool, error) {
 	return one(t.affected(`UPDATE installation SET owner_made = 1, first_run_hash = NULL
 		WHERE id = 1 AND owner_made = 0 AND first_run_hash = $1 AND first_run_expires > $2`, hash, ms(now)))
 }
+
+func (t *tx) Touch() error {
+	return t.expect(`UPDATE installation SET key_check = key_check WHERE id = 1`)
+}

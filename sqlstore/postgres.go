@@ -10,6 +10,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/sallyport-2fa/sallyport"
 )
 
 // postgres is the engine on PostgreSQL. Reads have connections of their own, so that nothing that reads waits for
@@ -18,6 +20,7 @@ type postgres struct {
 	reads, writes *pgxpool.Pool
 	shared        sharedReads
 	closed        atomic.Bool
+	pooled        atomic.Bool // a pooler is in between
 }
 
 // postgresAttempts is how often a transaction is tried that met another or lost its connection before COMMIT.
@@ -25,10 +28,13 @@ const postgresAttempts = 5
 
 func openPostgres(ctx context.Context, url string, steps []string) (_ *postgres, err error) {
 	d := &postgres{}
-	if d.writes, err = newPool(url, "off"); err != nil {
+	if d.writes, err = d.newPool(url, "off"); err != nil {
 		return nil, err
 	}
-	if d.reads, err = newPool(url, "on"); err == nil {
+	if err = d.greet(ctx); err == nil {
+		d.reads, err = d.newPool(url, "on")
+	}
+	if err == nil {
 		go d.connect(ctx) // while the schema is looked at
 		err = d.migrate(ctx, steps)
 	}
@@ -39,6 +45,19 @@ func openPostgres(ctx context.Context, url string, steps []string) (_ *postgres,
 	return d, nil
 }
 
+// greet makes the first connection, and looks at the pooler if there is one.
+func (d *postgres) greet(ctx context.Context) error {
+	c, err := d.writes.Acquire(ctx)
+	if err != nil {
+		return err
+	}
+	c.Release()
+	if d.pooled.Load() {
+		return checkPooler(ctx, d.writes)
+	}
+	return nil
+}
+
 // connect makes the connection that the first read takes. What is wrong with it that read is told.
 func (d *postgres) connect(ctx context.Context) {
 	if c, err := d.reads.Acquire(ctx); err == nil {
@@ -46,13 +65,7 @@ func (d *postgres) connect(ctx context.Context) {
 	}
 }
 
-// planning: every statement is written for an index, and is planned for it once a connection, without a look at its
-// arguments or at how full the tables are: docs/decisions/0011-plans.md.
-var planning = map[string]string{
-	"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_bitmapscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off", "jit": "off",
-}
-
-func newPool(url, readOnly string) (*pgxpool.Pool, error) {
+func (d *postgres) newPool(url, readOnly string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		return nil, err // pgx leaves the password out
@@ -60,15 +73,7 @@ func newPool(url, readOnly string) (*pgxpool.Pool, error) {
 	if !strings.Contains(url, "pool_max_conns=") {
 		config.MaxConns = int32(max(8, 4*runtime.GOMAXPROCS(0)))
 	}
-	settings := config.ConnConfig.RuntimeParams
-	settings["default_transaction_isolation"] = "read committed"
-	settings["default_transaction_read_only"] = readOnly
-	settings["synchronous_commit"] = "on"
-	settings["statement_timeout"] = "30s"
-	settings["idle_in_transaction_session_timeout"] = "60s"
-	for name, value := range planning {
-		settings[name] = value
-	}
+	config.ConnConfig.AfterConnect = func(ctx context.Context, c *pgconn.PgConn) error { return d.settle(ctx, c, readOnly) }
 	return pgxpool.NewWithConfig(context.Background(), config)
 }
 
@@ -125,6 +130,9 @@ func (d *postgres) take(ctx context.Context, pool *pgxpool.Pool) (*postgresConn,
 	c, err := takePostgresConn(ctx, pool)
 	if err != nil && d.closed.Load() {
 		return nil, ErrClosed
+	}
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %w", sallyport.ErrUnavailable, err)
 	}
 	return c, err
 }

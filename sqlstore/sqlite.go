@@ -11,6 +11,8 @@ import (
 	"time"
 
 	lib "modernc.org/sqlite/lib"
+
+	"github.com/sallyport-2fa/sallyport"
 )
 
 // sqlite is the engine on an SQLite file in WAL mode.
@@ -123,7 +125,7 @@ func whileBusy(ctx context.Context, do func() error) error {
 			return err
 		}
 		if time.Since(begun) > busyLimit {
-			return fmt.Errorf("another process has been writing for %v: %w", busyLimit, err)
+			return fmt.Errorf("%w: another process has been writing for %v: %w", sallyport.ErrUnavailable, busyLimit, err)
 		}
 		select {
 		case <-ctx.Done():

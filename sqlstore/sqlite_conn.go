@@ -283,5 +283,5 @@ func (c *sqliteConn) explain(err error) error {
 			})
 		return errors.Join(&DuplicateError{Key: key}, named)
 	}
-	return err
+	return unavailable(err)
 }

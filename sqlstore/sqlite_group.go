@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/sallyport-2fa/sallyport"
 )
 
 // group is one transaction and the writes in it.
@@ -79,7 +81,7 @@ func (d *sqlite) join(ctx context.Context) error {
 	broken := d.broken
 	d.mu.Unlock()
 	if broken != nil {
-		return broken
+		return fmt.Errorf("%w: %w", sallyport.ErrUnavailable, broken)
 	}
 	if d.group == nil {
 		err := d.turnstile.pass(ctx, func() error { return d.conn.query("BEGIN IMMEDIATE", nil, nil) })

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,22 +19,51 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/edge"
 )
 
-// readyLimit is how long the database may take to answer /readyz.
-const readyLimit = time.Second
+// readyLimit is how long the database may take to answer /readyz, and readyPause how long an answer holds: nobody makes the
+// database write more often by asking.
+const (
+	readyLimit = 5 * time.Second
+	readyPause = time.Second
+)
 
-// health answers /healthz, which says that the process is alive, and /readyz, which says that the database answers.
-func health(store sallyport.Store) http.Handler {
+// readiness remembers whether the database could be written to.
+type readiness struct {
+	store sallyport.Store
+	mu    sync.Mutex
+	at    time.Time
+	err   error
+}
+
+func (r *readiness) check() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.at) < readyPause {
+		return r.err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), readyLimit)
+	defer cancel()
+	done := make(chan error, 1) // a Write that has begun does not end with its context
+	go func() { done <- r.store.Write(ctx, func(tx sallyport.Tx) error { return tx.Touch() }) }()
+	select {
+	case r.err = <-done:
+	case <-ctx.Done():
+		r.err = ctx.Err()
+	}
+	r.at = time.Now()
+	return r.err
+}
+
+// health answers /healthz, which says that the process is alive, and /readyz, which says that the database can be
+// written to.
+func health(store sallyport.Store, log *slog.Logger) http.Handler {
+	ready := &readiness{store: store}
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if r.URL.Path == "/readyz" {
-			ctx, cancel := context.WithTimeout(r.Context(), readyLimit)
-			defer cancel()
-			if err := store.Read(ctx, func(tx sallyport.Tx) error {
-				_, _, err := tx.Installation()
-				return err
-			}); err != nil {
+			if err := ready.check(); err != nil {
+				log.Error("not ready", "err", err)
 				w.WriteHeader(http.StatusServiceUnavailable)
-				fmt.Fprintln(w, "the database does not answer")
+				fmt.Fprintln(w, "the database does not answer, or cannot be written to")
 				return
 			}
 		}

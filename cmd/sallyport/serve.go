@@ -272,7 +272,7 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 	if err != nil {
 		return err
 	}
-	handler := pages(service, health(service.Store))
+	handler := pages(service, health(service.Store, s.log))
 	if wrap != nil {
 		handler = wrap(handler)
 	}

@@ -88,6 +88,8 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 		setRetryAfter(w, time.Second)
 		p.showProblem(w, r, http.StatusServiceUnavailable,
 			text.Say("The server does not know whether this was done. Look before you try again."))
+	case errors.Is(err, sallyport.ErrUnavailable):
+		p.unavailable(w, r, err)
 	case errors.As(err, &outcome):
 		setRetryAfter(w, outcome.RetryAfter)
 		p.showProblem(w, r, statusOf(outcome.Kind), outcome.Text)
@@ -110,6 +112,20 @@ func (p *pages) fault(w http.ResponseWriter, r *http.Request, err error) {
 	w.Header().Del("Location")
 	p.showProblem(w, r, http.StatusInternalServerError,
 		text.Say("Something went wrong on this server. Try again in a moment."))
+}
+
+// retryUnavailable is when people are told to come back: an administrator has to act first, or a database to start.
+const retryUnavailable = time.Minute
+
+// unavailable answers what the database could not do. No cookie that was set on the way gets out.
+func (p *pages) unavailable(w http.ResponseWriter, r *http.Request, err error) {
+	visit := edge.From(r.Context())
+	p.log.Error("database not available", "id", visit.ID, "route", visit.Route, "err", err)
+	w.Header().Del("Set-Cookie")
+	w.Header().Del("Location")
+	setRetryAfter(w, retryUnavailable)
+	p.showProblem(w, r, http.StatusServiceUnavailable,
+		text.Say("The server cannot save anything at the moment, so nothing was changed. Try again in a minute."))
 }
 
 // problemPage is the data of problem.html.
