@@ -362,3 +362,41 @@ func TestOldEventsAreDropped(t *testing.T) {
 		}
 	})
 }
+
+// TestI52_HeadKeptElsewhere: an old head that was kept lets a log be cut back so that nothing is missed in the database. A
+// newer head that was written down elsewhere shows it.
+func TestI52_HeadKeptElsewhere(t *testing.T) {
+	ctx := context.Background()
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		by := e.Console()
+		e.Check(e.Seal(ctx))
+		old, _ := verify(e, by)
+		e.Exec(`CREATE TABLE kept AS SELECT * FROM seal_heads`)
+		e.Add("mia@acme.example", sallyport.Member)
+		e.Check(e.Seal(ctx))
+		newer, _ := verify(e, by)
+		contains := func(r sallyport.AuditReport) bool {
+			there, err := e.ContainsSeal(ctx, by, r.Head.Batch, r.Head.Hash)
+			e.Check(err)
+			return there
+		}
+		if !contains(old) || !contains(newer) || newer.Head.Batch != old.Head.Batch+1 {
+			t.Fatalf("%v %v", old.Head, newer.Head)
+		}
+		e.Exec(`DELETE FROM events WHERE seal_batch > $1`, old.Head.Batch)
+		e.Exec(`DELETE FROM seals WHERE batch > $1`, old.Head.Batch)
+		e.Exec(`DELETE FROM seal_heads`)
+		e.Exec(`INSERT INTO seal_heads SELECT * FROM kept`)
+		if _, found := verify(e, by); len(found) > 0 {
+			t.Errorf("without the newer head it is found, too: %q", found)
+		}
+		if !contains(old) || contains(newer) {
+			t.Errorf("cut back: it contains the old head: %v, the newer: %v", contains(old), contains(newer))
+		}
+		changed := old
+		changed.Head.Hash = newer.Head.Hash
+		if contains(changed) {
+			t.Error("a batch with another hash")
+		}
+	})
+}

@@ -420,3 +420,16 @@ func (v *verifier) flush() error {
 	v.pending = nil
 	return nil
 }
+
+// ContainsSeal reports whether the log of the caller's workspace contains this seal. A log that was cut back to an older
+// state, together with its head, does not contain the seals that were made after it.
+func (s *Service) ContainsSeal(ctx context.Context, by Caller, batch int64, hash []byte) (there bool, err error) {
+	if by.kind != callerConsole {
+		return false, ErrNotAllowed
+	}
+	return there, s.Store.Read(ctx, func(tx Tx) error {
+		seals, err := tx.Seals(by.workspace.ID, batch-1, 1)
+		there = len(seals) > 0 && seals[0].Batch == batch && hmac.Equal(seals[0].Hash, hash)
+		return err
+	})
+}

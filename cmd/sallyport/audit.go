@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -18,6 +20,7 @@ type auditCmd struct {
 type auditVerifyCmd struct {
 	place
 	Workspace string `placeholder:"HOST" help:"Host name of one workspace, with the port if there is one (default: all of them)."`
+	Head      string `placeholder:"BATCH:HASH" help:"A head that an earlier verify or the server's log gave: the log must still contain it. Needs --workspace if there are several."`
 }
 
 // shownFindings is how many findings of one log are printed. The number of all of them is always told.
@@ -39,9 +42,12 @@ func (c *auditVerifyCmd) Run(ctx context.Context) error {
 		}
 		hosts = []string{c.Workspace}
 	}
+	if c.Head != "" && len(hosts) > 1 {
+		return badUsage("--head is of one workspace: name it with --workspace")
+	}
 	findings := 0
 	for _, host := range hosts {
-		n, err := verifyLog(ctx, in, host)
+		n, err := verifyLog(ctx, in, host, c.Head)
 		if err != nil {
 			return err
 		}
@@ -53,8 +59,21 @@ func (c *auditVerifyCmd) Run(ctx context.Context) error {
 	return nil
 }
 
-// verifyLog prints what is wrong with one log, and then what was looked at.
-func verifyLog(ctx context.Context, in *installation, host string) (findings int, err error) {
+// parseHead reads BATCH:HASH.
+func parseHead(head string) (batch int64, hash []byte, err error) {
+	number, digits, _ := strings.Cut(head, ":")
+	batch, err = strconv.ParseInt(number, 10, 64)
+	if err == nil {
+		hash, err = hex.DecodeString(digits)
+	}
+	if err != nil || batch < 1 || len(hash) != sha256.Size {
+		return 0, nil, badUsage("--head: %q is no head; write it as audit verify prints it, such as 12:9f86d0...", head)
+	}
+	return batch, hash, nil
+}
+
+// verifyLog prints what is wrong with one log, and then what was looked at. The head is one that was written down, if any.
+func verifyLog(ctx context.Context, in *installation, host, head string) (findings int, err error) {
 	by, err := in.Console(ctx, host)
 	if err != nil {
 		return 0, err
@@ -67,15 +86,29 @@ func verifyLog(ctx context.Context, in *installation, host string) (findings int
 	if err != nil {
 		return findings, err
 	}
-	fmt.Printf("%s: %d events, %d of them wait for their seal; ", host, report.Events, report.Waiting)
-	if report.Head.Batch > 0 {
-		fmt.Printf("newest seal %d %s; ", report.Head.Batch, hex.EncodeToString(report.Head.Hash))
+	if head != "" {
+		batch, hash, err := parseHead(head)
+		if err != nil {
+			return findings, err
+		}
+		there, err := in.ContainsSeal(ctx, by, batch, hash)
+		if err != nil {
+			return findings, err
+		}
+		if !there {
+			findings++
+			fmt.Printf("%s: the log does not contain the head %s: it was cut off or replaced, or --audit-days has deleted that batch\n", host, head)
+		}
 	}
+	fmt.Printf("%s: %d events, %d of them wait for their seal; ", host, report.Events, report.Waiting)
 	if findings == 0 {
 		fmt.Println("all is as it was written")
-		return 0, nil
+	} else {
+		fmt.Printf("findings: %d\n", findings)
 	}
-	fmt.Printf("findings: %d\n", findings)
+	if report.Head.Batch > 0 {
+		fmt.Printf("head: %d:%s\n", report.Head.Batch, hex.EncodeToString(report.Head.Hash))
+	}
 	return findings, nil
 }
 
