@@ -96,27 +96,52 @@ type FirstOwner struct {
 	Password  Secret
 }
 
-// FirstRun makes the first workspace and its owner from the one-time link; with an empty token, from the host's own
-// console. Of all calls ever one succeeds; the others get ErrFirstRunOver.
-func (s *Service) FirstRun(ctx context.Context, token Secret, o FirstOwner) error {
-	var hash []byte
-	if token != "" {
-		if err := s.CheckFirstRun(ctx, token); err != nil {
-			return err
-		}
-		hash = hashToken(token)
-	}
+// FirstRun creates the first workspace and its owner, for a command on the host. It succeeds once, by either way; after
+// that it is ErrFirstRunOver.
+func (s *Service) FirstRun(ctx context.Context, o FirstOwner) error {
 	w, u, err := s.newWorkspace(ctx, o)
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, func(tx Tx) error {
-		won, err := tx.CloseFirstRun(hash, s.Now())
-		if err != nil || !won {
-			return cmpErr(err, ErrFirstRunOver)
+	return s.write(ctx, func(tx Tx) error { return s.found(tx, founding(w, s.host()), nil, u) })
+}
+
+// FirstRunByLink does the same for the holder of the one-time link, and starts the new owner's sign-in: they have just
+// chosen the password.
+func (s *Service) FirstRunByLink(ctx context.Context, a Arrival, token Secret, o FirstOwner) (Passage, error) {
+	if err := s.CheckFirstRun(ctx, token); err != nil {
+		return Passage{}, err
+	}
+	w, u, err := s.newWorkspace(ctx, o)
+	if err != nil {
+		return Passage{}, err
+	}
+	by := Caller{
+		kind: callerNobody, workspace: w, policy: DefaultPolicy(), host: s.host(), door: a.Door,
+		address: a.Address, agent: a.Agent, browser: a.Browser,
+	}
+	var p Passage
+	err = s.write(ctx, func(tx Tx) error {
+		if err := s.found(tx, by.as(u), hashToken(token), u); err != nil {
+			return err
 		}
-		return s.insertWorkspace(tx, founding(w, s.host()), u, nil)
+		now := s.Now()
+		p, err = s.advance(tx, by, SignIn{
+			Workspace: w.ID, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
+			Proofs: Proofs{{ByPassword, now}}, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), fresh: true,
+		}, u)
+		return err
 	})
+	return p, err
+}
+
+// found uses up the first run, with the hash of its link or nil, and stores the workspace that by is in, and its owner.
+func (s *Service) found(tx Tx, by Caller, link []byte, owner User) error {
+	won, err := tx.CloseFirstRun(link, s.Now())
+	if err != nil || !won {
+		return cmpErr(err, ErrFirstRunOver)
+	}
+	return s.insertWorkspace(tx, by, owner, nil)
 }
 
 // AddWorkspace makes a further workspace with its owner, on a host of its own. A host that is taken is ErrHostTaken.

@@ -95,7 +95,7 @@ func (w *largeWorld) begin(ctx context.Context, site string) (err error) {
 	now := w.began
 	w.service.Now = func() time.Time { return now }
 	owner := sallyport.FirstOwner{Workspace: "Large", Name: "Olive Owner", Address: "owner@large.example", Password: password}
-	if err := w.service.FirstRun(ctx, "", owner); err != nil {
+	if err := w.service.FirstRun(ctx, owner); err != nil {
 		return err
 	}
 	at, err := url.Parse(site)

@@ -79,7 +79,7 @@ func seed(ctx context.Context, database, keyset, site string) (*world, error) {
 		return nil, err
 	}
 	owner := sallyport.FirstOwner{Workspace: "Bench", Name: "Olive Owner", Address: "owner@bench.example", Password: password}
-	if err := w.service.FirstRun(ctx, "", owner); err != nil {
+	if err := w.service.FirstRun(ctx, owner); err != nil {
 		return nil, err
 	}
 	by, err := w.service.Console(ctx, "")

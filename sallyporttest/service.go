@@ -81,7 +81,7 @@ func New(t testing.TB, kind string) *Env {
 	e.Check(err)
 	e.Service = e.Node(keys)
 	ctx := context.Background()
-	e.Check(e.FirstRun(ctx, "", sallyport.FirstOwner{Workspace: "Acme", Name: "Olive Owner", Address: "olive@acme.example", Password: Password}))
+	e.Check(e.FirstRun(ctx, sallyport.FirstOwner{Workspace: "Acme", Name: "Olive Owner", Address: "olive@acme.example", Password: Password}))
 	by := e.Console()
 	people, err := e.Users(ctx, by, "", 1)
 	e.Check(err)

@@ -94,7 +94,7 @@ func (d *demoSeed) company(ctx context.Context, c demoCompany, first bool) (demo
 	boss := c.people[0]
 	if first {
 		owner := sallyport.FirstOwner{Workspace: c.name, Name: boss.name, Address: boss.email, Password: sallyport.Secret(boss.password)}
-		if err := d.FirstRun(ctx, "", owner); err != nil {
+		if err := d.FirstRun(ctx, owner); err != nil {
 			return w, err
 		}
 	}

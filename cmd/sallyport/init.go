@@ -39,7 +39,7 @@ func (c *initCmd) Run(ctx context.Context) error {
 	defer in.Close()
 	in.URL = front.Origin(front.Host()) // after Start: where there is a workspace already, it stays on its host
 	local, _, _ := strings.Cut(c.Email, "@")
-	err = in.FirstRun(ctx, "", sallyport.FirstOwner{
+	err = in.FirstRun(ctx, sallyport.FirstOwner{
 		Workspace: c.Workspace, Name: cmp.Or(c.Name, local), Address: c.Email, Password: password,
 	})
 	if errors.Is(err, sallyport.ErrFirstRunOver) {

@@ -290,15 +290,17 @@ func TestI59_TheFirstRunLinkWorksOnce(t *testing.T) {
 		var wg sync.WaitGroup
 		var mu sync.Mutex
 		won := 0
-		for i := range 8 {
+		visitors := make([]*Visitor, 8)
+		for i := range visitors {
 			v := site.Visitor()
+			visitors[i] = v
 			wg.Go(func() {
 				p, err := v.TrySend(t.Context(), post(v, path, owner(i)))
 				mu.Lock()
 				defer mu.Unlock()
 				if err != nil {
 					t.Error(err)
-				} else if p.Status == http.StatusSeeOther {
+				} else if p.Status == http.StatusSeeOther && p.Location == "/admin" {
 					won++
 				} else if p.Status != http.StatusGone {
 					t.Errorf("the losing request gets %d %s", p.Status, p.Alert())
@@ -313,6 +315,15 @@ func TestI59_TheFirstRunLinkWorksOnce(t *testing.T) {
 		if won != 1 || len(all) != 1 {
 			t.Errorf("%d first runs succeeded, %d people", won, len(all))
 		}
+		for _, v := range visitors {
+			if v.SignedIn() {
+				won--
+				ownerIsSignedIn(t, v)
+			}
+		}
+		if won != 0 {
+			t.Error("the owner is signed in elsewhere than in the browser that used the link")
+		}
 		if p := site.Visitor().Get(path); p.Status != http.StatusGone {
 			t.Errorf("the used link: %d", p.Status)
 		}
@@ -323,6 +334,26 @@ func TestI59_TheFirstRunLinkWorksOnce(t *testing.T) {
 			t.Error("the log contains the link")
 		}
 	})
+}
+
+// ownerIsSignedIn checks that the session after the first run is like every other.
+func ownerIsSignedIn(t *testing.T, v *Visitor) {
+	t.Helper()
+	if p := v.Get("/admin"); p.Status != http.StatusOK || !p.Has("Olive") {
+		t.Errorf("the overview: %d %s", p.Status, p.Alert())
+	}
+	if p := v.Get("/session"); !p.Has(`"proofs":[{"method":"password"`) || !p.Has(`"role":"owner"`) {
+		t.Errorf("the session: %s", p.Text())
+	}
+	if p := v.Get("/admin/audit"); !p.Has("Signed in") || !p.Has("Workspace created") {
+		t.Errorf("the audit log: %s", p.Text())
+	}
+	if p := v.Get("/admin/access-control"); p.Status != http.StatusOK {
+		t.Errorf("access control: %d", p.Status)
+	}
+	if v.Cookies()["browser"] == "" {
+		t.Error("the browser is no known device")
+	}
 }
 
 // TestI10_WhatWasConsumedIsOnDisk copies the database at the moment of the response, as a crash would leave it.

@@ -31,11 +31,12 @@ func (s *site) firstRunPost(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := newFirstRunPage()
 	v.Workspace, v.Name, v.Email = f.get("workspace"), f.get("name"), f.get("email")
-	err = s.service.FirstRun(r.Context(), sallyport.Secret(r.PathValue("token")), sallyport.FirstOwner{
+	p, err := s.service.FirstRunByLink(r.Context(), s.arrival(r), sallyport.Secret(r.PathValue("token")), sallyport.FirstOwner{
 		Workspace: v.Workspace, Name: v.Name, Address: v.Email, Password: sallyport.Secret(f.get("password")),
 	})
 	if err != nil {
 		return s.again(w, r, "first-run", v, err)
 	}
-	return s.done(w, r, "/sign-in", "first-owner")
+	s.keep(w, p)
+	return s.done(w, r, overviewPath, "first-owner")
 }

@@ -29,7 +29,7 @@ var notices = map[string]text.Message{
 	"authenticator-renamed": text.Say("The authenticator app has its new name."),
 	"authenticator-removed": text.Say("The authenticator app is removed."),
 	"enabled":               text.Say("Two-factor authentication is enabled."),
-	"first-owner":           text.Say("The workspace is ready. Sign in to go on."),
+	"first-owner":           text.Say("Your workspace is ready, and you are signed in as its owner."),
 	"link-mailed":           text.Say("If somebody here has this address, a link to choose a new password is on its way. It works for 30 minutes. Look into the spam folder, too."),
 	"password-reset":        text.Say("Your new password is set. Sign in with it."),
 	"password-changed":      text.Say("Your password is changed. Wherever else you were signed in, you have to sign in again."),

@@ -81,17 +81,22 @@ func (s *site) enter(a access, h handler) handler {
 
 // arrive asks the Service who it is that a request comes from.
 func (s *site) arrive(r *http.Request) (sallyport.Caller, error) {
+	c, err := s.service.Arrive(r.Context(), s.arrival(r))
+	if errors.Is(err, sallyport.ErrUnknownHost) && edge.From(r.Context()).Host == s.edge.Host() {
+		return c, errNotSetUp
+	}
+	return c, err
+}
+
+// arrival is what a request carries.
+func (s *site) arrival(r *http.Request) sallyport.Arrival {
 	visit := edge.From(r.Context())
-	c, err := s.service.Arrive(r.Context(), sallyport.Arrival{
+	return sallyport.Arrival{
 		Door: sallyport.DoorWeb,
 		Host: visit.Host, Address: visit.Addr, Agent: s.agents.name(r.UserAgent()),
 		Session: s.secret(r, edge.SessionCookie), SignIn: s.secret(r, edge.SignInCookie),
 		Browser: s.secret(r, edge.BrowserCookie), Trust: s.secret(r, edge.TrustCookie),
-	})
-	if errors.Is(err, sallyport.ErrUnknownHost) && visit.Host == s.edge.Host() {
-		return c, errNotSetUp
 	}
-	return c, err
 }
 
 // namedIn is how long a page of a refusal waits for the name of the workspace.
