@@ -103,6 +103,9 @@ const maxParked = 8 << 10
 // neither park an action for its owner to confirm nor find what the owner parked. In a browser that is not a known
 // device nothing is parked, and the id is empty.
 func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error) {
+	if err := s.may(by, need{forced: true}); err != nil {
+		return "", err
+	}
 	if by.browser == "" {
 		return "", nil
 	}

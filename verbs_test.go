@@ -17,15 +17,15 @@ var (
 	// callers, and refuse those who hold nothing by an outcome of their own.
 	tokenVerbs = []string{
 		"AcceptInvitation", "AnswerCode", "Challenge", "ChoosePassword", "Choosing", "ConfirmEmail", "ConfirmSetUp", "Forgot",
-		"Invitation", "MaySetUp", "NewEmail", "OldEmail", "Replaceable", "Reset", "ResetPassword", "SaveRecoveryCodes", "SetUp",
+		"Invitation", "KeepForm", "MaySetUp", "NewEmail", "OldEmail", "Replaceable", "Reset", "ResetPassword", "SaveRecoveryCodes", "SetUp",
 		"ShownRecoveryCodes", "SignIn", "SignOut", "StartChange", "StartSetUp", "UndoEmail",
 	}
 	// forcedVerbs are open to a person who must set up two-factor authentication first (I18): proof for the set-up.
 	forcedVerbs = []string{"Park", "StepUpCode", "StepUpPassword", "TakeConfirmed"}
 	// consoleVerbs are for commands on the host.
-	consoleVerbs = []string{"AddUser", "QueueNotice", "Users", "VerifyAudit"}
+	consoleVerbs = []string{"AddUser", "ContainsSeal", "QueueNotice", "Users", "VerifyAudit"}
 	// silentVerbs return no error: they tell what the caller could know anyway.
-	silentVerbs = []string{"Interrupted", "LeastPassword", "ShownSetUpCode"}
+	silentVerbs = []string{"Confirmed", "Interrupted", "KeptForm", "LeastPassword", "ShownSetUpCode"}
 	// restrictedVerbs are closed to a session that began with a recovery code (I60).
 	restrictedVerbs = []string{
 		"ChangeRole", "Delete", "Disable", "MayDisable", "MayRegenerateRecoveryCodes", "RecoveryCodes", "RegenerateRecoveryCodes",
@@ -122,6 +122,14 @@ func (v verb) call(by sallyport.Caller, target string) error {
 			value = sallyport.Member
 		case reflect.TypeFor[sallyport.Action]():
 			value = sallyport.SeePeople
+		case reflect.TypeFor[sallyport.BulkAction]():
+			value = sallyport.BulkSuspend
+		case reflect.TypeFor[sallyport.FirstStep]():
+			value = sallyport.StepKeyset
+		case reflect.TypeFor[[]string]():
+			value = []string{target}
+		case reflect.TypeFor[[]sallyport.Invitee]():
+			value = []sallyport.Invitee{{Address: "new@acme.example", Name: "New"}}
 		case reflect.TypeFor[sallyport.Policy]():
 			value = by.Policy()
 		default:
