@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/sallyport-2fa/sallyport/internal/colour"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -41,5 +42,6 @@ func (s *Service) SaveBrand(ctx context.Context, by Caller, name, colour string)
 
 // ValidColour reports whether a colour is # and six digits in lower case.
 func ValidColour(c string) bool {
-	return len(c) == 7 && c[0] == '#' && strings.Trim(c[1:], "0123456789abcdef") == ""
+	_, ok := colour.Parse(c)
+	return ok
 }

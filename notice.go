@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/colour"
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
@@ -26,7 +27,7 @@ type notice struct {
 	//
 	//	app, device    string     the name of an authenticator, of a browser
 	//	old, new       string     e-mail addresses
-	//	person         string     e-mail address of somebody else
+	//	person         string     e-mail address of someone else
 	//	workspace      string     its name
 	//	days, n, left  int
 	//	low            bool       few recovery codes are left
@@ -41,200 +42,200 @@ type notice struct {
 }
 
 const (
-	linkEnds       text.Key = "The link below works once, until {ends}."
-	changePassword text.Key = "If this was not you, change your password at once, and tell an administrator of {brand}."
-	knowsPassword  text.Key = "If this was not you, somebody knows your password: change it at once, and tell an administrator of {brand}."
-	callForHelp    text.Key = "If this was not you, ask for a new password by “Forgot password” on the sign-in page at once, and tell an administrator of {brand}."
-	checkAdmins    text.Key = "If you did not expect this, look in the audit log to see who did it, and suspend the new account at once."
-	tellAdmin      text.Key = "If you did not expect this, tell an administrator of {brand} at once."
+	linkEnds       text.Key = "You can use the link below once, until {ends}."
+	changePassword text.Key = "If this was not you, change your password now and tell an administrator of {brand}."
+	knowsPassword  text.Key = "If this was not you, someone knows your password. Change it now and tell an administrator of {brand}."
+	callForHelp    text.Key = "If this was not you, choose “Forgot password?” on the sign-in page now to set a new password, and tell an administrator of {brand}."
+	checkAdmins    text.Key = "If you did not expect this, find out in the audit log who did it, and suspend the new account now."
+	tellAdmin      text.Key = "If you did not expect this, tell an administrator of {brand} now."
 )
 
 // notices are all mails there are, by the kind that notify is given.
 var notices = map[string]notice{
 	"two_factor.enabled": {
 		subject: "Two-factor authentication is enabled",
-		says:    "Two-factor authentication is enabled for your account, with the authenticator app <bdi>{app}</bdi>. From now on, signing in needs a code from it after your password.",
-		then:    "Keep your recovery codes in a safe place. They are the way in when the phone is lost.",
+		says:    "Two-factor authentication is now enabled for your account. You sign in with your password and a code from the authenticator app <bdi>{app}</bdi>.",
+		then:    "Keep your recovery codes in a safe place. You need one of them to sign in if you lose your phone.",
 		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
 	},
 	"two_factor.disabled": {
 		subject: "Two-factor authentication is disabled",
-		says:    "Two-factor authentication is disabled for your account. Your password alone is enough to sign in now. Recovery codes and trusted devices were removed.",
+		says:    "Two-factor authentication is now disabled for your account. You sign in with your password alone. Your recovery codes and trusted devices were removed.",
 		not:     changePassword, open: "/account/2fa",
 	},
 	"two_factor.reset": {
 		subject: "Your two-factor authentication was reset",
-		says:    "An administrator has reset your two-factor authentication. Authenticator apps, recovery codes and trusted devices were removed, and you were signed out everywhere.",
-		then:    "You set it up again at your next sign-in. For that you need a set-up code, which the administrator gives you personally. It is in no mail.",
+		says:    "An administrator of {brand} reset your two-factor authentication. Your authenticator apps, recovery codes and trusted devices were removed, and you were signed out everywhere.",
+		then:    "The next time you sign in, you set it up again. For this you need a set-up code. Ask your administrator for it: it is never sent by e-mail.",
 		not:     tellAdmin, open: "/sign-in",
 	},
 	"two_factor.reminder": {
-		subject: "Please set up two-factor authentication",
-		says:    "An administrator of {brand} asks you to set up two-factor authentication. It protects your account even when somebody learns your password, and takes a few minutes and a phone.",
+		subject: "Set up two-factor authentication",
+		says:    "An administrator of {brand} asks you to set up two-factor authentication. It protects your account even if someone learns your password. You need your phone and a few minutes.",
 		open:    "/account/2fa",
 	},
 	"two_factor.reminder_dated": {
-		subject: "Please set up two-factor authentication",
-		says:    "{brand} requires two-factor authentication from {on}. It protects your account even when somebody learns your password, and takes a few minutes and a phone.",
+		subject: "Set up two-factor authentication",
+		says:    "From {on}, {brand} requires two-factor authentication. It protects your account even if someone learns your password. You need your phone and a few minutes.",
 		facts:   []string{"on"}, open: "/account/2fa",
 	},
 	"authenticator.added": {
 		subject: "An authenticator app was added",
-		says:    "The authenticator app <bdi>{app}</bdi> was added to your account. Its codes are accepted at sign-in.",
+		says:    "The authenticator app <bdi>{app}</bdi> was added to your account. You can now sign in with its codes.",
 		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
 	},
 	"authenticator.changed": {
 		subject: "Your authenticator app was changed",
-		says:    "The authenticator app <bdi>{app}</bdi> is now the one of your account. Codes from the app before it are no longer accepted.",
+		says:    "Your account now uses the authenticator app <bdi>{app}</bdi>. Codes from the app it replaced no longer work.",
 		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
 	},
 	"authenticator.removed": {
 		subject: "An authenticator app was removed",
-		says:    "The authenticator app <bdi>{app}</bdi> was removed from your account. Its codes are no longer accepted.",
+		says:    "The authenticator app <bdi>{app}</bdi> was removed from your account. Its codes no longer work.",
 		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
 	},
 	"recovery_codes.made": {
-		subject: "New recovery codes were made",
-		says:    "A new set of recovery codes was made for your account. The codes from before no longer work.",
+		subject: "New recovery codes were created",
+		says:    "New recovery codes were created for your account. Your old ones no longer work.",
 		not:     changePassword, open: "/account/2fa/recovery-codes",
 	},
 	"recovery_code.used": {
 		subject: "A recovery code was used",
-		says:    "A recovery code of your account was used. You have {n} recovery code left.",
-		many:    "A recovery code of your account was used. You have {n} recovery codes left.", count: "left",
-		then: "Make a new set before you run out of them.", only: "low",
+		says:    "One of your recovery codes was used. You have {n} recovery code left.",
+		many:    "One of your recovery codes was used. You have {n} recovery codes left.", count: "left",
+		then: "Create new ones before you run out.", only: "low",
 		not: changePassword, facts: []string{"left", "low"}, open: "/account/2fa/recovery-codes",
 	},
 	"trusted_device.added": {
-		subject: "A device is trusted",
-		says:    "The device <bdi>{device}</bdi> is trusted for {n} day: signing in there needs your password and no code.",
-		many:    "The device <bdi>{device}</bdi> is trusted for {n} days: signing in there needs your password and no code.", count: "days",
-		not: "If this was not you, remove the device and change your password at once.", facts: []string{"device", "days"}, open: "/account/trusted-devices",
+		subject: "You have a new trusted device",
+		says:    "The device <bdi>{device}</bdi> is now trusted for {n} day. You can sign in there with your password alone.",
+		many:    "The device <bdi>{device}</bdi> is now trusted for {n} days. You can sign in there with your password alone.", count: "days",
+		not: "If this was not you, remove the device and change your password now.", facts: []string{"device", "days"}, open: "/account/trusted-devices",
 	},
 	"trusted_device.copied": {
 		subject: "A trusted device is no longer trusted",
-		says:    "What makes the device <bdi>{device}</bdi> a trusted one was used a second time, from elsewhere. It may have been copied, so the device is no longer trusted and is asked for a code.",
+		says:    "Someone may have copied the cookie that makes <bdi>{device}</bdi> a trusted device: it was used a second time. The device is no longer trusted. You need a code the next time you sign in there.",
 		not:     knowsPassword, facts: []string{"device"}, open: "/account/trusted-devices",
 	},
 	"password.changed": {
 		subject: "Your password was changed",
-		says:    "The password of your account was changed. Your other sessions and your trusted devices have ended.",
+		says:    "Your password was changed. You were signed out everywhere else, and your trusted devices were removed.",
 		not:     callForHelp, open: "/account/activity",
 	},
 	"password.forgotten": {
 		subject: "Choose a new password",
-		says:    "Somebody, probably you, asked for a new password for your account.",
+		says:    "Someone, probably you, asked for a link to choose a new password for your account.",
 		then:    linkEnds,
-		not:     "If this was not you, ignore this mail: your password stays as it is.", facts: []string{"token", "ends"}, open: "/reset/",
+		not:     "If this was not you, ignore this e-mail. Your password stays the same.", facts: []string{"token", "ends"}, open: "/reset/",
 	},
 	"password.link": {
-		subject: "A link to a new password was created for you",
-		says:    "An administrator of {brand} created a link with which you can choose a new password. They will give it to you. It is not in this e-mail.",
-		then:    "Your current password works until you use the link. Two-factor authentication stays as it is.",
+		subject: "An administrator created a password link for you",
+		says:    "An administrator of {brand} created a link that lets you choose a new password. They will give it to you themselves. It is not in this e-mail.",
+		then:    "Your current password works until you use the link. Your two-factor authentication stays the same.",
 		not:     tellAdmin, open: "/sign-in",
 	},
 	"temporary_password": {
 		subject: "Your temporary password",
-		says:    "An administrator of {brand} has made an account for you. Sign in with this temporary password, and choose one of your own: <code>{password}</code>",
-		then:    "The temporary password works once, until {ends}.",
-		not:     "If you do not expect this, ignore this mail.", facts: []string{"password", "ends"}, open: "/sign-in",
+		says:    "An administrator of {brand} created an account for you. Sign in with this temporary password, then choose your own: <code>{password}</code>",
+		then:    "You can use the temporary password once, until {ends}.",
+		not:     "If you did not expect this, ignore this e-mail.", facts: []string{"password", "ends"}, open: "/sign-in",
 	},
 	"invitation": {
 		subject: "You are invited",
-		says:    "An administrator of {brand} has made an account for you. Choose a password, and you can begin.",
+		says:    "An administrator of {brand} created an account for you. Choose a password to start using it.",
 		then:    linkEnds,
-		not:     "If you do not expect this, ignore this mail.", facts: []string{"token", "ends"}, open: "/invitation/",
+		not:     "If you did not expect this, ignore this e-mail.", facts: []string{"token", "ends"}, open: "/invitation/",
 	},
 	"workspace.invitation": {
 		subject: "You are invited",
-		says:    "{brand} has created the workspace <bdi>{workspace}</bdi>, and you are its first owner. Choose a password, and you can begin.",
+		says:    "{brand} created the workspace <bdi>{workspace}</bdi> and made you its first owner. Choose a password to get started.",
 		then:    linkEnds,
-		not:     "If you do not expect this, ignore this mail.", facts: []string{"workspace", "token", "ends"}, open: "/invitation/",
+		not:     "If you did not expect this, ignore this e-mail.", facts: []string{"workspace", "token", "ends"}, open: "/invitation/",
 	},
 	"email.confirm": {
 		subject: "Confirm your e-mail address",
-		says:    "Somebody, probably you, wants to use this e-mail address for an account at {brand}.",
+		says:    "Someone, probably you, wants to use this e-mail address for an account at {brand}.",
 		then:    linkEnds,
-		not:     "If this was not you, ignore this mail: nothing happens without the link.", facts: []string{"token", "ends"}, open: "/email/", unproven: true,
+		not:     "If this was not you, ignore this e-mail. Nothing changes unless you confirm.", facts: []string{"token", "ends"}, open: "/email/", unproven: true,
 	},
 	"email.confirm_given": {
 		subject: "Confirm your e-mail address",
-		says:    "An administrator of {brand} entered this e-mail address for an account there, probably yours. Confirm it to use it for signing in.",
+		says:    "An administrator of {brand} entered this e-mail address for an account, probably yours. Confirm the address to sign in with it.",
 		then:    linkEnds,
-		not:     "If you do not expect this, ignore this e-mail: nothing changes without the link.", facts: []string{"token", "ends"}, open: "/email/", unproven: true,
+		not:     "If you did not expect this, ignore this e-mail. Nothing changes unless you confirm.", facts: []string{"token", "ends"}, open: "/email/", unproven: true,
 	},
 	"session.ended": {
 		subject: "An administrator ended one of your sessions",
-		says:    "An administrator of {brand} ended your session in the browser <bdi>{device}</bdi>. Sign in again to use your account there.",
+		says:    "An administrator of {brand} ended your session in <bdi>{device}</bdi>. To continue there, sign in again.",
 		not:     tellAdmin, facts: []string{"device"}, open: "/account/activity",
 	},
 	"trusted_device.removed": {
 		subject: "A device is no longer trusted",
-		says:    "An administrator of {brand} removed the device <bdi>{device}</bdi> from your trusted devices. You are asked for a code there at your next sign-in.",
+		says:    "An administrator of {brand} removed the device <bdi>{device}</bdi> from your trusted devices. You need a code the next time you sign in there.",
 		not:     tellAdmin, facts: []string{"device"}, open: "/account/trusted-devices",
 	},
 	"email.changed": {
 		subject: "Your e-mail address was changed",
-		says:    "The e-mail address of your account was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. Use the new one to sign in.",
+		says:    "Your e-mail address was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. From now on, sign in with the new one.",
 		not:     changePassword, facts: []string{"old", "new"}, open: "/account/activity",
 	},
 	"email.undo": {
 		subject: "Your e-mail address was changed",
-		says:    "The e-mail address of your account was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. From now on mail goes to the new one.",
+		says:    "Your e-mail address was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. From now on, e-mails about your account go to the new one.",
 		then:    linkEnds,
-		not:     "If this was not you, undo the change by the link above. It brings the old address back, ends all sessions, and asks for a new password.", facts: []string{"old", "new", "token", "ends"}, open: "/email/undo/",
+		not:     "If this was not you, undo the change with the link above. This restores your old address and signs you out everywhere. Then you choose a new password.", facts: []string{"old", "new", "token", "ends"}, open: "/email/undo/",
 	},
 	"clock.set_back": {
 		subject: "The clock of the server was set back",
-		says:    "The clock of the server that you sign in to was ahead, and was set back. Sessions, trusted devices and links of the time in between have ended. A person who used a code in that time must use a recovery code, or be unlocked by an administrator.",
-		then:    "Ask those who run the server to check that its clock is kept right.",
+		says:    "The clock of the server that you sign in to was ahead, and was set back. Sessions, trusted devices and links that began while it was ahead no longer work. People who used a code in that time need a recovery code, or an administrator must unlock them.",
+		then:    "Ask the person who runs the server to make sure that its clock stays correct.",
 		open:    "/admin/audit",
 	},
 	"email.removed": {
-		subject: "This address no longer belongs to an account",
-		says:    "A change of e-mail address was undone. This address is no longer used by an account at {brand}.",
+		subject: "This address is no longer used",
+		says:    "A change of e-mail address was undone. No account at {brand} uses this address any longer.",
 		open:    "/sign-in", unproven: true,
 	},
 	"user.owner_created": {
-		subject: "There is a new owner",
-		says:    "<bdi>{person}</bdi> was made an owner of {brand}. Owners may change everything.",
+		subject: "A new owner was added",
+		says:    "<bdi>{person}</bdi> is now an owner of {brand}. Owners can change everything.",
 		not:     checkAdmins, facts: []string{"person"}, open: "/admin/audit",
 	},
 	"user.admin_created": {
-		subject: "There is a new admin",
-		says:    "<bdi>{person}</bdi> was made an admin of {brand}. Admins may change everything except owners.",
+		subject: "A new admin was added",
+		says:    "<bdi>{person}</bdi> is now an admin of {brand}. Admins can change everything except owners.",
 		not:     checkAdmins, facts: []string{"person"}, open: "/admin/audit",
 	},
 	"codes.wrong": {
-		subject: "Wrong codes after your password",
-		says:    "Somebody gave your right password and then a wrong code, three times.",
+		subject: "Wrong codes were entered for your account",
+		says:    "Someone entered your correct password and then a wrong code, 3 times.",
 		not:     knowsPassword, open: "/account/activity",
 	},
 	"codes.delayed": {
-		subject: "Too many wrong codes after your password",
-		says:    "Somebody gave your right password and then a wrong code, five times in a row. From now on there is a pause after each wrong code.",
+		subject: "Many wrong codes were entered for your account",
+		says:    "Someone entered your correct password and then a wrong code, 5 times in a row. From now on, there is a delay after each wrong code.",
 		not:     knowsPassword, open: "/account/activity",
 	},
 	"codes.locked": {
-		subject: "Codes are locked after too many wrong ones",
-		says:    "Somebody gave your right password and then too many wrong codes. Codes are now accepted only from browsers that you have used before.",
-		then:    "To lift this, sign in from such a browser, use a recovery code, change your password, or ask an administrator.",
+		subject: "Codes are locked for your account",
+		says:    "Someone entered your correct password and then too many wrong codes. Codes now work only in browsers that you have used before.",
+		then:    "To unlock codes, sign in from one of those browsers, use a recovery code, change your password, or ask an administrator.",
 		not:     knowsPassword, open: "/account/activity",
 	},
 	"sign_in.new_browser": {
 		subject: "Sign-in from a new browser",
-		says:    "Somebody signed in to your account from a browser that was not used for it before.",
+		says:    "Someone signed in to your account from a browser that has not been used for it before. If this was you, you do not need to do anything.",
 		not:     knowsPassword, open: "/account/activity",
 	},
 }
 
 // openWords are what the links to pages are called.
 var openWords = map[string]text.Key{
-	"/account/2fa":                "Open your two-factor authentication",
-	"/account/2fa/recovery-codes": "Open your recovery codes",
-	"/account/trusted-devices":    "Open your trusted devices",
-	"/account/activity":           "Open your recent activity",
-	"/admin/audit":                "Open the audit log",
+	"/account/2fa":                "Go to two-factor authentication",
+	"/account/2fa/recovery-codes": "Go to recovery codes",
+	"/account/trusted-devices":    "Go to trusted devices",
+	"/account/activity":           "Go to recent activity",
+	"/admin/audit":                "Go to the audit log",
 	"/sign-in":                    "Sign in",
 	"/reset/":                     "Choose a new password",
 	"/invitation/":                "Accept the invitation",
@@ -329,13 +330,15 @@ func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 	brand := text.Plain(l.from.Issuer())
 	subject = lang.Text(text.Say("{brand}: {subject}", "brand", brand, "subject", say(l.subject)))
 	page := struct {
-		Subject, Brand, Colour string
-		Lang                   *text.Lang
-		Before, Facts, After   []text.Message
-		Open                   text.Message
-		URL                    string
+		Subject, Brand       string
+		Colour               colour.RGB
+		Lang                 *text.Lang
+		Title                text.Message
+		Before, Facts, After []text.Message
+		Open, Sender         text.Message
+		URL                  string
 	}{
-		Subject: subject, Brand: brand, Colour: l.from.BrandColour(), Lang: lang,
+		Subject: subject, Brand: brand, Colour: l.colour(), Lang: lang, Title: say(l.subject),
 		Facts: l.where(), Open: say(openWords[l.open]), URL: l.url(),
 	}
 	if !l.unproven && l.user.Name != "" {
@@ -353,8 +356,8 @@ func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 	if l.not != "" {
 		page.After = append(page.After, say(l.not))
 	}
-	page.After = append(page.After, text.Say("{brand} sent this mail to <bdi>{to}</bdi>. Nobody there will ever ask you for a password or a code.",
-		"brand", brand, "to", text.Plain(l.to)))
+	page.Sender = text.Say("{brand} sent this e-mail to <bdi>{to}</bdi>. No one at {brand} will ever ask you for your password or a code.",
+		"brand", brand, "to", text.Plain(l.to))
 
 	var html, plain strings.Builder
 	paragraphs := func(all []text.Message, end string) {
@@ -365,11 +368,18 @@ func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 	paragraphs(page.Before, "\n\n")
 	paragraphs(page.Facts, "\n")
 	plain.WriteString("\n" + lang.Text(page.Open) + ":\n" + page.URL + "\n\n")
-	paragraphs(page.After[:len(page.After)-1], "\n\n")
-	plain.WriteString("-- \n")
-	paragraphs(page.After[len(page.After)-1:], "\n")
+	paragraphs(page.After, "\n\n")
+	plain.WriteString("-- \n" + lang.Text(page.Sender) + "\n")
 	err = noticePage.Execute(&html, page)
 	return subject, MailBody{From: brand, Text: plain.String(), HTML: html.String()}, err
+}
+
+// colour is that of the brand, or our own.
+func (l letter) colour() colour.RGB {
+	if c, ok := colour.Parse(l.from.BrandColour()); ok {
+		return c
+	}
+	return colour.Own
 }
 
 // where tells when it happened, and from where where that is known and nobody else's business.

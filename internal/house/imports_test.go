@@ -17,7 +17,7 @@ import (
 const module = "github.com/sallyport-2fa/sallyport"
 
 var (
-	leaves   = []string{"./internal/fold", "./internal/otp", "./internal/passwd", "./internal/seal", "./internal/text"}
+	leaves   = []string{"./internal/colour", "./internal/fold", "./internal/otp", "./internal/passwd", "./internal/seal", "./internal/text"}
 	surfaces = []string{"./internal/web", "./internal/api", "./internal/oidc", "./internal/forwardauth", "./internal/radius"}
 )
 

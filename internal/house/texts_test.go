@@ -62,13 +62,15 @@ func TestTextsInGo(t *testing.T) {
 // TestTextsAreFound checks that the tests above find what they look for.
 func TestTextsAreFound(t *testing.T) {
 	templates := map[string]int{
-		`<p>{{t "Fine"}}</p>`:                                0,
-		`<p>{{t "Dear <bdi>{name}</bdi>" "name" .N}}</p>`:    0,
-		`<p>{{tn "{n} code" "{n} codes" .N}} · 1/2</p>`:      0,
-		`<input title="{{t "Fine"}}" value="go" data-x="y">`: 0,
-		`{{define "a"}} id="{{.}}" class="b"{{end}}`:         0,
-		`<p>Stray</p>`:                         1,
-		`{{if .A}}{{else}}<p>Stray</p>{{end}}`: 1,
+		`<p>{{t "Fine"}}</p>`:                                            0,
+		`<p>{{t "Dear <bdi>{name}</bdi>" "name" .N}}</p>`:                0,
+		`<p>{{tn "{n} code" "{n} codes" .N}} · 1/2</p>`:                  0,
+		`<input title="{{t "Fine"}}" value="go" data-x="y">`:             0,
+		`{{define "a"}} id="{{.}}" class="b"{{end}}`:                     0,
+		`<style>a { color: {{.}} }</style>`:                              0,
+		`<style>a {}</style><p>Stray</p>`:                                1,
+		`<p>Stray</p>`:                                                   1,
+		`{{if .A}}{{else}}<p>Stray</p>{{end}}`:                           1,
 		`{{define "a"}}{{range .}}Stray{{else}}Stray{{end}}{{end}}`:      1,
 		`<input placeholder="Stray">`:                                    1,
 		`<a aria-label="{{t "Fine"}} stray" title="Stray"></a>`:          2,
@@ -227,17 +229,23 @@ func markupFaults(markup string) (faults []string) {
 	if !strings.Contains(markup, "<") && regexp.MustCompile(`^\s*\W*[a-z-]+="`).MatchString(markup) {
 		markup = "<x " + markup + ">" // a part that belongs inside a tag
 	}
-	tokens := html.NewTokenizer(strings.NewReader(markup))
+	tokens, within := html.NewTokenizer(strings.NewReader(markup)), ""
 	for {
 		switch tokens.Next() {
 		case html.ErrorToken:
 			return faults
+		case html.EndTagToken:
+			within = ""
 		case html.TextToken:
+			if within == "style" {
+				continue
+			}
 			if s := tokens.Token().Data; hasLetters(s) {
 				faults = append(faults, fmt.Sprintf("text that is not from the catalogue: %q", strings.TrimSpace(s)))
 			}
 		case html.StartTagToken, html.SelfClosingTagToken:
 			tag := tokens.Token()
+			within = tag.Data
 			has := func(name string, values ...string) bool {
 				return slices.ContainsFunc(tag.Attr, func(a html.Attribute) bool { return a.Key == name && slices.Contains(values, a.Val) })
 			}

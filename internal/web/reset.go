@@ -18,7 +18,7 @@ func (s *site) resetTwoFactorPage(r *http.Request) (*confirmPage, error) {
 		Points: []text.Message{
 			text.Say("Authenticator apps, recovery codes and trusted devices are deleted."),
 			text.Say("All sessions end."),
-			text.Say("You get a set-up code to hand over personally. It works for 24 hours, and is in no mail."),
+			text.Say("You get a set-up code to hand over personally. It works for 24 hours, and it is never sent by e-mail."),
 		},
 		Danger: true, AskReason: true, Back: userPath(r.PathValue("id")) + "/security",
 	}, err

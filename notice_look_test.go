@@ -1,0 +1,48 @@
+package sallyport_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// The HTML of e-mails is readable with every brand, in both looks, on a phone and in a wide window.
+func TestNoticesLook(t *testing.T) {
+	brands := []struct{ kind, name, colour string }{
+		{"two_factor.enabled", "Acme", "#7b1fa2"},
+		{"invitation", "Acme", "#ffffff"},
+		{"temporary_password", strings.Repeat("界", 100), "#000000"},
+		{"email.undo", strings.Repeat("Donaudampfschiff", 6), "#ffcc00"},
+		{"two_factor.reminder", "Acme", ""},
+	}
+	mux := http.NewServeMux()
+	for i, brand := range brands {
+		w := sallyport.Workspace{Name: brand.name, Colour: brand.colour}
+		u := sallyport.User{ID: "usr_1", Name: strings.Repeat("Mia Muster", 10), Address: strings.Repeat("m", 64) + "@acme.example"}
+		_, body, err := sallyport.WriteNotice(brand.kind, w, "https://acme.example", u, u.Address, noticeAt, "Firefox on Windows", "203.0.113.7", noticeFacts(t, brand.kind))
+		if err != nil {
+			t.Fatal(err)
+		}
+		mux.HandleFunc(fmt.Sprintf("GET /%d", i), func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body.HTML) })
+	}
+	server := httptest.NewServer(mux)
+	defer server.Close()
+	b := sallyporttest.NewBrowser(t, server.URL, sallyporttest.Look{})
+	for i := range brands {
+		b.Open(fmt.Sprintf("/%d", i))
+		for _, dark := range []bool{false, true} {
+			for _, width := range []int{360, 700} {
+				b.Look(sallyporttest.Look{Width: width, Dark: dark})
+				b.Fits()
+				b.Screenshot(fmt.Sprintf("%d-%d-%v", i, width, dark))
+			}
+			sallyporttest.Axe(b)
+		}
+	}
+	b.Clean()
+}
