@@ -318,7 +318,7 @@ func TestMailWaitsWhereThereIsNoMailServer(t *testing.T) {
 		o.deliver(o.Service, 0)
 		m := o.mail()
 		body, err := o.OpenMail(m)
-		if err != nil || m.State != sallyport.MailWaiting || m.Attempts != 0 || !strings.Contains(body.Text, "a browser that was not used for it before") {
+		if err != nil || m.State != sallyport.MailWaiting || m.Attempts != 0 || !strings.Contains(body.Text, "a browser that has not been used for it before") {
 			t.Errorf("%s after %d attempts: %v %q", m.State, m.Attempts, err, body.Text)
 		}
 	})
