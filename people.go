@@ -306,11 +306,15 @@ func (s *Service) People(ctx context.Context, by Caller, f PeopleFilter, after, 
 		if err == nil {
 			list, err = l.walk(tx, by.workspace.ID, after, before)
 		}
-		if err != nil || l.order == ByWord {
+		if err == nil && l.order == ByWord {
 			list.Total, list.More = l.more, true
-			return err
+		} else if err == nil {
+			err = list.count(tx, l.walks)
 		}
-		return list.count(tx, l.walks)
+		if list.More && !list.Before {
+			list.First = 1
+		}
+		return err
 	})
 }
 
@@ -322,7 +326,7 @@ func (l found) page(tx Tx, workspace, after, before string) (list PeopleList, er
 	} else if at >= 0 {
 		first, end = max(at-PeoplePage, 0), at
 	}
-	list = PeopleList{Order: l.order, Before: first > 0, Beyond: end < len(l.ids), First: first + 1, Total: len(l.ids)}
+	list = PeopleList{Order: l.order, Before: first > 0, Beyond: end < len(l.ids), First: min(first+1, len(l.ids)), Total: len(l.ids)}
 	list.People, err = tx.ListPeople(workspace, l.ids[first:end])
 	return list, err
 }

@@ -83,6 +83,9 @@ func leaf(e *sallyporttest.Env, by sallyport.Caller, f sallyport.PeopleFilter) (
 	ctx := context.Background()
 	list, err := e.People(ctx, by, f, "", "")
 	e.Check(err)
+	if list.First != min(1, len(list.People)) {
+		e.T.Errorf("%+v: the first page begins at %d", f, list.First)
+	}
 	pages := []sallyport.PeopleList{list}
 	for list.Beyond {
 		list, err = e.People(ctx, by, f, list.People[len(list.People)-1].ID, "")

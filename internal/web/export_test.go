@@ -154,3 +154,6 @@ func Harmless(cell string) string { return harmless(cell) }
 func (k *Kit) Download(w http.ResponseWriter, r *http.Request, next func() ([][]string, error)) error {
 	return k.pages.download(w, r, "people.csv", []string{"name", "note"}, next)
 }
+
+// TotalWords is what the list of people says of how many it has.
+func TotalWords(l sallyport.PeopleList) string { return text.English.Text(totalWords(l)) }

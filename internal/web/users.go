@@ -20,9 +20,12 @@ type usersPage struct {
 
 	TwoFactors, Roles, States, Sorts []option
 	People                           []userRow
+	Total                            text.Message // how many the list has, and which of them are here; empty: not known
+	Unsorted                         bool         // a search finds too many people to sort
 	Pager                            pager
 	CSV                              string
-	Columns                          map[string]column // those that can be sorted by
+	ByName, ByAddress                column
+	Sortable                         []column // the columns 2FA, last sign-in and added
 	MayInvite, Filtered              bool
 	Bulk                             []link // what the reader may do to several people
 	Here                             string // the address of the list
@@ -81,6 +84,21 @@ func (s *site) userRow(c sallyport.Caller, u sallyport.User) userRow {
 type column struct {
 	Href string
 	Sort string // of aria-sort; empty: it is not sorted by
+	Text text.Message
+}
+
+// sortBy is a column of the list, which is in the given order. Its link turns round the order that the list has.
+func sortBy(o sallyport.Order, words text.Message, f sallyport.PeopleFilter, order sallyport.Order) column {
+	c, to := column{Text: words}, f
+	to.Order, to.Reverse = o, false
+	if order == o {
+		to.Reverse, c.Sort = !f.Reverse, "ascending"
+		if f.Reverse {
+			c.Sort = "descending"
+		}
+	}
+	c.Href = listAddress(usersPath, to)
+	return c
 }
 
 // peopleFilter reads a filter out of the address of the list. What it does not know does not narrow the list.
@@ -144,8 +162,9 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, c := s.newUsersPage(f), by(r)
+	v, c := s.newUsersPage(f, list.Order), by(r)
 	me, _ := c.User()
+	v.Total = totalWords(list)
 	v.MayInvite = me.Role.May(sallyport.InvitePeople)
 	v.Here = r.URL.RequestURI()
 	for _, a := range bulkActions {
@@ -168,6 +187,22 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "users", v)
 }
 
+// totalWords say which people of a list are on the page, and how many it has.
+func totalWords(l sallyport.PeopleList) text.Message {
+	last := l.First + len(l.People) - 1
+	switch {
+	case l.Total == 0:
+		return text.Message{}
+	case l.More && l.First == 0:
+		return text.Say("More than {total} people", "total", l.Total)
+	case l.More:
+		return text.Say("{first}–{last} of more than {total}", "first", l.First, "last", last, "total", l.Total)
+	case l.Before || l.Beyond:
+		return text.Say("{first}–{last} of {total}", "first", l.First, "last", last, "total", l.Total)
+	}
+	return text.Count(l.Total, "{n} person", "{n} people")
+}
+
 // menu are the items of a row's menu. They are put together here, as a template takes a hundred times as long, and
 // there are hundreds of them on a page.
 func (s *site) menu(all []link) template.HTML {
@@ -183,34 +218,39 @@ func (s *site) menu(all []link) template.HTML {
 	return template.HTML(b.String())
 }
 
-func (s *site) newUsersPage(f sallyport.PeopleFilter) *usersPage {
+// newUsersPage is the page without its people, who are in the given order: the filter's, or ByWord.
+func (s *site) newUsersPage(f sallyport.PeopleFilter, order sallyport.Order) *usersPage {
 	say := s.lang.HTML
 	anything := option{Label: say(text.Say("Any"))}
 	v := &usersPage{
 		page: page{Title: text.Say("Users"), Wide: true}, Search: f.Search, TwoFactor: f.TwoFactor, Role: string(f.Role),
 		State: string(f.State), Sort: sortOf(f), Pager: pager{Sorted: true}, CSV: listAddress(usersPath+".csv", f),
-		Filtered: f.Search != "" || f.TwoFactor != "" || f.Role != "" || f.State != "", Columns: map[string]column{},
+		Filtered: f.Search != "" || f.TwoFactor != "" || f.Role != "" || f.State != "", Unsorted: order == sallyport.ByWord,
+		ByName: sortBy(sallyport.ByName, text.Say("Name"), f, order), ByAddress: sortBy(sallyport.ByAddress, text.Say("E-mail address"), f, order),
+		Sortable: []column{sortBy(sallyport.ByTwoFactor, text.Say("2FA"), f, order), sortBy(sallyport.ByLastSignIn, text.Say("Last sign-in"), f, order),
+			sortBy(sallyport.ByCreated, text.Say("Added"), f, order)},
 		TwoFactors: []option{anything, {Value: "enabled", Label: say(text.Say("Enabled"))}, {Value: "disabled", Label: say(text.Say("Disabled"))},
 			{Value: "required", Label: say(text.Say("Set-up required"))}},
 		Roles: append([]option{anything}, s.roleOptions(sallyport.Owner)...),
 		States: []option{anything, {Value: "active", Label: say(text.Say("Active"))}, {Value: "invited", Label: say(text.Say("Invited"))},
 			{Value: "suspended", Label: say(text.Say("Suspended"))}},
-		Sorts: []option{{Value: "name", Label: say(text.Say("Name"))}, {Value: "-name", Label: say(text.Say("Name, from the end"))},
-			{Value: "address", Label: say(text.Say("E-mail address"))}, {Value: "-address", Label: say(text.Say("E-mail address, from the end"))},
-			{Value: "-created", Label: say(text.Say("Newest first"))}, {Value: "created", Label: say(text.Say("Oldest first"))}},
 	}
-	for _, o := range []sallyport.Order{sallyport.ByName, sallyport.ByAddress, sallyport.ByCreated} {
-		to, sorted := f, ""
-		to.Order, to.Reverse = o, false
-		if f.Order == o {
-			to.Reverse, sorted = !f.Reverse, "ascending"
-			if f.Reverse {
-				sorted = "descending"
-			}
-		}
-		v.Columns[string(o)] = column{listAddress(usersPath, to), sorted}
+	for _, o := range sorts {
+		v.Sorts = append(v.Sorts, option{Value: o.value, Label: say(o.words)})
 	}
 	return v
+}
+
+// sorts are the orders of the list, as its address names them.
+var sorts = []struct {
+	value string
+	words text.Message
+}{
+	{"name", text.Say("Name")}, {"-name", text.Say("Name, from the end")},
+	{"address", text.Say("E-mail address")}, {"-address", text.Say("E-mail address, from the end")},
+	{"two_factor", text.Say("2FA, enabled first")}, {"-two_factor", text.Say("2FA, disabled first")},
+	{"-last_sign_in", text.Say("Last sign-in, latest first")}, {"last_sign_in", text.Say("Last sign-in, longest ago first")},
+	{"-created", text.Say("Added, newest first")}, {"created", text.Say("Added, oldest first")},
 }
 
 // roleWords are the names of roles.

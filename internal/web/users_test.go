@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/web"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
@@ -35,7 +36,7 @@ func fill(e *sallyporttest.Env, people []someone) {
 	}))
 }
 
-var listed = regexp.MustCompile(`<bdi class="sub">([^<]+)</bdi>`)
+var listed = regexp.MustCompile(`<bdi class="sub">([^<]+)</bdi></span></th>`)
 
 // walk goes through a list by the links of its pager, to the end, and gives the addresses of each page.
 func walk(v *sallyporttest.Visitor, to, direction string) (pages [][]string) {
@@ -98,6 +99,69 @@ func TestUsersSearchPages(t *testing.T) {
 	})
 }
 
+// TestUsersTotalAndSort: the list says how many people it has, and the headings of its columns sort it within the filter.
+func TestUsersTotalAndSort(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		_, owners := ownerOf(s)
+		var people []someone
+		for i := range 120 {
+			people = append(people, someone{fmt.Sprintf("Kim %03d", i), fmt.Sprintf("k%03d@acme.example", i), []string{"member", "manager"}[i%2]})
+		}
+		fill(e, people)
+		e.Exec(`UPDATE last_sign_ins SET at = 86400000, method = 'password' WHERE user_id LIKE '%k009@%'`)
+		e.Exec(`UPDATE last_sign_ins SET at = 172800000, method = 'authenticator' WHERE user_id LIKE '%k119@%'`)
+		for _, c := range []struct{ query, total, first, sorted, next string }{
+			{"", "1–50 of 121", "k000@acme.example", "Name · E-mail address: ascending", "sort=-name"},
+			{"role=manager&after=usr_k099@acme.example", "51–60 of 60", "k101@acme.example", "Name · E-mail address: ascending", "role=manager&sort=-name"},
+			{"role=manager&sort=last_sign_in", "1–50 of 60", "k001@acme.example", "Last sign-in: ascending", "role=manager&sort=-last_sign_in"},
+			{"role=manager&sort=-last_sign_in", "1–50 of 60", "k119@acme.example", "Last sign-in: descending", "role=manager&sort=last_sign_in"},
+			{"q=kim&sort=two_factor", "1–50 of 120", "k000@acme.example", "2FA: ascending", "q=kim&sort=-two_factor"},
+			{"sort=two_factor", "1–50 of 121", "olive@acme.example", "2FA: ascending", "sort=-two_factor"},
+			{"sort=-two_factor", "1–50 of 121", "k119@acme.example", "2FA: descending", "sort=two_factor"},
+			{"q=k119", "1 person", "k119@acme.example", "Name · E-mail address: ascending", "q=k119&sort=-name"},
+		} {
+			got := owners.Get("/admin/users?" + c.query)
+			sorted := regexp.MustCompile(`<th scope="col" aria-sort="([a-z]+)">(.*)</th>`).FindAllStringSubmatch(got.Body, -1)
+			rows := listed.FindAllStringSubmatch(got.Body, -1)
+			if !got.Has(c.total) || len(sorted) != 1 || len(rows) == 0 {
+				t.Errorf("%s: want %s, sorted by %q: %s", c.query, c.total, sorted, got.Text())
+				continue
+			}
+			link := regexp.MustCompile(`<a href="/admin/users\?([^"]*)" aria-current="true">`).FindStringSubmatch(sorted[0][2])
+			words := regexp.MustCompile(`<[^>]*>`).ReplaceAllString(sorted[0][2], "")
+			if rows[0][1] != c.first || words+": "+sorted[0][1] != c.sorted || link == nil || strings.ReplaceAll(link[1], "&amp;", "&") != c.next {
+				t.Errorf("%s: %s first, %q %s, next %q", c.query, rows[0][1], words, sorted[0][1], link)
+			}
+			for _, by := range []string{"two_factor", "last_sign_in", "created", "address"} {
+				if to := owners.Get("/admin/users?role=manager").Links(); !slices.Contains(to, "/admin/users?role=manager&sort="+by) {
+					t.Errorf("no heading leads to %s within the filter: %q", by, to)
+				}
+			}
+		}
+	})
+}
+
+// TestUsersTotal is the words for every kind of total.
+func TestUsersTotal(t *testing.T) {
+	fifty := make([]sallyport.User, 50)
+	for _, c := range []struct {
+		list sallyport.PeopleList
+		want string
+	}{
+		{sallyport.PeopleList{People: fifty[:3], First: 1, Total: 3}, "3 people"},
+		{sallyport.PeopleList{People: fifty, First: 1, Total: 202, Beyond: true}, "1–50 of 202"},
+		{sallyport.PeopleList{People: fifty[:2], First: 201, Total: 202, Before: true}, "201–202 of 202"},
+		{sallyport.PeopleList{People: fifty, First: 1, Total: sallyport.MaxCounted, Beyond: true, More: true}, "1–50 of more than 10,000"},
+		{sallyport.PeopleList{People: fifty, Total: sallyport.MaxCounted, Before: true, Beyond: true, More: true}, "More than 10,000 people"},
+		{sallyport.PeopleList{People: fifty, First: 1, Beyond: true, More: true}, ""},
+	} {
+		if got := web.TotalWords(c.list); got != c.want {
+			t.Errorf("%+v: %q, want %q", c.list, got, c.want)
+		}
+	}
+}
+
 // TestUsersCSV: what is filtered, whole, whatever the number of pages, and no cell is a formula.
 func TestUsersCSV(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -129,6 +193,9 @@ func TestUsersCSV(t *testing.T) {
 		}
 		if want := len(people) + 1; len(all) != want || len(addresses) != want {
 			t.Errorf("%d rows of %d people, want %d", len(all), len(addresses), want)
+		}
+		if many := owners.Get("/admin/users?q=k&sort=last_sign_in"); !many.Has("1–50 of more than 1,000") || !many.Has("too many matches to sort") || strings.Contains(many.Body, "aria-sort") {
+			t.Errorf("more people than are sorted: %s", many.Text())
 		}
 		page := owners.Get("/admin/users?role=manager&q=k&sort=-address")
 		to := page.Links()[slices.IndexFunc(page.Links(), func(l string) bool { return strings.Contains(l, ".csv") })]
