@@ -285,7 +285,7 @@ func TestI06_TrustedDeviceOfAnother(t *testing.T) {
 // sweep; one that is used stays known, and keeps its cookie for as long.
 func TestKnownDeviceAfterLong(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
-		e.Exec("UPDATE users SET last_sign_in_at = 1") // the first sign-in is in no mail
+		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
 		b := e.Arriving()
 		news := func() int { return len(e.Query("SELECT id FROM outbox WHERE kind = 'sign_in.new_browser'")) }
 		signIn(e, b, e.Owner, false)

@@ -29,7 +29,7 @@ func eachOutbox(t *testing.T, fn func(t *testing.T, o *outbox)) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		o := &outbox{Env: e, server: sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{})}
 		o.mia = e.Add("mia@acme.example", sallyport.Member)
-		e.Exec("UPDATE users SET last_sign_in_at = 1") // the first sign-in is in no mail
+		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
 		e.Mailer = o.mailer()
 		fn(t, o)
 	})
@@ -53,7 +53,7 @@ func (o *outbox) node() *sallyport.Service {
 // queue makes one mail wait: a sign-in from a new browser.
 func (o *outbox) queue() {
 	o.T.Helper()
-	o.Exec("UPDATE users SET last_sign_in_at = 1, browser_told_at = 0") // neither the first sign-in nor one within an hour of another
+	o.Exec("UPDATE users SET sign_ins_since = 1, browser_told_at = 0") // neither the first sign-in nor one within an hour of another
 	p, err := o.SignIn(context.Background(), o.Arriving().By(), o.mia.Address, o.mia.Password)
 	o.Check(err)
 	if p.Step != sallyport.StepDone {
@@ -391,7 +391,7 @@ func TestNamesStayNamesInHeaders(t *testing.T) {
 		}))
 		b := o.Arriving()
 		b.Host = "globex.localhost"
-		o.Exec("UPDATE users SET last_sign_in_at = 1") // the first sign-in is in no mail
+		o.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
 		_, err := o.SignIn(context.Background(), b.By(), "gil@globex.example", sallyporttest.Password)
 		o.Check(err)
 		o.deliver(o.Service, 1)
@@ -424,7 +424,7 @@ func TestI45_LinksLeadToTheWorkspaceAndMailToTheStoredAddress(t *testing.T) {
 			"another host":        {at: e.URL, host: "evil.example", email: e.Owner.Address},
 			"another port":        {at: e.URL, host: "localhost:1", email: e.Owner.Address},
 		} {
-			e.Exec("UPDATE users SET last_sign_in_at = 1, browser_told_at = 0") // so that each sign-in is told of
+			e.Exec("UPDATE users SET sign_ins_since = 1, browser_told_at = 0") // so that each sign-in is told of
 			before := allMails(e)
 			v := site.Visitor().At(c.at)
 			header := v.PostHeader()

@@ -152,7 +152,7 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 		return Passage{}, err
 	}
 	// Every browser is new to a new account: its first sign-in is no alarm.
-	tell := unknown && !u.LastSignInAt.IsZero() && !within(u.BrowserTold, browserTold, now)
+	tell := unknown && !u.SignIns.Since.IsZero() && !within(u.BrowserTold, browserTold, now)
 	if tell {
 		u.BrowserTold = now
 	}

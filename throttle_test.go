@@ -148,7 +148,7 @@ func TestI38_ForgottenInAKnownBrowser(t *testing.T) {
 func TestI38_ASharedBrowserIsKnownToBoth(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ben, eve := e.Add("ben@acme.example", sallyport.Member), e.Add("eve@acme.example", sallyport.Member)
-		e.Exec("UPDATE users SET last_sign_in_at = 1") // the first sign-in is in no mail
+		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
 		b := e.Arriving()
 		signIn(e, b, ben, false)
 		before := *b
@@ -177,7 +177,7 @@ func TestI38_ASharedBrowserIsKnownToBoth(t *testing.T) {
 func TestI53_MailsSayFromWhereWhoeverElseIsSignedInThere(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ben, eve := e.Add("ben@acme.example", sallyport.Member), e.Add("eve@acme.example", sallyport.Member)
-		e.Exec("UPDATE users SET last_sign_in_at = 1") // the first sign-in is in no mail
+		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
 		b := e.Arriving()
 		b.Address = netip.MustParseAddr("192.0.2.66")
 		signIn(e, b, eve, false)
@@ -199,7 +199,7 @@ func TestI53_MailsSayFromWhereWhoeverElseIsSignedInThere(t *testing.T) {
 func TestI31_ANewSignInEndsTheSessionInHand(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ben, eve := e.Add("ben@acme.example", sallyport.Member), e.Add("eve@acme.example", sallyport.Member)
-		e.Exec("UPDATE users SET last_sign_in_at = 1") // the first sign-in is in no mail
+		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
 		for _, next := range []sallyporttest.Person{ben, eve} {
 			b := e.Arriving()
 			signIn(e, b, ben, false)
