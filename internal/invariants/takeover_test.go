@@ -174,6 +174,7 @@ func TestI22_FreshProof(t *testing.T) {
 		}
 		tried := 0
 		state := func() string {
+			s.Exec(uncounted)
 			return s.Dump("sessions", "events", "tries")
 		}
 		attempt := func(when string) {

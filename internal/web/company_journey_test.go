@@ -111,7 +111,7 @@ func TestJourneyTemporaryPassword(t *testing.T) {
 	olives.Check("Everyone")
 	olives.Check("By a temporary password")
 	olives.Click("Save")
-	olives.Sees("This concerns 1 person. Whoever it concerns has two-factor authentication already.")
+	olives.Sees("This affects 1 person. All of them already have two-factor authentication.")
 	look(olives, "whom-it-hits")
 	olives.Click("Require it")
 	olives.Sees("Saved.")

@@ -50,11 +50,11 @@ func TestTextsInTemplates(t *testing.T) {
 	lang.Messages = map[text.Key][]string{
 		"Main":                {`The "main" <em>one</em>`}, // in an attribute
 		"Skip to the content": {`To the "content" <em>at once</em>`},
-		"Your account":        {"Konto für mich"}, // in an attribute
+		"Your account":        {`"Mein" <em>Konto</em>`}, // in an attribute
 	}
 	_, body := start(t, &lang).send(t, "GET", "/page/sign_in?wide", "")
 	for _, want := range []string{
-		`<nav aria-label="The &#34;main&#34; one">`, `>To the "content" <em>at once</em></a>`, ` title="Konto für mich">`,
+		`<nav aria-label="The &#34;main&#34; one">`, `>To the "content" <em>at once</em></a>`, `<nav aria-label="&#34;Mein&#34; Konto">`,
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the page lacks %s: %s", want, body)
