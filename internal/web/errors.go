@@ -65,7 +65,7 @@ var (
 	errFormType     = &problem{status: http.StatusUnsupportedMediaType, say: text.Say("This page takes forms as browsers send them, and nothing else.")}
 	errFormTooLarge = &problem{status: http.StatusRequestEntityTooLarge, say: text.Say("This is too much to send at once. Go back and shorten it.")}
 	errNotSetUp     = &problem{status: http.StatusServiceUnavailable, say: text.Say("This server has no workspace yet. Open the link that it printed when it started.")}
-	errNoSignIn     = &problem{status: http.StatusGone, say: text.Say(`No sign-in is in progress in this browser. It may have taken longer than 10 minutes: start again. If you entered your password only a moment ago, your browser blocks cookies, which signing in needs. <a href="/help/2fa">Allow cookies</a> for this site, then start again.`)}
+	errNoSignIn     = &problem{status: http.StatusGone, say: text.Say(`No sign-in is in progress in this browser. It may have taken longer than 10 minutes: start again. If you entered your password only a moment ago, your browser blocks cookies, which signing in needs. <a href="/help/2fa#cookies">Allow cookies</a> for this site, then start again.`)}
 	errFormEmpty    = &problem{status: http.StatusUnprocessableEntity, say: text.Say("This form arrived without its content, so nothing was changed. Load the page again and use its button.")}
 	errFormBroken   = &problem{status: http.StatusBadRequest, say: text.Say("The form arrived damaged, so nothing was changed. Go back, load the page again and send it once more.")}
 )

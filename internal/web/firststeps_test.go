@@ -67,3 +67,37 @@ func TestFirstSteps(t *testing.T) {
 		tell("dismissed")
 	})
 }
+
+// TestFirstStepsBelowAReseller follows the owner of a workspace that a reseller created. The operator looks after the
+// mail server, https and the keyset, so this owner is asked for none of them.
+func TestFirstStepsBelowAReseller(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		_, resellers := ownerOf(s)
+		fields, globex := globexAt(s)
+		resellers.Post(workspaces, fields)
+		gina, v := joined(s, resellers, globex)
+		v.SignIn(gina)
+		tell := func(what string, want ...string) {
+			t.Helper()
+			p := v.Get("/admin")
+			if got := steps(p); p.Status != http.StatusOK || !slices.Equal(got, want) {
+				t.Errorf("%s: %d %q, want %q", what, p.Status, got, want)
+			}
+			for _, operators := range []string{"--mail", "--url", "keyset"} {
+				if p.Has(operators) {
+					t.Errorf("%s: the page speaks of %s", what, operators)
+				}
+			}
+		}
+		const todo, done = "To do", "Done"
+		tell("at first", todo, todo, todo)
+		v.Enrol(&gina, "Pixel")
+		tell("own two-factor authentication", done, todo, todo)
+		v.Post("/admin/users/new", sallyporttest.Fields{"email": "ada@globex.example", "name": "Ada", "role": "admin"})
+		tell("somebody invited", done, done, todo)
+		e.Exec(`UPDATE policies SET require_2fa = $1, version = version + 1 WHERE workspace_id = (SELECT workspace_id FROM users WHERE id = $2)`,
+			sallyport.RequireAdmins, gina.ID)
+		tell("all done")
+	})
+}

@@ -153,7 +153,7 @@ func (s *site) start(w http.ResponseWriter, r *http.Request) error {
 	}
 	if from, err := url.Parse(r.Referer()); err == nil && from.Path == "/sign-in" && len(r.Header["Cookie"]) == 0 {
 		v := newSignInPage("", "")
-		v.Notice = text.Say(`If you see this page again after entering your password, your browser blocks cookies, which signing in needs. <a href="/help/2fa">Allow cookies</a> for this site, then sign in.`)
+		v.Notice = text.Say(`If you see this page again after entering your password, your browser blocks cookies, which signing in needs. <a href="/help/2fa#cookies">Allow cookies</a> for this site, then sign in.`)
 		return s.render(w, r, http.StatusOK, "sign-in", v)
 	}
 	return s.toSignIn(w, r)

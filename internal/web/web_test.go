@@ -315,7 +315,7 @@ func TestCodeFieldCutsNothing(t *testing.T) {
 			t.Errorf("%s lacks %s", input, want)
 		}
 	}
-	if strings.Contains(input, "maxlength") || strings.Contains(input, "pattern") || !strings.Contains(body, `<a href="/help/2fa">`) {
+	if strings.Contains(input, "maxlength") || strings.Contains(input, "pattern") || !strings.Contains(body, `<a href="/help/2fa#code">`) {
 		t.Errorf("%s", body)
 	}
 }
