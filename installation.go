@@ -19,7 +19,7 @@ var (
 	ErrKeyset = errors.New("the keyset does not belong to this database")
 	// ErrURLTaken means that another workspace answers where the first one would with this URL.
 	ErrURLTaken     = errors.New("another workspace answers on this host")
-	ErrFirstRunOver = &Error{Kind: Gone, Code: "first_run_over", Text: text.Say("This link no longer works: it was used, or it is older than 30 minutes. A restart prints a new one, until there is an owner.")}
+	ErrFirstRunOver = &Error{Kind: Gone, Code: "first_run_over", Text: text.Say("This link no longer works. It was used, or it is older than 30 minutes. If nobody used it, restart the server to get a new link.")}
 )
 
 // Start checks that the keyset is the database's own, making it so on an empty database, and lets the oldest

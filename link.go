@@ -63,7 +63,7 @@ type LinkTx interface {
 }
 
 // ErrLinkEnded is the answer to every link that does not work, whatever the reason.
-var ErrLinkEnded = &Error{Kind: Gone, Code: "link_ended", Text: text.Say("This link no longer works. It was used, or it is too old, or a newer one took its place.")}
+var ErrLinkEnded = &Error{Kind: Gone, Code: "link_ended", Text: text.Say("This link no longer works. It was used, has expired, or was replaced by a newer one. Ask for a new link, or open the newest one.")}
 
 func (l Link) ad() seal.AD {
 	return seal.AD{Purpose: "link", Workspace: l.Workspace, User: l.User, Row: l.ID}

@@ -26,7 +26,7 @@ type NewWorkspace struct {
 
 // Outcomes of creating workspaces.
 var (
-	ErrHostInvalid  = invalid("host", "host_invalid", text.Say("Enter a host name such as login.example.com, without https:// before it and without a port or path behind it. An IP address does not do."))
+	ErrHostInvalid  = invalid("host", "host_invalid", text.Say("Enter a host name such as login.example.com, without https:// before it and without a port or path behind it. You cannot use an IP address."))
 	ErrHostLoopback = invalid("host", "host_not_loopback", text.Say("This server is reached by plain http, which is for this machine alone. Enter a host name that ends in .localhost, or let the server be reached by https."))
 	// ErrHostTaken means that another workspace answers on the host.
 	ErrHostTaken = &Error{Kind: Conflict, Code: "host_taken", Text: text.Say("Another workspace answers on this host name. Choose another."), Field: "host"}

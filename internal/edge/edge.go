@@ -160,7 +160,7 @@ func (e *Edge) admit(r *http.Request, visit *Visit) (status int, why text.Messag
 		return http.StatusBadRequest, text.Say("The host name in this address cannot be read. Check the address.")
 	}
 	if port != e.port {
-		return http.StatusMisdirectedRequest, text.Say("Nothing answers under this host name and port. Check the address.")
+		return http.StatusMisdirectedRequest, text.Say("No workspace uses this host name and port. Check the address.")
 	}
 	visit.Host = e.withPort(host)
 	r.Host = visit.Host

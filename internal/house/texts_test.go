@@ -265,7 +265,7 @@ func hasLetters(s string) bool { return strings.ContainsFunc(s, unicode.IsLetter
 
 var (
 	placeholder = regexp.MustCompile(`\{([a-z_]+)\}`)
-	allowedTags = regexp.MustCompile(`</?(strong|em|code|kbd|bdi)>|<a href="/[a-z0-9/-]*">|</a>`)
+	allowedTags = regexp.MustCompile(`</?(strong|em|code|kbd|bdi)>|<a href="/[a-z0-9/-]*(#[a-z-]+)?">|</a>`)
 )
 
 // keyFaults compares the placeholders of one message's texts with the names of its values.

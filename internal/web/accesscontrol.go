@@ -90,10 +90,10 @@ type hitRole struct {
 func (s *site) options(values ...string) (all []option) {
 	sentences := map[string]text.Message{
 		sallyport.RequireOptional:  text.Say("Each person decides."),
-		sallyport.RequireAdmins:    text.Say("Whoever can change things for others needs a second factor."),
-		sallyport.RequireEveryone:  text.Say("Nobody works here with a password alone."),
+		sallyport.RequireAdmins:    text.Say("People who can change other people's accounts must use two-factor authentication."),
+		sallyport.RequireEveryone:  text.Say("Everyone here must use two-factor authentication."),
 		sallyport.RecoveryRolling:  text.Say("People can look at their codes again after they confirmed who they are, and a used code is replaced by a new one."),
-		sallyport.RecoveryOnce:     text.Say("Codes are kept in a form that nobody can read, the server neither. Whoever loses them makes new ones."),
+		sallyport.RecoveryOnce:     text.Say("The server stores codes in a form that nobody can read. People who lose their codes make new ones."),
 		"yes":                      text.Say("Administrators can help somebody who lost phone and recovery codes."),
 		"no":                       text.Say("The requirement must be lifted before anybody's two-factor authentication is reset."),
 		sallyport.InviteByLink:     text.Say("The mail holds a link. People choose their password behind it."),

@@ -39,7 +39,7 @@ var eventWords = map[string]text.Message{
 	"recovery_code.used_twice": text.Say("A recovery code was given a second time"),
 	"recovery_code.wrong":      text.Say("Wrong recovery code"),
 	"recovery_codes.made":      text.Say("Recovery codes made"),
-	"recovery_codes.saved":     text.Say("Recovery codes said to be saved"),
+	"recovery_codes.saved":     text.Say("Recovery codes confirmed as saved"),
 	"recovery_codes.shown":     text.Say("Recovery codes shown"),
 	"session.ended":            text.Say("Sessions ended"),
 	"session.signed_out":       text.Say("Signed out"),

@@ -90,7 +90,7 @@ func (s *site) disable(w http.ResponseWriter, r *http.Request) error {
 	}
 	return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
 		page:     page{Title: text.Say("Disable two-factor authentication?")},
-		Question: text.Say("Whoever learns your password can then sign in as you."), Points: disablePoints,
+		Question: text.Say("Anyone who learns your password can then sign in as you."), Points: disablePoints,
 		Button: text.Say("Disable"), Danger: true, Back: "/account/2fa",
 	})
 }

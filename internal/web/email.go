@@ -48,7 +48,7 @@ func (s *site) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 		Question: text.Say("You will sign in with <bdi>{address}</bdi> from now on.", "address", address),
 		Points: []text.Message{
 			text.Say("Wherever else you are signed in, you will have to sign in again."),
-			text.Say("Your old address is told, and can undo this for 72 hours."),
+			text.Say("Your old address gets an e-mail with a link that undoes this for 72 hours."),
 		},
 		Button: text.Say("Change e-mail address"), Back: "/", Mailed: true,
 	})
@@ -87,7 +87,7 @@ func (s *site) undoEmail(w http.ResponseWriter, r *http.Request) error {
 		page:     page{Title: text.Say("Undo the change of address?")},
 		Question: text.Say("Your account goes back to <bdi>{address}</bdi>.", "address", address),
 		Points: []text.Message{
-			text.Say("Whoever is signed in to your account is signed out."),
+			text.Say("Everyone who is signed in to your account is signed out."),
 			text.Say("Your password stops working. You choose a new one next."),
 		},
 		Button: text.Say("Undo the change"), Danger: true, Back: "/", Mailed: true,

@@ -59,7 +59,7 @@ func setRetryAfter(w http.ResponseWriter, d time.Duration) {
 
 // Problems that only pages have; all others are the Service's.
 var (
-	errNoSuchPage   = &problem{status: http.StatusNotFound, say: text.Say("There is no page at this address, or it is not for you. Check the address, or go to the start page.")}
+	errNoSuchPage   = &problem{status: http.StatusNotFound, say: text.Say("This page does not exist, or you may not see it. Check the address, or go to the start page.")}
 	errMethod       = &problem{status: http.StatusMethodNotAllowed, say: text.Say("This address cannot be used in this way. Go to the start page.")}
 	errCrossSite    = &problem{status: http.StatusForbidden, say: text.Say("This form was not sent from a page of this site, so it was not accepted. Open the page again here and send it from there.")}
 	errFormType     = &problem{status: http.StatusUnsupportedMediaType, say: text.Say("This page takes forms as browsers send them, and nothing else.")}

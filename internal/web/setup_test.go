@@ -193,7 +193,7 @@ func TestJourneyLiveWithIt(t *testing.T) {
 			b.DoesNotSee("Work laptop")
 
 			b.Click("Disable")
-			b.Sees("Whoever learns your password can then sign in as you")
+			b.Sees("Anyone who learns your password can then sign in as you")
 			look(b, "disable")
 			e.Clock.Advance(6 * time.Minute)
 			b.ClickWithin(".confirm", "Disable")
