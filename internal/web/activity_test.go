@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/web"
 )
 
-// TestEveryEventHasWords reads the rules for the kinds that they record: what stands in the call itself, or is given to
+// TestEveryEventHasWords: each kind of event has words, and a group in the filter of the audit log. It reads the rules for the kinds that they record: what stands in the call itself, or is given to
 // the variable that stands there, in the same function or by those who call it.
 func TestEveryEventHasWords(t *testing.T) {
 	kinds := recordedKinds(t)
@@ -22,6 +22,9 @@ func TestEveryEventHasWords(t *testing.T) {
 	for kind, where := range kinds {
 		if !web.HasWords(kind) {
 			t.Errorf("%s: event %q has no words in activity.go", where, kind)
+		}
+		if !web.HasGroup(kind) {
+			t.Errorf("%s: event %q has no group in audit.go", where, kind)
 		}
 	}
 }

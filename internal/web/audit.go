@@ -162,17 +162,18 @@ func (s *site) eventKinds() []option {
 // kindGroups are the groups of event kinds, in their order.
 var kindGroups = []text.Message{text.Say("Signing in"), text.Say("Two-factor authentication"), text.Say("People"), text.Say("Workspace")}
 
-// groupOf is the index of a kind's group, which the part of the kind before the dot decides.
+// kindParts are the groups, by the part of a kind before the dot.
+var kindParts = map[string]int{
+	"sign_in": 0, "session": 0, "password": 0, "code": 0, "approval": 0,
+	"authenticator": 1, "passkey": 1, "recovery_code": 1, "recovery_codes": 1, "set_up_code": 1, "trusted_device": 1, "two_factor": 1,
+	"user": 2, "email": 2, "invitation": 2,
+	"brand": 3, "clock": 3, "mail": 3, "policy": 3, "workspace": 3,
+}
+
+// groupOf is the index of a kind's group.
 func groupOf(kind string) int {
-	switch about, _, _ := strings.Cut(kind, "."); about {
-	case "sign_in", "session", "password", "code", "approval":
-		return 0
-	case "authenticator", "passkey", "recovery_code", "recovery_codes", "set_up_code", "trusted_device", "two_factor":
-		return 1
-	case "user", "email", "invitation":
-		return 2
-	}
-	return 3
+	about, _, _ := strings.Cut(kind, ".")
+	return kindParts[about]
 }
 
 // auditColumns are the names of the CSV's columns. Programs read them, so they are the same in every language.

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -146,6 +147,13 @@ func Initials(name, email string) string { return person{name, email}.Initials()
 
 // HasWords tells whether a kind of event has words.
 func HasWords(kind string) bool { return !eventWords[kind].IsZero() }
+
+// HasGroup tells whether a kind of event has a group on the page of the audit log.
+func HasGroup(kind string) bool {
+	about, _, _ := strings.Cut(kind, ".")
+	_, has := kindParts[about]
+	return has
+}
 
 // Harmless is a cell as a table to download has it.
 func Harmless(cell string) string { return harmless(cell) }
