@@ -122,7 +122,7 @@ func TestJourneyTemporaryPassword(t *testing.T) {
 	olives.Click("Invite")
 	olives.Sees("The person is invited. No mail server is set up")
 	olives.Click("mail outbox")
-	olives.Click("Read the mail to nia@acme.example")
+	olives.Click("Read the e-mail to nia@acme.example")
 	nia := sallyporttest.Person{User: sallyport.User{Address: "nia@acme.example"}}
 	nia.Password = temporaryPassword.FindString(olives.Text("pre"))
 	look(olives, "mail")
