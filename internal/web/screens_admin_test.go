@@ -26,6 +26,7 @@ func (s *shooting) invited() {
 	s.Exec("UPDATE outbox SET state = 'sent' WHERE address LIKE 'dora@%'")
 	s.Exec("UPDATE outbox SET state = 'failed', error = '550 5.1.1 mailbox unavailable' WHERE address LIKE 'mona@%'")
 	s.get("outbox-states", v, "/admin/outbox")
+	s.get("outbox-failed", v, "/admin/outbox?state=failed")
 	guest, link := s.Visitor(), s.MailedLink("invitation", "nia@acme.example").Path
 	s.get("invitation", guest, link)
 	s.post("invitation-refused", guest, link, fields{"name": "Nia Ngo", "new_password": "short"})
