@@ -23,17 +23,6 @@ func (s *Service) Rename(ctx context.Context, by Caller, name string) error {
 	})
 }
 
-// Profile returns who is signed in, with the last sign-in.
-func (s *Service) Profile(ctx context.Context, by Caller) (u User, err error) {
-	if err := s.may(by, need{}); err != nil {
-		return u, err
-	}
-	return u, s.Store.Read(ctx, func(tx Tx) error {
-		u, _, err = tx.User(by.workspace.ID, by.user.ID)
-		return err
-	})
-}
-
 // OwnSessions returns the caller's living sessions, the one seen last first.
 func (s *Service) OwnSessions(ctx context.Context, by Caller) ([]Session, error) {
 	if err := s.may(by, need{}); err != nil {

@@ -71,7 +71,7 @@ type User struct {
 	RecoveryMadeAt  time.Time
 	RecoverySavedAt time.Time // the tick "I have saved these recovery codes"
 
-	LastSignInAt     time.Time // this and the method are there where people are listed or looked at
+	LastSignInAt     time.Time
 	LastSignInMethod Method    // the second factor it was done with, or NoSecondFactor
 	RemindedAt       time.Time // by mail, to set up two-factor authentication; zero: never
 	CreatedAt        time.Time

@@ -191,13 +191,13 @@ var (
 )
 
 var userColumns = []string{"workspace_id", "id", "address", "address_folded", "name", "name_folded", "role", "state", "epoch", "password_hash",
-	"password_at", "password_long", "two_factor", "two_factor_since", "must_set_up", "created_at"}
+	"password_at", "password_long", "two_factor", "two_factor_since", "must_set_up", "last_sign_in_at", "last_sign_in_method", "created_at"}
 
 // What lists of people repeat of their users.
 var (
 	listedColumns     = []string{"workspace_id", "user_id", "role", "state", "two_factor", "must_set_up", "joined_under"}
 	entryColumns      = append(slices.Clone(listedColumns), "words", "shared")
-	lastSignInColumns = append(slices.Clone(listedColumns), "at", "method")
+	lastSignInColumns = append(slices.Clone(listedColumns), "at")
 )
 
 // people resemble a large company: mostly active members, most of them with two-factor authentication.
@@ -233,7 +233,7 @@ func (w *largeWorld) people(ids []string) iter.Seq[[]any] {
 			}
 			made := created.Add(time.Duration(i) * 2 * time.Minute).UnixMilli()
 			if !yield([]any{w.space.ID, id, address, address, name, fold.Name(name), role, state, int64(1), hash, made, int64(1), int64(factor),
-				made * int64(factor), int64(must), made}) {
+				made * int64(factor), int64(must), made + int64(i*7919%1000)*3_600_000, "authenticator", made}) {
 				return
 			}
 		}
@@ -263,10 +263,8 @@ func (w *largeWorld) entries(ids []string) iter.Seq[[]any] {
 
 func (w *largeWorld) lastSignIns(ids []string) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
-		r := rand.New(rand.NewPCG(5, 6))
 		for user := range w.people(ids) {
-			at := w.began.Add(time.Duration(r.IntN(365*24*3600)) * time.Second).UnixMilli()
-			if !yield(append(listed(user), at, "authenticator")) {
+			if !yield(append(listed(user), user[slices.Index(userColumns, "last_sign_in_at")])) {
 				return
 			}
 		}

@@ -9,47 +9,29 @@ import (
 )
 
 func (t *tx) User(workspace, id string) (sallyport.User, bool, error) {
-	var r userRow
-	ok, err := t.row(`SELECT `+listedColumns+` FROM users u`+withListed+` WHERE u.workspace_id = $1 AND u.id = $2`, []any{workspace, id}, r.listed()...)
-	return r.user(), ok, err
+	return t.oneUser(`SELECT `+userColumns+` FROM users u WHERE u.workspace_id = $1 AND u.id = $2`, workspace, id)
 }
 
-// namedAtOnce is how many people a page names at most. The statement has a place for each, whoever is asked for, so
-// that it is one statement.
+// namedAtOnce is how many people a page names at most. The statement has a place for each, however many are asked for,
+// so that it is one statement.
 const namedAtOnce = 100
 
-var namedUsers, listedByID = func() (string, string) {
+var namedUsers = func() string {
 	places := make([]string, namedAtOnce)
 	for i := range places {
 		places[i] = "$" + strconv.Itoa(i+2)
 	}
-	where := ` WHERE u.workspace_id = $1 AND u.id IN (` + strings.Join(places, ", ") + `)`
-	return `SELECT ` + userColumns + ` FROM users u` + where, `SELECT ` + listedColumns + ` FROM users u` + withListed + where
+	return `SELECT ` + userColumns + ` FROM users u WHERE u.workspace_id = $1 AND u.id IN (` + strings.Join(places, ", ") + `)`
 }()
 
 func (t *tx) Named(workspace string, ids []string) (map[string]sallyport.User, error) {
-	return byID(workspace, ids, func(args ...any) ([]sallyport.User, error) { return t.users(namedUsers, args...) })
-}
-
-func (t *tx) ListPeople(workspace string, ids []string) (all []sallyport.User, err error) {
-	named, err := byID(workspace, ids, func(args ...any) ([]sallyport.User, error) { return t.listed(listedByID, args...) })
-	for _, id := range ids {
-		if u, there := named[id]; there {
-			all = append(all, u)
-		}
-	}
-	return all, err
-}
-
-// byID asks for users by their ids, as many at once as a statement has places.
-func byID(workspace string, ids []string, ask func(args ...any) ([]sallyport.User, error)) (map[string]sallyport.User, error) {
 	named := map[string]sallyport.User{}
 	for some := range slices.Chunk(ids, namedAtOnce) {
 		args := []any{workspace}
 		for i := range namedAtOnce {
 			args = append(args, some[min(i, len(some)-1)])
 		}
-		all, err := ask(args...)
+		all, err := t.users(namedUsers, args...)
 		if err != nil {
 			return nil, err
 		}
@@ -60,18 +42,20 @@ func byID(workspace string, ids []string, ask func(args ...any) ([]sallyport.Use
 	return named, nil
 }
 
-func (t *tx) users(sql string, args ...any) ([]sallyport.User, error) {
-	return t.eachUser((*userRow).dest, sql, args)
+func (t *tx) ListPeople(workspace string, ids []string) (all []sallyport.User, err error) {
+	named, err := t.Named(workspace, ids)
+	for _, id := range ids {
+		if u, there := named[id]; there {
+			all = append(all, u)
+		}
+	}
+	return all, err
 }
 
-func (t *tx) listed(sql string, args ...any) ([]sallyport.User, error) {
-	return t.eachUser((*userRow).listed, sql, args)
-}
-
-func (t *tx) eachUser(dest func(*userRow) []any, sql string, args []any) (all []sallyport.User, err error) {
+func (t *tx) users(sql string, args ...any) (all []sallyport.User, err error) {
 	err = t.rows(sql, args, func(scan scanner) error {
 		var r userRow
-		if err := scan(dest(&r)...); err != nil {
+		if err := scan(r.dest()...); err != nil {
 			return err
 		}
 		all = append(all, r.user())

@@ -108,8 +108,8 @@ var fillTables = []string{
 		SELECT w, 'usr_' || i, i || '@x.example', i || '@x.example', 'P' || i, 'p' || i, 'member', 'active', 1, i, i % 2` + series,
 	`INSERT INTO entries (workspace_id, user_id, words, shared, role, state, two_factor, must_set_up, joined_under)
 		SELECT w, 'usr_' || i, 'p' || i || ' example', 0, 'member', 'active', i % 2, 0, 0` + series,
-	`INSERT INTO last_sign_ins (workspace_id, user_id, at, method, role, state, two_factor, must_set_up, joined_under)
-		SELECT w, 'usr_' || i, i, '', 'member', 'active', i % 2, 0, 0` + series,
+	`INSERT INTO last_sign_ins (workspace_id, user_id, at, role, state, two_factor, must_set_up, joined_under)
+		SELECT w, 'usr_' || i, i, 'member', 'active', i % 2, 0, 0` + series,
 	`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, personal_hash, result, detail, mac, seal_batch, seal_position)
 		SELECT w, 'evt_' || i, i, 'k' || i % 20, 'usr_' || i, 'user', 'usr_' || i, 'web', i || '', '', '', CASE WHEN i % 10 = 0 THEN 'refused' ELSE 'done' END, '', '',
 		CASE WHEN i < 2990 THEN i / 256 END, CASE WHEN i < 2990 THEN i % 256 END` + series,

@@ -9,14 +9,8 @@ import (
 
 const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address_folded, u.name, u.role, u.state, u.epoch,
 	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
-	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.reminded_at, u.created_at,
-	u.joined_under, u.sign_ins, u.sign_ins_since, u.changes, u.changes_since, u.open_sessions, u.browser_told_at`
-
-// Where people are listed or looked at, the last sign-in belongs to it.
-const (
-	listedColumns = userColumns + `, COALESCE(l.at, 0), COALESCE(l.method, '')`
-	withListed    = ` LEFT JOIN last_sign_ins l ON l.workspace_id = u.workspace_id AND l.user_id = u.id`
-)
+	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at,
+	u.last_sign_in_method, u.reminded_at, u.created_at, u.joined_under, u.sign_ins, u.sign_ins_since, u.changes, u.changes_since, u.open_sessions, u.browser_told_at`
 
 // returnedUser is userColumns for RETURNING, where SQLite knows no alias.
 var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
@@ -32,12 +26,9 @@ type userRow struct {
 func (r *userRow) dest() []any {
 	return []any{&r.Workspace, &r.ID, &r.App, &r.Ref, &r.Address, &r.Folded, &r.Name, &r.role, &r.state, &r.Epoch,
 		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.TwoFactor, &r.since, &r.MustSetUp,
-		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.reminded, &r.createdAt, &r.JoinedUnder,
+		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.method, &r.reminded, &r.createdAt, &r.JoinedUnder,
 		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.told}
 }
-
-// listed is dest for listedColumns.
-func (r *userRow) listed() []any { return append(r.dest(), &r.lastSignIn, &r.method) }
 
 func (r *userRow) user() sallyport.User {
 	u := r.User
@@ -97,9 +88,8 @@ func (t *tx) InsertUser(u sallyport.User) error {
 	if err := t.insertEntries(u); err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO last_sign_ins (workspace_id, user_id, at, method, role, state, two_factor, must_set_up, joined_under)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`, u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod),
-		string(u.Role), string(u.State), u.TwoFactor, u.MustSetUp, u.JoinedUnder)
+	return t.exec(`INSERT INTO last_sign_ins (workspace_id, user_id, at, role, state, two_factor, must_set_up, joined_under)
+		VALUES ($1, $2, 0, $3, $4, $5, $6, $7)`, u.Workspace, u.ID, string(u.Role), string(u.State), u.TwoFactor, u.MustSetUp, u.JoinedUnder)
 }
 
 func (t *tx) SaveUser(u sallyport.User) error {
@@ -119,13 +109,13 @@ func (t *tx) SaveUser(u sallyport.User) error {
 }
 
 func (t *tx) SaveLastSignIn(u sallyport.User) error {
-	if err := t.exec(`UPDATE users SET sign_ins = $3, sign_ins_since = $4, open_sessions = $5, browser_told_at = $6
+	if err := t.exec(`UPDATE users SET last_sign_in_at = $3, last_sign_in_method = $4, sign_ins = $5, sign_ins_since = $6, open_sessions = $7,
+			browser_told_at = $8
 		WHERE workspace_id = $1 AND id = $2`,
-		u.Workspace, u.ID, u.SignIns.Count, ms(u.SignIns.Since), u.OpenSessions, ms(u.BrowserTold)); err != nil {
+		u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod), u.SignIns.Count, ms(u.SignIns.Since), u.OpenSessions, ms(u.BrowserTold)); err != nil {
 		return err
 	}
-	return t.exec(`UPDATE last_sign_ins SET at = $3, method = $4 WHERE workspace_id = $1 AND user_id = $2`,
-		u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod))
+	return t.exec(`UPDATE last_sign_ins SET at = $3 WHERE workspace_id = $1 AND user_id = $2`, u.Workspace, u.ID, ms(u.LastSignInAt))
 }
 
 func (t *tx) SaveChanges(u sallyport.User) error {

@@ -18,10 +18,10 @@ func (t *tx) People(r sallyport.PeopleRange) ([]sallyport.User, error) {
 		return nil, nil
 	}
 	w := newWalk(r)
-	sql := `SELECT ` + listedColumns + ` FROM (SELECT k, id FROM (` + w.ranges(r, r.Limit) + `) a ORDER BY ` + w.order +
-		` LIMIT ` + strconv.Itoa(r.Limit) + `) p JOIN users u ON u.workspace_id = $1 AND u.id = p.id` + withListed +
+	sql := `SELECT ` + userColumns + ` FROM (SELECT k, id FROM (` + w.ranges(r, r.Limit) + `) a ORDER BY ` + w.order +
+		` LIMIT ` + strconv.Itoa(r.Limit) + `) p JOIN users u ON u.workspace_id = $1 AND u.id = p.id` +
 		` ORDER BY ` + strings.NewReplacer("k", "p.k", "id", "p.id").Replace(w.order)
-	return t.listed(sql, w.args...)
+	return t.users(sql, w.args...)
 }
 
 func (t *tx) PlacePeople(r sallyport.PeopleRange, from sallyport.User, limit int) (all, before int, err error) {
@@ -45,18 +45,19 @@ func (t *tx) FindPeople(r sallyport.PeopleRange, limit int) (ids []string, err e
 	by.Order, by.From = sallyport.ByWord, nil
 	w := newWalk(by)
 	key, direction := "u."+peopleKeys[r.Order].key, ""
-	if r.Order == sallyport.ByLastSignIn {
-		key = "COALESCE(l.at, 0)"
-	} else if r.Order == sallyport.ByCreated {
+	switch r.Order {
+	case sallyport.ByLastSignIn:
+		key = "u.last_sign_in_at + 0"
+	case sallyport.ByCreated:
 		key += " + 0"
-	} else {
+	default:
 		key += " || ''"
 	}
 	if r.Backward {
 		direction = " DESC"
 	}
-	sql := fmt.Sprintf(`SELECT u.id FROM (SELECT id FROM (%s) a LIMIT %d) p JOIN users u ON u.workspace_id = $1 AND u.id = p.id%s ORDER BY %s%s, u.id || ''%s`,
-		w.ranges(by, limit), limit, withListed, key, direction, direction)
+	sql := fmt.Sprintf(`SELECT u.id FROM (SELECT id FROM (%s) a LIMIT %d) p JOIN users u ON u.workspace_id = $1 AND u.id = p.id ORDER BY %s%s, u.id || ''%s`,
+		w.ranges(by, limit), limit, key, direction, direction)
 	err = t.rows(sql, w.args, func(scan scanner) error {
 		var id string
 		err := scan(&id)

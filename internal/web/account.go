@@ -31,16 +31,13 @@ type accountPage struct {
 	sallyport.User
 }
 
-func (s *site) accountPage(r *http.Request) (*accountPage, error) {
-	u, err := s.service.Profile(r.Context(), by(r))
-	return &accountPage{page: page{Title: text.Say("Your account"), Wide: true, OneField: true}, Tabs: accountTabs("/account"), Method: methodWords[u.LastSignInMethod], User: u}, err
+func (s *site) accountPage(r *http.Request) *accountPage {
+	u, _ := by(r).User()
+	return &accountPage{page: page{Title: text.Say("Your account"), Wide: true, OneField: true}, Tabs: accountTabs("/account"), Method: methodWords[u.LastSignInMethod], User: u}
 }
 
 func (s *site) account(w http.ResponseWriter, r *http.Request) error {
-	v, err := s.accountPage(r)
-	if err != nil {
-		return err
-	}
+	v := s.accountPage(r)
 	if f := s.filled(w, r); f.has("name") {
 		v.User.Name = f.get("name")
 	}
@@ -53,10 +50,7 @@ func (s *site) accountPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.service.Rename(r.Context(), by(r), f.get("name")); err != nil {
-		v, failed := s.accountPage(r)
-		if failed != nil {
-			return failed
-		}
+		v := s.accountPage(r)
 		v.User.Name = f.get("name")
 		return s.again(w, r, "account", v, err)
 	}

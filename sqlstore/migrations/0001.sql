@@ -69,6 +69,8 @@ CREATE TABLE users (
   recovery_left INTEGER NOT NULL DEFAULT 0,
   recovery_made_at INTEGER NOT NULL DEFAULT 0,
   recovery_saved_at INTEGER NOT NULL DEFAULT 0,
+  last_sign_in_at INTEGER NOT NULL DEFAULT 0,
+  last_sign_in_method TEXT NOT NULL DEFAULT '',
   sign_ins INTEGER NOT NULL DEFAULT 0, -- completed, in the hour that began at the time beside it
   sign_ins_since INTEGER NOT NULL DEFAULT 0,
   changes INTEGER NOT NULL DEFAULT 0, -- to their own account, in the same way
@@ -110,13 +112,11 @@ CREATE TABLE entries (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entries_words ON entries (workspace_id, role, state, two_factor, must_set_up, words, user_id, shared, joined_under);
 
--- When and how each user last signed in, and the order by it. A sign-in writes this small row and leaves the user's, with
--- its many indexes, as it is.
+-- The order by last sign-in. An index over it in users would have each sign-in write all indexes of the user.
 CREATE TABLE last_sign_ins (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
   at INTEGER NOT NULL,
-  method TEXT NOT NULL,
   role TEXT NOT NULL,
   state TEXT NOT NULL,
   two_factor INTEGER NOT NULL,
