@@ -267,6 +267,7 @@ func mailWait(attempts int) time.Duration {
 type OutboxMail struct {
 	Mail
 	Readable bool // by who asks: see ReadMail
+	Withheld bool // from the session in hand, which began with a recovery code
 	Again    bool // it can be sent again: see SendAgain
 }
 
@@ -292,7 +293,7 @@ func (s *Service) Outbox(ctx context.Context, by Caller, state, before string, l
 		for _, m := range slices.Backward(mails) {
 			again := m.retriable(s.Now()) == nil
 			m.Body = nil
-			all = append(all, OutboxMail{m, s.readable(*by.user, m, people[m.User]), again})
+			all = append(all, OutboxMail{m, s.readable(*by.user, m, people[m.User]), by.Withholds(InvitePeople, people[m.User]), again})
 		}
 		return err
 	})

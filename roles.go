@@ -241,3 +241,16 @@ func (s *Service) tellOwners(tx Tx, by Caller, u User) error {
 func (c Caller) Offers(a Action, to User) bool {
 	return c.user != nil && c.user.ID != to.ID && c.user.Role.May(a) && c.user.Role.Over(to.Role)
 }
+
+// Withholds reports whether the caller would get ErrRestricted for doing to a person what Offers allows, because the
+// session began with a recovery code (I60).
+func (c Caller) Withholds(a Action, to User) bool {
+	if c.session == nil || !c.session.Restricted() {
+		return false
+	}
+	switch a {
+	case EditPeople, ResetTwoFactor, ResetPasswords, ChangeRoles, DeletePeople:
+		return true
+	}
+	return a == InvitePeople && inviting(to.Role).strong
+}

@@ -114,6 +114,14 @@ func (p *Page) RecoveryCodes() (codes []string) {
 	return codes
 }
 
+// Disabled are the buttons and options that are disabled.
+func (p *Page) Disabled() (all []string) {
+	for _, n := range p.find(has("disabled", "")) {
+		all = append(all, textOf(n))
+	}
+	return all
+}
+
 // Links returns the addresses of all links on the page.
 func (p *Page) Links() (to []string) {
 	for _, n := range p.find(func(n *html.Node) bool { return n.Data == "a" }) {

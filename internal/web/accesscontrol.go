@@ -263,6 +263,6 @@ func (s *site) requirementBanner(c sallyport.Caller, u sallyport.User) []banner 
 	if !ok {
 		return nil
 	}
-	return []banner{{"warn", text.Say("Your company requires two-factor authentication from {date} on.", "date", s.lang.Date(on.UTC())),
-		"/account/2fa/set-up", text.Say("Set it up now")}}
+	return []banner{{Kind: "warn", Text: text.Say("Your company requires two-factor authentication from {date} on.", "date", s.lang.Date(on.UTC())),
+		Href: "/account/2fa/set-up", Action: text.Say("Set it up now")}}
 }

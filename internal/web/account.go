@@ -62,7 +62,6 @@ type twoFactorPage struct {
 	Tabs           []link
 	State          string
 	Required       bool
-	Restricted     bool // the session began with a recovery code
 	Since          time.Time
 	Authenticators []sallyport.Authenticator
 	User           sallyport.User
@@ -72,7 +71,6 @@ type twoFactorPage struct {
 func (s *site) twoFactor(w http.ResponseWriter, r *http.Request) error {
 	c := by(r)
 	u, _ := c.User()
-	ses, _ := c.Session()
 	all, err := s.service.OwnAuthenticators(r.Context(), c)
 	if err != nil {
 		return err
@@ -80,7 +78,7 @@ func (s *site) twoFactor(w http.ResponseWriter, r *http.Request) error {
 	now := s.service.Now()
 	return s.render(w, r, http.StatusOK, "two-factor", &twoFactorPage{
 		page: page{Title: text.Say("Two-factor authentication"), Wide: true}, Tabs: accountTabs("/account/2fa"),
-		State: c.Policy().TwoFactorState(u, now), Required: c.Policy().Required(u, now), Restricted: ses.Restricted(),
+		State: c.Policy().TwoFactorState(u, now), Required: c.Policy().Required(u, now),
 		Since: u.TwoFactorSince, Authenticators: all,
 		User: u, Rolling: c.Policy().RecoveryCodeMode == sallyport.RecoveryRolling,
 	})

@@ -33,7 +33,7 @@ func adminNav(r *http.Request, u sallyport.User) (all []link) {
 	for _, p := range adminParts {
 		if u.Role.May(p.may) && (!p.resells || by(r).Workspace().Reseller == "") {
 			here := r.URL.Path == p.href || p.href != overviewPath && strings.HasPrefix(r.URL.Path, p.href+"/")
-			all = append(all, link{p.href, p.say, here})
+			all = append(all, link{Href: p.href, Text: p.say, Current: here})
 		}
 	}
 	return all
@@ -49,6 +49,7 @@ type personAction struct {
 	danger   bool
 	notice   string
 	gone     bool // the person is, afterwards
+	whole    bool // not in a session that began with a recovery code, whoever it is done to
 	do       func(*sallyport.Service, context.Context, sallyport.Caller, string) error
 	refuses  func(sallyport.User) error // what do would say of somebody in this state; nil: nothing
 	fits     func(sallyport.User) bool  // whom the menu offers it for, of those whom do does not refuse; nil: all
@@ -71,7 +72,7 @@ var personActions = []personAction{
 		question: func(u sallyport.User) text.Message {
 			return text.Say("The invitation of <bdi>{name}</bdi> stops working, and the account is removed.", "name", nameOf(u))
 		}, danger: true,
-		notice: "invitation-revoked", gone: true, do: (*sallyport.Service).RevokeInvitation, refuses: sallyport.User.Invitable,
+		notice: "invitation-revoked", gone: true, whole: true, do: (*sallyport.Service).RevokeInvitation, refuses: sallyport.User.Invitable,
 	},
 	{
 		path: "sign-out", may: sallyport.SignOutPeople, menu: text.Say("Sign out everywhere"), title: text.Say("Sign out everywhere?"),
@@ -158,22 +159,28 @@ func (s *site) actOn(a personAction) handler {
 	}
 }
 
-// menuFor are the links to what the caller can do to somebody.
+// menuFor are the links to what the caller can do to somebody. What the session in hand may not do yet is denied.
 func menuFor(c sallyport.Caller, u sallyport.User) (all []link) {
 	all = make([]link, 0, 1+len(personActions))
 	below := userPath(u.ID) + "/"
 	if (u.TwoFactor || u.MustSetUp) && c.Offers(sallyport.ResetTwoFactor, u) {
-		all = append(all, link{Href: below + "reset-2fa", Text: text.Say("Reset two-factor authentication")})
+		all = append(all, link{Href: below + "reset-2fa", Text: text.Say("Reset two-factor authentication"), Denied: c.Withholds(sallyport.ResetTwoFactor, u)})
 	}
 	if active(u) && u.TemporaryEnds.IsZero() && c.Offers(sallyport.ResetPasswords, u) {
-		all = append(all, link{Href: below + "reset-password", Text: text.Say("Create a link to a new password")})
+		all = append(all, link{Href: below + "reset-password", Text: text.Say("Create a link to a new password"), Denied: c.Withholds(sallyport.ResetPasswords, u)})
 	}
 	for _, a := range personActions {
 		if a.refusal(u) == nil && (a.fits == nil || a.fits(u)) && c.Offers(a.may, u) {
-			all = append(all, link{Href: below + a.path, Text: a.menu})
+			all = append(all, link{Href: below + a.path, Text: a.menu, Denied: c.Withholds(a.may, u) || a.whole && restricted(c)})
 		}
 	}
 	return all
+}
+
+// restricted reports whether the caller's session began with a recovery code, and has seen no authenticator since.
+func restricted(c sallyport.Caller) bool {
+	ses, _ := c.Session()
+	return ses.Restricted()
 }
 
 // nameOf is what a page calls somebody.

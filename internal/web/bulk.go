@@ -167,10 +167,9 @@ type inviteRow struct {
 }
 
 func (s *site) inviteSeveralPage(r *http.Request, f form) *inviteSeveralPage {
-	me, _ := by(r).User()
 	v := &inviteSeveralPage{
 		page: page{Title: text.Say("Invite several people"), Wide: true}, Emails: f.get("emails"), Role: f.get("role"), Limit: sallyport.InviteLimit,
-		Roles: s.roleOptions(me.Role), ByPassword: by(r).Policy().InviteMethod == sallyport.InviteByPassword,
+		Roles: s.inviteOptions(by(r)), ByPassword: by(r).Policy().InviteMethod == sallyport.InviteByPassword,
 	}
 	if v.Role == "" {
 		v.Role = string(sallyport.Member)

@@ -48,8 +48,8 @@ func NewKit(address string, proxies []netip.Prefix, lang *text.Lang, log io.Writ
 		f := frame{Brand: "Globex <Corp>"}
 		if r.URL.Query().Has("wide") {
 			f.Person = &person{Name: "Ada Lovelace", Email: "ada@example.com"}
-			f.Nav = []link{{"/admin", text.Say("Overview"), false}, {"/admin/users", text.Say("Users"), true}, {"/admin/audit", text.Say("Audit log"), false}}
-			f.Banners = []banner{{"warn", text.Say("Two-factor authentication is required from {date}.", "date", "1 December 2026"), "/account/2fa/set-up", text.Say("Enable")}}
+			f.Nav = []link{{Href: "/admin", Text: text.Say("Overview"), Current: false}, {Href: "/admin/users", Text: text.Say("Users"), Current: true}, {Href: "/admin/audit", Text: text.Say("Audit log"), Current: false}}
+			f.Banners = []banner{{Kind: "warn", Text: text.Say("Two-factor authentication is required from {date}.", "date", "1 December 2026"), Href: "/account/2fa/set-up", Action: text.Say("Enable")}}
 		}
 		return f
 	})
@@ -125,7 +125,7 @@ func (k *Kit) show(w http.ResponseWriter, r *http.Request) error {
 		At:      time.Date(2026, 11, 22, 1, 42, 0, 0, time.UTC),
 	}
 	if data.Wide {
-		data.Tabs = []link{{"/a", text.Say("Details"), false}, {"/b", text.Say("Security"), true}}
+		data.Tabs = []link{{Href: "/a", Text: text.Say("Details"), Current: false}, {Href: "/b", Text: text.Say("Security"), Current: true}}
 		data.Pager.Older = "/older"
 	}
 	status := http.StatusOK

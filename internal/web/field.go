@@ -33,6 +33,7 @@ type option struct {
 	Opens  bool          // set by newField: it is the first of its group
 	Closes bool          // and the last
 	Chosen bool          // set by newField: its value is the field's
+	Denied bool          // not in a session that began with a recovery code
 }
 
 func (p *pages) newField(v view, name string, label template.HTML, settings ...any) (field, error) {

@@ -15,10 +15,9 @@ type newUserPage struct {
 }
 
 func (s *site) newUserPage(r *http.Request, f form) *newUserPage {
-	me, _ := by(r).User()
 	v := &newUserPage{
 		page: page{Title: text.Say("Invite a person")}, Email: f.get("email"), Name: f.get("name"), Role: f.get("role"),
-		Roles: s.roleOptions(me.Role), ByPassword: by(r).Policy().InviteMethod == sallyport.InviteByPassword,
+		Roles: s.inviteOptions(by(r)), ByPassword: by(r).Policy().InviteMethod == sallyport.InviteByPassword,
 	}
 	if v.Role == "" {
 		v.Role = string(sallyport.Member)

@@ -18,6 +18,7 @@ var notices = map[string]text.Message{
 	"device-removed":        text.Say("The device is no longer trusted. It will be asked for a code at its next sign-in."),
 	"devices-removed":       text.Say("No device is trusted any more."),
 	"codes-made":            text.Say("New recovery codes were made. The old ones no longer work."),
+	"restriction-lifted":    text.Say("The restriction is lifted: you can use everything again."),
 	"codes-saved":           text.Say("Your recovery codes are saved."),
 	"session-ended-here":    text.Say("Your session has ended. Sign in to continue."),
 	"form-kept":             text.Say("Your session has ended, so nothing was changed. Your input is still here, without passwords: check the form and send it again."),

@@ -30,11 +30,12 @@ type mailRow struct {
 	ID, To, Subject, Error string
 	At, State, Whose       template.HTML
 	Readable, Again        bool
+	Withheld               bool
 }
 
 func (s *site) mailRow(m sallyport.OutboxMail) mailRow {
 	row := mailRow{ID: m.ID, To: m.To, Subject: m.Subject, Error: m.Error, At: s.time(m.CreatedAt), State: s.part("mail-state", m.State),
-		Readable: m.Readable, Again: m.Again && s.service.Mailer != nil}
+		Readable: m.Readable, Withheld: m.Withheld, Again: m.Again && s.service.Mailer != nil}
 	if row.Readable || row.Again {
 		row.Whose = s.lang.HTML(text.Say("the e-mail to <bdi>{address}</bdi>", "address", m.To))
 	}
@@ -72,7 +73,7 @@ func (s *site) outbox(w http.ResponseWriter, r *http.Request) error {
 		{Href: sallyport.MailWaiting, Text: text.Say("Waiting")},
 		{Href: sallyport.MailFailed, Text: text.Say("Failed")},
 	} {
-		v.Filters = append(v.Filters, link{outboxAddress(f.Href, ""), f.Text, f.Href == state})
+		v.Filters = append(v.Filters, link{Href: outboxAddress(f.Href, ""), Text: f.Text, Current: f.Href == state})
 	}
 	for _, m := range all {
 		row := s.mailRow(m)

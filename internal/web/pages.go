@@ -92,6 +92,7 @@ func (p *page) Summary() []fieldError {
 // frame is what stands around a page. It is the same for all pages of one request.
 type frame struct {
 	NoMail     bool   // no mail server is set up
+	Lift       string // where a session that began with a recovery code is told what it may not do; empty: no such session
 	Brand      string // "" where no workspace is known
 	BrandStyle string // address of a style sheet of the brand's own, or ""
 	Person     *person
@@ -128,6 +129,7 @@ type link struct {
 	Href    string
 	Text    text.Message
 	Current bool
+	Denied  bool // in a session that began with a recovery code
 }
 
 // pager leads through a list that is longer than a page. Either address may be empty.
@@ -142,6 +144,7 @@ type banner struct {
 	Text   text.Message
 	Href   string
 	Action text.Message
+	ID     string // of its element, for what it is the reason of; may be empty
 }
 
 // fieldError is something wrong with what was sent. Field is the name of the form field, or "" for the whole form.

@@ -145,23 +145,23 @@ func (s *site) regeneratePost(w http.ResponseWriter, r *http.Request) error {
 }
 
 // withoutBanners are the pages that the banners lead to.
-var withoutBanners = []string{recoveryCodesPath, recoveryCodesPath + "/regenerate", changePath, "/account/2fa/set-up"}
+var withoutBanners = []string{recoveryCodesPath, recoveryCodesPath + "/regenerate", changePath, "/account/2fa/set-up", afterRecoveryPath}
 
-// recoveryBanners remind of codes that are not saved, or nearly used up, and of the way on after one was used.
-func (s *site) recoveryBanners(r *http.Request, u sallyport.User) []banner {
-	c := by(r)
-	ses, _ := c.Session()
+// recoveryBanners remind of codes that are not saved, or nearly used up, and of what is restricted after one was used:
+// lift is the address that tells of it, or empty.
+func (s *site) recoveryBanners(r *http.Request, u sallyport.User, lift string) []banner {
 	switch {
 	case !u.TwoFactor || slices.Contains(withoutBanners, r.URL.Path):
 		return nil
-	case ses.Restricted():
-		return []banner{{"warn", text.Say("You signed in with a recovery code."), changePath, text.Say("Set up a new authenticator app")}}
+	case lift != "":
+		return []banner{{Kind: "warn", Text: text.Say("You signed in with a recovery code, so some actions are not possible yet."),
+			Href: lift, Action: text.Say("See how to lift this restriction"), ID: "restricted"}}
 	case u.RecoveryUnsaved():
-		return []banner{{"warn", text.Say("You have not saved your recovery codes. Without them a lost phone locks you out."),
-			recoveryCodesPath, text.Say("Save them now")}}
-	case u.RecoveryLow(c.Policy()):
-		return []banner{{"warn", text.Count(u.RecoveryLeft, "You have {n} recovery code left.", "You have {n} recovery codes left."),
-			recoveryCodesPath + "/regenerate", text.Say("Make new ones")}}
+		return []banner{{Kind: "warn", Text: text.Say("You have not saved your recovery codes. Without them a lost phone locks you out."),
+			Href: recoveryCodesPath, Action: text.Say("Save them now")}}
+	case u.RecoveryLow(by(r).Policy()):
+		return []banner{{Kind: "warn", Text: text.Count(u.RecoveryLeft, "You have {n} recovery code left.", "You have {n} recovery codes left."),
+			Href: recoveryCodesPath + "/regenerate", Action: text.Say("Make new ones")}}
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ func recovering(s *sallyporttest.Site, p *sallyporttest.Person) *sallyporttest.V
 	v.GivePassword(*p)
 	v.Post("/sign-in/2fa/recovery", fields{"recovery_code": p.RecoveryCodes[0]})
 	p.RecoveryCodes = p.RecoveryCodes[1:]
-	if v.Page.Location != "/account/2fa/change" || !v.SignedIn() {
+	if v.Page.Location != afterRecovery || !v.SignedIn() {
 		s.T.Fatalf("after a recovery code: %d %s %s", v.Page.Status, v.Page.Location, v.Page.Alert())
 	}
 	return v
@@ -82,8 +82,8 @@ func TestBothFieldsTakeBothKinds(t *testing.T) {
 			to, alert         string
 		}{
 			{"a code", "/sign-in/2fa", "code", func() string { return p.Code(s.Clock.Now()) }, "/", ""},
-			{"a recovery code for a code", "/sign-in/2fa", "code", func() string { return p.RecoveryCodes[0] }, "/account/2fa/change", ""},
-			{"a recovery code", "/sign-in/2fa/recovery", "recovery_code", func() string { return p.RecoveryCodes[1] }, "/account/2fa/change", ""},
+			{"a recovery code for a code", "/sign-in/2fa", "code", func() string { return p.RecoveryCodes[0] }, afterRecovery, ""},
+			{"a recovery code", "/sign-in/2fa/recovery", "recovery_code", func() string { return p.RecoveryCodes[1] }, afterRecovery, ""},
 			{"a code for a recovery code", "/sign-in/2fa/recovery", "recovery_code", func() string { return p.Code(s.Clock.Now()) }, "/", ""},
 			{"a wrong code for a recovery code", "/sign-in/2fa/recovery", "recovery_code", func() string { return "000 000" }, "", "This code is not right"},
 			{"a wrong recovery code for a code", "/sign-in/2fa", "code", func() string { return p.RecoveryCodes[0] }, "", "This recovery code is not right"},

@@ -100,6 +100,7 @@ func (s *site) accountRoutes() []route {
 func (s *site) twoFactorRoutes() []route {
 	return []route{
 		{"GET", "/account/2fa", signedIn, s.twoFactor},
+		{"GET", afterRecoveryPath, signedIn, s.afterRecovery},
 		{"GET", "/account/2fa/set-up", setUp, s.setUp},
 		{"POST", "/account/2fa/set-up", setUp, s.setUpPost},
 		{"GET", "/account/2fa/change", signedIn, s.setUp},

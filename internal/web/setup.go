@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"errors"
 	"html/template"
 	"net/http"
@@ -264,7 +265,7 @@ func (s *site) confirmSetUp(w http.ResponseWriter, r *http.Request, f form) erro
 			notice = "authenticator-changed"
 		}
 	}
-	return s.done(w, r, "/account/2fa", notice)
+	return s.done(w, r, cmp.Or(s.onward(r.URL.Query().Get("to")), "/account/2fa"), notice)
 }
 
 type setUpEndedPage struct {

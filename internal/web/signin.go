@@ -24,12 +24,12 @@ var stepPaths = map[sallyport.Step]string{
 	sallyport.StepDone:           "/",
 }
 
-// goOn leads to where a sign-in is now. A session that began with a recovery code is led to a new authenticator.
+// goOn leads to where a sign-in is now. A session that began with a recovery code is first told what it may not do.
 func (s *site) goOn(w http.ResponseWriter, r *http.Request, p sallyport.Passage) error {
 	s.keep(w, p)
 	switch {
 	case p.Restricted:
-		return s.done(w, r, changePath, "")
+		return s.done(w, r, afterRecoveryAddress(cmp.Or(s.onward(r.URL.Query().Get("to")), s.onward(p.Parked))), "")
 	case p.Step == sallyport.StepDone:
 		return s.signedIn(w, r, p, "")
 	}

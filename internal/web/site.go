@@ -147,7 +147,10 @@ func (s *site) frame(r *http.Request) frame {
 	if u, ok := c.User(); ok {
 		f.Person = &person{Name: u.Name, Email: u.Address}
 		f.Nav = adminNav(r, u)
-		f.Banners = slices.Concat(s.proxyBanner(c, u), s.mailBanner(r, u), s.requirementBanner(c, u), s.recoveryBanners(r, u))
+		if restricted(c) {
+			f.Lift = afterRecoveryAddress(s.going(r))
+		}
+		f.Banners = slices.Concat(s.proxyBanner(c, u), s.mailBanner(r, u), s.requirementBanner(c, u), s.recoveryBanners(r, u, f.Lift))
 	}
 	return f
 }

@@ -37,6 +37,7 @@ var actions = map[string]action{
 	"/account/2fa/set-up":                     {say: text.Say("Set up an authenticator app"), fields: []string{"app", "name"}, strong: true},
 	"/account/2fa/change":                     {say: text.Say("Change authenticator app"), fields: []string{"app", "name", "replaces"}},
 	"/account/2fa/authenticators/{id}/remove": {say: text.Say("Remove an authenticator app"), confirmed: true},
+	afterRecoveryPath:                         {say: text.Say("Lift the restriction of this session"), strong: true},
 	"/account/2fa/disable":                    {say: text.Say("Disable two-factor authentication"), confirmed: true, strong: true},
 	"/account/2fa/recovery-codes":             {say: text.Say("Show recovery codes"), strong: true},
 	"/account/2fa/recovery-codes.txt":         {say: text.Say("Show recovery codes"), strong: true},

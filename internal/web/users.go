@@ -208,11 +208,24 @@ func totalWords(l sallyport.PeopleList) text.Message {
 func (s *site) menu(all []link) template.HTML {
 	var b strings.Builder
 	b.Grow(128 * len(all))
+	denied := false
 	for _, l := range all {
+		if l.Denied {
+			b.WriteString(`<li><button type="button" class="btn" disabled aria-describedby="restricted">`)
+			b.WriteString(string(s.lang.HTML(l.Text)))
+			b.WriteString(`</button></li>`)
+			denied = true
+			continue
+		}
 		b.WriteString(`<li><a href="`)
 		b.WriteString(template.HTMLEscapeString(l.Href))
 		b.WriteString(`" data-confirm>`)
 		b.WriteString(string(s.lang.HTML(l.Text)))
+		b.WriteString(`</a></li>`)
+	}
+	if denied {
+		b.WriteString(`<li><a href="` + afterRecoveryPath + `">`)
+		b.WriteString(string(s.lang.HTML(text.Say("Why are some of these disabled?"))))
 		b.WriteString(`</a></li>`)
 	}
 	return template.HTML(b.String())
@@ -264,6 +277,16 @@ func (s *site) roleOptions(of sallyport.Role) (all []option) {
 		if of.Over(r) {
 			all = append(all, option{Value: string(r), Label: s.lang.HTML(roleWords[r])})
 		}
+	}
+	return all
+}
+
+// inviteOptions are the roles that the caller can invite into. Those that the session in hand cannot give yet are shown.
+func (s *site) inviteOptions(c sallyport.Caller) []option {
+	me, _ := c.User()
+	all := s.roleOptions(me.Role)
+	for i := range all {
+		all[i].Denied = c.Withholds(sallyport.InvitePeople, sallyport.User{Role: sallyport.Role(all[i].Value)})
 	}
 	return all
 }
