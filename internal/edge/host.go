@@ -18,6 +18,16 @@ func (e *Edge) requestHost(r *http.Request) (host, port string, ok bool) {
 	return host, port, ok
 }
 
+// Instead returns the configured URL for a request to another host, if both are on loopback: the user typed 127.0.0.1
+// for localhost, or the other way round. Otherwise it is empty, because it would reveal where the server is.
+func (e *Edge) Instead(r *http.Request) string {
+	host, _, ok := e.requestHost(r)
+	if !ok || !fold.LoopbackHost(host) || !fold.LoopbackHost(e.host) {
+		return ""
+	}
+	return e.Origin(e.Host())
+}
+
 // canonicalHost is fold.Host without a port where it is the scheme's own.
 func canonicalHost(raw, scheme string) (host, port string, ok bool) {
 	host, port, ok = fold.Host(raw)

@@ -98,6 +98,23 @@ func TestI23_OriginIsTheWorkspacesNotHosts(t *testing.T) {
 	})
 }
 
+// everyRequest is every route with every method, and addresses that are not in the table.
+func everyRequest() (all []Request) {
+	targets := []string{"/no/such/page", "/admin/none/none", "/favicon.ico", "/static/", "/static/none/none"}
+	for _, method := range []string{http.MethodGet, http.MethodPost} {
+		for _, r := range routes(method) {
+			targets = append(targets, r.Path)
+		}
+	}
+	slices.Sort(targets)
+	for _, target := range slices.Compact(targets) {
+		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodOptions} {
+			all = append(all, Request{Method: method, Target: target})
+		}
+	}
+	return all
+}
+
 func TestI15_HostsAndPaths(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		v := s.Visitor()
@@ -107,10 +124,16 @@ func TestI15_HostsAndPaths(t *testing.T) {
 			"evil.example:" + port, "acme.localhost:" + port, "127.0.0.1:" + port, "[::1]:" + port, "localhost:1", "localhost",
 			"localhost.evil.example:" + port,
 		} {
-			for _, r := range routes(http.MethodGet) {
-				if p := v.Fork().Send(Request{Method: http.MethodGet, Target: r.Path, Host: host}); p.Status != http.StatusMisdirectedRequest {
-					t.Errorf("%s at %s: %d", r.Path, host, p.Status)
+			for _, r := range everyRequest() {
+				r.Host = host
+				if p := v.Fork().Send(r); p.Status != http.StatusMisdirectedRequest {
+					t.Errorf("%s %s at %s: %d", r.Method, r.Target, host, p.Status)
 				}
+			}
+			p := v.Fork().Send(Request{Method: http.MethodGet, Target: "/no/such/page", Host: host})
+			onLoopback := !strings.Contains(host, "evil.example")
+			if slices.Contains(p.Links(), s.URL+"/") != onLoopback {
+				t.Errorf("the page at %s leads to %q", host, p.Links())
 			}
 		}
 		for _, host := range []string{"localhost.:" + port, "local_host:x", "a@localhost:" + port, "localhost:0" + port, "localhost:"} {

@@ -133,11 +133,15 @@ type problemPage struct {
 	page
 	Say       text.Message
 	RequestID string // shown for faults, so that the log can be searched for it
+	Instead   string // the server's address, if the request used another name of loopback
 }
 
 // showProblem is also what the edge answers with (edge.Refuse).
 func (p *pages) showProblem(w http.ResponseWriter, r *http.Request, status int, say text.Message) {
 	data := &problemPage{page: page{Title: problemTitle(status)}, Say: say}
+	if status == http.StatusMisdirectedRequest {
+		data.Instead = p.edge.Instead(r)
+	}
 	if status >= http.StatusInternalServerError {
 		data.RequestID = edge.From(r.Context()).ID
 	}
@@ -170,45 +174,47 @@ func problemTitle(status int) text.Message {
 	return text.Say("This did not work")
 }
 
-// guard stands before all pages: it refuses posts from other sites, and answers unknown addresses with a page. Nobody has
-// asked yet who comes: name finds out what the page needs to know.
-func (p *pages) guard(mux *http.ServeMux, name func(*http.Request)) http.Handler {
+// guard refuses posts from other sites, and answers unknown addresses with a page. At that point nobody knows the
+// workspace: name finds it, or returns the error that a host without one gets instead.
+func (p *pages) guard(mux *http.ServeMux, name func(*http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := p.unfit(w, r, mux); err != nil {
-			name(r)
-			p.answer(w, r, err)
+		err := p.unfit(r, mux)
+		if err == nil {
+			mux.ServeHTTP(w, r)
 			return
 		}
-		mux.ServeHTTP(w, r)
+		if unknown := name(r); unknown != nil {
+			err = unknown
+		}
+		if errors.Is(err, errMethod) {
+			w.Header()["Allow"] = allowed(r, mux)
+		}
+		p.answer(w, r, err)
 	})
 }
 
-func (p *pages) unfit(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) error {
+func (p *pages) unfit(r *http.Request, mux *http.ServeMux) error {
 	visit := edge.From(r.Context())
 	_, visit.Route = mux.Handler(r)
-	if visit.Route == "" {
-		return p.unrouted(w, r, mux)
+	switch {
+	case visit.Route != "":
+		return sameOrigin(r, p.edge.Origin(visit.Host))
+	case allowed(r, mux) != nil:
+		return errMethod
 	}
-	return sameOrigin(r, p.edge.Origin(visit.Host))
+	return errNoSuchPage
 }
 
-// unrouted tells an address that is nowhere from a method that is not for it.
-func (p *pages) unrouted(w http.ResponseWriter, r *http.Request, mux *http.ServeMux) error {
+// allowed returns the methods of an address, or nil if no route answers there.
+func allowed(r *http.Request, mux *http.ServeMux) []string {
 	trial := headerOnly{header: http.Header{}}
 	mux.ServeHTTP(&trial, r)
-	if trial.status != http.StatusMethodNotAllowed {
-		return errNoSuchPage
-	}
-	w.Header()["Allow"] = trial.header["Allow"]
-	return errMethod
+	return trial.header["Allow"]
 }
 
-// headerOnly is an http.ResponseWriter that keeps status and headers and drops the rest.
-type headerOnly struct {
-	header http.Header
-	status int
-}
+// headerOnly is an http.ResponseWriter that keeps the headers alone.
+type headerOnly struct{ header http.Header }
 
 func (h *headerOnly) Header() http.Header         { return h.header }
-func (h *headerOnly) WriteHeader(status int)      { h.status = status }
+func (h *headerOnly) WriteHeader(int)             {}
 func (h *headerOnly) Write(b []byte) (int, error) { return len(b), nil }

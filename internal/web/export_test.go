@@ -108,7 +108,7 @@ func (k *Kit) Handler() http.Handler {
 		panic("secret-in-panic")
 	}))
 	health := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })
-	return k.Edge.Handler(p.guard(mux, func(*http.Request) {}), health, p.showProblem)
+	return k.Edge.Handler(p.guard(mux, func(*http.Request) error { return nil }), health, p.showProblem)
 }
 
 func (k *Kit) show(w http.ResponseWriter, r *http.Request) error {

@@ -102,15 +102,20 @@ func (s *site) arrival(r *http.Request) sallyport.Arrival {
 // namedIn is how long a page of a refusal waits for the name of the workspace.
 const namedIn = time.Second
 
-// name finds out which workspace a request is for, for its name, and nothing of who comes. Where the database does not
-// tell, the request stays as it was.
-func (s *site) name(r *http.Request) {
+// name finds out which workspace a request is for, and nothing about the caller. It returns ErrUnknownHost if there is
+// none. If the database does not answer, the request stays as it was.
+func (s *site) name(r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), namedIn)
 	defer cancel()
 	visit := edge.From(ctx)
-	if c, err := s.service.Arrive(ctx, sallyport.Arrival{Door: sallyport.DoorWeb, Host: visit.Host}); err == nil {
+	c, err := s.service.Arrive(ctx, sallyport.Arrival{Door: sallyport.DoorWeb, Host: visit.Host})
+	if err == nil {
 		visit.By = c
 	}
+	if errors.Is(err, sallyport.ErrUnknownHost) && visit.Host != s.edge.Host() {
+		return err
+	}
+	return nil
 }
 
 // atURL lets through what comes to the host of the configured URL: before there is a workspace no other is known.
