@@ -3,29 +3,23 @@ package sallyport
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
-	"encoding/json"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
 // SetUpCode is the one-time code without which nobody sets up two-factor authentication after a reset. The
 // administrator sees it once and hands it over; it goes into no mail (I25).
 type SetUpCode struct {
-	User string
+	User User
 	Code Secret // as people are shown it
 	Ends time.Time
 }
 
-// How long a set-up code works, and how long the browser of who made it can show it.
-const (
-	SetUpCodeLimit      = 24 * time.Hour
-	SetUpCodeShownLimit = 10 * time.Minute
-)
+// SetUpCodeLimit is how long a set-up code works.
+const SetUpCodeLimit = 24 * time.Hour
 
 // Outcomes of resets and set-up codes.
 var (
@@ -89,7 +83,7 @@ func (s *Service) ResetTwoFactor(ctx context.Context, by Caller, id, reason stri
 			return err
 		}
 		code := newRecoveryCode()
-		c = SetUpCode{o.ID, Secret(groupRecovery(code)), s.Now().Add(SetUpCodeLimit)}
+		c = SetUpCode{o.User, Secret(groupRecovery(code)), s.Now().Add(SetUpCodeLimit)}
 		o.TwoFactor, o.TwoFactorSince, o.MustSetUp = false, time.Time{}, true
 		o.SetUpCodeHash, o.SetUpCodeEnds = hashRecovery(code), c.Ends
 		if err := s.changed(tx, by, o, "two_factor.reset", map[string]string{"reason": reason}); err != nil {
@@ -156,45 +150,4 @@ func (s *Service) checkSetUpCode(tx Tx, by Caller, u User, input string) error {
 		return err
 	}
 	return keep(ErrSetUpCodeMissing)
-}
-
-// shownSetUpCode is a set-up code on its way to the next page; it is sealed there.
-type shownSetUpCode struct {
-	User, Code string
-	Ends, Made time.Time
-}
-
-// SealSetUpCode returns what the browser of who made a reset holds of the code, until the next page has shown it.
-func (s *Service) SealSetUpCode(by Caller, c SetUpCode) (Secret, error) {
-	if err := s.may(by, need{}); err != nil {
-		return "", err
-	}
-	plain, err := json.Marshal(shownSetUpCode{c.User, c.Code.Reveal(), c.Ends, s.Now()})
-	if err != nil {
-		return "", err
-	}
-	sealed, err := s.Keys.Seal(plain, setUpCodeAD(by))
-	return Secret(hex.EncodeToString(sealed)), err
-}
-
-// ShownSetUpCode returns a set-up code out of what the browser holds of it, to the session that made it, and for
-// SetUpCodeShownLimit.
-func (s *Service) ShownSetUpCode(by Caller, held Secret) (SetUpCode, bool) {
-	sealed, err := hex.DecodeString(held.Reveal())
-	if err != nil || held == "" || by.session == nil {
-		return SetUpCode{}, false
-	}
-	plain, err := s.Keys.Open(sealed, setUpCodeAD(by))
-	if err != nil {
-		return SetUpCode{}, false
-	}
-	var c shownSetUpCode
-	if json.Unmarshal(plain, &c) != nil || !within(c.Made, SetUpCodeShownLimit, s.Now()) {
-		return SetUpCode{}, false
-	}
-	return SetUpCode{c.User, Secret(c.Code), c.Ends}, true
-}
-
-func setUpCodeAD(by Caller) seal.AD {
-	return seal.AD{Purpose: "set-up code", Workspace: by.workspace.ID, User: by.user.ID, Row: by.session.ID}
 }

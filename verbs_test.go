@@ -25,7 +25,7 @@ var (
 	// consoleVerbs are for commands on the host.
 	consoleVerbs = []string{"AddUser", "ContainsSeal", "QueueNotice", "Users", "VerifyAudit"}
 	// silentVerbs return no error: they tell what the caller could know anyway.
-	silentVerbs = []string{"Confirmed", "Interrupted", "KeptForm", "LeastPassword", "ShownSetUpCode"}
+	silentVerbs = []string{"Confirmed", "Interrupted", "KeptForm", "LeastPassword"}
 	// restrictedVerbs are closed to a session that began with a recovery code (I60).
 	restrictedVerbs = []string{
 		"ChangeRole", "Delete", "Disable", "MayDisable", "MayRegenerateRecoveryCodes", "RecoveryCodes", "RegenerateRecoveryCodes",

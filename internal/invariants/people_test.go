@@ -29,10 +29,10 @@ func userPath(p Person) string { return "/admin/users/" + p.ID }
 func reset(s *Site, admin *Visitor, p Person) string {
 	s.T.Helper()
 	answer := admin.Post(userPath(p)+"/reset-2fa", Fields{"reason": "lost the phone"})
-	if answer.Status != http.StatusSeeOther || answer.Location != userPath(p)+"/security" {
+	if answer.Status != http.StatusOK {
 		s.T.Fatalf("reset: %d %s %s", answer.Status, answer.Location, answer.Alert())
 	}
-	code := admin.Follow().Data("data-set-up-code")
+	code := answer.Data("data-set-up-code")
 	if code == "" {
 		s.T.Fatal("no set-up code is shown")
 	}
@@ -45,8 +45,13 @@ func TestI25_AfterAResetThePasswordAloneDoesNotEnrol(t *testing.T) {
 		mia, mias := enrolled(s, "mia")
 		half := halfway(s, mia)
 		code := reset(s, ada, mia)
-		if again := ada.Get(userPath(mia) + "/security").Data("data-set-up-code"); again != "" {
+		if again := ada.Get(userPath(mia) + "/security"); strings.Contains(again.Body, "data-set-up-code") || strings.Contains(again.Body, code) {
 			t.Error("the set-up code is shown twice")
+		}
+		for name := range ada.Cookies() {
+			if !slices.Contains([]string{"session", "browser"}, name) {
+				t.Errorf("the reset leaves the cookie %s, from which the code could be read again", name)
+			}
 		}
 		if mias.SignedIn() {
 			t.Error("her session still works")
@@ -156,7 +161,7 @@ func TestI22_ResetsRequireAFreshCode(t *testing.T) {
 		}
 		adas.Get(p.Location)
 		p = adas.Post(p.Location, Fields{"code": ada.Code(s.Clock.Now())})
-		if p.Location != userPath(mia)+"/security" || events(s, "two_factor.reset") != 1 {
+		if p.Data("data-set-up-code") == "" || events(s, "two_factor.reset") != 1 {
 			t.Errorf("the confirmed action was not carried out after the step-up: %d %s", p.Status, p.Location)
 		}
 	})

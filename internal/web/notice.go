@@ -45,7 +45,6 @@ var notices = map[string]text.Message{
 	"person-asked":          text.Say("Saved. A link went to the new e-mail address. The address changes when the person opens it, within 24 hours."),
 	"person-asked-waits":    text.Say("Saved. The new e-mail address changes only when the person opens the link that was written to it. No mail server is set up, so the link waits in the outbox."),
 	"role-changed":          text.Say("The role is changed. The person has to sign in again."),
-	"reset":                 text.Say("Two-factor authentication is reset."),
 	"suspended":             text.Say("The person is suspended, and signed out everywhere."),
 	"restored":              text.Say("The account is restored."),
 	"unlocked":              text.Say("The person may try passwords and codes again."),

@@ -7,8 +7,11 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// setUpCodeCookie holds a set-up code, sealed, from the reset that made it to the page that shows it once.
-const setUpCodeCookie = "set-up-code"
+type setUpCodePage struct {
+	page
+	sallyport.SetUpCode
+	Name, Back string
+}
 
 func (s *site) resetTwoFactorPage(r *http.Request) (*confirmPage, error) {
 	u, err := s.service.MayReset(r.Context(), by(r), r.PathValue("id"))
@@ -33,6 +36,7 @@ func (s *site) resetTwoFactor(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "confirm", v)
 }
 
+// resetTwoFactorPost shows the set-up code in its response and keeps it nowhere, so that no cookie can show it again.
 func (s *site) resetTwoFactorPost(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err != nil {
@@ -50,10 +54,7 @@ func (s *site) resetTwoFactorPost(w http.ResponseWriter, r *http.Request) error 
 	if wrong != nil {
 		return wrong
 	}
-	held, err := s.service.SealSetUpCode(by(r), code)
-	if err != nil {
-		return err
-	}
-	s.edge.SetCookie(w, setUpCodeCookie, held.Reveal(), sallyport.SetUpCodeShownLimit)
-	return s.done(w, r, userPath(code.User)+"/security", "reset")
+	u := code.User
+	return s.render(w, r, http.StatusOK, "set-up-code", &setUpCodePage{
+		page: page{Title: text.Say("Two-factor authentication is reset")}, SetUpCode: code, Name: nameOf(u), Back: userPath(u.ID) + "/security"})
 }

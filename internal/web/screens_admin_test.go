@@ -45,7 +45,6 @@ func (s *shooting) reset() {
 	path := "/admin/users/" + p.ID
 	s.post("user-reset-2fa-refused", v, path+"/reset-2fa", fields{"reason": ""})
 	v.Post(path+"/reset-2fa", fields{"reason": "The phone fell into the Rhine; recognised by voice."})
-	v.Follow()
 	s.keep("user-set-up-code", v)
 	lost.GivePassword(p)
 	lost.Follow()

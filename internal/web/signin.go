@@ -286,7 +286,7 @@ func (s *site) signOutPost(w http.ResponseWriter, r *http.Request) error {
 	if f.ticked("forget") {
 		s.edge.ClearCookie(w, edge.TrustCookie)
 	}
-	for _, name := range []string{edge.SessionCookie, edge.SignInCookie, codesCookie, setUpCodeCookie, formCookie} {
+	for _, name := range []string{edge.SessionCookie, edge.SignInCookie, codesCookie, formCookie} {
 		s.edge.ClearCookie(w, name)
 	}
 	if f.ticked("again") {

@@ -22,7 +22,6 @@ type userPage struct {
 	Roles          []option // that the person can be given; none: not by who looks
 	RoleChosen     string
 	Method         text.Message
-	SetUpCode      *sallyport.SetUpCode // just made for this person
 }
 
 func (s *site) userPage(r *http.Request, tab string) (*userPage, error) {
@@ -97,10 +96,6 @@ func (s *site) userSecurity(w http.ResponseWriter, r *http.Request) error {
 	v, err := s.userPage(r, "security")
 	if err != nil {
 		return err
-	}
-	if c, found := s.service.ShownSetUpCode(by(r), s.secret(r, setUpCodeCookie)); found && c.User == v.ID {
-		v.SetUpCode = &c
-		s.edge.ClearCookie(w, setUpCodeCookie)
 	}
 	return s.render(w, r, http.StatusOK, "user-security", v)
 }

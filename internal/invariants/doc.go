@@ -1,2 +1,0 @@
-// Package invariants checks, through the real HTTP server, what must never happen. It has tests only.
-package invariants
