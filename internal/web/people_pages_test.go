@@ -47,7 +47,7 @@ func longNamed(e *sallyporttest.Env) {
 		people = append(people, p)
 	}
 	fill(e, people)
-	e.Exec("UPDATE last_sign_ins SET at = $1, method = 'trusted_device' WHERE user_id LIKE 'usr_kim%'", e.Clock.Now().UnixMilli())
+	lastSignIn(e, "usr_kim%", e.Clock.Now().UnixMilli(), "trusted_device")
 	e.Exec("UPDATE users SET must_set_up = 1 WHERE id LIKE 'usr_kim_4%'")
 }
 

@@ -36,6 +36,13 @@ func fill(e *sallyporttest.Env, people []someone) {
 	}))
 }
 
+// lastSignIn gives people with ids like this one a last sign-in.
+func lastSignIn(e *sallyporttest.Env, id string, at int64, method string) {
+	e.T.Helper()
+	e.Exec("UPDATE users SET last_sign_in_at = $1, last_sign_in_method = $2 WHERE id LIKE $3", at, method, id)
+	e.Exec("UPDATE last_sign_ins SET at = $1 WHERE user_id LIKE $2", at, id)
+}
+
 var listed = regexp.MustCompile(`<bdi class="sub">([^<]+)</bdi></span></th>`)
 
 // walk goes through a list by the links of its pager, to the end, and gives the addresses of each page.
@@ -109,8 +116,8 @@ func TestUsersTotalAndSort(t *testing.T) {
 			people = append(people, someone{fmt.Sprintf("Kim %03d", i), fmt.Sprintf("k%03d@acme.example", i), []string{"member", "manager"}[i%2]})
 		}
 		fill(e, people)
-		e.Exec(`UPDATE last_sign_ins SET at = 86400000, method = 'password' WHERE user_id LIKE '%k009@%'`)
-		e.Exec(`UPDATE last_sign_ins SET at = 172800000, method = 'authenticator' WHERE user_id LIKE '%k119@%'`)
+		lastSignIn(e, "usr_k009@acme.example", 86400000, "password")
+		lastSignIn(e, "usr_k119@acme.example", 172800000, "authenticator")
 		for _, c := range []struct{ query, total, first, sorted, next string }{
 			{"", "1–50 of 121", "k000@acme.example", "Name · E-mail address: ascending", "sort=-name"},
 			{"role=manager&after=usr_k099@acme.example", "51–60 of 60", "k101@acme.example", "Name · E-mail address: ascending", "role=manager&sort=-name"},
