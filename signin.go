@@ -313,10 +313,11 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 		if p, err = s.advance(tx, by, si, u); err != nil || !trust || method != ByAuthenticator {
 			return err
 		}
+		holder := by
 		if p.Browser != "" {
-			by.browser = p.Browser
+			holder.browser = p.Browser
 		}
-		p.Trust, err = s.trust(tx, by, u)
+		p.Trust, err = s.trust(tx, holder, u)
 		return err
 	})
 	return p, err

@@ -104,7 +104,7 @@ func TestAccessControlShowsWhatIsSaved(t *testing.T) {
 	}
 	e.Clock.Advance(sallyport.StepUpLimit)
 	got := v.Edit(accessControl, sallyporttest.Fields{"trusted_device_days": "21", "require_2fa": "admins"})
-	got = v.Post(got.Location, sallyporttest.Fields{"code": owner.Code(e.Clock.Now())})
+	v.Post(got.Location, sallyporttest.Fields{"code": owner.Code(e.Clock.Now())})
 	if got = v.Follow(); !got.Has("Not saved yet") || !got.Has("Days that a device is trusted 0 21") || !got.Has("Who needs two-factor authentication Everyone Owners and admins") {
 		t.Errorf("after a step-up: %s", got.Text())
 	}
@@ -184,7 +184,7 @@ func TestRequirementWithADate(t *testing.T) {
 func TestRequirementFromTodayIsAtOnce(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
-	owner, owners := ownerOf(s)
+	owner, _ := ownerOf(s)
 	ben := e.Add("ben@acme.example", sallyport.Member)
 	midnight := e.Clock.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1)
 	for _, c := range []struct {
@@ -197,7 +197,7 @@ func TestRequirementFromTodayIsAtOnce(t *testing.T) {
 		e.Exec("UPDATE policies SET require_2fa = 'optional', required_from = 0, required_until = '', version = version + 1")
 		midnight = midnight.AddDate(0, 0, 1)
 		e.Clock.Set(midnight.Add(c.after))
-		owners = s.Visitor()
+		owners := s.Visitor()
 		owners.SignIn(owner)
 		now := e.Clock.Now()
 		day := now.AddDate(0, 0, c.days)

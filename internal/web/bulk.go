@@ -148,8 +148,6 @@ func (s *site) doBulk(a bulkAction) handler {
 	}
 }
 
-const severalPath = usersPath + "/new/several"
-
 type inviteSeveralPage struct {
 	page
 	Emails, Role string
