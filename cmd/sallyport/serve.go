@@ -211,7 +211,7 @@ func (c *serveCmd) mailServer() (*mail.SMTP, error) {
 	return server, nil
 }
 
-// ehlo is how a host of the edge stands in EHLO: without its port, and an address as a literal (RFC 5321 section 4.1.3).
+// ehlo returns the name to give in EHLO for a host: without its port, and an address as a literal (RFC 5321 section 4.1.3).
 func ehlo(host string) string {
 	name, _, _ := fold.Host(host)
 	addr, err := netip.ParseAddr(strings.Trim(name, "[]"))

@@ -187,7 +187,7 @@ func (s *site) notSaved(w http.ResponseWriter, r *http.Request, wanted sallyport
 	return s.render(w, r, http.StatusConflict, "access-control", v)
 }
 
-// changes are the settings in which what stands in the form differs from what is saved, in the order of the page.
+// changes returns the settings whose value in the form differs from the saved one, in the order of the page.
 func changes(saved, values map[string]string) (all []changedSetting) {
 	for _, name := range settingFields {
 		if saved[name] != values[name] {

@@ -46,7 +46,7 @@ func signInOn(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *
 	t.Fatalf("the sign-in does not end: %s", v.Page.Target)
 }
 
-// TestI46_TheWayGoesOnAfterSignIn: whoever was on the way to a page gets there, through every step, and never to another
+// TestI46_TheWayGoesOnAfterSignIn: someone on the way to a page gets there, through every step, and never to another
 // site.
 func TestI46_TheWayGoesOnAfterSignIn(t *testing.T) {
 	const users = "/admin/users?two_factor=disabled&q=m%26m"
