@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
@@ -116,19 +117,13 @@ func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
 	}))
 }
 
-// Unlock empties a user's budgets of tries, of passwords and of codes from every client. An authenticator whose
-// codes are refused stays refused until it is set up anew. Where the clock was set back after an authenticator was used,
-// its codes are accepted again from the second time step from now on (I43).
-func (s *Service) Unlock(ctx context.Context, by Caller, id string) error {
-	return s.actOn(ctx, by, need{may: UnlockPeople}, id, func(tx Tx, o *other) error {
-		if err := tx.ClearTries(o.Workspace, o.ID, ""); err != nil {
-			return err
-		}
-		if err := s.unburn(tx, o.User); err != nil {
-			return err
-		}
-		return s.record(tx, by, "user.unlocked", o.ID, Done, nil)
-	})
+// unburnt is the step that is the last used one after unburn, if that is earlier.
+func (a Authenticator) unburnt(now time.Time) int64 {
+	next := a.params().Step(now) + 1
+	if len(a.UsedSteps) == usedStepsKept {
+		return max(next, a.UsedSteps[0])
+	}
+	return next
 }
 
 // usedStepsKept is how many used steps an authenticator remembers. It bounds the row.
@@ -143,20 +138,16 @@ func (s *Service) unburn(tx Tx, u User) error {
 		return err
 	}
 	for _, a := range all {
-		next := a.params().Step(s.Now()) + 1
+		next := a.unburnt(s.Now())
 		if a.LastStep <= next {
 			continue
-		}
-		forgotten := len(a.UsedSteps) == usedStepsKept && a.UsedSteps[0] > next
-		if forgotten {
-			next = a.UsedSteps[0]
 		}
 		for _, step := range append(a.UsedSteps, a.LastStep) {
 			if step > next && !slices.Contains(a.RefusedSteps, step) {
 				a.RefusedSteps = append(a.RefusedSteps, step)
 			}
 		}
-		if !forgotten { // else the oldest one must be known at the next time, too
+		if next == a.params().Step(s.Now())+1 { // else the oldest one must be known at the next time, too
 			a.UsedSteps = slices.DeleteFunc(a.UsedSteps, func(step int64) bool { return step > next })
 		}
 		a.LastStep = next

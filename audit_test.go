@@ -54,7 +54,7 @@ func twoLogs(e *sallyporttest.Env) (acme, globex sallyport.Caller) {
 			b.Keep(p)
 			e.Check(e.SignOut(ctx, b.By(), false))
 			for range 2 {
-				e.Check(e.Unlock(ctx, globex, "gustav@globex.example"))
+				e.Check(e.SignOutEverywhere(ctx, globex, "gustav@globex.example"))
 			}
 		}
 		e.Check(e.Seal(ctx))
@@ -211,7 +211,7 @@ func TestSealWaitsForNobody(t *testing.T) {
 		}
 		// More than one batch holds.
 		for i := range 300 {
-			e.Check(e.Unlock(ctx, by, []string{"mia@acme.example", e.Owner.Address}[i%2]))
+			e.Check(e.SignOutEverywhere(ctx, by, []string{"mia@acme.example", e.Owner.Address}[i%2]))
 		}
 		e.Check(e.Seal(ctx))
 		if report, found := verify(e, by); report.Waiting > 0 || len(found) > 0 {

@@ -226,6 +226,9 @@ func (s *Service) disable(tx Tx, by Caller, me *actor) (Secret, error) {
 	if err := tx.ClearTries(me.Workspace, me.ID, bucketAuthenticator); err != nil {
 		return "", err
 	}
+	if err := s.lockEnds(tx, by, me.User); err != nil {
+		return "", err
+	}
 	if err := s.putRecoveryCodes(tx, &me.User, nil); err != nil {
 		return "", err
 	}

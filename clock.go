@@ -105,7 +105,13 @@ func (s *Service) codeOfSetBackClock(tx Tx, by Caller, u User, a Authenticator) 
 	if err := s.record(tx, by.as(u), "code.clock_set_back", u.ID, Refused, map[string]string{"authenticator": a.ID}); err != nil {
 		return err
 	}
+	until := a.params().Time(a.LastStep + 1)
+	if u.LockedUntil.Before(until) {
+		if err := s.lock(tx, by.as(u), u.ID, LockClock, until); err != nil {
+			return err
+		}
+	}
 	return keep(ErrClockSetBack.saying(text.Say("The clock of this server was set back: here it is {time}. All codes up to {until} count as used. "+
 		"Use a recovery code, or ask an administrator to check the clock and unlock you.",
-		"time", now.UTC(), "until", a.params().Time(a.LastStep+1).UTC())))
+		"time", now.UTC(), "until", until.UTC())))
 }

@@ -53,7 +53,7 @@ func (s *Service) checkAnswer(tx Tx, by Caller, u *User, a answer, si *SignIn) (
 	if err := s.checkCode(tx, by, *u, all, t, a.digits, si); err != nil {
 		return "", err
 	}
-	return ByAuthenticator, s.forgiveCodes(tx, t, wrong)
+	return ByAuthenticator, s.forgiveCodes(tx, by, *u, t, wrong)
 }
 
 // severalCodes reports whether a person pasted a list of codes: fields of one line run its lines together.

@@ -85,6 +85,9 @@ func (s *Service) WatchClock(ctx context.Context) error {
 		if err := s.SweepIdle(ctx); err != nil {
 			return err
 		}
+		if err := s.relockBetween(ctx, now, lockedForGood.Add(-1)); err != nil {
+			return err
+		}
 		err := s.write(ctx, func(tx Tx) error {
 			return s.clockWentBack(tx, Caller{workspace: all[0].Workspace})
 		})

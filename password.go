@@ -106,7 +106,10 @@ func (s *Service) giveBack(ctx context.Context, t passwordTry) error {
 func (s *Service) settle(tx Tx, by Caller, t passwordTry) (User, bool, error) {
 	wrong := func() (User, bool, error) {
 		by, detail := by.stranger(t.user.ID)
-		return User{}, false, s.record(tx, by, "password.wrong", t.user.ID, Refused, detail)
+		if err := s.record(tx, by, "password.wrong", t.user.ID, Refused, detail); err != nil || !t.allowed {
+			return User{}, false, err
+		}
+		return User{}, false, s.lockIfSpent(tx, by, t.user.ID, t.charged[len(t.charged)-1].Tries)
 	}
 	if !t.right {
 		return wrong()
@@ -178,7 +181,7 @@ func (u *User) takePassword(from User) {
 // newPassword follows every new password of a user: what was counted against the old one is forgotten, codes from
 // unknown clients are taken again, and the user is told.
 func (s *Service) newPassword(tx Tx, by Caller, u User, kind string) error {
-	rows, err := tx.Tries(u.Workspace, u.ID)
+	rows, _, err := tx.CodeTries(u.Workspace, u.ID)
 	if err != nil {
 		return err
 	}
@@ -188,6 +191,9 @@ func (s *Service) newPassword(tx Tx, by Caller, u User, kind string) error {
 				return err
 			}
 		}
+	}
+	if err := s.lockEnds(tx, by.as(u), u); err != nil {
+		return err
 	}
 	if err := s.notify(tx, by.as(u), u, "password.changed", nil); err != nil {
 		return err

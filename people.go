@@ -33,10 +33,11 @@ type PeopleListTx interface {
 	People(PeopleRange) ([]User, error)
 	// PlacePeople counts the users of a range, at most limit, and those of them who come before one.
 	PlacePeople(r PeopleRange, from User, limit int) (all, before int, err error)
-	// FindPeople returns the ids of the users whom a search finds, sorted, at most limit.
+	// FindPeople returns the ids of the users whom a search finds, or who are locked, sorted, at most limit.
 	FindPeople(r PeopleRange, limit int) ([]string, error)
-	// ListPeople returns the users with these ids, in their order. It leaves out those who are not there.
-	ListPeople(workspace string, ids []string) ([]User, error)
+	// LockedBetween returns at most limit users of all workspaces whose lock ends after from, and at to or before. The lock
+	// that ends first comes first.
+	LockedBetween(from, to time.Time, limit int) ([]User, error)
 	// Named returns those of these users who are there, by id: the people that events and mails name.
 	Named(workspace string, ids []string) (map[string]User, error)
 }
@@ -138,7 +139,7 @@ type PeopleFilter struct {
 	Search    string // starts of words of the name or the address, in any case; everybody listed has all of them
 	TwoFactor string // TwoFactorEnabled, TwoFactorDisabled or TwoFactorRequired
 	Role      Role
-	State     State
+	State     State // Locked: those who are locked and not suspended
 	Order     Order // ByName unless said
 	Reverse   bool
 }
@@ -160,6 +161,7 @@ type PeopleRange struct {
 	Cells     []PeopleCell // if Filtered: who is in one of them; of none, nobody
 	Prefix    string       // start of a word that those have who are found, folded
 	Also      []string     // and starts of others
+	LockedAt  time.Time    // not zero: FindPeople finds those who are locked then, and have all of Also
 	From      *User        // the users after this one
 	Backward  bool         // from the end
 	Limit     int
@@ -182,7 +184,7 @@ func (f PeopleFilter) cells(p Policy, now time.Time, twoFactor string) []PeopleC
 				c.Role, c.State = role, state
 				u := User{Role: role, State: state, TwoFactor: c.TwoFactor, MustSetUp: c.MustSetUp, JoinedUnder: c.JoinedSince}
 				has := p.TwoFactorState(u, now)
-				if (f.Role == "" || f.Role == role) && (f.State == "" || f.State == state) &&
+				if (f.Role == "" || f.Role == role) && (f.State == "" || f.State == state || f.State == Locked && state != Suspended) &&
 					(f.TwoFactor == "" || f.TwoFactor == has) && (twoFactor == "" || twoFactor == has) {
 					cells = append(cells, c)
 				}
@@ -249,13 +251,17 @@ type found struct {
 	walks []PeopleRange
 	ids   []string
 	few   bool
-	more  int // a search found more than so many; 0: not known
+	cut   bool // there are more than ids has
+	more  int  // a search found more than so many; 0: not known
 }
 
 // find prepares a list. A search goes through the entries of that word typed of which there are fewest.
 func (f PeopleFilter) find(tx Tx, workspace string, p Policy, now time.Time) (found, error) {
 	l := found{walks: f.walks(workspace, p, now), order: cmp.Or(f.Order, ByName)}
 	words := fold.Words(fold.Name(f.Search))
+	if f.State == Locked {
+		return f.findLocked(tx, l, words[:min(len(words), maxSearching)], now)
+	}
 	if len(words) == 0 {
 		return l, nil
 	}
@@ -326,9 +332,20 @@ func (l found) page(tx Tx, workspace, after, before string) (list PeopleList, er
 	} else if at >= 0 {
 		first, end = max(at-PeoplePage, 0), at
 	}
-	list = PeopleList{Order: l.order, Before: first > 0, Beyond: end < len(l.ids), First: min(first+1, len(l.ids)), Total: len(l.ids)}
-	list.People, err = tx.ListPeople(workspace, l.ids[first:end])
+	list = PeopleList{Order: l.order, Before: first > 0, Beyond: end < len(l.ids), First: min(first+1, len(l.ids)), Total: len(l.ids), More: l.cut}
+	list.People, err = listPeople(tx, workspace, l.ids[first:end])
 	return list, err
+}
+
+// listPeople returns the users with these ids, in their order. It leaves out those who do not exist any more.
+func listPeople(tx Tx, workspace string, ids []string) (all []User, err error) {
+	named, err := tx.Named(workspace, ids)
+	for _, id := range ids {
+		if u, there := named[id]; there {
+			all = append(all, u)
+		}
+	}
+	return all, err
 }
 
 // walk is a page along the walks.
@@ -379,7 +396,7 @@ func (list *PeopleList) count(tx Tx, walks []PeopleRange) error {
 const PeopleBatch = 1000
 
 // NextPeople returns the people of a filter that come after one that it returned before, or with the zero User the
-// first. Nothing of the database is held between two calls.
+// first. If the filter finds few, it returns all of them at once. Nothing of the database is held between two calls.
 func (s *Service) NextPeople(ctx context.Context, by Caller, f PeopleFilter, after User) (all []User, err error) {
 	if err := s.MayAct(by, SeePeople); err != nil {
 		return nil, err
@@ -387,8 +404,9 @@ func (s *Service) NextPeople(ctx context.Context, by Caller, f PeopleFilter, aft
 	return all, s.Store.Read(ctx, func(tx Tx) error {
 		l, err := f.find(tx, by.workspace.ID, by.policy, s.Now())
 		if err == nil && l.few {
-			rest := l.ids[slices.Index(l.ids, after.ID)+1:]
-			all, err = tx.ListPeople(by.workspace.ID, rest[:min(len(rest), PeopleBatch)])
+			if after.ID == "" { // else they were all returned before
+				all, err = listPeople(tx, by.workspace.ID, l.ids)
+			}
 			return err
 		}
 		if err == nil {

@@ -228,6 +228,9 @@ func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error 
 	if err := s.record(tx, by.as(*u), "recovery_code.wrong", u.ID, Refused, nil); err != nil {
 		return err
 	}
+	if err := s.lockIfSpent(tx, by.as(*u), u.ID, tries); err != nil {
+		return err
+	}
 	return keep(ErrRecoveryWrong)
 }
 
@@ -253,6 +256,9 @@ func (s *Service) spendRecovery(tx Tx, by Caller, u *User, c RecoveryCode) (bool
 		return false, err
 	}
 	if err := tx.ClearTries(u.Workspace, u.ID, bucketCode); err != nil {
+		return false, err
+	}
+	if err := s.lockEnds(tx, by.as(*u), *u); err != nil {
 		return false, err
 	}
 	facts := map[string]any{"left": u.RecoveryLeft, "low": u.RecoveryLow(by.policy)}

@@ -82,6 +82,9 @@ func (s *Service) ResetTwoFactor(ctx context.Context, by Caller, id, reason stri
 		if err := s.takeFactors(tx, &o.User); err != nil {
 			return err
 		}
+		if err := s.lockEnds(tx, by, o.User); err != nil {
+			return err
+		}
 		code := newRecoveryCode()
 		c = SetUpCode{o.User, Secret(groupRecovery(code)), s.Now().Add(SetUpCodeLimit)}
 		o.TwoFactor, o.TwoFactorSince, o.MustSetUp = false, time.Time{}, true
@@ -143,10 +146,14 @@ func (s *Service) checkSetUpCode(tx Tx, by Caller, u User, input string) error {
 	if strings.TrimSpace(input) == "" {
 		return ErrSetUpCodeMissing
 	}
-	if err := tx.SaveTries(setUpCodeRule.charge(tries, now)); err != nil {
+	tries = setUpCodeRule.charge(tries, now)
+	if err := tx.SaveTries(tries); err != nil {
 		return err
 	}
 	if err := s.record(tx, by.as(u), "set_up_code.wrong", u.ID, Refused, nil); err != nil {
+		return err
+	}
+	if err := s.lockIfSpent(tx, by.as(u), u.ID, tries); err != nil {
 		return err
 	}
 	return keep(ErrSetUpCodeMissing)

@@ -402,6 +402,9 @@ func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, ste
 	if err := tx.ClearTries(h.Workspace, h.User.ID, bucketAuthenticator); err != nil {
 		return err
 	}
+	if err := s.lockEnds(tx, by.as(h.User), h.User); err != nil {
+		return err
+	}
 	return s.enrolled(tx, by, h, a, len(old) > 0)
 }
 

@@ -461,12 +461,15 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 	if err := s.record(tx, by.as(u), "code.wrong", u.ID, Refused, nil); err != nil {
 		return err
 	}
+	if err := s.lockIfSpent(tx, by.as(u), u.ID, t.client, t.all); err != nil {
+		return err
+	}
 	return keep(outcome)
 }
 
 // forgiveCodes takes back the wrong codes of a sign-in that completes, and ends the rows of wrong ones. A known device
 // ends that of unknown clients too, with the delay and the lock that stand on it. What they gave in 30 days stays counted.
-func (s *Service) forgiveCodes(tx Tx, t codeTries, wrong int) error {
+func (s *Service) forgiveCodes(tx Tx, by Caller, u User, t codeTries, wrong int) error {
 	if t.all.Row > 0 {
 		t.all.Row = 0
 		if err := tx.SaveTries(t.all); err != nil {
@@ -479,9 +482,11 @@ func (s *Service) forgiveCodes(tx Tx, t codeTries, wrong int) error {
 		}
 	}
 	if t.known && t.strangers.Row > 0 {
-		return tx.SaveTries(forgive(t.strangers, 0))
+		if err := tx.SaveTries(forgive(t.strangers, 0)); err != nil {
+			return err
+		}
 	}
-	return nil
+	return s.lockEnds(tx, by.as(u), u)
 }
 
 // folded is fold.Address for looking up: what is no address is looked up all the same, under a name nobody has.

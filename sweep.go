@@ -77,6 +77,7 @@ func (s *Service) Run(ctx context.Context) {
 	all.Go(func() { s.seal(ctx) })
 	all.Go(func() { s.every(ctx, 10*time.Minute, "sweep", s.Sweep) })
 	all.Go(func() { s.every(ctx, clockEvery, "watching the clock", s.WatchClock) })
+	all.Go(func() { s.every(ctx, lockEvery, "ending locks", s.EndLocks) })
 	all.Go(func() { s.every(ctx, time.Hour, "sweeping what is idle", s.sweepDaily) })
 	all.Go(func() { s.every(ctx, 10*time.Minute, "dropping old events", s.DropOldEvents) })
 	all.Go(func() { s.every(ctx, countEvery, "counting people", s.CountAdoption) })

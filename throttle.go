@@ -26,13 +26,14 @@ type TriesTx interface {
 	// TakeTries takes rows until the end of the transaction, one after the other and in one look, making them if need be. Of
 	// those given, workspace, subject and bucket count. Where a user is named, it takes and returns theirs before.
 	TakeTries(workspace, user string, of ...Tries) (User, []Tries, error)
-	// Tries returns all rows of a subject. It takes none: for a user whose own row is taken.
-	Tries(workspace, subject string) ([]Tries, error)
-	// CodeTries is Tries with the user's authenticators, in one look: what judges a code.
+	// CodeTries returns all rows of a user and their authenticators, in one look. It takes none of them: the user's own row
+	// is taken.
 	CodeTries(workspace, user string) ([]Tries, []Authenticator, error)
 	SaveTries(Tries) error
 	// ClearTries forgets one budget of a subject; with an empty bucket, all but the one of the authenticators.
 	ClearTries(workspace, subject, bucket string) error
+	// SaveLock replaces the lock on a user's row, if that one ends before over.
+	SaveLock(workspace, user string, l Lock, until, over time.Time) error
 }
 
 // Buckets. A known device has its own, so that nothing a stranger does blocks it.
@@ -161,8 +162,8 @@ func (by Caller) withNetwork(bucket string, r rule, own budget) []budget {
 	return []budget{{Tries{Workspace: own.Workspace, Subject: ofAddress(by.address), Bucket: bucket}, r}, own}
 }
 
-// charge charges a try to each budget and says whether the last one had it left. Of one before it, the network's, no
-// try left is the error given.
+// charge charges a try to each budget, updates the budget's Tries, and says whether the last one had it left. If one before
+// it, the network's, has no try left, it returns the error given.
 func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err error) {
 	_, rows, err := tx.TakeTries(all[0].Workspace, "", rowsOf(all)...)
 	if err != nil {
@@ -180,6 +181,7 @@ func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err e
 		if err := tx.SaveTries(n); err != nil {
 			return false, err
 		}
+		all[i].Tries = n
 	}
 	return allowed, nil
 }
@@ -245,7 +247,7 @@ type budgets struct {
 }
 
 func (s *Service) budgets(tx Tx, u User) (budgets, error) {
-	rows, err := tx.Tries(u.Workspace, u.ID)
+	rows, _, err := tx.CodeTries(u.Workspace, u.ID)
 	return newBudgets(u, rows, s.Now()), err
 }
 

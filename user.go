@@ -41,6 +41,9 @@ const (
 	Active    State = "active"
 	Invited   State = "invited"
 	Suspended State = "suspended"
+
+	// Locked is what lists and pages show for a person whose tries are refused. It is never stored.
+	Locked State = "locked"
 )
 
 // User is someone with an account in one workspace. A zero time means never.
@@ -71,6 +74,9 @@ type User struct {
 	RecoveryMadeAt  time.Time
 	RecoverySavedAt time.Time // the tick "I have saved these recovery codes"
 
+	LockedBy    Lock      // what refuses the user's tries, if LockedUntil has not passed
+	LockedUntil time.Time // see Locked; zero: no lock whose end was not recorded
+
 	LastSignInAt     time.Time
 	LastSignInMethod Method    // the second factor it was done with, or NoSecondFactor
 	RemindedAt       time.Time // by mail, to set up two-factor authentication; zero: never
@@ -91,7 +97,7 @@ type UserTx interface {
 	UserByAddress(workspace, folded string) (User, bool, error)
 	// InsertUser keeps a new user. An address or ref that is taken is ErrDuplicate.
 	InsertUser(User) error
-	// SaveUser replaces everything about a locked user but the last sign-in and the budgets.
+	// SaveUser replaces everything about a locked user but the last sign-in, the budgets and the lock.
 	SaveUser(User) error
 	// SaveLastSignIn keeps when and how a locked user last signed in, with SignIns, OpenSessions and BrowserTold.
 	SaveLastSignIn(User) error

@@ -42,16 +42,6 @@ func (t *tx) Named(workspace string, ids []string) (map[string]sallyport.User, e
 	return named, nil
 }
 
-func (t *tx) ListPeople(workspace string, ids []string) (all []sallyport.User, err error) {
-	named, err := t.Named(workspace, ids)
-	for _, id := range ids {
-		if u, there := named[id]; there {
-			all = append(all, u)
-		}
-	}
-	return all, err
-}
-
 func (t *tx) users(sql string, args ...any) (all []sallyport.User, err error) {
 	err = t.rows(sql, args, func(scan scanner) error {
 		var r userRow

@@ -57,6 +57,7 @@ func TestPlansOfSQLite(t *testing.T) {
 		{"AS k, user_id AS id FROM last_sign_ins WHERE workspace_id = $1", "COVERING INDEX last_sign_ins_at"},
 		{"FROM events WHERE workspace_id = $1 AND id < $2 AND subject = ", "INDEX events_subject"},
 		{"AND actor <> subject AND actor = ", "INDEX events_actor"},
+		{"AND u.locked_until <> 0 AND ", "INDEX users_locked"},
 		{"AND kind = ", "INDEX events_kind"},
 		{"AND address <> '' AND address = ", "INDEX events_address"},
 		{"AND result = 'refused' ", "INDEX events_refused"},
@@ -154,7 +155,7 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 		}
 	}
 	for _, sort := range []string{"name", "address", "-created", "last_sign_in", "-last_sign_in", "-two_factor"} {
-		for _, filter := range []string{"", "&q=m", "&q=mia+acme", "&two_factor=enabled", "&role=member&two_factor=disabled", "&state=active&q=m"} {
+		for _, filter := range []string{"", "&q=m", "&q=mia+acme", "&two_factor=enabled", "&role=member&two_factor=disabled", "&state=active&q=m", "&state=locked&q=m", "&state=locked&role=member"} {
 			v.Get("/admin/users?sort=" + sort + filter)
 			v.Get("/admin/users?sort=" + sort + filter + "&after=" + mia.ID)
 		}
@@ -172,6 +173,7 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 	e.Check(s.Seal(ctx))
 	e.Check(s.Sweep(ctx))
 	e.Check(s.SweepIdle(ctx))
+	e.Check(s.EndLocks(ctx))
 	e.Check(s.CountAdoption(ctx))
 	e.Check(s.QueueReminders(ctx))
 	e.Check(s.Store.Write(ctx, func(tx sallyport.Tx) error { return tx.HideRecoveryCodes(owner.Workspace, 1) }))

@@ -41,12 +41,6 @@ func (t *tx) TakeTries(workspace, user string, of ...sallyport.Tries) (sallyport
 	return u.user(), all, nil
 }
 
-func (t *tx) Tries(workspace, subject string) ([]sallyport.Tries, error) {
-	var all []sallyport.Tries
-	err := t.rows(triesOf, []any{workspace, subject}, addTries(&all))
-	return all, err
-}
-
 func (t *tx) CodeTries(workspace, user string) (rows []sallyport.Tries, all []sallyport.Authenticator, err error) {
 	if err = t.ask(triesOf, []any{workspace, user}, addTries(&rows)); err == nil {
 		all, err = t.Authenticators(workspace, user)

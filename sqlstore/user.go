@@ -10,7 +10,8 @@ import (
 const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address_folded, u.name, u.role, u.state, u.epoch,
 	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
 	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at,
-	u.last_sign_in_method, u.reminded_at, u.created_at, u.joined_under, u.sign_ins, u.sign_ins_since, u.changes, u.changes_since, u.open_sessions, u.browser_told_at`
+	u.last_sign_in_method, u.reminded_at, u.created_at, u.joined_under, u.sign_ins, u.sign_ins_since, u.changes, u.changes_since, u.open_sessions, u.browser_told_at,
+	u.locked_by, u.locked_until`
 
 // returnedUser is userColumns for RETURNING, where SQLite knows no alias.
 var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
@@ -20,14 +21,15 @@ type userRow struct {
 	sallyport.User
 	role, state, hash, method                                                            string
 	passwordAt, temporary, since, codeEnds, made, saved, lastSignIn, reminded, createdAt int64
-	signInsSince, changesSince, told                                                     int64
+	signInsSince, changesSince, told, lockedUntil                                        int64
+	lock                                                                                 string
 }
 
 func (r *userRow) dest() []any {
 	return []any{&r.Workspace, &r.ID, &r.App, &r.Ref, &r.Address, &r.Folded, &r.Name, &r.role, &r.state, &r.Epoch,
 		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.TwoFactor, &r.since, &r.MustSetUp,
 		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.method, &r.reminded, &r.createdAt, &r.JoinedUnder,
-		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.told}
+		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.told, &r.lock, &r.lockedUntil}
 }
 
 func (r *userRow) user() sallyport.User {
@@ -38,6 +40,7 @@ func (r *userRow) user() sallyport.User {
 	u.SetUpCodeEnds, u.RecoveryMadeAt, u.RecoverySavedAt = at(r.codeEnds), at(r.made), at(r.saved)
 	u.LastSignInAt, u.RemindedAt, u.CreatedAt = at(r.lastSignIn), at(r.reminded), at(r.createdAt)
 	u.SignIns.Since, u.Changes.Since, u.BrowserTold = at(r.signInsSince), at(r.changesSince), at(r.told)
+	u.LockedBy, u.LockedUntil = sallyport.Lock(r.lock), at(r.lockedUntil)
 	return u
 }
 

@@ -41,9 +41,18 @@ func (t *tx) FindPeople(r sallyport.PeopleRange, limit int) (ids []string, err e
 	if len(r.Cells) == 0 {
 		return nil, nil
 	}
+	if !r.LockedAt.IsZero() {
+		return t.findLocked(r, limit)
+	}
 	by := r
 	by.Order, by.From = sallyport.ByWord, nil
 	w := newWalk(by)
+	return t.ids(fmt.Sprintf(`SELECT u.id FROM (SELECT id FROM (%s) a LIMIT %d) p JOIN users u ON u.workspace_id = $1 AND u.id = p.id%s`,
+		w.ranges(by, limit), limit, sortedBy(r)), w.args)
+}
+
+// sortedBy is the ORDER BY of a statement that must not use an index for it.
+func sortedBy(r sallyport.PeopleRange) string {
 	key, direction := "u."+peopleKeys[r.Order].key, ""
 	switch r.Order {
 	case sallyport.ByLastSignIn:
@@ -56,9 +65,11 @@ func (t *tx) FindPeople(r sallyport.PeopleRange, limit int) (ids []string, err e
 	if r.Backward {
 		direction = " DESC"
 	}
-	sql := fmt.Sprintf(`SELECT u.id FROM (SELECT id FROM (%s) a LIMIT %d) p JOIN users u ON u.workspace_id = $1 AND u.id = p.id ORDER BY %s%s, u.id || ''%s`,
-		w.ranges(by, limit), limit, key, direction, direction)
-	err = t.rows(sql, w.args, func(scan scanner) error {
+	return fmt.Sprintf(` ORDER BY %s%s, u.id || ''%s`, key, direction, direction)
+}
+
+func (t *tx) ids(sql string, args []any) (ids []string, err error) {
+	err = t.rows(sql, args, func(scan scanner) error {
 		var id string
 		err := scan(&id)
 		ids = append(ids, id)

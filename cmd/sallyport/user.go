@@ -117,7 +117,7 @@ func (c *userListCmd) Run(ctx context.Context) error {
 		out := tabwriter.NewWriter(os.Stdout, 0, 8, 2, ' ', 0)
 		fmt.Fprintln(out, "EMAIL\tNAME\tROLE\tSTATE\t2FA\tLAST SIGN-IN")
 		err := eachUser(ctx, in, by, func(u sallyport.User) error {
-			_, err := fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", u.Address, text.Plain(u.Name), u.Role, u.State,
+			_, err := fmt.Fprintf(out, "%s\t%s\t%s\t%s\t%s\t%s\n", u.Address, text.Plain(u.Name), u.Role, u.StateAt(in.Now()),
 				by.Policy().TwoFactorState(u, in.Now()), cmp.Or(stamp(u.LastSignInAt), "never"))
 			return err
 		})
@@ -177,6 +177,8 @@ type shownUser struct {
 	Name             string `json:"name"`
 	Role             string `json:"role"`
 	State            string `json:"state"`
+	LockedBy         string `json:"locked_by,omitempty"`
+	LockedUntil      string `json:"locked_until,omitempty"` // empty: until Unlock
 	TwoFactor        string `json:"two_factor"`
 	TwoFactorSince   string `json:"two_factor_since,omitempty"`
 	CreatedAt        string `json:"created_at"`
@@ -185,7 +187,14 @@ type shownUser struct {
 }
 
 func newShownUser(in *installation, by sallyport.Caller, u sallyport.User) shownUser {
-	return shownUser{u.ID, u.Address, u.Name, string(u.Role), string(u.State), by.Policy().TwoFactorState(u, in.Now()),
+	lock, until := "", ""
+	if u.Locked(in.Now()) {
+		lock = string(u.LockedBy)
+		if !u.LockedForGood() {
+			until = stamp(u.LockedUntil)
+		}
+	}
+	return shownUser{u.ID, u.Address, u.Name, string(u.Role), string(u.StateAt(in.Now())), lock, until, by.Policy().TwoFactorState(u, in.Now()),
 		stamp(u.TwoFactorSince), stamp(u.CreatedAt), stamp(u.LastSignInAt), string(u.LastSignInMethod)}
 }
 
@@ -231,7 +240,7 @@ func (c *userShowCmd) Run(ctx context.Context) error {
 func (p shownPerson) print(to io.Writer) error {
 	out := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
 	for _, line := range [][2]string{
-		{"id", p.ID}, {"email", p.Email}, {"name", p.Name}, {"role", p.Role}, {"state", p.State}, {"2FA", p.TwoFactor},
+		{"id", p.ID}, {"email", p.Email}, {"name", p.Name}, {"role", p.Role}, {"state", p.State}, {"locked by", cmp.Or(strings.TrimSpace(p.LockedBy+" "+p.LockedUntil), "-")}, {"2FA", p.TwoFactor},
 		{"2FA since", cmp.Or(p.TwoFactorSince, "-")}, {"authenticators", cmp.Or(strings.Join(p.Authenticators, ", "), "none")},
 		{"recovery codes left", strconv.Itoa(p.RecoveryCodesLeft)}, {"trusted devices", cmp.Or(strings.Join(p.TrustedDevices, ", "), "none")},
 		{"sessions", cmp.Or(strings.Join(p.Sessions, ", "), "none")}, {"added", p.CreatedAt},
@@ -285,7 +294,14 @@ type (
 )
 
 func (c *userUnlockCmd) Run(ctx context.Context) error {
-	return c.do(ctx, (*sallyport.Service).Unlock)
+	err := c.do(ctx, (*sallyport.Service).Unlock)
+	var e *sallyport.Error
+	if errors.Is(err, sallyport.ErrNotLocked) || errors.Is(err, sallyport.ErrLockStays) {
+		errors.As(err, &e)
+		fmt.Println(text.English.Text(e.Text))
+		return nil
+	}
+	return err
 }
 
 func (c *userSuspendCmd) Run(ctx context.Context) error {

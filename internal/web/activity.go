@@ -62,6 +62,8 @@ var eventWords = map[string]text.Message{
 	"user.invited":             text.Say("Invited"),
 	"user.invited_again":       text.Say("Invited again"),
 	"user.joined":              text.Say("Invitation accepted"),
+	"user.locked":              text.Say("Locked"),
+	"user.lock_ended":          text.Say("Lock ended"),
 	"user.reminded":            text.Say("Reminded to set up two-factor authentication"),
 	"user.renamed":             text.Say("Name changed"),
 	"user.restored":            text.Say("Account restored"),
@@ -93,13 +95,16 @@ type activityPageData struct {
 type event struct {
 	sallyport.Event
 	Words  text.Message
-	Method text.Message // empty where there is none
+	Method text.Message // or the reason of a lock; empty where there is none
 	Name   string       // of the app or device that it is about, or empty
 	Who    text.Message // empty: the person, or nobody known
 }
 
 func newEvent(e sallyport.Event) event {
 	v := event{Event: e, Words: eventWords[e.Kind], Method: methodWords[sallyport.Method(e.Detail["method"])], Name: e.Detail["name"]}
+	if l, ok := lockReasons[sallyport.Lock(e.Detail["lock"])]; ok {
+		v.Method = l
+	}
 	switch {
 	case e.Detail["signed_in"] != "":
 		v.Who = text.Say("in a browser where someone else was signed in")

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/text"
@@ -51,13 +52,14 @@ type personAction struct {
 	gone     bool // the person is, afterwards
 	whole    bool // not in a session that began with a recovery code, whoever it is done to
 	do       func(*sallyport.Service, context.Context, sallyport.Caller, string) error
-	refuses  func(sallyport.User) error // what do would say of somebody in this state; nil: nothing
-	fits     func(sallyport.User) bool  // whom the menu offers it for, of those whom do does not refuse; nil: all
+	refuses  func(sallyport.User) error                                                // what do would say of somebody in this state; nil: nothing
+	asks     func(*sallyport.Service, context.Context, sallyport.Caller, string) error // what do would refuse, if that depends on more; nil: nothing
+	fits     func(sallyport.User, time.Time) bool                                      // whom the menu offers it for, of those whom do does not refuse; nil: all
 }
 
-func active(u sallyport.User) bool { return u.State == sallyport.Active }
+func active(u sallyport.User, _ time.Time) bool { return u.State == sallyport.Active }
 
-func notInvited(u sallyport.User) bool { return u.State != sallyport.Invited }
+func notInvited(u sallyport.User, _ time.Time) bool { return u.State != sallyport.Invited }
 
 var personActions = []personAction{
 	{
@@ -86,7 +88,7 @@ var personActions = []personAction{
 		question: func(u sallyport.User) text.Message {
 			return text.Say("Wrong passwords and codes that were counted for <bdi>{name}</bdi> are forgotten. Do this only for somebody you have spoken to.", "name", nameOf(u))
 		},
-		notice: "unlocked", do: (*sallyport.Service).Unlock, fits: active,
+		notice: "unlocked", do: (*sallyport.Service).Unlock, asks: (*sallyport.Service).MayUnlock, fits: sallyport.User.Unlockable,
 	},
 	{
 		path: "suspend", may: sallyport.SuspendPeople, menu: text.Say("Suspend"), title: text.Say("Suspend this person?"),
@@ -134,6 +136,11 @@ func (s *site) confirmOn(a personAction) handler {
 		if err := a.refusal(p.User); err != nil {
 			return err
 		}
+		if a.asks != nil {
+			if err := a.asks(s.service, r.Context(), by(r), p.ID); err != nil {
+				return err
+			}
+		}
 		return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
 			page: page{Title: a.title}, Question: a.question(p.User),
 			Button: a.menu, Danger: a.danger, Back: userPath(p.ID),
@@ -160,17 +167,17 @@ func (s *site) actOn(a personAction) handler {
 }
 
 // menuFor are the links to what the caller can do to somebody. What the session in hand may not do yet is denied.
-func menuFor(c sallyport.Caller, u sallyport.User) (all []link) {
+func menuFor(c sallyport.Caller, u sallyport.User, now time.Time) (all []link) {
 	all = make([]link, 0, 1+len(personActions))
 	below := userPath(u.ID) + "/"
 	if (u.TwoFactor || u.MustSetUp) && c.Offers(sallyport.ResetTwoFactor, u) {
 		all = append(all, link{Href: below + "reset-2fa", Text: text.Say("Reset two-factor authentication"), Denied: c.Withholds(sallyport.ResetTwoFactor, u)})
 	}
-	if active(u) && u.TemporaryEnds.IsZero() && c.Offers(sallyport.ResetPasswords, u) {
+	if active(u, now) && u.TemporaryEnds.IsZero() && c.Offers(sallyport.ResetPasswords, u) {
 		all = append(all, link{Href: below + "reset-password", Text: text.Say("Create a link to a new password"), Denied: c.Withholds(sallyport.ResetPasswords, u)})
 	}
 	for _, a := range personActions {
-		if a.refusal(u) == nil && (a.fits == nil || a.fits(u)) && c.Offers(a.may, u) {
+		if a.refusal(u) == nil && (a.fits == nil || a.fits(u, now)) && c.Offers(a.may, u) {
 			all = append(all, link{Href: below + a.path, Text: a.menu, Denied: c.Withholds(a.may, u) || a.whole && restricted(c)})
 		}
 	}

@@ -60,9 +60,9 @@ func TestI28_TheLogOfOneWorkspaceIsItsOwn(t *testing.T) {
 			}
 		}
 		for range 60 {
-			e.Check(e.Unlock(ctx, e.Console(), manager.Address))
+			e.Check(e.SignOutEverywhere(ctx, e.Console(), manager.Address))
 		}
-		older := v.Get("/admin/audit?kind=user.unlocked").Body
+		older := v.Get("/admin/audit?kind=user.signed_out").Body
 		if strings.Count(older, "<tr>") != 51 || !strings.Contains(older, "before=evt_") {
 			t.Errorf("a page of a long log has %d rows", strings.Count(older, "<tr>"))
 		}

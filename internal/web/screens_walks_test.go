@@ -258,6 +258,12 @@ func (s *shooting) admin() {
 	s.overview(v)
 	s.get("users", v, "/admin/users")
 	s.get("users-none", v, "/admin/users?q=nobody-of-that-name")
+	locked, strangers := s.Add("lou@acme.example", sallyport.Member), s.Visitor()
+	for range 10 {
+		strangers.Post("/sign-in", fields{"email": locked.Address, "password": "wrong"})
+	}
+	s.get("users-locked", v, "/admin/users?state=locked")
+	s.get("user-security-locked", v, "/admin/users/"+locked.ID+"/security")
 	s.get("user-new", v, "/admin/users/new")
 	s.post("user-new-refused", v, "/admin/users/new", fields{"email": "no address", "name": "", "role": "member"})
 	mia, _ := s.somebody("mona@acme.example")

@@ -15,7 +15,10 @@ type userPage struct {
 	Tabs           []link
 	TwoFactorState string
 	Menu           []link
-	Reset, Delete  string // addresses of what stands apart from the menu; empty: not for the reader, or not now
+	Shown          sallyport.State // Locked among them
+	Lock           text.Message    // if locked
+	Unlock         *link           // nil: not for the reader, or it has no effect
+	Reset, Delete  string          // addresses of what stands apart from the menu; empty: not for the reader, or not now
 	Edit           string
 	Events         string // of the person, in the audit log
 	MaySignOut     bool
@@ -25,29 +28,34 @@ type userPage struct {
 }
 
 func (s *site) userPage(r *http.Request, tab string) (*userPage, error) {
-	c := by(r)
+	c, now := by(r), s.service.Now()
 	p, err := s.service.Person(r.Context(), c, r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
 	v := &userPage{
 		page: page{Title: text.Say("<bdi>{name}</bdi>", "name", nameOf(p.User)), Wide: true}, Person: p,
-		TwoFactorState: c.Policy().TwoFactorState(p.User, s.service.Now()), MaySignOut: c.Offers(sallyport.SignOutPeople, p.User),
+		TwoFactorState: c.Policy().TwoFactorState(p.User, now), Shown: p.StateAt(now), MaySignOut: c.Offers(sallyport.SignOutPeople, p.User),
 		RoleChosen: string(p.Role), Method: methodWords[p.LastSignInMethod],
 		Tabs: []link{
 			{Href: userPath(p.ID), Text: text.Say("Details"), Current: tab == ""},
 			{Href: userPath(p.ID) + "/security", Text: text.Say("Security"), Current: tab == "security"},
 		},
 	}
-	for _, l := range menuFor(c, p.User) {
+	for _, l := range menuFor(c, p.User, now) {
 		switch l.Href {
 		case userPath(p.ID) + "/reset-2fa":
 			v.Reset = l.Href
+		case userPath(p.ID) + "/unlock":
+			v.Unlock = &l
 		case userPath(p.ID) + "/delete":
 			v.Delete = l.Href
 		default:
 			v.Menu = append(v.Menu, l)
 		}
+	}
+	if p.Locked(now) {
+		v.Lock = lockWords(p.User)
 	}
 	me, _ := c.User()
 	if me.Role.May(sallyport.ReadAudit) {

@@ -34,6 +34,7 @@ type usersPage struct {
 // personRow is somebody in a list. Whoever stands above the reader has no page to open.
 type personRow struct {
 	sallyport.User
+	State                  sallyport.State // Locked among them
 	Called, TwoFactorState string
 	Href                   string
 	Self                   bool
@@ -41,7 +42,8 @@ type personRow struct {
 
 func (s *site) personRow(c sallyport.Caller, u sallyport.User) personRow {
 	me, _ := c.User()
-	row := personRow{User: u, Called: nameOf(u), TwoFactorState: c.Policy().TwoFactorState(u, s.service.Now()), Self: u.ID == me.ID}
+	now := s.service.Now()
+	row := personRow{User: u, State: u.StateAt(now), Called: nameOf(u), TwoFactorState: c.Policy().TwoFactorState(u, now), Self: u.ID == me.ID}
 	if me.Role.Over(u.Role) {
 		row.Href = userPath(u.ID)
 	}
@@ -61,14 +63,14 @@ type userRow struct {
 }
 
 // userMarks are what few words tell of somebody.
-type userMarks struct{ Role, State, TwoFactor string }
+type userMarks struct{ Role, State string }
 
 func (s *site) userRow(c sallyport.Caller, u sallyport.User) userRow {
 	p := s.personRow(c, u)
 	row := userRow{
 		ID: u.ID, Called: p.Called, Address: u.Address, Opens: p.Href != "", Self: p.Self,
-		Marks: s.part("user-marks", userMarks{string(u.Role), string(u.State), p.TwoFactorState}),
-		Added: s.shortDate(u.CreatedAt), Menu: s.menu(menuFor(c, u)),
+		Marks: s.part("user-role", userMarks{string(u.Role), string(p.State)}) + s.lockHint(u) + s.part("user-2fa", p.TwoFactorState),
+		Added: s.shortDate(u.CreatedAt), Menu: s.menu(menuFor(c, u, s.service.Now())),
 	}
 	if !u.LastSignInAt.IsZero() {
 		row.LastSignIn, row.Method = s.shortTime(u.LastSignInAt), s.lang.HTML(methodWords[u.LastSignInMethod])
@@ -109,7 +111,7 @@ func peopleFilter(q form) sallyport.PeopleFilter {
 	}
 	f := sallyport.PeopleFilter{
 		Search: q.get("q"), TwoFactor: oneOf(q.get("two_factor"), sallyport.TwoFactorEnabled, sallyport.TwoFactorDisabled, sallyport.TwoFactorRequired),
-		Role: oneOf(sallyport.Role(q.get("role")), sallyport.Roles...), State: oneOf(sallyport.State(q.get("state")), sallyport.States...),
+		Role: oneOf(sallyport.Role(q.get("role")), sallyport.Roles...), State: oneOf(sallyport.State(q.get("state")), append([]sallyport.State{sallyport.Locked}, sallyport.States...)...),
 		Order: oneOf(sallyport.Order(sort), sallyport.ByName, sallyport.ByAddress, sallyport.ByCreated, sallyport.ByLastSignIn, sallyport.ByTwoFactor), Reverse: reverse,
 	}
 	if f.Order == "" {
@@ -246,7 +248,7 @@ func (s *site) newUsersPage(f sallyport.PeopleFilter, order sallyport.Order) *us
 			{Value: "required", Label: say(text.Say("Set-up required"))}},
 		Roles: append([]option{anything}, s.roleOptions(sallyport.Owner)...),
 		States: []option{anything, {Value: "active", Label: say(text.Say("Active"))}, {Value: "invited", Label: say(text.Say("Invited"))},
-			{Value: "suspended", Label: say(text.Say("Suspended"))}},
+			{Value: "locked", Label: say(text.Say("Locked"))}, {Value: "suspended", Label: say(text.Say("Suspended"))}},
 	}
 	for _, o := range sorts {
 		v.Sorts = append(v.Sorts, option{Value: o.value, Label: say(o.words)})
@@ -291,7 +293,7 @@ func (s *site) inviteOptions(c sallyport.Caller) []option {
 	return all
 }
 
-var usersColumns = []string{"email", "name", "role", "state", "two_factor", "two_factor_since", "last_sign_in", "created"}
+var usersColumns = []string{"email", "name", "role", "state", "two_factor", "two_factor_since", "last_sign_in", "created", "locked_by", "locked_until"}
 
 func (s *site) usersCSV(w http.ResponseWriter, r *http.Request) error {
 	q, err := readQuery(r)
@@ -305,8 +307,15 @@ func (s *site) usersCSV(w http.ResponseWriter, r *http.Request) error {
 		rows := make([][]string, len(people))
 		for i, u := range people {
 			last = u
-			rows[i] = []string{u.Address, u.Name, string(u.Role), string(u.State), c.Policy().TwoFactorState(u, s.service.Now()),
-				csvTime(u.TwoFactorSince), csvTime(u.LastSignInAt), csvTime(u.CreatedAt)}
+			now, by, until := s.service.Now(), "", ""
+			if u.Locked(now) {
+				by = string(u.LockedBy)
+				if !u.LockedForGood() {
+					until = csvTime(u.LockedUntil)
+				}
+			}
+			rows[i] = []string{u.Address, u.Name, string(u.Role), string(u.StateAt(now)), c.Policy().TwoFactorState(u, now),
+				csvTime(u.TwoFactorSince), csvTime(u.LastSignInAt), csvTime(u.CreatedAt), by, until}
 		}
 		return rows, err
 	})

@@ -348,7 +348,7 @@ func TestConfirmingWhatFits(t *testing.T) {
 			}
 		}
 	}
-	if refused != 3+1+3*3 { // of the active, of the invited, of each of the suspended
+	if refused != 3+1+3*3+5 { // of the active, of the invited, of each of the suspended, and unlocking each
 		t.Errorf("%d were refused", refused)
 	}
 	mine := "/admin/users/" + me.ID + "/suspend"

@@ -77,6 +77,8 @@ CREATE TABLE users (
   changes_since INTEGER NOT NULL DEFAULT 0,
   open_sessions INTEGER NOT NULL DEFAULT 0, -- no more sessions than this exist
   browser_told_at INTEGER NOT NULL DEFAULT 0, -- last e-mail about a new browser
+  locked_by TEXT NOT NULL DEFAULT '', -- kind of the lock that ends at locked_until
+  locked_until INTEGER NOT NULL DEFAULT 0, -- 0: none, or its end is recorded
   reminded_at INTEGER NOT NULL DEFAULT 0, -- by mail, to set up two-factor authentication
   created_at INTEGER NOT NULL,
   joined_under INTEGER NOT NULL DEFAULT 0, -- version of the policy then
@@ -92,6 +94,9 @@ CREATE INDEX users_by_created ON users (workspace_id, created_at, id);
 CREATE INDEX users_filtered_by_name ON users (workspace_id, role, state, two_factor, must_set_up, name_folded, id, joined_under);
 CREATE INDEX users_filtered_by_address ON users (workspace_id, role, state, two_factor, must_set_up, address_folded, id, joined_under);
 CREATE INDEX users_filtered_by_created ON users (workspace_id, role, state, two_factor, must_set_up, created_at, id, joined_under);
+-- Locked people are few, so a list of them needs no index for its order.
+CREATE INDEX users_locked ON users (workspace_id, locked_until, id) WHERE locked_until <> 0;
+CREATE INDEX users_lock_ends ON users (locked_until) WHERE locked_until <> 0;
 -- Whom a reminder goes to, the one reminded longest ago first.
 CREATE INDEX users_unreminded ON users (workspace_id, reminded_at, id) WHERE state = 'active' AND two_factor = 0 AND address <> '';
 

@@ -1,0 +1,269 @@
+package sallyport
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/text"
+)
+
+// Lock is the reason why a user's next try is refused. A lock OfKnown concerns only one of the user's known devices. Of the
+// others, only the last three concern known devices as well.
+type Lock string
+
+const (
+	NoLock            Lock = ""
+	LockPassword      Lock = "password"
+	LockCode          Lock = "code"
+	LockRecovery      Lock = "recovery"
+	LockSetUpCode     Lock = "set-up"
+	LockAuthenticator Lock = "authenticator" // its codes are refused until it is set up again
+	LockClock         Lock = "clock"         // the clock was set back, so codes up to LockedUntil count as used
+)
+
+// OfKnown returns the lock of the same kind on one known device.
+func (l Lock) OfKnown() Lock { return l + ":known" }
+
+// lockedForGood is the LockedUntil of a lock that waiting does not lift.
+var lockedForGood = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+const (
+	lockPage  = 200 // people whose locks are looked at before the next ones are read
+	lockEvery = time.Minute
+)
+
+// ErrNotLocked is what Unlock says when it would change nothing.
+var (
+	ErrNotLocked = &Error{Kind: Conflict, Code: "not_locked", Text: text.Say("There is nothing to unlock: no wrong passwords or codes are counted for this person.")}
+	ErrLockStays = &Error{Kind: Conflict, Code: "lock_stays", Text: text.Say("Unlocking does not help here: after 50 wrong codes in a row, this person must set up two-factor authentication again. Reset it for them.")}
+)
+
+// Locked reports whether a try of the user is refused now, at least in some browsers. LockedBy says which.
+func (u User) Locked(now time.Time) bool { return u.State != Suspended && now.Before(u.LockedUntil) }
+
+// StateAt is the user's state, or Locked.
+func (u User) StateAt(now time.Time) State {
+	if u.Locked(now) {
+		return Locked
+	}
+	return u.State
+}
+
+// LockedForGood reports whether waiting does not lift the lock.
+func (u User) LockedForGood() bool { return !u.LockedUntil.Before(lockedForGood) }
+
+// Unlockable reports whether the user is locked and Unlock ends that.
+func (u User) Unlockable(now time.Time) bool { return u.Locked(now) && u.LockedBy != LockAuthenticator }
+
+// lockOf returns the lock that a budget puts on its user now, and its end.
+func lockOf(t Tries, now time.Time) (Lock, time.Time) {
+	kind, _, known := strings.Cut(t.Bucket, ":")
+	var wait time.Duration
+	switch {
+	case kind == bucketPassword && known:
+		wait = passwordDeviceRule.wait(t, now)
+	case kind == bucketPassword:
+		wait = passwordRule.wait(t, now)
+	case kind == bucketCode && known:
+		wait = codeDeviceRule.wait(t, now)
+	case kind == bucketCode:
+		wait = codeWait(t, now)
+	case kind == bucketRecovery:
+		wait = recoveryRule.wait(t, now)
+	case kind == bucketSetUpCode:
+		wait = setUpCodeRule.wait(t, now)
+	case kind == bucketAuthenticator && t.Row >= authenticatorRow:
+		wait = permanentlyLocked
+	}
+	l := Lock(kind)
+	if known {
+		l = l.OfKnown()
+	}
+	switch {
+	case wait <= 0:
+		return NoLock, time.Time{}
+	case wait == permanentlyLocked:
+		return l, lockedForGood
+	}
+	return l, now.Add(wait)
+}
+
+// lockIfSpent records a lock if the budgets that a wrong try was just charged to refuse the next one. It also writes the
+// event if there is no such user, so that both cases cost the same (I39).
+func (s *Service) lockIfSpent(tx Tx, by Caller, user string, charged ...Tries) error {
+	for _, t := range charged {
+		l, until := lockOf(t, s.Now())
+		if l == NoLock {
+			continue
+		}
+		if err := s.lock(tx, by, user, l, until); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Service) lock(tx Tx, by Caller, user string, l Lock, until time.Time) error {
+	if err := tx.SaveLock(by.workspace.ID, user, l, until, until); err != nil {
+		return err
+	}
+	detail := map[string]string{"lock": string(l)}
+	if until.Before(lockedForGood) {
+		detail["until"] = until.UTC().Format(time.RFC3339)
+	}
+	return s.record(tx, by, "user.locked", user, Done, detail)
+}
+
+// relock brings the lock on a user's row, which is taken, up to date after budgets were cleared or time has passed, and
+// reports whether it ended. It costs nothing if the user is not locked.
+func (s *Service) relock(tx Tx, u *User) (ended bool, err error) {
+	if u.LockedUntil.IsZero() {
+		return false, nil
+	}
+	now := s.Now()
+	rows, all, err := tx.CodeTries(u.Workspace, u.ID)
+	if err != nil {
+		return false, err
+	}
+	was := *u
+	u.LockedBy, u.LockedUntil = NoLock, time.Time{}
+	for _, t := range rows {
+		if t.Bucket == bucketAuthenticator && len(all) == 0 {
+			continue
+		}
+		t = t.asOf(now)
+		l, until := lockOf(t, now)
+		if t.moved && l != NoLock { // keep the wait from beginning again at each look
+			if err := tx.SaveTries(t); err != nil {
+				return false, err
+			}
+		}
+		if until.After(u.LockedUntil) {
+			u.LockedBy, u.LockedUntil = l, until
+		}
+	}
+	for _, a := range all {
+		if until := a.params().Time(a.LastStep + 1); ahead(a.params().Time(a.LastStep), now) && until.After(u.LockedUntil) {
+			u.LockedBy, u.LockedUntil = LockClock, until
+		}
+	}
+	if u.LockedBy == was.LockedBy && u.LockedUntil.Equal(was.LockedUntil) {
+		return false, nil
+	}
+	return u.LockedBy == NoLock, tx.SaveLock(u.Workspace, u.ID, u.LockedBy, u.LockedUntil, lockedForGood.Add(time.Millisecond))
+}
+
+// lockEnds is relock that records the end.
+func (s *Service) lockEnds(tx Tx, by Caller, u User) error {
+	l := u.LockedBy
+	ended, err := s.relock(tx, &u)
+	if err != nil || !ended {
+		return err
+	}
+	return s.record(tx, by, "user.lock_ended", u.ID, Done, map[string]string{"lock": string(l)})
+}
+
+// EndLocks records the end of each lock that time has ended. Run calls it on every node; the rows of the people decide
+// which node records.
+func (s *Service) EndLocks(ctx context.Context) error {
+	return s.relockBetween(ctx, time.Time{}, s.Now())
+}
+
+// relockBetween is lockEnds for everyone whose lock ends after from, and at to or before.
+func (s *Service) relockBetween(ctx context.Context, from, to time.Time) error {
+	for {
+		var page []User
+		if err := s.Store.Read(ctx, func(tx Tx) (err error) {
+			page, err = tx.LockedBetween(from, to, lockPage)
+			return err
+		}); err != nil {
+			return err
+		}
+		for _, u := range page {
+			by := Caller{kind: "system", door: DoorSystem, workspace: Workspace{ID: u.Workspace}}
+			if err := s.write(ctx, func(tx Tx) error {
+				now, found, err := tx.LockUser(u.Workspace, u.ID)
+				if err != nil || !found {
+					return err
+				}
+				return s.lockEnds(tx, by, now)
+			}); err != nil {
+				return err
+			}
+		}
+		if len(page) < lockPage {
+			return nil
+		}
+		from = page[len(page)-1].LockedUntil // more that end in the same millisecond wait for the next run
+	}
+}
+
+// findLocked finds locked people. They are few, so they can be sorted by any order.
+func (f PeopleFilter) findLocked(tx Tx, l found, words []string, now time.Time) (found, error) {
+	l.few = true
+	for _, r := range l.walks {
+		r.LockedAt, r.Also = now, words
+		ids, err := tx.FindPeople(r, MaxCounted+1)
+		if err != nil {
+			return l, err
+		}
+		l.ids = append(l.ids, ids...)
+	}
+	l.cut = len(l.ids) > MaxCounted
+	l.ids = l.ids[:min(len(l.ids), MaxCounted)]
+	return l, nil
+}
+
+// Unlock empties a user's budgets of tries, of passwords and of codes from every client. An authenticator whose
+// codes are refused stays refused until it is set up again. If the clock was set back after an authenticator was used,
+// its codes are accepted again from the second time step from now on (I43). If none of this changes anything, the result is
+// ErrNotLocked or ErrLockStays.
+func (s *Service) Unlock(ctx context.Context, by Caller, id string) error {
+	return s.actOn(ctx, by, need{may: UnlockPeople}, id, func(tx Tx, o *other) error {
+		if err := s.unlocks(tx, o.User); err != nil {
+			return err
+		}
+		if err := s.unburn(tx, o.User); err != nil {
+			return err
+		}
+		if err := tx.ClearTries(o.Workspace, o.ID, ""); err != nil {
+			return err
+		}
+		if _, err := s.relock(tx, &o.User); err != nil {
+			return err
+		}
+		return s.record(tx, by, "user.unlocked", o.ID, Done, nil)
+	})
+}
+
+// MayUnlock returns what Unlock would refuse, or nil. It changes nothing.
+func (s *Service) MayUnlock(ctx context.Context, by Caller, id string) error {
+	u, err := s.see(ctx, by, UnlockPeople, id)
+	if err != nil {
+		return err
+	}
+	return s.Store.Read(ctx, func(tx Tx) error { return s.unlocks(tx, u) })
+}
+
+// unlocks returns nil if Unlock would have an effect on the user.
+func (s *Service) unlocks(tx Tx, u User) error {
+	rows, all, err := tx.CodeTries(u.Workspace, u.ID)
+	if err != nil || slices.ContainsFunc(rows, Tries.counts) {
+		return err
+	}
+	if slices.ContainsFunc(all, func(a Authenticator) bool { return a.LastStep > a.unburnt(s.Now()) }) {
+		return nil
+	}
+	if u.LockedBy == LockAuthenticator {
+		return ErrLockStays
+	}
+	return ErrNotLocked
+}
+
+// counts reports whether something is counted that Unlock forgets, and that may lock.
+func (t Tries) counts() bool {
+	kind, _, _ := strings.Cut(t.Bucket, ":")
+	return t.Count+t.Row+t.Earlier > 0 && slices.Contains([]string{bucketPassword, bucketCode, bucketRecovery, bucketSetUpCode}, kind)
+}
