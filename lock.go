@@ -238,13 +238,13 @@ func (s *Service) Unlock(ctx context.Context, by Caller, id string) error {
 	})
 }
 
-// MayUnlock returns what Unlock would refuse, or nil. It changes nothing.
-func (s *Service) MayUnlock(ctx context.Context, by Caller, id string) error {
+// MayUnlock returns the user, or the error with which Unlock would refuse. It changes nothing.
+func (s *Service) MayUnlock(ctx context.Context, by Caller, id string) (User, error) {
 	u, err := s.see(ctx, by, UnlockPeople, id)
 	if err != nil {
-		return err
+		return User{}, err
 	}
-	return s.Store.Read(ctx, func(tx Tx) error { return s.unlocks(tx, u) })
+	return u, s.Store.Read(ctx, func(tx Tx) error { return s.unlocks(tx, u) })
 }
 
 // unlocks returns nil if Unlock would have an effect on the user.

@@ -49,12 +49,13 @@ type personAction struct {
 	question func(sallyport.User) text.Message
 	danger   bool
 	notice   string
-	gone     bool // the person is, afterwards
-	whole    bool // not in a session that began with a recovery code, whoever it is done to
+	gone     bool // the person no longer exists afterwards
+	whole    bool // refused in a session that began with a recovery code, whatever the person's role
 	do       func(*sallyport.Service, context.Context, sallyport.Caller, string) error
-	refuses  func(sallyport.User) error                                                // what do would say of somebody in this state; nil: nothing
-	asks     func(*sallyport.Service, context.Context, sallyport.Caller, string) error // what do would refuse, if that depends on more; nil: nothing
-	fits     func(sallyport.User, time.Time) bool                                      // whom the menu offers it for, of those whom do does not refuse; nil: all
+	refuses  func(sallyport.User) error // the error of do for somebody in this state; nil: none
+	// asks reads the person, with the error of do if that depends on more than the person; nil: Person.
+	asks func(*sallyport.Service, context.Context, sallyport.Caller, string) (sallyport.User, error)
+	fits func(sallyport.User, time.Time) bool // whom the menu offers it for, among those whom do accepts; nil: all
 }
 
 func active(u sallyport.User, _ time.Time) bool { return u.State == sallyport.Active }
@@ -123,27 +124,31 @@ func (a personAction) refusal(u sallyport.User) error {
 	return a.refuses(u)
 }
 
+// target reads the user named in the path, and checks what only the Service can tell before the action.
+func (a personAction) target(service *sallyport.Service, r *http.Request) (sallyport.User, error) {
+	if a.asks != nil {
+		return a.asks(service, r.Context(), by(r), r.PathValue("id"))
+	}
+	p, err := service.Person(r.Context(), by(r), r.PathValue("id"))
+	return p.User, err
+}
+
 // confirmOn asks before something is done to somebody, if it can be.
 func (s *site) confirmOn(a personAction) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
-		p, err := s.service.Person(r.Context(), by(r), r.PathValue("id"))
+		u, err := a.target(s.service, r)
 		if err != nil {
 			return err
 		}
-		if me, _ := by(r).User(); me.ID == p.ID {
+		if me, _ := by(r).User(); me.ID == u.ID {
 			return sallyport.ErrYourself
 		}
-		if err := a.refusal(p.User); err != nil {
+		if err := a.refusal(u); err != nil {
 			return err
 		}
-		if a.asks != nil {
-			if err := a.asks(s.service, r.Context(), by(r), p.ID); err != nil {
-				return err
-			}
-		}
 		return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
-			page: page{Title: a.title}, Question: a.question(p.User),
-			Button: a.menu, Danger: a.danger, Back: userPath(p.ID),
+			page: page{Title: a.title}, Question: a.question(u),
+			Button: a.menu, Danger: a.danger, Back: userPath(u.ID),
 		})
 	}
 }
