@@ -3,11 +3,14 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
@@ -16,18 +19,20 @@ import (
 type told struct {
 	URL        string `json:"url"`
 	Workspaces []struct {
-		Name   string  `json:"name"`
-		URL    string  `json:"url"`
-		APIKey *string `json:"api_key"`
-		Users  []struct {
-			Email         string   `json:"email"`
-			Password      string   `json:"password"`
-			Role          string   `json:"role"`
-			TwoFactor     string   `json:"two_factor"`
-			Secret        *string  `json:"secret"`
-			RecoveryCodes []string `json:"recovery_codes"`
-		} `json:"users"`
+		Name   string     `json:"name"`
+		URL    string     `json:"url"`
+		APIKey *string    `json:"api_key"`
+		Users  []toldUser `json:"users"`
 	} `json:"workspaces"`
+}
+
+type toldUser struct {
+	Email         string   `json:"email"`
+	Password      string   `json:"password"`
+	Role          string   `json:"role"`
+	TwoFactor     string   `json:"two_factor"`
+	Secret        *string  `json:"secret"`
+	RecoveryCodes []string `json:"recovery_codes"`
 }
 
 func startDemo(t *testing.T) (*process, told) {
@@ -127,6 +132,48 @@ func demoStates(t *testing.T, p *process, d told) {
 	for _, url := range []string{d.URL, globex} { // Acme is the reseller, and its brand is Globex's
 		if body := at(url).expect(200)(at(url).get(p, "/sign-in")); !strings.Contains(body, "<bdi>Acme</bdi>") {
 			t.Errorf("the brand at %s: %s", url, body)
+		}
+	}
+}
+
+// TestDemoListsUnusedRecoveryCodes: on the demo's page too, whether the policy keeps the text of recovery codes or not.
+func TestDemoListsUnusedRecoveryCodes(t *testing.T) {
+	p, d := startDemo(t)
+	for i, email := range []string{"mark@acme.example", "glen@globex.example"} {
+		at := slices.IndexFunc(d.Workspaces[i].Users, func(u toldUser) bool { return u.Email == email })
+		u := d.Workspaces[i].Users[at]
+		v := &visitor{t, d.Workspaces[i].URL, map[string]string{}}
+		listed := func() (n int) {
+			page := v.expect(200)(v.get(p, "/demo"))
+			for _, code := range u.RecoveryCodes {
+				n += strings.Count(page, code)
+			}
+			return n
+		}
+		if n := listed(); n != len(u.RecoveryCodes) {
+			t.Errorf("%s: %d recovery codes on the page, want %d", email, n, len(u.RecoveryCodes))
+		}
+		v.expect(303)(v.post(p, "/sign-in", url.Values{"email": {email}, "password": {u.Password}}))
+		v.expect(303)(v.post(p, "/sign-in/2fa/recovery", url.Values{"recovery_code": u.RecoveryCodes[:1]}))
+		if strings.Contains(v.expect(200)(v.get(p, "/demo")), u.RecoveryCodes[0]) || listed() != len(u.RecoveryCodes)-1 {
+			t.Errorf("%s: a used recovery code is on the page, or an unused one is not", email)
+		}
+	}
+}
+
+// TestDemoWrongCode: the code is wrong even at the few times when the first one that comes to mind would be right, or
+// would be right for a clock that is off.
+func TestDemoWrongCode(t *testing.T) {
+	key, zeros := []byte("12345678901234567890"), int64(59995833)
+	if code := otp.Default.Code(key, zeros); code != "000000" {
+		t.Fatalf("the code is %s", code)
+	}
+	for ahead := int64(-21); ahead <= 21; ahead++ {
+		now := otp.Default.Time(zeros + ahead)
+		d := &demoSeed{installation: &installation{Service: &sallyport.Service{Now: func() time.Time { return now }}}}
+		wrong, err := d.wrongCode(otp.EncodeSecret(key))
+		if err != nil || wrong == "000000" || len(wrong) != 6 {
+			t.Errorf("%d steps after a code of zeros: %q, %v", ahead, wrong, err)
 		}
 	}
 }

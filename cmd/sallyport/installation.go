@@ -120,7 +120,7 @@ func (p place) makeFolder() error {
 // one could be checked.
 func (p place) keys(installed bool) (*seal.Keyset, error) {
 	if strings.HasPrefix(strings.TrimSpace(withoutMark(p.Keyset)), "{") {
-		k, err := seal.Parse([]byte(withoutMark(p.Keyset)))
+		k, err := seal.Parse([]byte(p.Keyset))
 		if err != nil {
 			return nil, badUsage("SALLYPORT_KEYSET: %w", err)
 		}

@@ -11,13 +11,16 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
@@ -57,6 +60,62 @@ func TestScripts(t *testing.T) {
 				},
 			})
 		})
+	}
+}
+
+// TestReadPassword: what an editor or a shell puts around the line is no part of the password, and nothing else is
+// taken from it.
+func TestReadPassword(t *testing.T) {
+	for in, want := range map[string]sallyport.Secret{
+		"two words":                "two words",
+		"two words\n":              "two words",
+		"two words\r\n":            "two words",
+		"\ufefftwo words\r\n":      "two words",
+		"\ufefftwo words":          "two words",
+		" two words \r\nthree\r\n": " two words ",
+		"two\ufeffwords":           "two\ufeffwords",
+		"":                         "",
+		"\r\n":                     "",
+		"\ufeff":                   "",
+		"\ufeff\r\n":               "",
+	} {
+		got, err := readPassword(strings.NewReader(in))
+		if _, misuse := errors.AsType[usage](err); got != want || misuse != (want == "") || err != nil && !misuse {
+			t.Errorf("%q: %q, %v", in, got.Reveal(), err)
+		}
+	}
+}
+
+// TestSettingsFromFiles: each option that has a variable also takes it from a file, whatever editor wrote that.
+func TestSettingsFromFiles(t *testing.T) {
+	parser, err := kong.New(&commands{}, kong.Vars{"url": "http://localhost:8080"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "value")
+	if err := os.WriteFile(file, []byte("\ufeff 7 \r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	err = kong.Visit(parser.Model, func(node kong.Visitable, next kong.Next) error {
+		flag, ok := node.(*kong.Flag)
+		if !ok {
+			return next(nil)
+		}
+		for _, name := range flag.Envs {
+			seen++
+			t.Setenv(name+"_FILE", file)
+			if got, err := fromFile(nil, nil, flag); err != nil || got != any(" 7 ") {
+				t.Errorf("%s_FILE: %q, %v", name, got, err)
+			}
+		}
+		return next(nil)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if seen < 10 {
+		t.Errorf("only %d options have a variable", seen)
 	}
 }
 

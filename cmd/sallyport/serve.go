@@ -230,7 +230,7 @@ func parseNetworks(all []string) ([]netip.Prefix, error) {
 	for _, s := range all {
 		s = strings.TrimSpace(s)
 		p, err := netip.ParsePrefix(s)
-		if a, plain := netip.ParseAddr(s); err != nil && plain == nil {
+		if a, plain := netip.ParseAddr(s); err != nil && plain == nil && !strings.Contains(s, "/") { // a slash would be part of a zone
 			p, err = a.Prefix(a.BitLen())
 		}
 		if err == nil && p.Addr().Is4In6() && p.Bits() >= 96 { // ::ffff:10.0.0.0/104 is 10.0.0.0/8, as clients are compared

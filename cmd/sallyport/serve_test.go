@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"os"
 	"os/exec"
@@ -20,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/edge"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
@@ -395,6 +398,52 @@ func TestEHLOGivesTheHostOfTheURL(t *testing.T) {
 		v.expect(303)(v.post(p, "/forgot", url.Values{"email": {"olive@acme.example"}}))
 		if got := server.Next(); got.Hello != c.want {
 			t.Errorf("--url with %s, --mail-ehlo %q: EHLO %s, want %s", c.host, c.ehlo, got.Hello, c.want)
+		}
+	}
+}
+
+// TestI14_NetworksOfProxies: however a network of IPv4 is written, the addresses in it are recognised. What would trust
+// nobody, or more than was meant, is refused.
+func TestI14_NetworksOfProxies(t *testing.T) {
+	for network, in := range map[string]map[string]bool{
+		"127.0.0.0/8":             {"127.0.0.1": true, "128.0.0.1": false},
+		"127.9.9.9/8":             {"127.0.0.1": true, "128.0.0.1": false},
+		"::ffff:127.0.0.0/104":    {"127.0.0.1": true, "128.0.0.1": false},
+		"::ffff:7f00:0/104":       {"127.0.0.1": true, "128.0.0.1": false},
+		" ::ffff:127.9.9.9/104 ":  {"127.0.0.1": true, "128.0.0.1": false},
+		"::ffff:0:0/96":           {"127.0.0.1": true, "::1": false},
+		"::ffff:127.0.0.1":        {"127.0.0.1": true, "127.0.0.2": false},
+		"::ffff:127.0.0.1/128":    {"127.0.0.1": true, "127.0.0.2": false},
+		"127.0.0.1":               {"127.0.0.1": true, "127.0.0.2": false},
+		"2001:db8::/32":           {"2001:db8::1": true, "127.0.0.1": false},
+		"::1":                     {"::1": true, "127.0.0.1": false},
+		"::ffff:0:0/95":           nil,
+		"::ffff:127.0.0.0/64":     nil,
+		"::ffff:127.0.0.0/129":    nil,
+		"::ffff:127.0.0.0/104/8":  nil,
+		"::ffff:127.0.0.0%lo/104": nil,
+		"fe80::%eth0/64":          nil,
+		"fe80::1%eth0":            {"fe80::1": true, "fe80::2": false},
+		"":                        nil,
+	} {
+		parsed, err := parseNetworks([]string{network})
+		if _, misuse := errors.AsType[usage](err); misuse != (in == nil) || err != nil && !misuse {
+			t.Errorf("%q: %v", network, err)
+		}
+		for addr, want := range in {
+			e, err := edge.New("http://localhost:8080", parsed, slog.New(slog.DiscardHandler))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got string
+			next := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = edge.From(r.Context()).Addr.String() })
+			r := httptest.NewRequest("GET", "/", nil)
+			r.Host, r.RemoteAddr = "localhost:8080", net.JoinHostPort(addr, "1234")
+			r.Header.Set("X-Forwarded-For", "198.51.100.7")
+			e.Handler(next, next, nil).ServeHTTP(httptest.NewRecorder(), r)
+			if (got == "198.51.100.7") != want {
+				t.Errorf("%q: a client behind %s is %s", network, addr, got)
+			}
 		}
 	}
 }

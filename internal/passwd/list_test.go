@@ -83,6 +83,7 @@ func TestListForms(t *testing.T) {
 	in := lines("caf\u00e9 au lait", "plain", "last one")
 	for name, in := range map[string]string{
 		"as published": in, "small letters": strings.ToLower(in), "Unix line ends": strings.ReplaceAll(in, "\r", ""),
+		"byte order mark": "\ufeff" + in, "byte order mark, Unix line ends": "\ufeff" + strings.ReplaceAll(in, "\r", ""),
 		"no last line end": strings.TrimSuffix(in, "\r\n"), "doubled": lines("plain", "plain", "caf\u00e9 au lait", "last one", "last one"),
 		"without counts": strings.NewReplacer(":0", "", ":1", "", ":2", "").Replace(in),
 	} {
@@ -102,16 +103,18 @@ func TestBuildRejects(t *testing.T) {
 	good := lines(numbered(10)...)
 	hashes := strings.SplitAfter(good, "\n")
 	for name, c := range map[string]struct{ in, says string }{
-		"nothing":          {"", "empty"},
-		"not ordered":      {hashes[0] + hashes[2] + hashes[1], "line 3 is not in order"},
-		"ordered by count": {hashes[9] + hashes[0], "line 2 is not in order"},
-		"passwords":        {"hunter2\nsecret\n", "line 1 does not begin"},
-		"NTLM":             {"32ED87BDB5FDC5E9CBA88547376818D4:24230577\n", "line 1 does not begin"},
-		"SHA-256":          {strings.Repeat("0", 64) + "\n", "line 1 does not begin"},
-		"not hexadecimal":  {hashes[0] + strings.Repeat("g", 40) + ":1\n", "line 2 does not begin"},
-		"an empty line":    {hashes[0] + "\n" + hashes[1], "line 2 does not begin"},
-		"cut short":        {good[:len(good)-30], "line 10 does not begin"},
-		"one huge line":    {strings.Repeat("a", 1<<20), "too long"},
+		"nothing":           {"", "empty"},
+		"not ordered":       {hashes[0] + hashes[2] + hashes[1], "line 3 is not in order"},
+		"ordered by count":  {hashes[9] + hashes[0], "line 2 is not in order"},
+		"passwords":         {"hunter2\nsecret\n", "line 1 does not begin"},
+		"NTLM":              {"32ED87BDB5FDC5E9CBA88547376818D4:24230577\n", "line 1 does not begin"},
+		"SHA-256":           {strings.Repeat("0", 64) + "\n", "line 1 does not begin"},
+		"not hexadecimal":   {hashes[0] + strings.Repeat("g", 40) + ":1\n", "line 2 does not begin"},
+		"an empty line":     {hashes[0] + "\n" + hashes[1], "line 2 does not begin"},
+		"cut short":         {good[:len(good)-30], "line 10 does not begin"},
+		"two marks":         {"\ufeff\ufeff" + good, "line 1 does not begin"},
+		"a mark further on": {hashes[0] + "\ufeff" + hashes[1], "line 2 does not begin"},
+		"one huge line":     {strings.Repeat("a", 1<<20), "too long"},
 	} {
 		dir := t.TempDir()
 		if _, err := passwd.Build(strings.NewReader(lines("the list before")), dir); err != nil {

@@ -63,7 +63,7 @@ func Generate() (*Keyset, error) {
 // does not follow a file. Errors never contain any of the text.
 func Parse(text []byte) (*Keyset, error) {
 	var doc document
-	d := json.NewDecoder(bytes.NewReader(text))
+	d := json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff")))) // some editors write a byte order mark
 	d.DisallowUnknownFields()
 	// The errors of the decoders quote their input, so they are never returned.
 	if d.Decode(&doc) != nil {
