@@ -16,6 +16,21 @@ type Requirement struct {
 	Of    string    // RequireOptional, RequireAdmins or RequireEveryone
 	From  time.Time // zero: at once
 	Until Interim   // what applies before From
+	Since Since     // when it began, or will begin, to apply
+}
+
+// Since is when a requirement began to apply to people, or the day from which it will. Saving the policy again does not
+// move it. It is zero for people of whom nothing is required.
+type Since struct {
+	Admins time.Time // owners and admins
+	Others time.Time // managers and members
+}
+
+func (s Since) of(role Role) time.Time {
+	if administers(role) {
+		return s.Admins
+	}
+	return s.Others
 }
 
 // Interim is what applies until the day of a requirement that is still to come. Versions of the policy say who joined
@@ -88,7 +103,9 @@ func (r Requirement) joinedSince(role Role, now time.Time) int64 {
 func (r Requirement) replacing(old Requirement, version int64, now time.Time) Requirement {
 	applies := old.Applies(now)
 	if !r.Pending(now) || r.Of == RequireOptional || r.Of == applies {
-		return Requirement{Of: r.Of}
+		r = Requirement{Of: r.Of}
+		r.Since = r.beginning(old, now)
+		return r
 	}
 	r.Until = Interim{Of: applies}
 	decided := func(role Role) int64 {
@@ -101,7 +118,24 @@ func (r Requirement) replacing(old Requirement, version int64, now time.Time) Re
 		return version
 	}
 	r.Until.Admins, r.Until.Others = decided(Admin), decided(Member)
+	r.Since = r.beginning(old, now)
 	return r
+}
+
+// beginning is the Since of r when it replaces another requirement now: what is required already began before.
+func (r Requirement) beginning(old Requirement, now time.Time) Since {
+	begins := func(role Role) time.Time {
+		switch {
+		case !covers(r.Of, role) && !covers(r.Applies(now), role):
+			return time.Time{}
+		case covers(old.Applies(now), role):
+			return old.Since.of(role)
+		case r.Pending(now):
+			return r.From
+		}
+		return now
+	}
+	return Since{begins(Admin), begins(Member)}
 }
 
 // tightens returns the roles whose people must meet r although they need not meet old, or need to only later.
@@ -119,4 +153,47 @@ func (r Requirement) tightens(old Requirement, now time.Time) (roles []Role) {
 		}
 	}
 	return roles
+}
+
+// Reason is why somebody must set up two-factor authentication before anything else works. The zero Reason is that of
+// people who need not.
+type Reason struct {
+	By    string    // ByReset, ByJoining or ByRequirement; empty: nothing forces them
+	Of    string    // ByRequirement: who it is required of, RequireAdmins or RequireEveryone
+	Since time.Time // of the reset, or of the requirement; zero: unknown
+}
+
+// Values of Reason.By.
+const (
+	ByReset       = "reset"       // an administrator reset their two-factor authentication
+	ByJoining     = "joining"     // they are new, and it is required of them
+	ByRequirement = "requirement" // it is required of people who were there before
+)
+
+// Reason returns why a user must set up two-factor authentication now.
+func (p Policy) Reason(u User, now time.Time) Reason {
+	switch {
+	case !p.Forces(u, now):
+		return Reason{}
+	case u.MustSetUp:
+		why := Reason{By: ByReset}
+		if !u.SetUpCodeEnds.IsZero() {
+			why.Since = u.SetUpCodeEnds.Add(-SetUpCodeLimit)
+		}
+		return why
+	case u.LastSignInAt.IsZero():
+		return Reason{By: ByJoining}
+	}
+	r := p.Require2FA
+	why := Reason{By: ByRequirement, Of: r.Applies(now), Since: r.Since.of(u.Role)}
+	if !covers(why.Of, u.Role) { // they joined after a decision that has a date, and it leaves them no time
+		why.Of = r.Of
+	}
+	if administers(u.Role) && !r.Since.Admins.Equal(r.Since.Others) {
+		why.Of = RequireAdmins
+	}
+	if why.Since.After(now) {
+		why.Since = time.Time{}
+	}
+	return why
 }

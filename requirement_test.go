@@ -269,3 +269,63 @@ func TestRequirementIsKept(t *testing.T) {
 		expect("when the day has come", "ann invited new old", "")
 	})
 }
+
+// TestReasonSituations: why somebody is forced, and since when, after decisions on several days. Saving the policy again
+// moves no day.
+func TestReasonSituations(t *testing.T) {
+	type decision struct {
+		on, from int // days; from 0: no date
+		of       string
+	}
+	type reason = sallyport.Reason
+	because := func(of string, day int) reason {
+		return reason{By: sallyport.ByRequirement, Of: of, Since: onDay(day)}
+	}
+	here := sallyport.User{Role: sallyport.Member, LastSignInAt: onDay(-5)}
+	admin, fresh, reset, done := here, here, here, here
+	admin.Role, fresh.LastSignInAt, done.TwoFactor = sallyport.Admin, time.Time{}, true
+	reset.MustSetUp, reset.SetUpCodeEnds = true, onDay(2).Add(sallyport.SetUpCodeLimit)
+	joined := here // since a decision that has a date
+	joined.JoinedUnder = 99
+	raised := []decision{{0, 0, "admins"}, {3, 0, "everyone"}}
+	for what, c := range map[string]struct {
+		decided []decision
+		u       sallyport.User
+		on      int
+		want    reason
+	}{
+		"optional":                    {nil, here, 9, reason{}},
+		"has it already":              {raised, done, 9, reason{}},
+		"at once":                     {[]decision{{1, 0, "everyone"}}, here, 9, because("everyone", 1)},
+		"saved again":                 {[]decision{{1, 0, "everyone"}, {4, 0, "everyone"}}, here, 9, because("everyone", 1)},
+		"saved again with a day":      {[]decision{{1, 0, "everyone"}, {4, 20, "everyone"}}, here, 9, because("everyone", 1)},
+		"lifted, and required again":  {[]decision{{1, 0, "everyone"}, {2, 0, "optional"}, {4, 0, "everyone"}}, here, 9, because("everyone", 4)},
+		"raised: a member":            {raised, here, 9, because("everyone", 3)},
+		"raised: an admin":            {raised, admin, 9, because("admins", 0)},
+		"the day is to come":          {[]decision{{1, 7, "everyone"}}, here, 6, reason{}},
+		"the day has come":            {[]decision{{1, 7, "everyone"}}, here, 9, because("everyone", 7)},
+		"the day came, saved again":   {[]decision{{1, 7, "everyone"}, {8, 0, "everyone"}}, here, 9, because("everyone", 7)},
+		"put off":                     {[]decision{{1, 4, "everyone"}, {2, 7, "everyone"}}, here, 9, because("everyone", 7)},
+		"raised with a day: an admin": {[]decision{{1, 0, "admins"}, {2, 20, "everyone"}}, admin, 9, because("admins", 1)},
+		"lowered with a day":          {[]decision{{1, 0, "everyone"}, {2, 20, "admins"}}, here, 9, because("everyone", 1)},
+		"lowered, the day has come":   {[]decision{{1, 0, "everyone"}, {2, 7, "admins"}}, here, 9, reason{}},
+		"joined since":                {[]decision{{1, 20, "everyone"}}, joined, 9, reason{By: sallyport.ByRequirement, Of: "everyone"}},
+		"the clock went back":         {[]decision{{5, 0, "everyone"}}, here, 2, reason{By: sallyport.ByRequirement, Of: "everyone"}},
+		"new":                         {raised, fresh, 9, reason{By: sallyport.ByJoining}},
+		"new, of whom it is not":      {[]decision{{1, 0, "admins"}}, fresh, 9, reason{}},
+		"reset":                       {raised, reset, 9, reason{By: sallyport.ByReset, Since: onDay(2)}},
+		"reset, although optional":    {nil, reset, 9, reason{By: sallyport.ByReset, Since: onDay(2)}},
+	} {
+		r := sallyport.Requirement{Of: "optional"}
+		for _, d := range c.decided {
+			wanted := sallyport.Requirement{Of: d.of}
+			if d.from != 0 {
+				wanted.From = onDay(d.from)
+			}
+			r = wanted.Replacing(r, int64(d.on)+1, onDay(d.on))
+		}
+		if got := (sallyport.Policy{Require2FA: r}).Reason(c.u, onDay(c.on)); got.By != c.want.By || got.Of != c.want.Of || !got.Since.Equal(c.want.Since) {
+			t.Errorf("%s: %+v, not %+v", what, got, c.want)
+		}
+	}
+}

@@ -63,6 +63,7 @@ type SetUp struct {
 	Key      Secret   // base32
 	URI      Secret   // otpauth URI with the same key
 	Ends     time.Time
+	Why      Reason // nothing else works before it is confirmed
 }
 
 // holder is the session or sign-in that sets up an authenticator, read inside the transaction.
@@ -102,14 +103,14 @@ var (
 	changing = need{fresh: true}
 )
 
-// MaySetUp reports whether the caller may start to set up one more authenticator now, and whether that takes a set-up
-// code; its errors are those of StartSetUp.
-func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, err error) {
+// MaySetUp reports whether the caller may start to set up one more authenticator now, whether that takes a set-up code,
+// and why they must, if they must; its errors are those of StartSetUp.
+func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, why Reason, err error) {
 	err = s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error {
-		withCode = h.owesSetUpCode()
+		withCode, why = h.owesSetUpCode(), by.policy.Reason(h.User, s.Now())
 		return s.room(tx, h)
 	})
-	return withCode, err
+	return withCode, why, err
 }
 
 // StartSetUp makes a new key for one more authenticator app, with a name, and keeps it as a draft. An earlier draft
@@ -248,7 +249,7 @@ func (s *Service) SetUp(ctx context.Context, by Caller) (SetUp, error) {
 		key := otp.Key{Issuer: by.workspace.Issuer(), Account: h.Address, Secret: secret, Params: otp.Default}
 		v = SetUp{
 			Draft: d.mark(), Name: d.Name, Account: h.Address, Key: Secret(otp.EncodeSecret(secret)),
-			URI: Secret(key.URIWithin(qrBytes)), Ends: d.ExpiresAt,
+			URI: Secret(key.URIWithin(qrBytes)), Ends: d.ExpiresAt, Why: by.policy.Reason(h.User, s.Now()),
 		}
 		old, err := s.replaced(tx, d)
 		for _, a := range old {

@@ -8,23 +8,25 @@ import (
 )
 
 const policyColumns = `p.version, p.require_2fa, p.required_from, p.required_until, p.trusted_device_days, p.recovery_code_count,
-	p.recovery_code_mode, p.allow_reset_when_required, p.invite_method, p.lowered, p.shown_since`
+	p.recovery_code_mode, p.allow_reset_when_required, p.invite_method, p.lowered, p.shown_since, p.admins_since, p.others_since`
 
 // policyRow is a policy on its way out of a row.
 type policyRow struct {
 	sallyport.Policy
-	from    int64
-	until   string
-	lowered string
+	from           int64
+	until          string
+	lowered        string
+	admins, others int64 // since when
 }
 
 func (r *policyRow) dest() []any {
 	return []any{&r.Version, &r.Require2FA.Of, &r.from, &r.until, &r.TrustedDeviceDays, &r.RecoveryCodeCount,
-		&r.RecoveryCodeMode, &r.AllowResetWhenRequired, &r.InviteMethod, &r.lowered, &r.ShownSince}
+		&r.RecoveryCodeMode, &r.AllowResetWhenRequired, &r.InviteMethod, &r.lowered, &r.ShownSince, &r.admins, &r.others}
 }
 
 func (r *policyRow) policy() (sallyport.Policy, error) {
 	r.Require2FA.From = at(r.from)
+	r.Require2FA.Since = sallyport.Since{Admins: at(r.admins), Others: at(r.others)}
 	if r.until != "" {
 		if err := json.Unmarshal([]byte(r.until), &r.Require2FA.Until); err != nil {
 			return r.Policy, err
@@ -73,10 +75,11 @@ func (t *tx) SavePolicy(workspace string, p sallyport.Policy) (bool, error) {
 	}
 	return one(t.affected(`UPDATE policies SET version = $2, require_2fa = $3, required_from = $4, trusted_device_days = $5,
 			recovery_code_count = $6, recovery_code_mode = $7, allow_reset_when_required = $8, invite_method = $9, lowered = $10,
-			shown_since = $11, required_until = $12
+			shown_since = $11, required_until = $12, admins_since = $13, others_since = $14
 		WHERE workspace_id = $1 AND version = $2 - 1`,
 		workspace, p.Version, p.Require2FA.Of, ms(p.Require2FA.From), p.TrustedDeviceDays,
-		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered, p.ShownSince, until))
+		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered, p.ShownSince, until,
+		ms(p.Require2FA.Since.Admins), ms(p.Require2FA.Since.Others)))
 }
 
 func (t *tx) CountPeople(workspace string) ([]sallyport.RoleCount, error) {

@@ -263,6 +263,6 @@ func (s *site) requirementBanner(c sallyport.Caller, u sallyport.User) []banner 
 	if !ok {
 		return nil
 	}
-	return []banner{{Kind: "warn", Text: text.Say("Your company requires two-factor authentication from {date} on.", "date", s.lang.Date(on.UTC())),
+	return []banner{{Kind: "warn", Text: text.Say("<bdi>{name}</bdi> requires two-factor authentication from {date} on.", "name", c.Workspace().Issuer(), "date", s.lang.Date(on.UTC())),
 		Href: "/account/2fa/set-up", Action: text.Say("Set it up now")}}
 }

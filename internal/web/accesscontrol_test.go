@@ -149,7 +149,7 @@ func TestRequirementWithADate(t *testing.T) {
 		}
 		leads(ada, forced)
 		leads(ben, free)
-		const words = "Your company requires two-factor authentication from"
+		const words = "Acme requires two-factor authentication from"
 		if !bens.Get("/account").Has(words + " " + day.Format("2 January 2006")) {
 			t.Error("who has time until the day is not warned")
 		}
@@ -325,7 +325,7 @@ func TestBannerUntilTheDay(t *testing.T) {
 		got := owners.Edit(accessControl, sallyporttest.Fields{"require_2fa": "everyone", "required_from": day.Format(time.DateOnly)})
 		f := got.Form("confirm")
 		owners.PostValues(f.Action, f.Values)
-		const words = "Your company requires two-factor authentication from"
+		const words = "Acme requires two-factor authentication from"
 		if got := v.Get("/account"); got.Status != http.StatusOK || !got.Has(words+" "+day.Format("2 January 2006")) {
 			t.Errorf("before the day: %d %s", got.Status, got.Text())
 		}

@@ -101,10 +101,24 @@ func setUpTitle(r *http.Request) text.Message {
 	return text.Say("Set up two-factor authentication")
 }
 
-// forced reports whether setting up is all that somebody may do now, beside signing out.
-func (s *site) forced(r *http.Request) bool {
-	u, _ := by(r).User()
-	return inSignInPages(r) || by(r).Policy().Forces(u, s.service.Now())
+// reasonWords say why setting up is all that somebody may do now, beside signing out. It is empty if it is not.
+func (s *site) reasonWords(r *http.Request, why sallyport.Reason) text.Message {
+	name, day := by(r).Workspace().Issuer(), s.lang.Date(why.Since.UTC())
+	switch known := !why.Since.IsZero(); {
+	case why.By == "":
+		return text.Message{}
+	case why.By == sallyport.ByReset && known:
+		return text.Say("An administrator of <bdi>{name}</bdi> reset your two-factor authentication on {date}. Set it up again to go on.", "name", name, "date", day)
+	case why.By == sallyport.ByReset:
+		return text.Say("An administrator of <bdi>{name}</bdi> reset your two-factor authentication. Set it up again to go on.", "name", name)
+	case why.By == sallyport.ByJoining:
+		return text.Say("<bdi>{name}</bdi> requires two-factor authentication. You set it up once, at your first sign-in.", "name", name)
+	case !known:
+		return text.Say("<bdi>{name}</bdi> requires two-factor authentication. Set it up to go on.", "name", name)
+	case why.Of == sallyport.RequireAdmins:
+		return text.Say("<bdi>{name}</bdi> has required two-factor authentication of owners and admins since {date}. Set it up to go on.", "name", name, "date", day)
+	}
+	return text.Say("<bdi>{name}</bdi> has required two-factor authentication of everyone since {date}. Set it up to go on.", "name", name, "date", day)
 }
 
 // setUpSteps is how many steps there are: recovery codes follow the first authenticator alone.
@@ -121,10 +135,10 @@ type setUpNamePage struct {
 	Name, App, Replaces string
 	Apps                []option
 	Change              bool
-	Old                 []option // to choose between
-	All                 bool     // every old one goes
-	SetUpCode           bool     // it takes the one of an administrator
-	Forced              bool     // nothing else works before
+	Old                 []option     // to choose between
+	All                 bool         // every old one goes
+	SetUpCode           bool         // it takes the one of an administrator
+	Why                 text.Message // nothing else works before
 }
 
 func (s *site) newSetUpNamePage(r *http.Request, f form, old []sallyport.Authenticator) *setUpNamePage {
@@ -161,17 +175,18 @@ func (s *site) setUp(w http.ResponseWriter, r *http.Request) error {
 func (s *site) setUpName(w http.ResponseWriter, r *http.Request, f form, wrong error) error {
 	var old []sallyport.Authenticator
 	var withCode bool
+	var why sallyport.Reason
 	var err error
 	if r.URL.Path == changePath {
 		old, err = s.service.Replaceable(r.Context(), by(r))
 	} else {
-		withCode, err = s.service.MaySetUp(r.Context(), setter(r))
+		withCode, why, err = s.service.MaySetUp(r.Context(), setter(r))
 	}
 	if err != nil {
 		return s.beforeSetUp(w, r, err)
 	}
 	v := s.newSetUpNamePage(r, f, old)
-	v.SetUpCode, v.Forced = withCode, s.forced(r)
+	v.SetUpCode, v.Why = withCode, s.reasonWords(r, why)
 	if wrong != nil {
 		return s.again(w, r, "set-up-name", v, wrong)
 	}
@@ -187,7 +202,7 @@ type setUpScanPage struct {
 	Link    template.URL
 	QR      template.HTML
 	Restart string
-	Forced  bool // nothing else works before
+	Why     text.Message // nothing else works before
 }
 
 // scan shows the draft, with what is wrong with the code given, if anything.
@@ -201,7 +216,7 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 		s.log.Error("no QR code", "id", edge.From(r.Context()).ID, "err", err)
 	}
 	v := &setUpScanPage{
-		page: page{Title: setUpTitle(r), OneField: true}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: s.at(r, ""), Forced: s.forced(r),
+		page: page{Title: setUpTitle(r), OneField: true}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: s.at(r, ""), Why: s.reasonWords(r, d.Why),
 		Issuer: by(r).Workspace().Issuer(), Groups: otp.Group(d.Key.Reveal()), Link: template.URL(d.URI.Reveal()),
 	}
 	if wrong != nil {

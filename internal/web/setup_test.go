@@ -3,6 +3,7 @@ package web_test
 import (
 	"bytes"
 	"image/png"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -244,6 +245,108 @@ func TestJourneyWhatStandsInTheWay(t *testing.T) {
 			sallyporttest.Axe(b)
 			b.Click("See your authenticator apps")
 			b.Sees("Pixel – Aegis")
+		})
+	}
+}
+
+// TestForcedSetUpSaysWhy: both pages of a set-up that nobody can skip say who requires it and since when, in a sign-in and
+// in a session that is already open. Another change of the policy moves no day.
+func TestForcedSetUpSaysWhy(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		owner, owners := ownerOf(s)
+		ada, ben, mia := e.Add("ada@acme.example", sallyport.Admin), e.Add("ben@acme.example", sallyport.Member), e.Add("mia@acme.example", sallyport.Member)
+		open := map[string]*sallyporttest.Visitor{}
+		for _, p := range []sallyporttest.Person{ada, ben} {
+			open[p.Address] = s.Visitor()
+			open[p.Address].SignIn(p)
+		}
+		s.Visitor().Enrol(&mia, "Pixel")
+		owners.Post("/admin/brand", sallyporttest.Fields{"name": "Northwind", "colour": ""})
+		decide := func(changes sallyporttest.Fields) {
+			t.Helper()
+			for range 5 { // an open session stays open while it is used
+				e.Clock.Advance(5 * time.Hour)
+				open[ada.Address].Get("/account")
+			}
+			owners = s.Visitor()
+			owners.SignIn(owner)
+			asked := owners.Edit(accessControl, changes)
+			if asked.Status == http.StatusOK {
+				asked = confirm(owners, asked)
+			}
+			if asked.Status != http.StatusSeeOther {
+				t.Fatalf("%v: %d %s", changes, asked.Status, asked.Alert())
+			}
+		}
+		today := func() string { return e.Clock.Now().UTC().Format("2 January 2006") }
+		decide(sallyporttest.Fields{"require_2fa": "admins"})
+		admins := "Northwind has required two-factor authentication of owners and admins since " + today() + ". Set it up to go on."
+		if got := open[ada.Address].Get("/account").Location; got != "/account/2fa/set-up" {
+			t.Errorf("an admin with an open session is led to %s", got)
+		}
+		open[ada.Address].Post("/step-up", sallyporttest.Fields{"password": ada.Password})
+		if got := open[ada.Address].Get("/account/2fa/set-up"); !got.Has(admins) {
+			t.Errorf("in a session: %s", got.Text())
+		}
+		decide(sallyporttest.Fields{"require_2fa": "everyone"})
+		everyone := "Northwind has required two-factor authentication of everyone since " + today() + ". Set it up to go on."
+		decide(sallyporttest.Fields{"trusted_device_days": "14"})
+		reset := owners.Post("/admin/users/"+mia.ID+"/reset-2fa", sallyporttest.Fields{"reason": "lost"}).Data("data-set-up-code")
+		again := "An administrator of Northwind reset your two-factor authentication on " + today() + ". Set it up again to go on."
+		owners.Post("/admin/users/new", sallyporttest.Fields{"email": "ina@acme.example", "name": "Ina", "role": "member"})
+		ina := sallyporttest.Person{User: sallyport.User{Address: "ina@acme.example"}, Password: "gravel-otter"}
+		s.Visitor().Post(s.MailedLink("invitation", ina.Address).Path, sallyporttest.Fields{"name": "Ina", "new_password": ina.Password})
+		e.Clock.Advance(time.Hour)
+
+		for _, c := range []struct {
+			who   sallyporttest.Person
+			code  string
+			words string
+		}{
+			{ada, "", admins}, {ben, "", everyone}, {mia, reset, again},
+			{ina, "", "Northwind requires two-factor authentication. You set it up once, at your first sign-in."},
+		} {
+			v := s.Visitor()
+			v.GivePassword(c.who)
+			if got := v.Follow(); got.Target != "/sign-in/set-up" || !got.Has(c.words) || !got.Has("Sign out") {
+				t.Errorf("%s at %s: %s", c.who.Address, got.Target, got.Text())
+			}
+			v.Post("/sign-in/set-up", sallyporttest.Fields{"name": "Pixel", "set_up_code": c.code})
+			if got := v.Follow(); got.Key() == "" || !got.Has(c.words) {
+				t.Errorf("%s, with the key: %s", c.who.Address, got.Text())
+			}
+		}
+		owners.Post("/step-up", sallyporttest.Fields{"code": owner.Code(e.Clock.Now())})
+		if got := owners.Get("/account/2fa/set-up"); got.Status != http.StatusOK || got.Has("Northwind requires") || got.Has("Northwind has required") {
+			t.Errorf("somebody who adds an app of their own accord: %d %s", got.Status, got.Text())
+		}
+	})
+}
+
+// TestJourneyForcedSetUp shows the pages of a set-up that nobody can skip.
+func TestJourneyForcedSetUp(t *testing.T) {
+	for name, l := range looks {
+		t.Run(name, func(t *testing.T) {
+			e := sallyporttest.New(t, "sqlite")
+			site := sallyporttest.NewSite(t, e)
+			p := e.Add("mia@acme.example", sallyport.Member)
+			site.Visitor().SignIn(p)
+			at := e.Clock.Now()
+			e.Exec(`UPDATE policies SET require_2fa = 'everyone', others_since = $1, version = version + 1`, at.UnixMilli())
+			e.Clock.Advance(48 * time.Hour)
+			why := "Acme has required two-factor authentication of everyone since " + at.UTC().Format("2 January 2006")
+			b := sallyporttest.NewBrowser(t, site.URL, l)
+			signInBy(b, p)
+			b.Sees(why)
+			look(b, "forced-name")
+			b.Fill("Name of the app", "Pixel")
+			b.Click("Continue")
+			b.Sees(why)
+			look(b, "forced-scan")
+			b.Click("Sign out")
+			b.Sees("Sign in")
+			b.Clean()
 		})
 	}
 }

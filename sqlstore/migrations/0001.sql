@@ -35,6 +35,8 @@ CREATE TABLE policies (
   require_2fa TEXT NOT NULL,
   required_from INTEGER NOT NULL DEFAULT 0,
   required_until TEXT NOT NULL DEFAULT '', -- JSON: what applies until required_from
+  admins_since INTEGER NOT NULL DEFAULT 0, -- when a requirement of owners and admins began, or will begin; 0: unknown, or none
+  others_since INTEGER NOT NULL DEFAULT 0, -- the same for managers and members
   trusted_device_days INTEGER NOT NULL,
   recovery_code_count INTEGER NOT NULL,
   recovery_code_mode TEXT NOT NULL,
