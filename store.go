@@ -75,7 +75,7 @@ type Tx interface {
 	SweepMails(workspace, before string, limit int) (more bool, err error)
 	// ClockTold notes that a workspace is told that the clock went back, and says whether it was not within age before now.
 	ClockTold(workspace string, now time.Time, age time.Duration) (bool, error)
-	// Touch writes a row as it is, to see whether anything can be written.
+	// Touch changes a row that nobody reads, to see whether anything can be written.
 	Touch() error
 	// TakeTurn gives true to one of the nodes that ask at now to do something, unless one did less than age ago. A time
 	// in the future is that of a clock that was set back since.

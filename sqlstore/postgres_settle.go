@@ -25,8 +25,11 @@ const (
 
 // settle sets a new connection up, and refuses it if it is not what durability and correctness depend on.
 func (d *postgres) settle(ctx context.Context, c *pgconn.PgConn, readOnly string) error {
-	script := settingsFound + `SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = ` + readOnly + `;
-		SET synchronous_commit = on; SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; ` + planning + settingsKept
+	script := settingsFound + `SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; ` + planning
+	if readOnly == "on" { // where it writes the setting is only checked, so that one made later ends writing here too
+		script += `SET default_transaction_read_only = on; `
+	}
+	script += settingsKept
 	results, err := c.Exec(ctx, script).ReadAll()
 	if err != nil {
 		return err

@@ -187,13 +187,18 @@ func installed(t *testing.T, fn func(t *testing.T, options []string)) {
 			if kind == "postgres" {
 				options = append(options, "--database", sallyporttest.Postgres(t))
 			}
-			cmd := exec.Command("sallyport", append([]string{"init", "--workspace", "Acme", "--email", "olive@acme.example"}, options...)...)
-			cmd.Stdin = strings.NewReader(sallyporttest.Password)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("%v\n%s", err, out)
-			}
+			initialise(t, options)
 			fn(t, options)
 		})
+	}
+}
+
+func initialise(t *testing.T, options []string) {
+	t.Helper()
+	cmd := exec.Command("sallyport", append([]string{"init", "--workspace", "Acme", "--email", "olive@acme.example"}, options...)...)
+	cmd.Stdin = strings.NewReader(sallyporttest.Password)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
 	}
 }
 
@@ -384,11 +389,7 @@ func TestEHLOGivesTheHostOfTheURL(t *testing.T) {
 		if c.ehlo != "" {
 			options = append(options, "--mail-ehlo", c.ehlo)
 		}
-		initialise := exec.Command("sallyport", "init", "--data", data, "--workspace", "Acme", "--email", "olive@acme.example")
-		initialise.Stdin = strings.NewReader(sallyporttest.Password)
-		if out, err := initialise.CombinedOutput(); err != nil {
-			t.Fatalf("%v\n%s", err, out)
-		}
+		initialise(t, []string{"--data", data})
 		p := start(t, options...)
 		if !p.ready() {
 			t.Fatalf("%s: it does not serve", c.host)

@@ -9,7 +9,8 @@ CREATE TABLE installation (
   restored_at INTEGER NOT NULL DEFAULT 0,
   counted_at INTEGER NOT NULL DEFAULT 0, -- when a node last took it on to count people for adoption
   swept_at INTEGER NOT NULL DEFAULT 0, -- and to look for what is idle
-  clock_at INTEGER NOT NULL DEFAULT 0 -- the newest time that a node noted
+  clock_at INTEGER NOT NULL DEFAULT 0, -- the newest time that a node noted
+  touched INTEGER NOT NULL DEFAULT 0 -- another number each time a node tries to write
 ) STRICT;
 
 CREATE TABLE workspaces (
