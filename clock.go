@@ -105,9 +105,9 @@ func (s *Service) codeOfSetBackClock(tx Tx, by Caller, u User, a Authenticator) 
 	if err := s.record(tx, by.as(u), "code.clock_set_back", u.ID, Refused, map[string]string{"authenticator": a.ID}); err != nil {
 		return err
 	}
-	until := a.params().Time(a.LastStep + 1)
+	l, until := a.clockLock(now)
 	if u.LockedUntil.Before(until) {
-		if err := s.lock(tx, by.as(u), u.ID, LockClock, until); err != nil {
+		if err := s.lock(tx, by.as(u), u.ID, l, until); err != nil {
 			return err
 		}
 	}

@@ -6,11 +6,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
 // Lock is the reason why a user's next try is refused. A lock OfKnown concerns only one of the user's known devices. Of the
-// others, only the last three concern known devices as well.
+// others, only the last four concern known devices as well.
 type Lock string
 
 const (
@@ -21,6 +22,7 @@ const (
 	LockSetUpCode     Lock = "set-up"
 	LockAuthenticator Lock = "authenticator" // its codes are refused until it is set up again
 	LockClock         Lock = "clock"         // the clock was set back, so codes up to LockedUntil count as used
+	LockUsedCodes     Lock = "used-codes"    // the same, and Unlock cannot tell which of them were used
 )
 
 // OfKnown returns the lock of the same kind on one known device.
@@ -34,18 +36,20 @@ const (
 	lockEvery = time.Minute
 )
 
-// ErrNotLocked is what Unlock says when it would change nothing.
+// What Unlock says when it would change nothing.
 var (
 	ErrNotLocked = &Error{Kind: Conflict, Code: "not_locked", Text: text.Say("There is nothing to unlock: no wrong passwords or codes are counted for this person.")}
 	ErrLockStays = &Error{Kind: Conflict, Code: "lock_stays", Text: text.Say("Unlocking does not help here: after 50 wrong codes in a row, this person must set up two-factor authentication again. Reset it for them.")}
+	ErrUsedCodes = &Error{Kind: Conflict, Code: "used_codes", Text: text.Say("Unlocking does not help here: this person used too many codes while the clock of this server was ahead. They can sign in with a recovery code, or you can reset two-factor authentication for them.")}
 )
 
 // Locked reports whether a try of the user is refused now, at least in some browsers. LockedBy says which.
 func (u User) Locked(now time.Time) bool { return u.State != Suspended && now.Before(u.LockedUntil) }
 
-// StateAt is the user's state, or Locked.
+// StateAt is the user's state, or Locked. Somebody who was invited has an account only after accepting, so they stay
+// Invited, whatever strangers type.
 func (u User) StateAt(now time.Time) State {
-	if u.Locked(now) {
+	if u.State == Active && u.Locked(now) {
 		return Locked
 	}
 	return u.State
@@ -55,7 +59,9 @@ func (u User) StateAt(now time.Time) State {
 func (u User) LockedForGood() bool { return !u.LockedUntil.Before(lockedForGood) }
 
 // Unlockable reports whether the user is locked and Unlock ends that.
-func (u User) Unlockable(now time.Time) bool { return u.Locked(now) && u.LockedBy != LockAuthenticator }
+func (u User) Unlockable(now time.Time) bool {
+	return u.Locked(now) && u.LockedBy != LockAuthenticator && u.LockedBy != LockUsedCodes
+}
 
 // lockOf returns the lock that a budget puts on its user now, and its end.
 func lockOf(t Tries, now time.Time) (Lock, time.Time) {
@@ -145,8 +151,8 @@ func (s *Service) relock(tx Tx, u *User) (ended bool, err error) {
 		}
 	}
 	for _, a := range all {
-		if until := a.params().Time(a.LastStep + 1); ahead(a.params().Time(a.LastStep), now) && until.After(u.LockedUntil) {
-			u.LockedBy, u.LockedUntil = LockClock, until
+		if l, until := a.clockLock(now); until.After(u.LockedUntil) {
+			u.LockedBy, u.LockedUntil = l, until
 		}
 	}
 	if u.LockedBy == was.LockedBy && u.LockedUntil.Equal(was.LockedUntil) {
@@ -216,10 +222,27 @@ func (f PeopleFilter) findLocked(tx Tx, l found, words []string, now time.Time) 
 	return l, nil
 }
 
+// nextLocked is NextPeople for locked people, who may be more than a list shows.
+func (f PeopleFilter) nextLocked(tx Tx, by Caller, now time.Time, after User) ([]User, error) {
+	words := fold.Words(fold.Name(f.Search))
+	r := PeopleRange{
+		Workspace: by.workspace.ID, Order: ByLock, Filtered: true, Cells: f.cells(by.policy, now, ""),
+		Also: words[:min(len(words), maxSearching)], LockedAt: now,
+	}
+	if after.ID != "" {
+		r.From = &after
+	}
+	ids, err := tx.FindPeople(r, PeopleBatch)
+	if err != nil {
+		return nil, err
+	}
+	return listPeople(tx, r.Workspace, ids)
+}
+
 // Unlock empties a user's budgets of tries, of passwords and of codes from every client. An authenticator whose
 // codes are refused stays refused until it is set up again. If the clock was set back after an authenticator was used,
 // its codes are accepted again from the second time step from now on (I43). If none of this changes anything, the result is
-// ErrNotLocked or ErrLockStays.
+// ErrNotLocked, ErrLockStays or ErrUsedCodes.
 func (s *Service) Unlock(ctx context.Context, by Caller, id string) error {
 	return s.actOn(ctx, by, need{may: UnlockPeople}, id, func(tx Tx, o *other) error {
 		if err := s.unlocks(tx, o.User); err != nil {
@@ -259,7 +282,22 @@ func (s *Service) unlocks(tx Tx, u User) error {
 	if u.LockedBy == LockAuthenticator {
 		return ErrLockStays
 	}
+	if slices.ContainsFunc(all, func(a Authenticator) bool { l, _ := a.clockLock(s.Now()); return l == LockUsedCodes }) {
+		return ErrUsedCodes
+	}
 	return ErrNotLocked
+}
+
+// clockLock is the lock of an authenticator of which a code was used before the clock was set back, and its end.
+func (a Authenticator) clockLock(now time.Time) (Lock, time.Time) {
+	until := a.params().Time(a.LastStep + 1)
+	switch {
+	case !ahead(a.params().Time(a.LastStep), now):
+		return NoLock, time.Time{}
+	case a.LastStep <= a.unburnt(now):
+		return LockUsedCodes, until
+	}
+	return LockClock, until
 }
 
 // counts reports whether something is counted that Unlock forgets, and that may lock.

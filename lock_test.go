@@ -153,6 +153,40 @@ func TestEveryLockIsSeen(t *testing.T) {
 	}
 }
 
+// TestEveryLockedPersonIsInAFile: it is read batch by batch, in the order in which locks end, however many there are.
+func TestEveryLockedPersonIsInAFile(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		now := e.Clock.Now()
+		var want []string
+		for i, ends := range []time.Duration{3, 1, 2, 2, 2, -1} {
+			p := e.Add(fmt.Sprintf("mia%d@acme.example", i), sallyport.Member)
+			e.Exec(`UPDATE users SET locked_by = 'password', locked_until = $1 WHERE id = $2`, now.Add(ends*time.Minute).UnixMilli(), p.ID)
+			want = append(want, p.ID)
+		}
+		slices.Sort(want[2:5])
+		want = []string{want[1], want[2], want[3], want[4], want[0]}
+		r := sallyport.PeopleRange{Workspace: e.Owner.Workspace, Order: sallyport.ByLock, LockedAt: now, Cells: []sallyport.PeopleCell{{Role: sallyport.Member, State: sallyport.Active}}}
+		var got []string
+		e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) error {
+			for {
+				ids, err := tx.FindPeople(r, 2)
+				if err != nil || len(ids) == 0 {
+					return err
+				}
+				got = append(got, ids...)
+				last, _, err := tx.User(r.Workspace, ids[len(ids)-1])
+				if err != nil {
+					return err
+				}
+				r.From = &last
+			}
+		}))
+		if !slices.Equal(got, want) {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
 // TestUnlockWhereItHasNoEffect: it says so, and writes no event.
 func TestUnlockWhereItHasNoEffect(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {

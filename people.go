@@ -3,6 +3,7 @@ package sallyport
 import (
 	"cmp"
 	"context"
+	"math"
 	"slices"
 	"time"
 
@@ -132,6 +133,8 @@ const (
 	// ByWord is by the word that a search found and those after it. Nobody chooses it: a search that finds too many
 	// people to sort lists them like that.
 	ByWord Order = "word"
+	// ByLock is by when locks end. Nobody chooses it: it is for files of locked people.
+	ByLock Order = "lock"
 )
 
 // PeopleFilter says who is listed, and in which order. What is empty or unknown does not narrow the list.
@@ -139,7 +142,7 @@ type PeopleFilter struct {
 	Search    string // starts of words of the name or the address, in any case; everybody listed has all of them
 	TwoFactor string // TwoFactorEnabled, TwoFactorDisabled or TwoFactorRequired
 	Role      Role
-	State     State // Locked: those who are locked and not suspended
+	State     State // Locked: those whose StateAt is
 	Order     Order // ByName unless said
 	Reverse   bool
 }
@@ -161,6 +164,7 @@ type PeopleRange struct {
 	Cells     []PeopleCell // if Filtered: who is in one of them; of none, nobody
 	Prefix    string       // start of a word that those have who are found, folded
 	Also      []string     // and starts of others
+	Look      int          // how many people of each cell are looked at for Also
 	LockedAt  time.Time    // not zero: FindPeople finds those who are locked then, and have all of Also
 	From      *User        // the users after this one
 	Backward  bool         // from the end
@@ -184,7 +188,7 @@ func (f PeopleFilter) cells(p Policy, now time.Time, twoFactor string) []PeopleC
 				c.Role, c.State = role, state
 				u := User{Role: role, State: state, TwoFactor: c.TwoFactor, MustSetUp: c.MustSetUp, JoinedUnder: c.JoinedSince}
 				has := p.TwoFactorState(u, now)
-				if (f.Role == "" || f.Role == role) && (f.State == "" || f.State == state || f.State == Locked && state != Suspended) &&
+				if (f.Role == "" || f.Role == role) && (f.State == "" || f.State == state || f.State == Locked && state == Active) &&
 					(f.TwoFactor == "" || f.TwoFactor == has) && (twoFactor == "" || twoFactor == has) {
 					cells = append(cells, c)
 				}
@@ -235,6 +239,13 @@ const (
 	maxSearching = 8      // words typed whose entries are counted to see which one finds fewest
 )
 
+// Variables for tests, which would need thousands of people. maxLooked is how many people with one word a page of a search
+// looks at, for those who have the other words too.
+var (
+	maxSorted = MaxSorted
+	maxLooked = 5000
+)
+
 // PeopleList is a page of people, and whether there are others before and after it.
 type PeopleList struct {
 	People         []User
@@ -243,6 +254,7 @@ type PeopleList struct {
 	First          int   // place of the first one in the list, from 1; 0: not known
 	Total          int   // how many the list has
 	More           bool  // it has more than Total, or where that is 0 nobody knows how many
+	Wide           bool  // each word finds too many people to look at all of them, so some may be missing
 }
 
 // found is what a list goes through: walks along indexes or, if a search found few enough, ids in their order.
@@ -253,6 +265,7 @@ type found struct {
 	few   bool
 	cut   bool // there are more than ids has
 	more  int  // a search found more than so many; 0: not known
+	wide  bool // see PeopleList
 }
 
 // find prepares a list. A search goes through the entries of that word typed of which there are fewest.
@@ -266,35 +279,48 @@ func (f PeopleFilter) find(tx Tx, workspace string, p Policy, now time.Time) (fo
 		return l, nil
 	}
 	all := PeopleRange{Workspace: workspace, Order: ByWord, Backward: f.Reverse, Filtered: true, Cells: f.cells(p, now, "")}
-	rarest, fewest := "", MaxSorted+2
-	for _, word := range words[:min(len(words), maxSearching)] {
-		all.Prefix = word
-		n, _, err := tx.PlacePeople(all, User{}, MaxSorted+1)
-		if err != nil {
-			return l, err
-		}
-		if n < fewest || n == fewest && len(word) > len(rarest) {
-			rarest, fewest = word, n
-		}
+	rarest, fewest, err := all.rarest(tx, words, maxSorted)
+	if err == nil && fewest > maxSorted && len(words) > 1 {
+		rarest, fewest, err = all.rarest(tx, words, maxLooked)
 	}
-	all.Prefix, all.Also = rarest, slices.DeleteFunc(words, func(w string) bool { return w == rarest })
-	if fewest > MaxSorted {
+	if err != nil {
+		return l, err
+	}
+	all.Prefix, all.Also, all.Look = rarest, slices.DeleteFunc(words, func(w string) bool { return w == rarest }), maxLooked
+	if fewest > maxSorted {
 		l.walks, l.order = []PeopleRange{all}, ByWord
+		l.wide = fewest > maxLooked && len(all.Also) > 0
 		if len(all.Also) == 0 {
-			l.more = MaxSorted
+			l.more = maxSorted
 		}
 		return l, nil
 	}
 	l.few = true
 	for _, r := range l.walks {
-		r.Filtered, r.Prefix, r.Also = true, all.Prefix, all.Also
-		ids, err := tx.FindPeople(r, MaxSorted)
+		r.Filtered, r.Prefix, r.Also, r.Look = true, all.Prefix, all.Also, all.Look
+		ids, err := tx.FindPeople(r, maxSorted)
 		if err != nil {
 			return l, err
 		}
 		l.ids = append(l.ids, ids...)
 	}
 	return l, nil
+}
+
+// rarest returns the word of which there are fewest entries, and how many: at most one more than limit.
+func (r PeopleRange) rarest(tx Tx, words []string, limit int) (word string, fewest int, err error) {
+	fewest = limit + 2
+	for _, w := range words[:min(len(words), maxSearching)] {
+		r.Prefix = w
+		n, _, err := tx.PlacePeople(r, User{}, limit+1)
+		if err != nil {
+			return "", 0, err
+		}
+		if n < fewest || n == fewest && len(w) > len(word) {
+			word, fewest = w, n
+		}
+	}
+	return word, fewest, nil
 }
 
 // People lists people: those after the one with the id given, or those before, or with neither the first. Somebody who
@@ -312,6 +338,7 @@ func (s *Service) People(ctx context.Context, by Caller, f PeopleFilter, after, 
 		if err == nil {
 			list, err = l.walk(tx, by.workspace.ID, after, before)
 		}
+		list.Wide = l.wide
 		if err == nil && l.order == ByWord {
 			list.Total, list.More = l.more, true
 		} else if err == nil {
@@ -396,12 +423,17 @@ func (list *PeopleList) count(tx Tx, walks []PeopleRange) error {
 const PeopleBatch = 1000
 
 // NextPeople returns the people of a filter that come after one that it returned before, or with the zero User the
-// first. If the filter finds few, it returns all of them at once. Nothing of the database is held between two calls.
+// first. If the filter finds few, it returns all of them at once. Locked people come in the order in which their locks end.
+// Nothing of the database is held between two calls.
 func (s *Service) NextPeople(ctx context.Context, by Caller, f PeopleFilter, after User) (all []User, err error) {
 	if err := s.MayAct(by, SeePeople); err != nil {
 		return nil, err
 	}
 	return all, s.Store.Read(ctx, func(tx Tx) error {
+		if f.State == Locked {
+			all, err = f.nextLocked(tx, by, s.Now(), after)
+			return err
+		}
 		l, err := f.find(tx, by.workspace.ID, by.policy, s.Now())
 		if err == nil && l.few {
 			if after.ID == "" { // else they were all returned before
@@ -410,6 +442,9 @@ func (s *Service) NextPeople(ctx context.Context, by Caller, f PeopleFilter, aft
 			return err
 		}
 		if err == nil {
+			for i := range l.walks {
+				l.walks[i].Look = math.MaxInt64 // a file has everyone, and nobody waits for its next line
+			}
 			all, err = along(tx, l.walks, after, false, PeopleBatch)
 		}
 		return err

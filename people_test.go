@@ -219,6 +219,49 @@ func TestPeopleSearchFindsMany(t *testing.T) {
 	})
 }
 
+// TestPeopleSearchTooWide: where each word finds more people than a page looks at, the list says that somebody may be
+// missing. A file has everyone, and so has a list where one of the words finds few enough.
+func TestPeopleSearchTooWide(t *testing.T) {
+	defer sallyport.FindAtMost(20, 30)()
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		var people []sallyport.User
+		for i := range 200 {
+			address := fmt.Sprintf("x%04d@%s.example", i, []string{"north", "south"}[i%2])
+			u := sallyport.User{Address: address, Folded: address, Name: []string{"Ada", "Nora"}[i%2], Role: sallyport.Member, State: sallyport.Active, CreatedAt: time.UnixMilli(int64(1 + i))}
+			if i%40 == 0 && i > 60 { // the only ones in the north, and not among the first with either word
+				u.Name = "Nora Zwo"
+			}
+			people = append(people, u)
+		}
+		populate(e, people)
+		owner := e.Owner
+		by := e.Enrol(&owner, "Owner's").By()
+		for search, wide := range map[string]bool{"nora north": true, "north nora": true, "nora": false, "north zwo": false, "nora north zw": false} {
+			f := sallyport.PeopleFilter{Search: search}
+			want := expected(people, f, by.Policy(), e.Clock.Now())
+			slices.Sort(want)
+			list, err := e.People(context.Background(), by, f, "", "")
+			e.Check(err)
+			if list.Wide != wide || !wide && len(list.People) != min(len(want), sallyport.PeoplePage) || wide && len(list.People) >= len(want) {
+				t.Errorf("%q: too wide %t, %d of %d people", search, list.Wide, len(list.People), len(want))
+			}
+			var all []string
+			for after := (sallyport.User{}); ; {
+				some, err := e.NextPeople(context.Background(), by, f, after)
+				e.Check(err)
+				if len(some) == 0 {
+					break
+				}
+				all, after = append(all, idsOf(some)...), some[len(some)-1]
+			}
+			slices.Sort(all)
+			if !slices.Equal(all, want) {
+				t.Errorf("%q as a file: %d of %d people", search, len(all), len(want))
+			}
+		}
+	})
+}
+
 // TestPeopleAreFoundAsTheyAre: what lists repeat of a user follows each change, by whatever verb.
 func TestPeopleAreFoundAsTheyAre(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {

@@ -40,6 +40,15 @@ func (t *tx) findLocked(r sallyport.PeopleRange, limit int) ([]string, error) {
 		where += fmt.Sprintf(` AND EXISTS (SELECT 1 FROM entries e WHERE e.workspace_id = $1 AND e.user_id = u.id AND e.words >= %s AND e.words < %s)`,
 			w.arg(word), w.arg(word+string(utf8.MaxRune)))
 	}
+	order := ""
+	if r.Order != sallyport.ByLock {
+		order = sortedBy(r)
+	} else {
+		order = " ORDER BY u.locked_until, u.id"
+		if r.From != nil {
+			where += fmt.Sprintf(" AND (u.locked_until, u.id) > (%s, %s)", w.arg(ms(r.From.LockedUntil)), w.arg(r.From.ID))
+		}
+	}
 	return t.ids(fmt.Sprintf(`SELECT u.id FROM users u WHERE u.workspace_id = $1 AND u.locked_until <> 0 AND u.locked_until > $2 AND CASE WHEN %s THEN 1 ELSE 0 END = 1%s%s LIMIT %d`,
-		strings.Join(cells, " OR "), where, sortedBy(r), limit), w.args)
+		strings.Join(cells, " OR "), where, order, limit), w.args)
 }

@@ -3,10 +3,12 @@ package sqlstore_test
 import (
 	"context"
 	"fmt"
+	"math"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/web"
@@ -205,7 +207,16 @@ func listMany(e *sallyporttest.Env, from sallyport.User) {
 					}
 					r.From, r.Cells = &from, append(r.Cells, sallyport.PeopleCell{Role: sallyport.Admin, State: from.State})
 				}
-				if r.Also = []string{"acme"}; o == sallyport.ByWord {
+				r.Also = []string{"acme"}
+				locked := r
+				locked.Order, locked.LockedAt = sallyport.ByLock, time.UnixMilli(1)
+				if _, err := tx.FindPeople(locked, 100); err != nil {
+					return err
+				}
+				for _, r.Look = range []int{5000, math.MaxInt64} {
+					if o != sallyport.ByWord {
+						continue
+					}
 					if _, err := tx.People(r); err != nil {
 						return err
 					}

@@ -84,6 +84,7 @@ type walk struct {
 	key   peopleKey
 	where string
 	also  []string // conditions on what the range is too long to be read to its end for
+	look  int      // so it is read as far as this
 	order string
 }
 
@@ -99,7 +100,7 @@ var peopleKeys = map[sallyport.Order]peopleKey{
 }
 
 func newWalk(r sallyport.PeopleRange) *walk {
-	w := &walk{args: []any{r.Workspace}, key: peopleKeys[r.Order], where: "workspace_id = $1"}
+	w := &walk{args: []any{r.Workspace}, key: peopleKeys[r.Order], where: "workspace_id = $1", look: r.Look}
 	before, direction := ">", ""
 	if r.Backward {
 		before, direction = "<", " DESC"
@@ -179,9 +180,6 @@ func (w *walk) ranges(r sallyport.PeopleRange, limit int) string {
 	return strings.Join(all, ` UNION ALL `)
 }
 
-// maxLooked is how many entries of a word a search looks at that lists whom other words find, too.
-const maxLooked = 5000
-
 // along is one range, as far as a page may need it. Without an order and a limit of its own, PostgreSQL reads a range
 // of half a million from end to end, by whichever index, and sorts it.
 func (w *walk) along(where string, limit int) string {
@@ -192,5 +190,5 @@ func (w *walk) along(where string, limit int) string {
 		return `SELECT * FROM (` + keys(limit) + `) c`
 	}
 	return fmt.Sprintf(`SELECT * FROM (SELECT k, id FROM (%s) b WHERE %s ORDER BY %s LIMIT %d) c`,
-		keys(maxLooked), strings.Join(w.also, " AND "), w.order, limit)
+		keys(w.look), strings.Join(w.also, " AND "), w.order, limit)
 }

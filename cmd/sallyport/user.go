@@ -296,8 +296,7 @@ type (
 func (c *userUnlockCmd) Run(ctx context.Context) error {
 	err := c.do(ctx, (*sallyport.Service).Unlock)
 	var e *sallyport.Error
-	if errors.Is(err, sallyport.ErrNotLocked) || errors.Is(err, sallyport.ErrLockStays) {
-		errors.As(err, &e)
+	if errors.As(err, &e) && e.Kind == sallyport.Conflict {
 		fmt.Println(text.English.Text(e.Text))
 		return nil
 	}

@@ -18,6 +18,7 @@ var lockReasons = map[sallyport.Lock]text.Message{
 	sallyport.LockSetUpCode:          text.Say("after wrong set-up codes"),
 	sallyport.LockAuthenticator:      text.Say("after 50 wrong codes in a row"),
 	sallyport.LockClock:              text.Say("after the server's clock was set back"),
+	sallyport.LockUsedCodes:          text.Say("after the server's clock was set back"),
 }
 
 // lockWords say what is refused to somebody who is locked, and until when.
@@ -41,6 +42,8 @@ func lockWords(u sallyport.User) text.Message {
 		return text.Say("There were too many wrong recovery codes in a browser that this person has used before. Recovery codes from that browser are refused until {until}.", "until", until)
 	case sallyport.LockSetUpCode:
 		return text.Say("There were too many wrong set-up codes. Set-up codes are refused until {until}.", "until", until)
+	case sallyport.LockUsedCodes:
+		return text.Say("The clock of this server was set back, and this person had used many codes before. Codes up to {until} are refused, and unlocking does not help. They can sign in with a recovery code, or you can reset two-factor authentication for them.", "until", until)
 	case sallyport.LockAuthenticator:
 		return text.Say("There were 50 wrong codes in a row. Codes are refused until this person sets up two-factor authentication again. Reset it for them.")
 	}
@@ -49,7 +52,7 @@ func lockWords(u sallyport.User) text.Message {
 
 // lockHint says in a list why somebody is locked and until when. It is empty for anyone else.
 func (s *site) lockHint(u sallyport.User) template.HTML {
-	if !u.Locked(s.service.Now()) {
+	if u.StateAt(s.service.Now()) != sallyport.Locked {
 		return ""
 	}
 	why := lockReasons[u.LockedBy]

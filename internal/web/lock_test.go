@@ -21,6 +21,9 @@ func TestLockedPeopleAreSeen(t *testing.T) {
 		ctx := context.Background()
 		codes, passwords, nobody := s.Add("codes@acme.example", sallyport.Member), s.Add("passwords@acme.example", sallyport.Manager), s.Add("nobody@acme.example", sallyport.Member)
 		s.Enrol(&codes, "Pixel")
+		invited := s.Add("invited@acme.example", sallyport.Member)
+		s.Exec(`UPDATE users SET state = 'invited' WHERE id = $1`, invited.ID)
+		s.Exec(`UPDATE entries SET state = 'invited' WHERE user_id = $1`, invited.ID)
 		for range 10 {
 			s.Clock.Advance(2 * time.Hour)
 			c := s.Arriving()
@@ -33,13 +36,15 @@ func TestLockedPeopleAreSeen(t *testing.T) {
 		}
 		_, v := ownerOf(s)
 		for range 10 {
-			if _, err := s.SignIn(ctx, s.Arriving().By(), passwords.Address, "wrong password"); err == nil {
-				t.Fatal("a wrong password is right")
+			for _, p := range []sallyporttest.Person{passwords, invited} {
+				if _, err := s.SignIn(ctx, s.Arriving().By(), p.Address, "wrong password"); err == nil {
+					t.Fatal("a wrong password is right")
+				}
 			}
 		}
 		listed := func(query string) (found []string) {
 			body := v.Get("/admin/users" + query).Body
-			for _, p := range []sallyporttest.Person{codes, passwords, nobody} {
+			for _, p := range []sallyporttest.Person{codes, passwords, nobody, invited} {
 				if strings.Contains(body, p.Address) {
 					found = append(found, p.Address)
 				}
@@ -56,6 +61,7 @@ func TestLockedPeopleAreSeen(t *testing.T) {
 			"?state=locked&q=nobody":                   nil,
 			"?state=locked&sort=last_sign_in":          {codes.Address, passwords.Address},
 			"?state=locked&sort=two_factor&role=owner": nil,
+			"?state=invited":                           {invited.Address},
 			"?state=active&q=acme":                     {codes.Address, passwords.Address, nobody.Address},
 		} {
 			if got := listed(query); !slices.Equal(got, want) {
@@ -63,8 +69,11 @@ func TestLockedPeopleAreSeen(t *testing.T) {
 			}
 		}
 		rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(v.Get("/admin/users.csv?state=locked").Body, "\ufeff"))).ReadAll()
-		if err != nil || len(rows) != 3 || rows[1][3] != "locked" || !slices.Equal(rows[1][8:], []string{"code", ""}) || rows[2][8] != "password" || rows[2][9] == "" {
+		if err != nil || len(rows) != 3 || rows[2][3] != "locked" || !slices.Equal(rows[2][8:], []string{"code", ""}) || rows[1][8] != "password" || rows[1][9] == "" {
 			t.Errorf("CSV: %v %q", err, rows)
+		}
+		if list := v.Get("/admin/users?q=invited").Body; !strings.Contains(list, ">Invited<") || strings.Contains(list, "after wrong") || strings.Contains(list, ">Locked</span>") {
+			t.Errorf("somebody who has not accepted the invitation: %s", list)
 		}
 		for _, c := range []struct {
 			of     sallyporttest.Person

@@ -21,7 +21,7 @@ type usersPage struct {
 	TwoFactors, Roles, States, Sorts []option
 	People                           []userRow
 	Total                            text.Message // how many the list has, and which of them are here; empty: not known
-	Unsorted                         bool         // a search finds too many people to sort
+	Unsorted, Wide                   bool         // a search finds too many people to sort, or to look at
 	Pager                            pager
 	CSV                              string
 	ByName, ByAddress                column
@@ -166,7 +166,7 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 	}
 	v, c := s.newUsersPage(f, list.Order), by(r)
 	me, _ := c.User()
-	v.Total = totalWords(list)
+	v.Total, v.Wide = totalWords(list), list.Wide
 	v.MayInvite = me.Role.May(sallyport.InvitePeople)
 	v.Here = r.URL.RequestURI()
 	for _, a := range bulkActions {
