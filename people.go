@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 	"time"
-
-	"github.com/sallyport-2fa/sallyport/internal/fold"
 )
 
 // PeopleTx is the storage of lists of people, and of what they have open.
@@ -233,17 +231,9 @@ func (r PeopleRange) holds(u User) bool {
 // Limits of lists of people: what is beyond them is not counted and not sorted, so that no list takes longer the more
 // people there are.
 const (
-	PeoplePage   = 50
-	MaxCounted   = 10_000 // people that a list counts
-	MaxSorted    = 1000   // people found by a search whom it sorts by any order
-	maxSearching = 8      // words typed whose entries are counted to see which one finds fewest
-)
-
-// Variables for tests, which would need thousands of people. maxLooked is how many people with one word a page of a search
-// looks at, for those who have the other words too.
-var (
-	maxSorted = MaxSorted
-	maxLooked = 5000
+	PeoplePage = 50
+	MaxCounted = 10_000 // people that a list counts
+	MaxSorted  = 1000   // people found by a search whom it sorts by any order
 )
 
 // PeopleList is a page of people, and whether there are others before and after it.
@@ -255,72 +245,6 @@ type PeopleList struct {
 	Total          int   // how many the list has
 	More           bool  // it has more than Total, or where that is 0 nobody knows how many
 	Wide           bool  // each word finds too many people to look at all of them, so some may be missing
-}
-
-// found is what a list goes through: walks along indexes or, if a search found few enough, ids in their order.
-type found struct {
-	order Order
-	walks []PeopleRange
-	ids   []string
-	few   bool
-	cut   bool // there are more than ids has
-	more  int  // a search found more than so many; 0: not known
-	wide  bool // see PeopleList
-}
-
-// find prepares a list. A search goes through the entries of that word typed of which there are fewest.
-func (f PeopleFilter) find(tx Tx, workspace string, p Policy, now time.Time) (found, error) {
-	l := found{walks: f.walks(workspace, p, now), order: cmp.Or(f.Order, ByName)}
-	words := fold.Words(fold.Name(f.Search))
-	if f.State == Locked {
-		return f.findLocked(tx, l, words[:min(len(words), maxSearching)], now)
-	}
-	if len(words) == 0 {
-		return l, nil
-	}
-	all := PeopleRange{Workspace: workspace, Order: ByWord, Backward: f.Reverse, Filtered: true, Cells: f.cells(p, now, "")}
-	rarest, fewest, err := all.rarest(tx, words, maxSorted)
-	if err == nil && fewest > maxSorted && len(words) > 1 {
-		rarest, fewest, err = all.rarest(tx, words, maxLooked)
-	}
-	if err != nil {
-		return l, err
-	}
-	all.Prefix, all.Also, all.Look = rarest, slices.DeleteFunc(words, func(w string) bool { return w == rarest }), maxLooked
-	if fewest > maxSorted {
-		l.walks, l.order = []PeopleRange{all}, ByWord
-		l.wide = fewest > maxLooked && len(all.Also) > 0
-		if len(all.Also) == 0 {
-			l.more = maxSorted
-		}
-		return l, nil
-	}
-	l.few = true
-	for _, r := range l.walks {
-		r.Filtered, r.Prefix, r.Also, r.Look = true, all.Prefix, all.Also, all.Look
-		ids, err := tx.FindPeople(r, maxSorted)
-		if err != nil {
-			return l, err
-		}
-		l.ids = append(l.ids, ids...)
-	}
-	return l, nil
-}
-
-// rarest returns the word of which there are fewest entries, and how many: at most one more than limit.
-func (r PeopleRange) rarest(tx Tx, words []string, limit int) (word string, fewest int, err error) {
-	fewest = limit + 2
-	for _, w := range words[:min(len(words), maxSearching)] {
-		r.Prefix = w
-		n, _, err := tx.PlacePeople(r, User{}, limit+1)
-		if err != nil {
-			return "", 0, err
-		}
-		if n < fewest || n == fewest && len(w) > len(word) {
-			word, fewest = w, n
-		}
-	}
-	return word, fewest, nil
 }
 
 // People lists people: those after the one with the id given, or those before, or with neither the first. Somebody who
