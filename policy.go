@@ -2,6 +2,7 @@ package sallyport
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -144,35 +145,37 @@ const (
 
 // Outcomes of changing a policy. ErrPolicyMoved means that somebody else changed it since the version given.
 var (
-	ErrPolicyMoved         = &Error{Kind: Conflict, Code: "policy_changed", Text: text.Say("Someone else changed these settings while you were editing. Your changes are not saved yet. Compare them, then save again.")}
-	ErrRaiserWithout       = invalid("require_2fa", "two_factor_missing", text.Say(`To require two-factor authentication, you must have it enabled. <a href="/account/2fa/set-up">Set up your own</a> first.`))
-	errRequire             = invalid("require_2fa", "require_2fa_invalid", text.Say("Choose who needs two-factor authentication."))
-	errTrustedDays         = invalid("trusted_device_days", "trusted_device_days_invalid", text.Say("Enter a number of days from 0 to 90."))
-	errCodeCount           = invalid("recovery_code_count", "recovery_code_count_invalid", text.Say("Enter a number of codes from 5 to 16."))
-	errCodeMode            = invalid("recovery_code_mode", "recovery_code_mode_invalid", text.Say("Choose how recovery codes are kept."))
-	ErrResetInvalid        = invalid("allow_reset_when_required", "allow_reset_when_required_invalid", text.Say("Choose whether a reset is possible while two-factor authentication is required."))
-	errInviteMethod        = invalid("invite_method", "invite_method_invalid", text.Say("Choose how people are invited."))
-	ErrRequiredFromInvalid = invalid("required_from", "required_from_invalid", text.Say("Enter a date within the next five years, or leave it empty."))
+	ErrPolicyMoved   = &Error{Kind: Conflict, Code: "policy_changed", Text: text.Say("Someone else changed these settings while you were editing. Your changes are not saved yet. Compare them, then save again.")}
+	ErrRaiserWithout = invalid("require_2fa", "two_factor_missing", text.Say(`To require two-factor authentication, you must have it enabled. <a href="/account/2fa/set-up">Set up your own</a> first.`))
+	errRequire       = invalid("require_2fa", "require_2fa_invalid", text.Say("Choose who needs two-factor authentication."))
+	errTrustedDays   = invalid("trusted_device_days", "trusted_device_days_invalid", text.Say("Enter a number of days from 0 to 90."))
+	errCodeCount     = invalid("recovery_code_count", "recovery_code_count_invalid", text.Say("Enter a number of codes from 5 to 16."))
+	errCodeMode      = invalid("recovery_code_mode", "recovery_code_mode_invalid", text.Say("Choose how recovery codes are kept."))
+	ErrResetInvalid  = invalid("allow_reset_when_required", "allow_reset_when_required_invalid", text.Say("Choose whether a reset is possible while two-factor authentication is required."))
+	errInviteMethod  = invalid("invite_method", "invite_method_invalid", text.Say("Choose how people are invited."))
+	errRequiredFrom  = invalid("required_from", "required_from_invalid", text.Say("Enter a date within the next five years, or leave it empty."))
 )
 
-// settled returns p as it is kept in place of another policy, or what is wrong with it.
+// settled returns p as it is kept in place of another policy, and all that is wrong with it.
 func (p Policy) settled(old Policy, now time.Time) (Policy, error) {
-	switch of := p.Require2FA.Of; {
-	case of != RequireOptional && of != RequireAdmins && of != RequireEveryone:
-		return p, errRequire
-	case p.Require2FA.From.Sub(now) > maxRequiredFromIn:
-		return p, ErrRequiredFromInvalid
-	case p.TrustedDeviceDays < 0 || p.TrustedDeviceDays > MaxTrustedDeviceDays:
-		return p, errTrustedDays
-	case p.RecoveryCodeCount < MinRecoveryCodes || p.RecoveryCodeCount > MaxRecoveryCodes:
-		return p, errCodeCount
-	case p.RecoveryCodeMode != RecoveryRolling && p.RecoveryCodeMode != RecoveryOnce:
-		return p, errCodeMode
-	case p.InviteMethod != InviteByLink && p.InviteMethod != InviteByPassword:
-		return p, errInviteMethod
+	var wrong []error
+	for _, rule := range []struct {
+		kept    bool
+		refusal error
+	}{
+		{slices.Contains([]string{RequireOptional, RequireAdmins, RequireEveryone}, p.Require2FA.Of), errRequire},
+		{p.Require2FA.From.Sub(now) <= maxRequiredFromIn, errRequiredFrom},
+		{p.TrustedDeviceDays >= 0 && p.TrustedDeviceDays <= MaxTrustedDeviceDays, errTrustedDays},
+		{p.RecoveryCodeCount >= MinRecoveryCodes && p.RecoveryCodeCount <= MaxRecoveryCodes, errCodeCount},
+		{p.RecoveryCodeMode == RecoveryRolling || p.RecoveryCodeMode == RecoveryOnce, errCodeMode},
+		{p.InviteMethod == InviteByLink || p.InviteMethod == InviteByPassword, errInviteMethod},
+	} {
+		if !rule.kept {
+			wrong = append(wrong, rule.refusal)
+		}
 	}
 	p.Require2FA = p.Require2FA.replacing(old.Require2FA, old.Version+1, now)
-	return p, nil
+	return p, outcomes(wrong...)
 }
 
 // Differences returns the settings in which two policies differ, by name, with both values as the pages write them.
@@ -289,11 +292,9 @@ func (s *Service) decided(tx Tx, me *actor, wanted Policy) (now, next Policy, er
 	if wanted.Version != now.Version {
 		return now, next, ErrPolicyMoved
 	}
-	if next, err = wanted.settled(now, me.now); err != nil {
-		return now, next, err
-	}
+	next, wrong := wanted.settled(now, me.now)
 	if !me.TwoFactor && len(next.Require2FA.tightens(now.Require2FA, me.now)) > 0 {
-		return now, next, ErrRaiserWithout
+		wrong = outcomes(ErrRaiserWithout, wrong)
 	}
-	return now, next, nil
+	return now, next, wrong
 }

@@ -62,6 +62,12 @@ type accessControlPage struct {
 	Require, Modes, Resets, Invites []option
 	Moved                           []changedSetting // what someone else has saved meanwhile
 	Unsaved                         []changedSetting // what a step-up interrupted before it was saved
+	OwnFirst                        bool             // who looks at it has no two-factor authentication to require of others
+}
+
+// Changed reports whether the form holds something that is not saved.
+func (v *accessControlPage) Changed() bool {
+	return len(v.Errors) > 0 || len(v.Moved) > 0 || len(v.Unsaved) > 0
 }
 
 // changedSetting is a setting whose saved value is another than the one in the form.
@@ -128,6 +134,8 @@ func (s *site) accessControl(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	v := s.accessControlPage(p, values)
+	u, _ := by(r).User()
+	v.OwnFirst = !u.TwoFactor
 	if kept.has("version") {
 		v.Version = version(kept)
 	}
@@ -150,31 +158,38 @@ func (s *site) accessControlPost(w http.ResponseWriter, r *http.Request) error {
 			values[name] = strings.TrimSpace(f.get(name))
 		}
 	}
-	wanted, err := policyOf(values)
+	wanted, wrong := policyOf(values)
 	wanted.Version = p.Version
 	if f.has("version") {
 		wanted.Version = version(f)
 	}
 	var d sallyport.Decision
-	if err == nil && !f.ticked(confirmField) {
+	if wrong != nil || !f.ticked(confirmField) {
 		d, err = s.service.Decide(r.Context(), by(r), wanted)
 	}
-	if err == nil && len(d.Hit) > 0 {
+	switch {
+	case err != nil || wrong != nil:
+		return s.notSaved(w, r, wanted, values, err, wrong)
+	case len(d.Hit) > 0:
 		return s.render(w, r, http.StatusOK, "access-control-confirm", s.hitPage(d, values))
 	}
-	if err == nil {
-		err = s.service.SavePolicy(r.Context(), by(r), wanted)
-	}
-	if err != nil {
-		return s.notSaved(w, r, wanted, values, err)
+	if err = s.service.SavePolicy(r.Context(), by(r), wanted); err != nil {
+		return s.notSaved(w, r, wanted, values, err, nil)
 	}
 	return s.done(w, r, accessControlPath, "policy-saved")
 }
 
-// notSaved shows the form once more. If somebody else was faster, it says what they have saved.
-func (s *site) notSaved(w http.ResponseWriter, r *http.Request, wanted sallyport.Policy, values map[string]string, err error) error {
+// notSaved shows the form once more, with all that is wrong with it. If somebody else was faster, it says what they have
+// saved.
+func (s *site) notSaved(w http.ResponseWriter, r *http.Request, wanted sallyport.Policy, values map[string]string, err, wrong error) error {
 	v := s.accessControlPage(wanted, values)
 	if !errors.Is(err, sallyport.ErrPolicyMoved) {
+		if wrong != nil && (err == nil || mendable(err)) {
+			for _, e := range sallyport.Outcomes(err) {
+				v.Errors = append(v.Errors, fieldError{Field: e.Field, Text: e.Text})
+			}
+			err = wrong
+		}
 		return s.again(w, r, "access-control", v, err)
 	}
 	c, arriving := s.arrive(r)
@@ -213,7 +228,11 @@ func version(f form) int64 {
 	return n
 }
 
-// policyOf reads the settings. What is no number is one that the Service refuses.
+// never is a day that no policy accepts.
+var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// policyOf reads the settings. What is no number or no date becomes one that the Service refuses. The error is about a
+// setting that a policy cannot hold.
 func policyOf(values map[string]string) (sallyport.Policy, error) {
 	number := func(name string) int {
 		n, err := strconv.Atoi(values[name])
@@ -227,14 +246,14 @@ func policyOf(values map[string]string) (sallyport.Policy, error) {
 		RecoveryCodeCount: number("recovery_code_count"), RecoveryCodeMode: values["recovery_code_mode"],
 		AllowResetWhenRequired: values["allow_reset_when_required"] == "yes", InviteMethod: values["invite_method"],
 	}
-	if !p.AllowResetWhenRequired && values["allow_reset_when_required"] != "no" {
-		return p, sallyport.ErrResetInvalid
-	}
 	if day, sent := values["required_from"]; day != "" || !sent {
 		var err error
 		if p.Require2FA.From, err = time.Parse(time.DateOnly, day); err != nil {
-			return p, sallyport.ErrRequiredFromInvalid
+			p.Require2FA.From = never
 		}
+	}
+	if !p.AllowResetWhenRequired && values["allow_reset_when_required"] != "no" {
+		return p, sallyport.ErrResetInvalid
 	}
 	return p, nil
 }

@@ -76,6 +76,24 @@ func TestAccessControl(t *testing.T) {
 		if got := owners.Post(accessControl, nil); got.Status != http.StatusUnprocessableEntity || got.Alert() == "" {
 			t.Errorf("without any field: %d %s", got.Status, got.Alert())
 		}
+		// All that is wrong is told at once, each beside its field, and what was typed stays.
+		bad := sallyporttest.Fields{
+			"require_2fa": "everyone", "required_from": "soon", "trusted_device_days": "14 days", "recovery_code_count": "99",
+			"recovery_code_mode": "never", "allow_reset_when_required": "perhaps", "invite_method": "pigeon",
+		}
+		got = owners.Edit(accessControl, bad)
+		for _, words := range []string{"Enter a date within the next five years", "Enter a number of days from 0 to 90", "Enter a number of codes from 5 to 16",
+			"Choose how recovery codes are kept", "Choose whether a reset is possible", "Choose how people are invited"} {
+			if n := strings.Count(got.Text(), words); n != 2 {
+				t.Errorf("%q is said %d times, not in the summary and beside the field: %s", words, n, got.Alert())
+			}
+		}
+		typed := got.Form("require_2fa").Values
+		for _, name := range []string{"require_2fa", "required_from", "trusted_device_days", "recovery_code_count"} {
+			if typed.Get(name) != bad[name] {
+				t.Errorf("%s: %q is lost", name, typed.Get(name))
+			}
+		}
 		for _, bad := range []string{"", "0", "x", "99"} {
 			if got := owners.Edit(accessControl, sallyporttest.Fields{"version": bad}); got.Status != http.StatusConflict {
 				t.Errorf("version %q: %d", bad, got.Status)
@@ -374,4 +392,70 @@ func TestI28_AccessControlIsForOwnersAndAdmins(t *testing.T) {
 			t.Errorf("%d changes", n)
 		}
 	})
+}
+
+// TestAccessControlAsksForYourOwnFirst: the advice stands there before anything is refused, and only where it is needed.
+func TestAccessControlAsksForYourOwnFirst(t *testing.T) {
+	const advice = "To require two-factor authentication, you must have it enabled. Set up your own first."
+	e := sallyporttest.New(t, "sqlite")
+	s := sallyporttest.NewSite(t, e)
+	_, owners := ownerOf(s)
+	if owners.Get(accessControl).Has(advice) {
+		t.Error("somebody who has it is told to set it up")
+	}
+	alone, v := e.Add("ada@acme.example", sallyport.Admin), s.Visitor()
+	v.SignIn(alone)
+	if !v.Get(accessControl).Has(advice) {
+		t.Error("the advice comes only when saving is refused")
+	}
+	got := v.Edit(accessControl, sallyporttest.Fields{"require_2fa": "admins", "recovery_code_count": "3"})
+	if got.Status != http.StatusUnprocessableEntity || strings.Count(got.Text(), advice) != 2 || !got.Has("from 5 to 16") {
+		t.Errorf("refused: %d %s", got.Status, got.Text())
+	}
+}
+
+// TestAccessControlInABrowser: Save stays in view, the date is there only if something is required, and changes that are
+// not saved are pointed out.
+func TestAccessControlInABrowser(t *testing.T) {
+	for name, l := range looks {
+		t.Run(name, func(t *testing.T) {
+			e := sallyporttest.New(t, "sqlite")
+			s := sallyporttest.NewSite(t, e)
+			owner, _ := ownerOf(s)
+			e.Clock.Advance(time.Minute)
+			b := sallyporttest.NewBrowser(t, s.URL, l)
+			signInBy(b, owner)
+			b.Fill("6-digit code", owner.Code(e.Clock.Now()))
+			b.Click("Continue")
+			b.Open(accessControl)
+			const unsaved = "You have changes that are not saved."
+			b.DoesNotSee("Required from")
+			b.DoesNotSee(unsaved)
+			if bottom := b.Bottom(".save"); bottom > 900 {
+				t.Errorf("Save ends at %d px", bottom)
+			}
+			b.Check("Everyone")
+			b.Sees("Required from")
+			if !l.NoScript {
+				b.Sees(unsaved)
+			}
+			b.Check("Nobody: it is optional")
+			b.DoesNotSee("Required from")
+			b.DoesNotSee(unsaved)
+			if l.NoScript {
+				b.DoesNotSee("Use 14 days")
+				b.Fill("Days that a device is trusted", "14")
+			} else {
+				b.Click("Use 14 days")
+				b.Sees(unsaved)
+			}
+			look(b, "access-control-changed")
+			b.Click("Save")
+			b.Sees("Saved. It holds")
+			if got := b.Value("Days that a device is trusted"); got != "14" {
+				t.Errorf("%q days", got)
+			}
+			b.Clean()
+		})
+	}
 }

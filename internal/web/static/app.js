@@ -208,6 +208,27 @@ function brandPreview(root) {
   }), root);
 }
 
+// data-fill="ID" on a button puts its value into that field.
+function fillButtons(root) {
+  each('[data-fill]', (button) => {
+    button.parentElement.hidden = false;
+    button.addEventListener('click', () => {
+      document.getElementById(button.dataset.fill).value = button.value;
+      button.form.dispatchEvent(new Event('input'));
+    });
+  }, root);
+}
+
+// data-unsaved is shown as long as its form holds something other than it came with.
+function unsavedNotes(root) {
+  each('[data-unsaved][hidden]', (note) => {
+    const form = note.closest('form');
+    const held = () => new URLSearchParams(new FormData(form)).toString();
+    const saved = held();
+    form.addEventListener('input', () => { note.hidden = held() === saved; });
+  }, root);
+}
+
 function enhance(root) {
   focusErrors(root);
   sendOnce(root);
@@ -220,6 +241,8 @@ function enhance(root) {
   confirmLinks(root);
   tickAll(root);
   brandPreview(root);
+  fillButtons(root);
+  unsavedNotes(root);
 }
 
 enhance(document);
