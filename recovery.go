@@ -417,13 +417,14 @@ func (s *Service) sealShown(u User, holder string, codes []Secret) (Secret, erro
 	return Secret(hex.EncodeToString(sealed)), err
 }
 
-// ShownRecoveryCodes returns a new set out of what the browser holds of it, for RecoveryShownLimit: a code that was
-// used or replaced meanwhile is not among them. Without any it is ErrCodesNotShown.
+// ShownRecoveryCodes returns a new set out of what the browser holds of it, for RecoveryShownLimit, until the user has
+// ticked that it is saved: a code that was used or replaced meanwhile is not among them. Without any it is
+// ErrCodesNotShown.
 func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, held Secret) (RecoverySet, error) {
 	var v RecoverySet
 	err := s.hold(ctx, by, StepRecoveryCodes, need{}, func(tx Tx, h *holder) error {
 		sealed, err := hex.DecodeString(held.Reveal())
-		if err != nil {
+		if err != nil || !h.RecoveryUnsaved() {
 			return ErrCodesNotShown
 		}
 		plain, err := s.Keys.Open(sealed, shownAD(h.User, h.id))

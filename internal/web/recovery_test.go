@@ -295,3 +295,35 @@ func TestFewCodesAreLeft(t *testing.T) {
 		}
 	})
 }
+
+// TestI20_SavedRecoveryCodesAreNotShownAgain: a cookie that was kept shows no codes after the tick that they are saved, in
+// the browser and the session that it was made for.
+func TestI20_SavedRecoveryCodesAreNotShownAgain(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		s := sallyporttest.NewSite(t, e)
+		e.Exec(`UPDATE policies SET recovery_code_mode = 'once', version = version + 1`)
+		p, v := e.Add("mia@acme.example", sallyport.Member), s.Visitor()
+		v.SignIn(p)
+		v.Post("/account/2fa/set-up", fields{"name": "Pixel"})
+		v.Post("/account/2fa/set-up", fields{"code": codeOf(t, s, v.Follow().Key())})
+		for _, saved := range []string{"/account/2fa/set-up?step=codes", codesPage} {
+			kept := v.Cookies()["codes"]
+			if shown := v.Get(codesPage).RecoveryCodes(); kept == "" || len(shown) != 8 {
+				t.Fatalf("before the tick: %d codes, the cookie %q", len(shown), kept)
+			}
+			if got := v.Post(saved, fields{"saved": "yes"}); got.Status != http.StatusSeeOther || v.Cookies()["codes"] != "" {
+				t.Fatalf("saved: %d %s", got.Status, got.Alert())
+			}
+			v.SetCookie("codes", kept)
+			for _, path := range []string{codesPage, codesPage + ".txt", "/account/2fa/set-up?step=codes", "/account/2fa/change?step=codes"} {
+				v.Get(path)
+				if got := v.Follow(); len(got.RecoveryCodes()) > 0 || strings.Contains(got.Body, "\r\n") {
+					t.Errorf("saved at %s, and %s shows the codes again: %s", saved, path, got.Text())
+				}
+			}
+			if got := v.Post("/account/2fa/recovery-codes/regenerate", nil); got.Status != http.StatusSeeOther {
+				t.Fatalf("regenerated: %d %s", got.Status, got.Alert())
+			}
+		}
+	})
+}
