@@ -50,6 +50,11 @@ var bulkActions = []bulkAction{
 	},
 }
 
+// works reports whether an action can have an effect: a reminder takes a mail server.
+func (s *site) works(a bulkAction) bool {
+	return a.action != sallyport.BulkRemind || s.service.Mailer != nil
+}
+
 // bulkPage asks before something is done to several people, and shows what was not done.
 type bulkPage struct {
 	page
@@ -110,7 +115,10 @@ func (s *site) confirmBulk(a bulkAction) handler {
 		}
 		v.People, v.Skipped = s.bulkRows(by(r), plan)
 		v.Title, v.SkippedTitle = a.title(len(v.People)), text.Count(len(v.Skipped), "{n} person is skipped", "{n} people are skipped")
-		if len(v.People) > 0 {
+		switch {
+		case !s.works(a):
+			v.Question = noReminder
+		case len(v.People) > 0:
 			v.Button, v.IDs = a.menu, joinIDs(v.People)
 		}
 		return s.render(w, r, http.StatusOK, "bulk", v)

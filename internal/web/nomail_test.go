@@ -18,49 +18,63 @@ var promises = []string{"on its way", "on their way", "sent a link", "send a lin
 
 // TestPagesWithoutAMailServerPromiseNothing goes to every page that speaks of an e-mail, with and without a mail server.
 func TestPagesWithoutAMailServerPromiseNothing(t *testing.T) {
-	for _, mail := range []bool{true, false} {
-		sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
-			s := sallyporttest.NewSite(t, e)
-			_, owner := ownerOf(s)
-			if mail {
-				e.SetUpMail()
-			}
-			name := map[bool]string{true: "with", false: "without"}[mail]
-			says := func(p *sallyporttest.Page, what string) {
-				t.Helper()
-				promised := false
-				for _, words := range promises {
-					promised = promised || p.Has(words)
+	for name, mail := range map[string]bool{"with": true, "without": false} {
+		t.Run(name, func(t *testing.T) {
+			sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+				s := sallyporttest.NewSite(t, e)
+				_, owner := ownerOf(s)
+				if mail {
+					e.SetUpMail()
 				}
-				if p.Status != http.StatusOK || promised != mail {
-					t.Errorf("%s a mail server, %s: %d %s", name, what, p.Status, p.Text())
+				says := func(p *sallyporttest.Page, what string) {
+					t.Helper()
+					promised := false
+					for _, words := range promises {
+						promised = promised || p.Has(words)
+					}
+					if p.Status != http.StatusOK || promised != mail {
+						t.Errorf("%s a mail server, %s: %d %s", name, what, p.Status, p.Text())
+					}
 				}
-			}
-			mia := e.Add("mia-"+name+"@acme.example", sallyport.Member)
-			mias := s.Visitor()
-			says(mias.Get("/forgot"), "forgot")
-			mias.Post("/forgot", sallyporttest.Fields{"email": mia.Address})
-			says(mias.Follow(), "after forgot")
-			mias.SignIn(mia)
-			says(mias.Get("/account/email"), "address")
-			mias.Post("/account/email", sallyporttest.Fields{"email": "new-" + name + "@acme.example"})
-			says(mias.Follow(), "after address")
-			says(owner.Get("/admin/users/new"), "invite")
-			path := owner.Post("/admin/users/new", sallyporttest.Fields{"email": "ina-" + name + "@acme.example", "name": "Ina", "role": "member"}).Location
-			says(owner.Follow(), "after invite")
-			owner.Post(path+"/resend-invitation", sallyporttest.Fields{})
-			says(owner.Follow(), "after a second invitation")
-			owner.Post("/admin/reminders", sallyporttest.Fields{})
-			says(owner.Follow(), "after reminders")
-			banner := "No mail server is set up, so nobody gets e-mails"
-			for _, page := range []string{"/admin", "/admin/users", "/admin/outbox"} {
-				if p := owner.Get(page); p.Has(banner) == mail {
-					t.Errorf("%s a mail server, the banner on %s: %v", name, page, p.Has(banner))
+				mia := e.Add("mia-"+name+"@acme.example", sallyport.Member)
+				mias := s.Visitor()
+				says(mias.Get("/forgot"), "forgot")
+				mias.Post("/forgot", sallyporttest.Fields{"email": mia.Address})
+				says(mias.Follow(), "after forgot")
+				mias.SignIn(mia)
+				says(mias.Get("/account/email"), "address")
+				mias.Post("/account/email", sallyporttest.Fields{"email": "new-" + name + "@acme.example"})
+				says(mias.Follow(), "after address")
+				says(owner.Get("/admin/users/new"), "invite")
+				path := owner.Post("/admin/users/new", sallyporttest.Fields{"email": "ina-" + name + "@acme.example", "name": "Ina", "role": "member"}).Location
+				says(owner.Follow(), "after invite")
+				owner.Post(path+"/resend-invitation", sallyporttest.Fields{})
+				says(owner.Follow(), "after a second invitation")
+				owner.Post("/admin/reminders", sallyporttest.Fields{})
+				says(owner.Follow(), "after reminders")
+				banner := "No mail server is set up, so nobody gets e-mails"
+				for _, page := range []string{"/admin", "/admin/users", "/admin/outbox"} {
+					if p := owner.Get(page); p.Has(banner) == mail {
+						t.Errorf("%s a mail server, the banner on %s: %v", name, page, p.Has(banner))
+					}
 				}
-			}
-			if mias.Get("/account").Has(banner) {
-				t.Error("a member sees the banner")
-			}
+				for page, button := range map[string]string{
+					"/forgot": "Send the link", "/account/email": "Send the link", "/admin": "Send a reminder", "/admin/reminders": "Cancel",
+					"/admin/users": "Send a reminder", "/admin/users/bulk/remind?id=" + mia.ID: "Cancel", "/admin/users/" + mia.ID + "/edit": "A new address gets a link",
+				} {
+					who := owner
+					if !strings.HasPrefix(page, "/admin") {
+						who = mias
+					}
+					e.Exec("UPDATE users SET reminded_at = 0") // whoever had a reminder gets none for a day
+					if p := who.Get(page); p.Status != http.StatusOK || p.Has(button) != mail {
+						t.Errorf("%s a mail server, %s offers %q: %v, %d %s", name, page, button, p.Has(button), p.Status, p.Text())
+					}
+				}
+				if mias.Get("/account").Has(banner) {
+					t.Error("a member sees the banner")
+				}
+			})
 		})
 	}
 }

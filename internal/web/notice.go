@@ -59,7 +59,7 @@ var notices = map[string]text.Message{
 	"joined":                text.Say("Your account is ready. Sign in with your new password."),
 
 	"link-mailed-waits":       text.Say("This server sends no e-mails. Ask an administrator for a link to a new password."),
-	"email-asked-waits":       text.Say("This server sends no e-mails, so the link cannot reach you, and your address stays as it is. Tell an administrator."),
+	"email-asked-waits":       text.Say("This server sends no e-mails, so the link cannot reach you, and your address stays as it is. Ask an administrator to have a mail server set up."),
 	"invited-waits":           text.Say(`The person is invited. No mail server is set up: open the invitation in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours.`),
 	"invited-again-waits":     text.Say(`There is a new invitation, and the one before no longer works. No mail server is set up: open it in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours.`),
 	"workspace-created-waits": text.Say(`The workspace is created. No mail server is set up: open the invitation of its first owner in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours. Nobody can sign in there before.`),

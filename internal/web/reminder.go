@@ -23,6 +23,9 @@ func remindedWords(r sallyport.Reminders, noMail bool) text.Message {
 	return text.Count(r.Queued, "{n} reminder is on its way.", "{n} reminders are on their way.")
 }
 
+// noReminder says why nobody is reminded.
+var noReminder = text.Say("No mail server is set up, so nobody would get a reminder.")
+
 // reminders asks before people get mail.
 func (s *site) reminders(w http.ResponseWriter, r *http.Request) error {
 	p, err := s.service.PlanReminders(r.Context(), by(r))
@@ -32,6 +35,10 @@ func (s *site) reminders(w http.ResponseWriter, r *http.Request) error {
 	v := &confirmPage{page: page{Title: text.Say("Send a reminder?")}, Back: overviewPath,
 		Question: text.Count(p.Due, "{n} person without two-factor authentication gets a mail that asks to set it up.",
 			"{n} people without two-factor authentication get a mail that asks to set it up."), Button: text.Say("Send a reminder")}
+	if s.service.Mailer == nil {
+		v.Title, v.Question, v.Button = text.Say("No reminder can be sent"), noReminder, text.Message{}
+		return s.render(w, r, http.StatusOK, "confirm", v)
+	}
 	if p.Due == 0 {
 		v.Title, v.Question, v.Button = text.Say("No reminder to send"), text.Say("Everybody who can sign in and has an e-mail address has two-factor authentication."), text.Message{}
 		if p.Recent > 0 {
@@ -42,9 +49,6 @@ func (s *site) reminders(w http.ResponseWriter, r *http.Request) error {
 	if p.Recent > 0 {
 		v.Points = append(v.Points, text.Count(p.Recent, "{n} more person had a reminder within the last 24 hours, and gets none.",
 			"{n} more people had a reminder within the last 24 hours, and get none."))
-	}
-	if s.service.Mailer == nil {
-		v.Points = append(v.Points, text.Say("No mail server is set up: the mails wait in the outbox until there is one."))
 	}
 	if !p.On.IsZero() {
 		v.Points = append(v.Points, text.Say("People who do not have to set it up yet are told the day from which they must: {date}.", "date", s.lang.Date(p.On.UTC())))

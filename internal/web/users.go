@@ -170,7 +170,7 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 	v.MayInvite = me.Role.May(sallyport.InvitePeople)
 	v.Here = r.URL.RequestURI()
 	for _, a := range bulkActions {
-		if me.Role.May(a.may) {
+		if me.Role.May(a.may) && s.works(a) {
 			v.Bulk = append(v.Bulk, link{Href: bulkPath + string(a.action), Text: a.menu})
 		}
 	}
