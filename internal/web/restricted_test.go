@@ -19,8 +19,10 @@ func TestI60_RecoveryCodeCreatesNoAdministrator(t *testing.T) {
 		ben := e.Add("ben@acme.example", sallyport.Member)
 		owners.Post("/admin/users/new", fields{"email": "ivy@acme.example", "name": "Ivy", "role": "member"})
 		ivy := e.Query(`SELECT id FROM users WHERE address = 'ivy@acme.example'`)[0][0]
+		owners.Post("/admin/users/new", fields{"email": "ada@acme.example", "name": "Ada", "role": "admin"})
+		ada := e.Query(`SELECT id FROM users WHERE address = 'ada@acme.example'`)[0][0]
 		people := func() string {
-			var all []string
+			all := []string{e.Query(`SELECT count(*) FROM links`)[0][0] + " links"}
 			for _, row := range e.Query(`SELECT address, role, state, two_factor FROM users ORDER BY address`) {
 				all = append(all, strings.Join(row, " "))
 			}
@@ -33,12 +35,18 @@ func TestI60_RecoveryCodeCreatesNoAdministrator(t *testing.T) {
 			"/admin/users/" + ben.ID + "/delete":         nil,
 			"/admin/users/" + ben.ID + "/reset-2fa":      {"reason": "none"},
 			"/admin/users/" + ivy + "/revoke-invitation": nil,
-			accessControl:                            {"require_2fa": "everyone"},
-			"/account/2fa/disable":                   nil,
-			"/account/2fa/recovery-codes/regenerate": nil,
-			"/admin/users/new?role=owner":            {"email": "new-owner@acme.example", "name": "New", "role": "owner"},
-			"/admin/users/new?role=admin":            {"email": "new-admin@acme.example", "name": "New", "role": "admin"},
-			"/admin/users/new?role=manager":          {"email": "new-manager@acme.example", "name": "New", "role": "manager"},
+			"/admin/users/" + ada + "/resend-invitation": nil,
+			"/admin/users/" + ben.ID + "/reset-password": nil,
+			"/admin/users/" + ben.ID + "/edit":           {"name": "Ben", "email": "thief@evil.example"},
+			"/admin/users/new/several":                   {"emails": "thief@evil.example\nother@evil.example", "role": "admin"},
+			"/admin/users/new/several?role=owner":        {"emails": "thief@evil.example", "role": "owner"},
+			"/admin/users/new/several?role=manager":      {"emails": "thief@evil.example", "role": "manager"},
+			accessControl:                                {"require_2fa": "everyone"},
+			"/account/2fa/disable":                       nil,
+			"/account/2fa/recovery-codes/regenerate":     nil,
+			"/admin/users/new?role=owner":                {"email": "new-owner@acme.example", "name": "New", "role": "owner"},
+			"/admin/users/new?role=admin":                {"email": "new-admin@acme.example", "name": "New", "role": "admin"},
+			"/admin/users/new?role=manager":              {"email": "new-manager@acme.example", "name": "New", "role": "manager"},
 		}
 		for _, proof := range []string{"at once", "after another recovery code"} {
 			for path, f := range acts {
@@ -52,6 +60,14 @@ func TestI60_RecoveryCodeCreatesNoAdministrator(t *testing.T) {
 		}
 		if now := people(); now != before {
 			t.Fatalf("changed: %s", now)
+		}
+		for _, row := range e.Query(`SELECT id, address FROM outbox WHERE kind = 'invitation'`) {
+			if got := v.Get("/admin/outbox/" + row[0]); (got.Status == http.StatusOK) != (row[1] == "ivy@acme.example") || strings.Contains(got.Body, "/invitation/") != (got.Status == http.StatusOK) {
+				t.Errorf("the invitation of %s is read: %d %s", row[1], got.Status, got.Location)
+			}
+		}
+		if got := v.Post("/admin/users/new/several", fields{"emails": "one@acme.example\ntwo@acme.example", "role": "member"}); got.Status != http.StatusSeeOther {
+			t.Errorf("members are invited: %d %s", got.Status, got.Alert())
 		}
 		if got := v.Post("/admin/users/new", fields{"email": "member@acme.example", "name": "New", "role": "member"}); got.Status != http.StatusSeeOther {
 			t.Errorf("a member is invited: %d %s", got.Status, got.Alert())

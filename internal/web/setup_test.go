@@ -5,9 +5,13 @@ import (
 	"image/png"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/makiuchi-d/gozxing"
 	"github.com/makiuchi-d/gozxing/qrcode"
@@ -347,6 +351,56 @@ func TestJourneyForcedSetUp(t *testing.T) {
 			b.Click("Sign out")
 			b.Sees("Sign in")
 			b.Clean()
+		})
+	}
+}
+
+// TestSetUpWithLongLabels: with a brand and an address about as long as they may be, the code can be scanned, and key and link
+// are there. Four bytes a letter make the label longer than any QR code.
+func TestSetUpWithLongLabels(t *testing.T) {
+	for name, c := range map[string]struct{ brand, address string }{
+		"Chinese and Cyrillic": {strings.Repeat("界", 100), strings.Repeat("я", 32) + "@" + strings.Repeat("ж", 27) + "." + strings.Repeat("щ", 28) + ".рф"},
+		"symbols":              {strings.Repeat("𝄞", 100), "mia@acme.example"},
+		"colons and percents":  {strings.Repeat("%:", 50), strings.Repeat("%", 64) + "@acme.example"},
+		"many marks":           {"x" + strings.Repeat("\u0301", 99), "mia@acme.example"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := sallyporttest.New(t, "sqlite")
+			s := sallyporttest.NewSite(t, e)
+			owner := s.Visitor()
+			owner.SignIn(e.Owner)
+			if got := owner.Post("/admin/brand", sallyporttest.Fields{"name": c.brand, "colour": ""}); got.Status != http.StatusSeeOther {
+				t.Fatalf("the brand: %d %s", got.Status, got.Alert())
+			}
+			if got := owner.Get("/admin/brand"); got.Status != http.StatusOK || got.Data("data-label-preview") == "" {
+				t.Errorf("the page of the brand: %d", got.Status)
+			}
+			mia := e.Add(c.address, sallyport.Member)
+			v := s.Visitor()
+			v.SignIn(mia)
+			v.Post("/account/2fa/set-up", sallyporttest.Fields{"name": "Pixel"})
+			p := v.Follow()
+			if p.Status != http.StatusOK || len(p.Key()) != 32 || !strings.Contains(p.Body, `href="otpauth://totp/`) {
+				t.Fatalf("%d, key %q\n%s", p.Status, p.Key(), p.Text())
+			}
+			_, svg, found := strings.Cut(p.Body, `<svg role="img"`)
+			if !found {
+				t.Fatal("there is no QR code")
+			}
+			picture := rasterise(t, svg)
+			if version := (picture.Bounds().Dx()/scale - 2*quietZone - 17) / 4; version > 10 {
+				t.Errorf("the QR code has version %d", version)
+			}
+			var file bytes.Buffer
+			e.Check(png.Encode(&file, picture))
+			path := filepath.Join(t.TempDir(), "qr.png")
+			e.Check(os.WriteFile(path, file.Bytes(), 0o600))
+			said, err := exec.Command("zbarimg", "--quiet", "--raw", path).Output()
+			e.Check(err)
+			key, err := otp.ParseURI(strings.TrimSpace(string(said)))
+			if err != nil || otp.EncodeSecret(key.Secret) != p.Key() || key.Account == "" || !utf8.ValidString(key.Issuer+key.Account) || !strings.HasPrefix(c.address, key.Account) {
+				t.Errorf("scanned %q: %v", said, err)
+			}
 		})
 	}
 }
