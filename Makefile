@@ -39,7 +39,7 @@ staticcheck:
 .PHONY: race
 race:
 	@mkdir -p build/artifacts
-	$(stage) go test $(watched) -vet=off -count=1 -timeout 45m -artifacts -outputdir "$(CURDIR)/build/artifacts" ./...
+	$(stage) scripts/in-memory go test $(watched) -vet=off -count=1 -timeout 45m -artifacts -outputdir "$(CURDIR)/build/artifacts" ./...
 
 .PHONY: fuzz
 fuzz:

@@ -75,7 +75,12 @@ func Database(t testing.TB, kind string) string {
 // New returns a started Service on a new database of the given kind.
 func New(t testing.TB, kind string) *Env {
 	t.Helper()
-	e := &Env{T: t, Database: Database(t, kind), Clock: NewClock(time.Now().Truncate(time.Second)), log: &logBook{}, beside: &beside{}}
+	e := &Env{T: t, Clock: NewClock(time.Now().Truncate(time.Second)), log: &logBook{}, beside: &beside{}}
+	if kind == "postgres" {
+		e.Database = migratedPostgres(t)
+	} else {
+		e.Database = Database(t, kind)
+	}
 	e.door, e.URL = listen(t)
 	keys, err := seal.Generate()
 	e.Check(err)
