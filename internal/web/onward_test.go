@@ -304,4 +304,16 @@ func TestCookiesAreNeeded(t *testing.T) {
 	if v.Get("/sign-in"); v.Page.Has("cookies") {
 		t.Error("it is said to everybody")
 	}
+	for name, p := range map[string]sallyporttest.Person{"a code is next": mia, "nothing is next": ben} {
+		s.Clock.Advance(time.Minute)
+		b := sallyporttest.NewBrowser(t, s.URL, sallyporttest.Look{})
+		b.BlockCookies()
+		signInBy(b, p)
+		b.Sees("your browser blocks cookies")
+		b.Click("Allow cookies")
+		if !strings.HasSuffix(b.URL(), "/help/2fa#cookies") {
+			t.Errorf("%s: the link leads to %s", name, b.URL())
+		}
+		b.Sees("cookies")
+	}
 }

@@ -1,0 +1,32 @@
+package sallyporttest
+
+import (
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
+)
+
+// BlockCookies takes the browser's cookies away before each of its requests from now on, so that the site meets a browser
+// that keeps none.
+func (b *Browser) BlockCookies() {
+	b.t.Helper()
+	err := chromedp.Listen(b.ctx, func(event any) {
+		paused, ok := event.(*fetch.EventRequestPaused)
+		if !ok {
+			return
+		}
+		go func() { // who listens must not wait for the browser
+			if _, err := chromedp.Call(b.ctx, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
+				return // the test has ended, or fails since the request goes no further
+			}
+			_, _ = chromedp.Call(b.ctx, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
+		}()
+	})
+	if err == nil {
+		_, err = chromedp.Call(b.ctx, fetch.Enable, fetch.EnableParams{})
+	}
+	if err != nil {
+		b.fail("BlockCookies: %v", err)
+	}
+}
