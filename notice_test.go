@@ -12,6 +12,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -207,5 +208,33 @@ func TestNamesStayNamesInMails(t *testing.T) {
 	}
 	if strings.Count(body.HTML, "<a ") != 2 || strings.Contains(body.HTML, "url(") {
 		t.Errorf("a name makes markup: %s", body.HTML)
+	}
+}
+
+// TestNothingSteersTheReaderOfAMail: names that were stored before they were refused, and what a browser calls itself,
+// neither reverse the text after them nor begin a line or a command of the terminal.
+func TestNothingSteersTheReaderOfAMail(t *testing.T) {
+	const hostile = "Mia\u202egnp.\u2066x\u2069\u202c\x1b[31m\r\nBcc: eve@evil.example\u2028y\u009bz\x7f"
+	for kind := range sallyport.NoticeKinds() {
+		facts := noticeFacts(t, kind)
+		for name, value := range facts {
+			if _, ok := value.(string); ok {
+				facts[name] = hostile
+			}
+		}
+		w := sallyport.Workspace{Name: hostile, Brand: hostile}
+		u := sallyport.User{ID: "usr_1", Name: hostile, Address: hostile}
+		subject, body, err := sallyport.WriteNotice(kind, w, "https://acme.example", u, hostile, noticeAt, hostile, "203.0.113.7", facts)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for part, said := range map[string]string{"subject": subject, "sender": body.From, "text": body.Text, "HTML": body.HTML} {
+			if at := strings.IndexFunc(said, func(r rune) bool { return text.IsBidi(r) || text.IsControl(r) && r != '\n' }); at >= 0 {
+				t.Errorf("%s: the %s has %+q", kind, part, said[at:min(at+30, len(said))])
+			}
+			if strings.Contains(said, "\nBcc") || part != "text" && part != "HTML" && strings.Contains(said, "\n") {
+				t.Errorf("%s: a name begins a line of the %s", kind, part)
+			}
+		}
 	}
 }

@@ -148,7 +148,7 @@ func listJSON(ctx context.Context, in *installation, by sallyport.Caller) error 
 	before := "["
 	err := eachUser(ctx, in, by, func(u sallyport.User) error {
 		line, err := json.Marshal(newShownUser(in, by, u))
-		fmt.Fprintf(out, "%s\n%s", before, line)
+		fmt.Fprintf(out, "%s\n%s", before, text.PlainJSON(line))
 		before = ","
 		return err
 	})
@@ -229,9 +229,11 @@ func (c *userShowCmd) Run(ctx context.Context) error {
 			shown.Sessions = append(shown.Sessions, cmp.Or(s.Browser, "unknown browser"))
 		}
 		if c.JSON {
-			out := json.NewEncoder(os.Stdout)
-			out.SetIndent("", "  ")
-			return out.Encode(shown)
+			object, err := json.MarshalIndent(shown, "", "  ")
+			if err == nil {
+				fmt.Printf("%s\n", text.PlainJSON(object))
+			}
+			return err
 		}
 		return shown.print(os.Stdout)
 	})

@@ -1,6 +1,10 @@
 package text
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
 
 // Plain returns a text fit to stand on one line beside others, in a terminal, an e-mail or a table: control characters
 // become spaces, and characters that change the direction of what follows are left out. The text alone then decides how
@@ -15,6 +19,19 @@ func Plain(s string) string {
 		}
 		return r
 	}, s)
+}
+
+// PlainJSON returns JSON in which such characters are escaped. Programs read the same values from it.
+func PlainJSON(encoded []byte) []byte {
+	var b []byte
+	for _, r := range string(encoded) {
+		if r != '\n' && (IsControl(r) || IsBidi(r)) {
+			b = fmt.Appendf(b, `\u%04x`, r)
+		} else {
+			b = utf8.AppendRune(b, r)
+		}
+	}
+	return b
 }
 
 // IsControl reports the characters that end a line or steer a terminal.
