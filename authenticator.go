@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/otp"
-	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -251,17 +250,13 @@ func cmpErr(err, outcome error) error {
 	return outcome
 }
 
-func (a Authenticator) ad() seal.AD {
-	return seal.AD{Purpose: "authenticator", Workspace: a.Workspace, User: a.User, Row: a.ID}
-}
-
 // match finds the authenticator whose code this is within one step of now, and puts the step into its LastStep.
 func (s *Service) match(all []Authenticator, digits string, now time.Time) (Authenticator, bool, error) {
 	var unreadable error
 	var hit Authenticator
 	var found bool
 	for _, a := range all {
-		secret, err := s.Keys.Open(a.Secret, a.ad())
+		secret, err := s.Keys.Open(a.Secret, a.AD())
 		if err != nil {
 			unreadable = err
 			continue

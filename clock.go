@@ -64,7 +64,7 @@ func (s *Service) elsewhen(tx Tx, all []Authenticator, digits string, now time.T
 	outcome := ErrCodeWrong
 	current := otp.Default.Step(now)
 	for _, a := range all {
-		secret, err := s.Keys.Open(a.Secret, a.ad())
+		secret, err := s.Keys.Open(a.Secret, a.AD())
 		if err != nil {
 			return nil, err
 		}

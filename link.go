@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"time"
 
-	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -65,10 +64,6 @@ type LinkTx interface {
 // ErrLinkEnded is the answer to every link that does not work, whatever the reason.
 var ErrLinkEnded = &Error{Kind: Gone, Code: "link_ended", Text: text.Say("This link no longer works. It was used, has expired, or was replaced by a newer one. Ask for a new link, or open the newest one.")}
 
-func (l Link) ad() seal.AD {
-	return seal.AD{Purpose: "link", Workspace: l.Workspace, User: l.User, Row: l.ID}
-}
-
 // newLink makes a link for a user, whose row is taken, and returns its token and when it ends. What it carries is sealed. It
 // ends the older ones of its kind, but for those that are lasting.
 func (s *Service) newLink(tx Tx, by Caller, u User, kind LinkKind, epoch int64, carries string, limit time.Duration) (Secret, time.Time, error) {
@@ -86,7 +81,7 @@ func (s *Service) newLink(tx Tx, by Caller, u User, kind LinkKind, epoch int64, 
 	token, l.Hash = newToken(u.ID, l.ID)
 	if carries != "" {
 		var err error
-		if l.Data, err = s.Keys.Seal([]byte(carries), l.ad()); err != nil {
+		if l.Data, err = s.Keys.Seal([]byte(carries), l.AD()); err != nil {
 			return "", l.ExpiresAt, err
 		}
 	}
@@ -125,6 +120,6 @@ func (s *Service) useUp(tx Tx, l Link) error {
 
 // carried is what a link was made with.
 func (s *Service) carried(l Link) (string, error) {
-	plain, err := s.Keys.Open(l.Data, l.ad())
+	plain, err := s.Keys.Open(l.Data, l.AD())
 	return string(plain), err
 }

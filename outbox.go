@@ -10,7 +10,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -97,10 +96,6 @@ const (
 	mailSettle    = 5 * time.Second  // to note what became of an attempt, when the node is stopping
 )
 
-func (m Mail) ad() seal.AD {
-	return seal.AD{Purpose: "mail", Workspace: m.Workspace, User: m.User, Row: m.ID}
-}
-
 // queue puts a mail into the outbox, in the transaction of what it tells of.
 func (s *Service) queue(tx Tx, m Mail, b MailBody) error {
 	now := s.Now()
@@ -109,7 +104,7 @@ func (s *Service) queue(tx Tx, m Mail, b MailBody) error {
 	if err != nil {
 		return err
 	}
-	if m.Body, err = s.Keys.Seal(plain, m.ad()); err != nil {
+	if m.Body, err = s.Keys.Seal(plain, m.AD()); err != nil {
 		return err
 	}
 	return tx.InsertMail(m)
@@ -118,7 +113,7 @@ func (s *Service) queue(tx Tx, m Mail, b MailBody) error {
 // OpenMail returns the body of a mail that waits.
 func (s *Service) OpenMail(m Mail) (MailBody, error) {
 	var b MailBody
-	plain, err := s.Keys.Open(m.Body, m.ad())
+	plain, err := s.Keys.Open(m.Body, m.AD())
 	if err != nil {
 		return b, err
 	}

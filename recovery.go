@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/otp"
-	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -138,17 +137,13 @@ func hashRecovery(code string) []byte {
 	return h[:]
 }
 
-func (c RecoveryCode) ad() seal.AD {
-	return seal.AD{Purpose: "recovery", Workspace: c.Workspace, User: c.User, Row: hex.EncodeToString(c.Hash)}
-}
-
 // mintRecovery makes a code for a place in a user's set, as it is kept and as its user sees it.
 func (s *Service) mintRecovery(u User, p Policy, position int) (RecoveryCode, Secret, error) {
 	code := newRecoveryCode()
 	c := RecoveryCode{Workspace: u.Workspace, User: u.ID, Hash: hashRecovery(code), Position: position, Policy: p.Version}
 	var err error
 	if p.RecoveryCodeMode == RecoveryRolling {
-		c.Sealed, err = s.Keys.Seal([]byte(code), c.ad())
+		c.Sealed, err = s.Keys.Seal([]byte(code), c.AD())
 	}
 	return c, Secret(groupRecovery(code)), err
 }
@@ -306,7 +301,7 @@ func (s *Service) RecoveryCodes(ctx context.Context, by Caller) (RecoverySet, er
 			if c.Sealed == nil || c.Policy < by.policy.ShownSince {
 				continue
 			}
-			code, err := s.Keys.Open(c.Sealed, c.ad())
+			code, err := s.Keys.Open(c.Sealed, c.AD())
 			if err != nil {
 				s.Log.Error("a recovery code cannot be read", "workspace", me.Workspace, "user", me.ID)
 				continue
@@ -400,10 +395,6 @@ func (s *Service) SaveRecoveryCodes(ctx context.Context, by Caller) (Passage, er
 
 // A new set is shown on a page of its own, after a redirect. In between the browser holds it, sealed: the database
 // may have no more than hashes.
-
-func shownAD(u User, holder string) seal.AD {
-	return seal.AD{Purpose: "recovery shown", Workspace: u.Workspace, User: u.ID, Row: holder}
-}
 
 // sealShown returns what the browser is to hold of a new set, for its holder alone.
 func (s *Service) sealShown(u User, holder string, codes []Secret) (Secret, error) {

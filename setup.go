@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/otp"
-	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -228,14 +227,15 @@ func (s *Service) StartChange(ctx context.Context, by Caller, name, replaces str
 }
 
 func (s *Service) putDraft(tx Tx, h *holder, name, replaces string) error {
-	sealed, err := s.Keys.Seal(otp.NewSecret(), draftAD(h.Workspace, h.User.ID, h.id))
-	if err != nil {
+	d := Draft{
+		Workspace: h.Workspace, User: h.User.ID, Holder: h.id, Epoch: h.Epoch, Name: name, Replaces: replaces,
+		ExpiresAt: s.Now().Add(DraftLimit),
+	}
+	var err error
+	if d.Secret, err = s.Keys.Seal(otp.NewSecret(), d.AD()); err != nil {
 		return err
 	}
-	return tx.PutDraft(Draft{
-		Workspace: h.Workspace, User: h.User.ID, Holder: h.id, Epoch: h.Epoch, Name: name, Replaces: replaces,
-		Secret: sealed, ExpiresAt: s.Now().Add(DraftLimit),
-	})
+	return tx.PutDraft(d)
 }
 
 // SetUp returns the draft in hand, or ErrNoDraft.
@@ -288,7 +288,7 @@ func (s *Service) draft(tx Tx, by Caller, h *holder) (Draft, []byte, error) {
 			d.Replaces = ReplacesAll
 		}
 	}
-	secret, err := s.Keys.Open(d.Secret, draftAD(h.Workspace, h.User.ID, h.id))
+	secret, err := s.Keys.Open(d.Secret, d.AD())
 	return d, secret, err
 }
 
@@ -389,7 +389,7 @@ func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, ste
 		Workspace: h.Workspace, User: h.User.ID, ID: newID(prefixAuthenticator, now), Name: d.Name,
 		Algorithm: otp.Default.Algorithm, LastStep: step, UsedSteps: []int64{step}, RefusedSteps: d.RefusedSteps, CreatedAt: now,
 	}
-	if a.Secret, err = s.Keys.Seal(secret, a.ad()); err != nil {
+	if a.Secret, err = s.Keys.Seal(secret, a.AD()); err != nil {
 		return err
 	}
 	if err := tx.InsertAuthenticator(a); err != nil {
@@ -443,10 +443,6 @@ func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed
 		return err
 	}
 	return s.record(tx, by.as(h.User), kind, h.User.ID, Done, map[string]string{"authenticator": a.ID, "name": a.Name})
-}
-
-func draftAD(workspace, user, holder string) seal.AD {
-	return seal.AD{Purpose: "draft", Workspace: workspace, User: user, Row: holder}
 }
 
 // qrBytes is what a QR code of version 10 holds at error correction M: phones read that from a screen.

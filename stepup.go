@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"time"
 
-	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -120,7 +119,7 @@ func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error)
 	}
 	return p.ID, s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
 		var err error
-		if me.session.Parked, err = s.Keys.Seal(plain, me.session.parkedAD()); err != nil {
+		if me.session.Parked, err = s.Keys.Seal(plain, me.session.AD()); err != nil {
 			return err
 		}
 		me.session.ParkedAt = me.now
@@ -171,15 +170,11 @@ func (s *Service) parked(by Caller, ses Session) (Parked, bool) {
 	if ses.Parked == nil || by.browser == "" || !within(ses.ParkedAt, ParkedLimit, s.Now()) {
 		return p, false
 	}
-	plain, err := s.Keys.Open(ses.Parked, ses.parkedAD())
+	plain, err := s.Keys.Open(ses.Parked, ses.AD())
 	if err != nil || json.Unmarshal(plain, &p) != nil || !bytes.Equal(p.Browser, hashToken(by.browser)) {
 		return Parked{}, false
 	}
 	return p, true
-}
-
-func (s Session) parkedAD() seal.AD {
-	return seal.AD{Purpose: "parked", Workspace: s.Workspace, User: s.User, Row: s.ID}
 }
 
 // FormLimit is how long a form waits for its user to sign in again.
@@ -220,8 +215,4 @@ func (s *Service) KeptForm(by Caller, held Secret, path string) map[string]strin
 		return nil
 	}
 	return p.Fields
-}
-
-func formAD(by Caller, user, path string) seal.AD {
-	return seal.AD{Purpose: "form", Workspace: by.workspace.ID, User: user, Row: path}
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -171,7 +170,7 @@ func (w *world) add(tx sallyport.Tx, keys *seal.Keyset, n int, hash sallyport.Se
 		return p, err
 	}
 	a := sallyport.Authenticator{Workspace: w.space, User: p.id, ID: newID("aut_"), Name: "Phone", Algorithm: otp.SHA1, CreatedAt: now}
-	if a.Secret, err = keys.Seal(p.secret, seal.AD{Purpose: "authenticator", Workspace: w.space, User: p.id, Row: a.ID}); err != nil {
+	if a.Secret, err = keys.Seal(p.secret, a.AD()); err != nil {
 		return p, err
 	}
 	if err := tx.InsertAuthenticator(a); err != nil {
@@ -195,7 +194,7 @@ func (w *world) add(tx sallyport.Tx, keys *seal.Keyset, n int, hash sallyport.Se
 	p.recovery = strings.Map(crockford, p.recovery)
 	h := sha256.Sum256([]byte(p.recovery))
 	c := sallyport.RecoveryCode{Workspace: w.space, User: p.id, Hash: h[:]}
-	c.Sealed, err = keys.Seal([]byte(p.recovery), seal.AD{Purpose: "recovery", Workspace: w.space, User: p.id, Row: hex.EncodeToString(h[:])})
+	c.Sealed, err = keys.Seal([]byte(p.recovery), c.AD())
 	if err != nil {
 		return p, err
 	}

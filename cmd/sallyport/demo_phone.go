@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"slices"
 	"strings"
 	"sync"
@@ -66,7 +65,7 @@ func (p *demoPhone) codes(tx sallyport.Tx, u sallyport.User, now time.Time) ([]d
 	}
 	var codes []demoCode
 	for _, a := range all {
-		secret, err := p.keys.Open(a.Secret, seal.AD{Purpose: "authenticator", Workspace: a.Workspace, User: a.User, Row: a.ID})
+		secret, err := p.keys.Open(a.Secret, a.AD())
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +82,7 @@ func (p *demoPhone) codes(tx sallyport.Tx, u sallyport.User, now time.Time) ([]d
 	if _, found, err = tx.Draft(d.Workspace, d.User, d.Holder); err != nil || !found {
 		return codes, err
 	}
-	secret, err := p.keys.Open(d.Secret, seal.AD{Purpose: "draft", Workspace: d.Workspace, User: d.User, Row: d.Holder})
+	secret, err := p.keys.Open(d.Secret, d.AD())
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +104,7 @@ func (p *demoPhone) recoveryCodes(tx sallyport.Tx, u sallyport.User, known []str
 	for _, c := range set {
 		code := byHash[string(c.Hash)]
 		if c.Sealed != nil {
-			plain, err := p.keys.Open(c.Sealed, seal.AD{Purpose: "recovery", Workspace: c.Workspace, User: c.User, Row: hex.EncodeToString(c.Hash)})
+			plain, err := p.keys.Open(c.Sealed, c.AD())
 			if err != nil {
 				return nil, err
 			}

@@ -1,0 +1,60 @@
+package sallyport
+
+import (
+	"encoding/hex"
+
+	"github.com/sallyport-2fa/sallyport/internal/seal"
+)
+
+// SealedColumn is a column of the database whose values are sealed with the keyset. Each value is bound to its workspace,
+// its user and its row, so that it opens nowhere else.
+type SealedColumn struct {
+	Table, Column string
+	Key           string // the column that names the row, beside workspace_id and user_id; bytes are written as hexadecimal
+	Purpose       string
+}
+
+// SealedColumns are all of them. What opens or reseals every secret goes through this list: a value in a column that is
+// not here would be lost when the key under which it is sealed is removed.
+var SealedColumns = []SealedColumn{
+	sealedAuthenticator, sealedDraft, sealedRecoveryCode, sealedParked, sealedLink, sealedMail,
+}
+
+var (
+	sealedAuthenticator = SealedColumn{"authenticators", "secret", "id", "authenticator"}
+	sealedDraft         = SealedColumn{"drafts", "secret", "holder", "draft"}
+	sealedRecoveryCode  = SealedColumn{"recovery_codes", "code", "hash", "recovery"}
+	sealedParked        = SealedColumn{"sessions", "parked", "id", "parked"}
+	sealedLink          = SealedColumn{"links", "data", "id", "link"}
+	sealedMail          = SealedColumn{"outbox", "body", "id", "mail"}
+)
+
+// AD returns the associated data of the value in one row.
+func (c SealedColumn) AD(workspace, user, row string) seal.AD {
+	return seal.AD{Purpose: c.Purpose, Workspace: workspace, User: user, Row: row}
+}
+
+// The associated data of the sealed value of each row.
+
+func (a Authenticator) AD() seal.AD { return sealedAuthenticator.AD(a.Workspace, a.User, a.ID) }
+func (d Draft) AD() seal.AD         { return sealedDraft.AD(d.Workspace, d.User, d.Holder) }
+func (s Session) AD() seal.AD       { return sealedParked.AD(s.Workspace, s.User, s.ID) }
+func (l Link) AD() seal.AD          { return sealedLink.AD(l.Workspace, l.User, l.ID) }
+func (m Mail) AD() seal.AD          { return sealedMail.AD(m.Workspace, m.User, m.ID) }
+
+func (c RecoveryCode) AD() seal.AD {
+	return sealedRecoveryCode.AD(c.Workspace, c.User, hex.EncodeToString(c.Hash))
+}
+
+// Two values are sealed for a browser to hold for some minutes. A key can be removed without them: what no longer opens
+// counts as expired.
+
+// shownAD is for recovery codes that are shown once, on the page of their holder: a session or a sign-in.
+func shownAD(u User, holder string) seal.AD {
+	return seal.AD{Purpose: "recovery shown", Workspace: u.Workspace, User: u.ID, Row: holder}
+}
+
+// formAD is for a form that waits for its user to sign in again.
+func formAD(by Caller, user, path string) seal.AD {
+	return seal.AD{Purpose: "form", Workspace: by.workspace.ID, User: user, Row: path}
+}
