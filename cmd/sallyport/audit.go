@@ -14,16 +14,16 @@ import (
 )
 
 type auditCmd struct {
-	Verify auditVerifyCmd `cmd:"" help:"Check that no line of the audit log was changed, removed, inserted or moved. Prints what is wrong, if anything is, and ends with 1 then."`
+	Verify auditVerifyCmd `cmd:"" help:"Check that no line of the audit log was changed, removed, inserted or moved. If any was, print what is wrong and exit with 1."`
 }
 
 type auditVerifyCmd struct {
 	place
 	Workspace string `placeholder:"HOST" help:"Host name of one workspace, with the port if there is one (default: all of them)."`
-	Head      string `placeholder:"BATCH:HASH" help:"A head that an earlier verify or the server's log gave: the log must still contain it. Needs --workspace if there are several."`
+	Head      string `placeholder:"BATCH:HASH" help:"A head from an earlier verify or from the server's log, which the audit log must still contain. Needs --workspace if there are several."`
 }
 
-// shownFindings is how many findings of one log are printed. The number of all of them is always told.
+// shownFindings is how many findings of one log are printed. Their total number is always printed.
 const shownFindings = 100
 
 func (c *auditVerifyCmd) Run(ctx context.Context) error {
@@ -43,7 +43,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context) error {
 		hosts = []string{c.Workspace}
 	}
 	if c.Head != "" && len(hosts) > 1 {
-		return badUsage("--head is of one workspace: name it with --workspace")
+		return badUsage("--head belongs to one workspace: choose it with --workspace")
 	}
 	findings := 0
 	for _, host := range hosts {
@@ -54,7 +54,7 @@ func (c *auditVerifyCmd) Run(ctx context.Context) error {
 		findings += n
 	}
 	if findings > 0 {
-		return errors.New("the audit log is not as it was written")
+		return errors.New("the audit log has been changed since it was written")
 	}
 	return nil
 }
@@ -67,12 +67,12 @@ func parseHead(head string) (batch int64, hash []byte, err error) {
 		hash, err = hex.DecodeString(digits)
 	}
 	if err != nil || batch < 1 || len(hash) != sha256.Size {
-		return 0, nil, badUsage("--head: %q is no head; write it as audit verify prints it, such as 12:9f86d0...", head)
+		return 0, nil, badUsage("--head: %q is not a head; write it as audit verify prints it, such as 12:9f86d0...", head)
 	}
 	return batch, hash, nil
 }
 
-// verifyLog prints what is wrong with one log, and then what was looked at. The head is one that was written down, if any.
+// verifyLog prints what is wrong with one log, then a summary. If head is not empty, the log must contain it.
 func verifyLog(ctx context.Context, in *installation, host, head string) (findings int, err error) {
 	by, err := in.Console(ctx, host)
 	if err != nil {
@@ -97,12 +97,12 @@ func verifyLog(ctx context.Context, in *installation, host, head string) (findin
 		}
 		if !there {
 			findings++
-			fmt.Printf("%s: the log does not contain the head %s: it was cut off or replaced, or --audit-days has deleted that batch\n", host, head)
+			fmt.Printf("%s: the log does not contain the head %s: the log was cut off or replaced, or --audit-days has deleted that batch\n", host, head)
 		}
 	}
-	fmt.Printf("%s: %d events, %d of them wait for their seal; ", host, report.Events, report.Waiting)
+	fmt.Printf("%s: %d events, %d of them not yet sealed; ", host, report.Events, report.Waiting)
 	if findings == 0 {
-		fmt.Println("all is as it was written")
+		fmt.Println("the log is intact")
 	} else {
 		fmt.Printf("findings: %d\n", findings)
 	}
@@ -112,7 +112,7 @@ func verifyLog(ctx context.Context, in *installation, host, head string) (findin
 	return findings, nil
 }
 
-// placeOf names a place in the log.
+// placeOf says where in the log a finding is.
 func placeOf(f sallyport.AuditFinding) string {
 	var place []string
 	if f.Batch != 0 {

@@ -19,8 +19,8 @@ import (
 
 type demoCmd struct {
 	Listen string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address and port on this machine; port 0 is a free one (default: 127.0.0.1:8080)."`
-	URL    string `name:"url" placeholder:"URL" help:"Where browsers find the first company (default: http://localhost and the port of --listen)."`
-	JSON   bool   `name:"json" help:"Tell who is in it as one line of JSON."`
+	URL    string `name:"url" placeholder:"URL" help:"URL at which browsers reach the first company (default: http://localhost and the port of --listen)."`
+	JSON   bool   `name:"json" help:"Print the companies and people as one line of JSON."`
 }
 
 // demo is a server with made-up people, as its own pages see it.
@@ -33,13 +33,13 @@ type demo struct {
 }
 
 func (c *demoCmd) Run(ctx context.Context) (err error) {
-	ctx, stop := untilTold(ctx) // from here on, so that the folder is removed whenever that is
+	ctx, stop := untilTold(ctx) // first, so that a signal at any time still removes the folder
 	defer stop()
 	if a, err := net.ResolveTCPAddr("tcp", c.Listen); err != nil || !a.IP.IsLoopback() {
-		return badUsage("--listen %s: the demo has well-known passwords, so it listens on this machine alone, such as on 127.0.0.1:8080", c.Listen)
+		return badUsage("--listen %s: the demo has well-known passwords, so it listens only on this machine; use an address such as 127.0.0.1:8080", c.Listen)
 	}
-	if c.URL != "" && !strings.HasPrefix(c.URL, "http://") { // and http is for loopback alone, says the edge
-		return badUsage("--url %s: the demo has well-known passwords, so it is for this machine alone, such as http://localhost:8080", c.URL)
+	if c.URL != "" && !strings.HasPrefix(c.URL, "http://") { // the edge allows http only for loopback
+		return badUsage("--url %s: the demo has well-known passwords, so it is only for this machine; use a URL such as http://localhost:8080", c.URL)
 	}
 	s, err := (&serveCmd{Listen: c.Listen, URL: c.URL}).prepare(slog.LevelWarn)
 	if err != nil {
@@ -67,7 +67,7 @@ func (c *demoCmd) Run(ctx context.Context) (err error) {
 	return s.run(ctx, d.Service, d.before)
 }
 
-// demoStory is where the demo is and who is in it.
+// demoStory is where the demo runs and who is in it.
 type demoStory struct {
 	URL        string          `json:"url"`
 	Workspaces []demoWorkspace `json:"workspaces"`
@@ -93,12 +93,12 @@ type demoUser struct {
 	Note          string         `json:"-"`
 }
 
-// tell says what is there: as a table for people, or as one line of JSON.
+// tell prints the story as tables, or as one line of JSON.
 func (c *demoCmd) tell(to io.Writer, story demoStory) error {
 	if c.JSON {
 		return json.NewEncoder(to).Encode(story)
 	}
-	fmt.Fprintf(to, "Two companies, made up, until you press Ctrl-C. Sign in as anybody below; their codes and mails are on\n\n  %s/demo\n", story.URL)
+	fmt.Fprintf(to, "Two made-up companies are running until you press Ctrl-C. Sign in as anyone below. Their codes and e-mails are at\n\n  %s/demo\n", story.URL)
 	for _, w := range story.Workspaces {
 		fmt.Fprintf(to, "\n%s  %s\n\n", w.Name, w.URL)
 		table := tabwriter.NewWriter(to, 0, 8, 2, ' ', 0)
@@ -114,7 +114,7 @@ func (c *demoCmd) tell(to io.Writer, story demoStory) error {
 	return err
 }
 
-// demoClock is this machine's clock, moved by as much as somebody wished.
+// demoClock is this machine's clock plus an offset.
 type demoClock struct{ ahead atomic.Int64 }
 
 func (c *demoClock) Now() time.Time          { return time.Now().Add(c.Ahead()) }

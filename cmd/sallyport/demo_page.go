@@ -18,7 +18,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/web"
 )
 
-// The demo's own addresses. They stand before the product's, and only in the demo.
+// The demo's own routes. They take precedence over those of the product, and exist only in the demo.
 
 var (
 	//go:embed demo.html
@@ -33,10 +33,10 @@ var (
 	}).Parse(demoHTML))
 )
 
-// demoMails is how many mails of a workspace are looked at.
+// demoMails is how many mails of each workspace are read.
 const demoMails = 1000
 
-// before puts the demo's addresses before the pages, on the hosts of its companies.
+// before serves the demo's routes on the hosts of its companies, and passes every other request to pages.
 func (d *demo) before(pages http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /demo", d.serve(d.page))
@@ -71,7 +71,7 @@ func (d *demo) serve(fn func(http.ResponseWriter, *http.Request) error) http.Han
 	}
 }
 
-// moveClock moves the server's clock by what the form says, such as 336h or -30s.
+// moveClock moves the server's clock by the duration in the form, such as 336h or -30s.
 func (d *demo) moveClock(w http.ResponseWriter, r *http.Request) error {
 	by, err := time.ParseDuration(r.PostFormValue("advance"))
 	if err != nil {
@@ -83,12 +83,12 @@ func (d *demo) moveClock(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// demoShown is somebody as they are now.
+// demoShown is the current state of a person.
 type demoShown struct {
 	sallyport.User
 	Password      string
 	Note          string
-	RecoveryCodes []string // that still work
+	RecoveryCodes []string // unused ones
 	TwoFactor     string
 	Codes         []demoCode
 }
@@ -98,7 +98,7 @@ type demoCompanyShown struct {
 	People    []demoShown
 }
 
-// look reads how everybody is now, and what their phones show.
+// look reads the current state of all people, and what their phones show.
 func (d *demo) look(ctx context.Context) ([]demoCompanyShown, error) {
 	now := d.Now()
 	var all []demoCompanyShown
@@ -136,7 +136,7 @@ func (d *demo) look(ctx context.Context) ([]demoCompanyShown, error) {
 	return all, err
 }
 
-// person finds somebody of the story.
+// person returns a person of the story.
 func (s demoStory) person(workspace, email string) (demoUser, bool) {
 	for _, w := range s.Workspaces {
 		for _, u := range w.Users {
@@ -148,7 +148,7 @@ func (s demoStory) person(workspace, email string) (demoUser, bool) {
 	return demoUser{}, false
 }
 
-// describe fills in what the story's people have come to.
+// describe fills in the TwoFactor state of the story's people.
 func (d *demoSeed) describe(ctx context.Context, story *demoStory) error {
 	return d.Store.Read(ctx, func(tx sallyport.Tx) error {
 		for _, w := range story.Workspaces {
@@ -203,7 +203,7 @@ type demoMail struct {
 	HTML    string    `json:"html"`
 }
 
-// mails are the newest of every workspace, newest last. The body of one that was sent is gone.
+// mails returns the newest mails of all workspaces, newest last. A mail that was sent no longer has a body.
 func (d *demo) mails(ctx context.Context) ([]demoMail, error) {
 	mails := []demoMail{}
 	err := d.Store.Read(ctx, func(tx sallyport.Tx) error {
@@ -274,7 +274,7 @@ func (d *demo) page(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// linkedLines is a mail's text with its links to be clicked.
+// linkedLines returns a mail's text as HTML, in which URLs are links.
 func linkedLines(s string) template.HTML {
 	var b strings.Builder
 	for line := range strings.Lines(s) {

@@ -15,16 +15,16 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
-// demoSeed puts the cast into a new installation, through the verbs that people themselves use. It happens in the
-// past, so that no code of the present is used up.
+// demoSeed creates the demo's people in a new installation, through the same verbs that the pages use. Its clock is in
+// the past, so that no current code is used up.
 type demoSeed struct {
 	*installation
 	clock *demoClock
-	host  string // of the company whose story is told
+	host  string // of the current company
 }
 
-// When the story began, and when its last day did. One person after the other joins; then, more slowly, they set up
-// two-factor authentication, so that the chart of it has something to show.
+// The story began demoBegan ago, and its last day demoLately ago. Every demoJoins a person joins. Then every demoSetsUp
+// one of them may set up two-factor authentication, so that the adoption chart has something to show.
 const (
 	demoBegan  = 45 * 24 * time.Hour
 	demoLately = 20 * time.Hour
@@ -32,7 +32,7 @@ const (
 	demoSetsUp = 48 * time.Hour
 )
 
-// seed makes the companies and tells where they are and who is in them.
+// seed creates the companies and returns where they are and who is in them.
 func (d *demoSeed) seed(ctx context.Context, first string, origin func(host string) string) (demoStory, error) {
 	d.clock.Set(-demoBegan)
 	var story demoStory
@@ -40,12 +40,12 @@ func (d *demoSeed) seed(ctx context.Context, first string, origin func(host stri
 		d.host = first
 		if i > 0 {
 			if err := d.create(ctx, c, story.Workspaces[0].Users[0]); err != nil {
-				return story, fmt.Errorf("making %s: %w", c.name, err)
+				return story, fmt.Errorf("creating %s: %w", c.name, err)
 			}
 		}
 		w, err := d.company(ctx, c, i == 0)
 		if err != nil {
-			return story, fmt.Errorf("making %s: %w", c.name, err)
+			return story, fmt.Errorf("creating %s: %w", c.name, err)
 		}
 		w.URL = origin(d.host)
 		story.Workspaces = append(story.Workspaces, w)
@@ -63,7 +63,7 @@ func (d *demoSeed) seed(ctx context.Context, first string, origin func(host stri
 	return story, d.describe(ctx, &story)
 }
 
-// create lets the owner of the first company create another, on a host name below localhost, and its owner accept the
+// create makes the owner of the first company create another one, on a subdomain of localhost, and its owner accept the
 // invitation.
 func (d *demoSeed) create(ctx context.Context, c demoCompany, reseller demoUser) error {
 	by, err := d.signedIn(ctx, reseller)
@@ -88,7 +88,8 @@ func (d *demoSeed) create(ctx context.Context, c demoCompany, reseller demoUser)
 	return d.AcceptInvitation(ctx, by, sallyport.Secret(token), boss.name, sallyport.Secret(boss.password))
 }
 
-// company lets people join, and their owner decide.
+// company adds the people of c, has them set up two-factor authentication, and has their owner save the policy. If
+// first is set, it also creates the company.
 func (d *demoSeed) company(ctx context.Context, c demoCompany, first bool) (demoWorkspace, error) {
 	w := demoWorkspace{Name: c.name}
 	boss := c.people[0]
@@ -132,7 +133,7 @@ func (d *demoSeed) company(ctx context.Context, c demoCompany, first bool) (demo
 	return w, d.decide(ctx, w.Users[0], func(p *sallyport.Policy) { p.Require2FA.Of = c.demand })
 }
 
-// pass lets time go by. Each day people are counted, as Run does.
+// pass advances the clock. It counts adoption every day, as Run does.
 func (d *demoSeed) pass(ctx context.Context, left time.Duration) error {
 	for left > 0 {
 		step := min(left, 24*time.Hour)
@@ -145,7 +146,7 @@ func (d *demoSeed) pass(ctx context.Context, left time.Duration) error {
 	return nil
 }
 
-// lately is the last day: what the owner of a company did to people.
+// lately performs what the owner of a company did to people on the last day.
 func (d *demoSeed) lately(ctx context.Context, c demoCompany, w *demoWorkspace) error {
 	d.host = w.host
 	owner, err := d.signedIn(ctx, w.Users[0])
@@ -163,7 +164,7 @@ func (d *demoSeed) lately(ctx context.Context, c demoCompany, w *demoWorkspace) 
 	return nil
 }
 
-// decide lets an owner change the policy.
+// decide makes an owner change the policy.
 func (d *demoSeed) decide(ctx context.Context, owner demoUser, change func(*sallyport.Policy)) error {
 	by, err := d.signedIn(ctx, owner)
 	if err != nil {
@@ -174,7 +175,7 @@ func (d *demoSeed) decide(ctx context.Context, owner demoUser, change func(*sall
 	return d.SavePolicy(ctx, by, p)
 }
 
-// person lets somebody who was added come to where they are.
+// person takes a person who was added to the state that p describes.
 func (d *demoSeed) person(ctx context.Context, p demoPerson) (demoUser, error) {
 	shown := demoUser{Email: p.email, Password: p.password, Role: p.role, RecoveryCodes: []string{}, Name: p.name, Note: p.note}
 	if p.password == "" {
@@ -192,7 +193,7 @@ func (d *demoSeed) person(ctx context.Context, p demoPerson) (demoUser, error) {
 	return shown, p.then(ctx, d, shown)
 }
 
-// demoBrowser is what a browser keeps between two requests of the story.
+// demoBrowser is the state that a browser keeps between the requests of the story.
 type demoBrowser struct {
 	d *demoSeed
 	sallyport.Arrival
@@ -202,7 +203,7 @@ func (d *demoSeed) browser() *demoBrowser {
 	return &demoBrowser{d, sallyport.Arrival{Door: sallyport.DoorWeb, Host: d.host, Agent: "Firefox on Windows", Address: netip.MustParseAddr("198.51.100.7")}}
 }
 
-// arrive is the caller as which the browser arrives: signed in, or in the middle of signing in.
+// arrive returns the browser's caller: signed in, or in the middle of signing in.
 func (b *demoBrowser) arrive(ctx context.Context) (sallyport.Caller, error) {
 	return b.d.Arrive(ctx, b.Arrival)
 }
@@ -271,7 +272,7 @@ func codeAt(secret string, at time.Time) (string, error) {
 	return otp.Default.Code(key, otp.Default.Step(at)), err
 }
 
-// signInWithCode goes through both steps, and may trust the browser.
+// signInWithCode signs in with a password and a code. If trust is set, the browser becomes a trusted device.
 func (b *demoBrowser) signInWithCode(ctx context.Context, u demoUser, trust bool) (sallyport.Caller, error) {
 	if err := b.signIn(ctx, u.Email, u.Password); err != nil {
 		return sallyport.Caller{}, err
@@ -292,13 +293,13 @@ func (b *demoBrowser) signInWithCode(ctx context.Context, u demoUser, trust bool
 	return b.arrive(ctx)
 }
 
-// signedIn is somebody with an app who has just signed in, with a code that nobody has used.
+// signedIn signs in a person who has an app. It advances the clock, so that the code is unused.
 func (d *demoSeed) signedIn(ctx context.Context, u demoUser) (sallyport.Caller, error) {
 	d.clock.Advance(2 * time.Minute)
 	return d.browser().signInWithCode(ctx, u, false)
 }
 
-// trustDevice signs in with a code, a day before the story ends, and trusts the browser.
+// trustDevice signs in with a code, a day before the story ends, and makes the browser a trusted device.
 func trustDevice(ctx context.Context, d *demoSeed, u demoUser) error {
 	now := d.clock.Ahead()
 	d.clock.Set(-24 * time.Hour)
@@ -307,8 +308,8 @@ func trustDevice(ctx context.Context, d *demoSeed, u demoUser) error {
 	return err
 }
 
-// wrongCode is none that the authenticator shows within ten minutes and a bit of now: such a code would be taken for
-// right, by a clock that is off.
+// wrongCode returns a code that the authenticator does not show within 12 minutes of now. Within 10 minutes, it would
+// count as the right code from a wrong clock.
 func (d *demoSeed) wrongCode(secret string) (string, error) {
 	key, err := otp.DecodeSecret(secret)
 	if err != nil {
@@ -325,10 +326,10 @@ func (d *demoSeed) wrongCode(secret string) (string, error) {
 	}
 }
 
-// lockOut gives wrong codes, as somebody would who has stolen the password, until none are accepted.
+// lockOut enters wrong codes, as someone who has stolen the password would, until the account is locked.
 func lockOut(ctx context.Context, d *demoSeed, u demoUser) error {
 	for {
-		d.clock.Advance(9 * time.Minute) // longer than any delay on the way
+		d.clock.Advance(9 * time.Minute) // longer than any delay before the lock
 		b := d.browser()
 		if err := b.signIn(ctx, u.Email, u.Password); err != nil {
 			return err
@@ -351,13 +352,13 @@ func lockOut(ctx context.Context, d *demoSeed, u demoUser) error {
 	}
 }
 
-// What mails hold to go on with.
+// The parts of mails that a person needs to continue.
 var (
 	demoLink     = regexp.MustCompile(`/invitation/(\S+)`)
 	demoPassword = regexp.MustCompile(`([0-9A-Z]{5}(?:-[0-9A-Z]{5}){4})`)
 )
 
-// mailed is what the newest mail to somebody holds.
+// mailed returns the first group of what in the newest mail to an address that matches.
 func (d *demoSeed) mailed(ctx context.Context, workspace, to string, what *regexp.Regexp) (string, error) {
 	var mails []sallyport.Mail
 	err := d.Store.Read(ctx, func(tx sallyport.Tx) (err error) {
@@ -379,10 +380,10 @@ func (d *demoSeed) mailed(ctx context.Context, workspace, to string, what *regex
 			return found[1], nil
 		}
 	}
-	return "", fmt.Errorf("no mail to %s holds what was expected", to)
+	return "", fmt.Errorf("no mail to %s contains what was expected", to)
 }
 
-// invite is by a link, or by a temporary password where the policy says so.
+// invite invites a person by a link or, if the policy says so, by a temporary password.
 func invite(ctx context.Context, d *demoSeed, owner sallyport.Caller, u *demoUser) error {
 	if _, err := d.Invite(ctx, owner, u.Email, u.Name, u.Role); err != nil || owner.Policy().InviteMethod != sallyport.InviteByPassword {
 		return err
@@ -400,7 +401,7 @@ func suspend(ctx context.Context, d *demoSeed, owner sallyport.Caller, u *demoUs
 	return d.Suspend(ctx, owner, id)
 }
 
-// reset takes the second factor away; what is left is the set-up code.
+// reset removes the second factor, and puts the set-up code into the note.
 func reset(ctx context.Context, d *demoSeed, owner sallyport.Caller, u *demoUser) error {
 	id, err := d.idOf(ctx, owner, u)
 	if err != nil {
@@ -412,7 +413,7 @@ func reset(ctx context.Context, d *demoSeed, owner sallyport.Caller, u *demoUser
 	return err
 }
 
-// idOf is the id of somebody in the owner's company.
+// idOf returns the id of a person in the owner's company.
 func (d *demoSeed) idOf(ctx context.Context, owner sallyport.Caller, u *demoUser) (id string, err error) {
 	err = d.Store.Read(ctx, func(tx sallyport.Tx) error {
 		found, _, err := tx.UserByAddress(owner.Workspace().ID, u.Email)

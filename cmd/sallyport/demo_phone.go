@@ -13,23 +13,23 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/seal"
 )
 
-// demoPhone stands in for everybody's phone: it makes the codes of all authenticators, also of one that is just being
-// set up, so that nobody needs a real one to look around.
+// demoPhone replaces every person's phone: it computes the codes of all authenticators, including one that is being set
+// up, so that you can try the demo without a phone.
 type demoPhone struct {
 	keys *seal.Keyset
 
 	mu     sync.Mutex
-	drafts map[string]sallyport.Draft // the newest, by user
+	drafts map[string]sallyport.Draft // the newest of each user
 }
 
 // demoCode is what one authenticator shows.
 type demoCode struct {
 	App   string
 	Code  string
-	Draft bool // it is being set up
+	Draft bool // still being set up
 }
 
-// watchDrafts lets a phone see every key that is set up from now on. It is called before the Service is used.
+// watchDrafts returns a phone that sees every authenticator set up from now on. Call it before the Service is used.
 func watchDrafts(s *sallyport.Service) *demoPhone {
 	p := &demoPhone{keys: s.Keys, drafts: map[string]sallyport.Draft{}}
 	s.Store = watchedStore{s.Store, p}
@@ -57,7 +57,7 @@ func (tx watchedTx) PutDraft(d sallyport.Draft) error {
 	return tx.Tx.PutDraft(d)
 }
 
-// codes are what the user's authenticators show now, oldest first, and last the one that is being set up, if any.
+// codes returns what the user's authenticators show now, oldest first, followed by the one being set up, if any.
 func (p *demoPhone) codes(tx sallyport.Tx, u sallyport.User, now time.Time) ([]demoCode, error) {
 	all, err := tx.Authenticators(u.Workspace, u.ID)
 	if err != nil {
@@ -89,8 +89,8 @@ func (p *demoPhone) codes(tx sallyport.Tx, u sallyport.User, now time.Time) ([]d
 	return append(codes, demoCode{App: d.Name, Code: otp.Default.Code(secret, otp.Default.Step(now)), Draft: true}), nil
 }
 
-// recoveryCodes are those of a user that still work. Where the policy keeps no text of them, they are found among those
-// known from the beginning.
+// recoveryCodes returns the user's unused recovery codes. If the policy keeps only their hashes, it finds them among
+// the known ones.
 func (p *demoPhone) recoveryCodes(tx sallyport.Tx, u sallyport.User, known []string) (unused []string, err error) {
 	set, err := tx.RecoveryCodes(u.Workspace, u.ID)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// told is the line that demo --json prints, as the contract has it.
+// told is the documented form of the line that demo --json prints.
 type told struct {
 	URL        string `json:"url"`
 	Workspaces []struct {
@@ -50,8 +50,8 @@ func startDemo(t *testing.T) (*process, told) {
 	return p, d
 }
 
-// Somebody of every role and state is there, and whoever has two-factor authentication gets in at once with what the
-// demo told: no code of the present is used up.
+// The demo has a person with every role and in every state. People who use two-factor authentication can sign in at
+// once with what the demo printed, because no current code is used up.
 func TestDemoPeople(t *testing.T) {
 	p, d := startDemo(t)
 	seen := map[string]bool{}
@@ -86,19 +86,19 @@ func TestDemoPeople(t *testing.T) {
 	}
 	for _, want := range []string{"owner", "admin", "manager", "member", "enabled", "disabled", "required"} {
 		if !seen[want] {
-			t.Errorf("nobody is %s", want)
+			t.Errorf("no person is %s", want)
 		}
 	}
 	demoStates(t, p, d)
 }
 
-// demoStates: whoever cannot simply sign in is there too, and comes as far as the demo says.
+// demoStates checks the people who cannot simply sign in: each gets exactly as far as the demo says.
 func demoStates(t *testing.T, p *process, d told) {
 	at := func(url string) *visitor { return &visitor{t, url, map[string]string{}} }
 	page := at(d.URL).expect(200)(at(d.URL).get(p, "/demo"))
 	for _, state := range []string{"invited", "suspended"} {
 		if !strings.Contains(page, ">"+state+"<") {
-			t.Errorf("nobody is %s", state)
+			t.Errorf("no person is %s", state)
 		}
 	}
 	setUpCode := regexp.MustCompile(`with the code ([0-9A-Z-]{29})`).FindStringSubmatch(page)
@@ -129,14 +129,15 @@ func demoStates(t *testing.T, p *process, d told) {
 			v.expect(303)(v.post(p, to, map[string][]string{"name": {"Pixel"}, "set_up_code": {setUpCode[1]}}))
 		}
 	}
-	for _, url := range []string{d.URL, globex} { // Acme is the reseller, and its brand is Globex's
+	for _, url := range []string{d.URL, globex} { // Globex uses the brand of Acme, its reseller
 		if body := at(url).expect(200)(at(url).get(p, "/sign-in")); !strings.Contains(body, "<bdi>Acme</bdi>") {
 			t.Errorf("the brand at %s: %s", url, body)
 		}
 	}
 }
 
-// TestDemoListsUnusedRecoveryCodes: on the demo's page too, whether the policy keeps the text of recovery codes or not.
+// TestDemoListsUnusedRecoveryCodes: the demo's page lists exactly the unused recovery codes, whether the policy keeps
+// their text or not.
 func TestDemoListsUnusedRecoveryCodes(t *testing.T) {
 	p, d := startDemo(t)
 	for i, email := range []string{"mark@acme.example", "glen@globex.example"} {
@@ -161,8 +162,8 @@ func TestDemoListsUnusedRecoveryCodes(t *testing.T) {
 	}
 }
 
-// TestDemoWrongCode: the code is wrong even at the few times when the first one that comes to mind would be right, or
-// would be right for a clock that is off.
+// TestDemoWrongCode: the code is wrong even at the times when 000000, the first candidate, is right or would be right
+// for a wrong clock.
 func TestDemoWrongCode(t *testing.T) {
 	key, zeros := []byte("12345678901234567890"), int64(59995833)
 	if code := otp.Default.Code(key, zeros); code != "000000" {
@@ -189,7 +190,8 @@ func (d told) password(email string) string {
 	return ""
 }
 
-// TestDemoJourney also takes the pictures of the README (make pictures). A person looks around: sets up an app without a phone, sees it at the demo's page, and moves the clock.
+// TestDemoJourney also takes the pictures of the README (make pictures). A person tries the demo: sets up an app
+// without a phone, sees its code on the demo's page, and moves the clock.
 func TestDemoJourney(t *testing.T) {
 	_, d := startDemo(t)
 	phone := sallyporttest.NewBrowser(t, d.URL, sallyporttest.Look{})
@@ -214,7 +216,7 @@ func TestDemoJourney(t *testing.T) {
 	phone.Click("+14 days")
 	phone.Sees("moved by 336h0m0s")
 	b.Open("/account")
-	b.Sees("Sign in") // no session lives that long
+	b.Sees("Sign in") // sessions do not last that long
 	b.Fill("E-mail address", "rita@acme.example")
 	b.Fill("Password", "granite_parrot_slow_tango")
 	b.Click("Sign in")
@@ -233,18 +235,18 @@ func TestDemoJourney(t *testing.T) {
 
 var sixDigits = regexp.MustCompile(`^\d{6}$`)
 
-// codeOf reads the code of an app off the demo's page, as it stands there.
+// codeOf reads the code of an app from the demo's page.
 func codeOf(t *testing.T, phone *sallyporttest.Browser, app string) string {
 	t.Helper()
 	lines := strings.Fields(phone.Text("main"))
 	at := slices.Index(lines, strings.Fields(app)[0])
 	if at < 1 || !sixDigits.MatchString(lines[at-1]) {
-		t.Fatalf("there is no code of %s on the page", app)
+		t.Fatalf("no code of %s on the page", app)
 	}
 	return lines[at-1]
 }
 
-// The demo's page is as finished as the product's.
+// The demo's page meets the same standards as those of the product.
 func TestDemoPage(t *testing.T) {
 	_, d := startDemo(t)
 	for name, look := range map[string]sallyporttest.Look{

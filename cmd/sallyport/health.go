@@ -19,14 +19,14 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/edge"
 )
 
-// readyLimit is how long the database may take to answer /readyz, and readyPause how long an answer holds: nobody makes the
-// database write more often by asking.
+// readyLimit is how long the database may take to answer /readyz. readyPause is how long the answer is cached, so that
+// clients cannot make the database write more often.
 const (
 	readyLimit = 5 * time.Second
 	readyPause = time.Second
 )
 
-// readiness remembers whether the database could be written to.
+// readiness caches whether the database could be written to.
 type readiness struct {
 	store sallyport.Store
 	mu    sync.Mutex
@@ -42,7 +42,7 @@ func (r *readiness) check() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), readyLimit)
 	defer cancel()
-	done := make(chan error, 1) // a Write that has begun does not end with its context
+	done := make(chan error, 1) // buffered: a Write that has begun may outlast its context
 	go func() { done <- r.store.Write(ctx, func(tx sallyport.Tx) error { return tx.Touch() }) }()
 	select {
 	case r.err = <-done:
@@ -53,7 +53,7 @@ func (r *readiness) check() error {
 	return r.err
 }
 
-// health answers /healthz, which says that the process is alive, and /readyz, which says that the database can be
+// health serves /healthz, which reports that the process is alive, and /readyz, which reports that the database can be
 // written to.
 func health(store sallyport.Store, log *slog.Logger) http.Handler {
 	ready := &readiness{store: store}
@@ -63,7 +63,7 @@ func health(store sallyport.Store, log *slog.Logger) http.Handler {
 			if err := ready.check(); err != nil {
 				log.Error("not ready", "err", err)
 				w.WriteHeader(http.StatusServiceUnavailable)
-				fmt.Fprintln(w, "the database does not answer, or cannot be written to")
+				fmt.Fprintln(w, "the database does not respond, or cannot be written to")
 				return
 			}
 		}
@@ -71,7 +71,7 @@ func health(store sallyport.Store, log *slog.Logger) http.Handler {
 	})
 }
 
-// metrics serves figures for Prometheus on a listener of their own, if there is to be one.
+// metrics serves metrics for Prometheus on a separate listener, if --metrics-listen is set.
 func (c *serveCmd) metrics(s *server) (io.Closer, error) {
 	if c.MetricsListen == "" {
 		return io.NopCloser(nil), nil
@@ -90,10 +90,10 @@ func (c *serveCmd) metrics(s *server) (io.Closer, error) {
 	registry.MustRegister(requests, collectors.NewGoCollector(),
 		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "sallyport_password_hashes", Help: "Password hashes that run or wait.",
+			Name: "sallyport_password_hashes", Help: "Password hashes that are running or waiting.",
 		}, func() float64 { return float64(s.hasher.Inside()) }),
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
-			Name: "sallyport_password_hashes_total", Help: "Password hashes that were computed.",
+			Name: "sallyport_password_hashes_total", Help: "Password hashes computed.",
 		}, func() float64 { return float64(s.hasher.Computed()) }))
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))

@@ -17,7 +17,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// relay passes connections on to one server after the other, as a host name does that moves in a failover.
+// relay forwards connections to a server that can be changed, like a host name that moves in a failover.
 type relay struct {
 	net.Listener
 	mu   sync.Mutex
@@ -58,7 +58,7 @@ func (r *relay) pass(in net.Conn) {
 	go io.Copy(out, in)
 }
 
-// moveTo ends all connections. New ones lead to another server.
+// moveTo closes all connections, and forwards new ones to another server.
 func (r *relay) moveTo(to string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,7 +68,7 @@ func (r *relay) moveTo(to string) {
 	r.open, r.to = nil, to
 }
 
-// hostOf is the host and the port of a database.
+// hostOf returns the host and port of a database.
 func hostOf(t *testing.T, database string) string {
 	t.Helper()
 	u, err := url.Parse(database)
@@ -90,11 +90,11 @@ func query(t *testing.T, database, statement string) {
 	}
 }
 
-// trouble is something that keeps the database of a running server from being written to, and its end.
+// trouble is a condition that makes the database of a running server read-only, until it ends.
 type trouble struct {
 	database   string // empty: SQLite
 	begin, end func(*process)
-	honours    int // status of /session meanwhile
+	honours    int // status of /session while it lasts
 }
 
 func troubles(t *testing.T) map[string]trouble {
@@ -118,11 +118,11 @@ func troubles(t *testing.T) map[string]trouble {
 	host := newRelay(t, hostOf(t, primary))
 	standby := ""
 	return map[string]trouble{
-		"a disk that takes no more": {"", limit("0"), limit("unlimited"), http.StatusOK},
+		"a full disk": {"", limit("0"), limit("unlimited"), http.StatusOK},
 		"a server that became read-only": {
 			readOnly, say("ALTER SYSTEM SET default_transaction_read_only = on"), say("ALTER SYSTEM RESET default_transaction_read_only"), http.StatusOK,
 		},
-		"a host name that leads to a standby": {
+		"a host name that points to a standby": {
 			strings.Replace(primary, hostOf(t, primary), host.Addr().String(), 1),
 			func(*process) {
 				standby = sallyporttest.Standby(t, primary)
@@ -151,9 +151,9 @@ func (p *process) until(what string, status int) {
 	p.t.Fatalf("%s: /readyz is %d, want %d", what, got, status)
 }
 
-// TestI64_ReadinessFollowsTheDatabase: while the database of a running server takes nothing, /readyz and every page that
-// would change something are 503, and pages say when to come back. A standby, which may lag behind, is not asked whose a
-// session is. All of that ends without a restart, and what was there before still is.
+// TestI64_ReadinessFollowsTheDatabase: while the database of a running server cannot be written to, /readyz and every
+// page that would change something return 503, and pages say when to try again. A standby may lag behind, so sessions
+// are not looked up there. All of this ends without a restart, and no data is lost.
 func TestI64_ReadinessFollowsTheDatabase(t *testing.T) {
 	for name, c := range troubles(t) {
 		t.Run(name, func(t *testing.T) {
@@ -168,7 +168,7 @@ func TestI64_ReadinessFollowsTheDatabase(t *testing.T) {
 			v.expect(303)(v.post(p, "/sign-in", passwordForm()))
 
 			c.begin(p)
-			p.until("meanwhile", http.StatusServiceUnavailable)
+			p.until("during the trouble", http.StatusServiceUnavailable)
 			answer, err := send(http.MethodPost, v.url+"/sign-in", passwordForm(), nil)
 			if err != nil {
 				t.Fatal(err)
@@ -183,10 +183,10 @@ func TestI64_ReadinessFollowsTheDatabase(t *testing.T) {
 			v.expect(503)(v.post(p, "/sign-out", url.Values{}))
 
 			c.end(p)
-			p.until("after", http.StatusOK)
+			p.until("after the trouble", http.StatusOK)
 			shown := v.expect(200)(v.get(p, "/account"))
 			if strings.Contains(shown, "Somebody Else") {
-				t.Error("what was refused was saved")
+				t.Error("a refused change was saved")
 			}
 			v.expect(303)(v.post(p, "/account", url.Values{"name": {"Somebody Else"}}))
 			v.expect(303)(v.post(p, "/sign-out", url.Values{}))

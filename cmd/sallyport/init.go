@@ -17,10 +17,10 @@ import (
 
 type initCmd struct {
 	place
-	URL       string `name:"url" default:"${url}" env:"SALLYPORT_URL" placeholder:"URL" help:"Where browsers will find the workspace (default: ${url}). It follows what serve is started with."`
+	URL       string `name:"url" default:"${url}" env:"SALLYPORT_URL" placeholder:"URL" help:"URL at which browsers will reach the workspace (default: ${url}). Each start of serve replaces it by its own --url."`
 	Workspace string `required:"" placeholder:"NAME" help:"Name of the company."`
 	Email     string `required:"" placeholder:"ADDR" help:"E-mail address of its owner."`
-	Name      string `placeholder:"NAME" help:"Name of its owner (default: what stands before the @)."`
+	Name      string `placeholder:"NAME" help:"Name of its owner (default: the part of the address before the @)."`
 }
 
 func (c *initCmd) Run(ctx context.Context) error {
@@ -37,27 +37,28 @@ func (c *initCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer in.Close()
-	in.URL = front.Origin(front.Host()) // after Start: where there is a workspace already, it stays on its host
+	in.URL = front.Origin(front.Host()) // after Start, so that an existing workspace keeps its host
 	local, _, _ := strings.Cut(c.Email, "@")
 	err = in.FirstRun(ctx, sallyport.FirstOwner{
 		Workspace: c.Workspace, Name: cmp.Or(c.Name, local), Address: c.Email, Password: password,
 	})
 	if errors.Is(err, sallyport.ErrFirstRunOver) {
-		return errors.New("there is an owner already, and init makes the first one only: add people with sallyport user add")
+		return errors.New("there is already an owner, and init creates only the first: add people with sallyport user add")
 	}
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s is ready: %s may sign in at %s\n", c.Workspace, c.Email, in.URL)
+	fmt.Printf("%s is ready: %s can sign in at %s\n", c.Workspace, c.Email, in.URL)
 	return nil
 }
 
-// console is the parts of a Service for one command. It has no URL, so that the workspace stays on its host.
+// console returns the parts of a Service for a single command. URL is empty, so that the first workspace keeps its
+// host.
 func console() sallyport.Service {
 	return sallyport.Service{Hasher: passwd.NewHasher(1, 0)}
 }
 
-// readPassword reads one line.
+// readPassword reads one line, without a byte order mark and its line end.
 func readPassword(from io.Reader) (sallyport.Secret, error) {
 	line, err := bufio.NewReader(io.LimitReader(from, 2*passwd.MaxBytes)).ReadString('\n')
 	if err != nil && err != io.EOF {
@@ -65,7 +66,7 @@ func readPassword(from io.Reader) (sallyport.Secret, error) {
 	}
 	line = strings.TrimRight(withoutMark(line), "\r\n")
 	if line == "" {
-		return "", badUsage("the password is read from standard input, and there was none")
+		return "", badUsage("the password is read from standard input, which was empty")
 	}
 	return sallyport.Secret(line), nil
 }

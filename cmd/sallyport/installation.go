@@ -14,11 +14,11 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// place says where database and keyset are.
+// place is where the database and the keyset are.
 type place struct {
-	Data     string `default:"sallyport-data" env:"SALLYPORT_DATA" placeholder:"DIR" help:"Folder of database and keyset (default: sallyport-data)."`
+	Data     string `default:"sallyport-data" env:"SALLYPORT_DATA" placeholder:"DIR" help:"Folder of the database and the keyset (default: sallyport-data)."`
 	Database string `env:"SALLYPORT_DATABASE" placeholder:"URL" help:"PostgreSQL database, postgres://... (default: an SQLite file in the data folder)."`
-	Keyset   string `env:"SALLYPORT_KEYSET" placeholder:"FILE" help:"Keys under which secrets are sealed (default: keyset.json in the data folder). The variable may also hold the keyset itself."`
+	Keyset   string `env:"SALLYPORT_KEYSET" placeholder:"FILE" help:"Keys that secrets are sealed with (default: keyset.json in the data folder). The variable may also contain the keyset itself."`
 }
 
 // installation is a Service with its database open.
@@ -35,10 +35,10 @@ func (in *installation) Close() error {
 	return errors.Join(in.store.Close(), err)
 }
 
-// open opens the database, then the keyset, and starts a Service of the given parts on them. A place where there is
-// nothing yet becomes a new installation if it may; only then is a keyset made.
-func (p place) open(ctx context.Context, parts sallyport.Service, mayMake bool) (_ *installation, err error) {
-	store, err := p.openDatabase(ctx, mayMake)
+// open opens the database, then the keyset, and starts a Service with the given parts on them. If the place is empty
+// and mayCreate is set, it creates a new installation; a keyset is created only then.
+func (p place) open(ctx context.Context, parts sallyport.Service, mayCreate bool) (_ *installation, err error) {
+	store, err := p.openDatabase(ctx, mayCreate)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (p place) open(ctx context.Context, parts sallyport.Service, mayMake bool) 
 	}); err != nil {
 		return nil, err
 	}
-	if !installed && !mayMake {
+	if !installed && !mayCreate {
 		return nil, p.nothingThere()
 	}
 	parts.Store = store
@@ -67,25 +67,25 @@ func (p place) open(ctx context.Context, parts sallyport.Service, mayMake bool) 
 	s := sallyport.New(parts)
 	err = s.Start(ctx)
 	if errors.Is(err, sallyport.ErrKeyset) {
-		return nil, badUsage("%w: name the keyset it was first started with by --keyset", err)
+		return nil, badUsage("%w: set --keyset to the keyset that the database was created with", err)
 	}
 	if errors.Is(err, sallyport.ErrURLTaken) {
-		return nil, badUsage("--url %s: %w; the first workspace needs one of its own", parts.URL, err)
+		return nil, badUsage("--url %s: %w; the first workspace needs a host of its own", parts.URL, err)
 	}
 	return &installation{s, store}, err
 }
 
 func (p place) nothingThere() error {
 	if p.Database != "" {
-		return badUsage("no Sallyport was started on this database yet: name the right one by --database, or run sallyport serve")
+		return badUsage("there is no Sallyport installation in this database: set --database to the right one, or run sallyport serve")
 	}
-	return badUsage("there is no Sallyport in %s: name its data folder by --data, or run sallyport serve", p.Data)
+	return badUsage("there is no Sallyport installation in %s: set --data to its data folder, or run sallyport serve", p.Data)
 }
 
-func (p place) openDatabase(ctx context.Context, mayMake bool) (*sqlstore.Store, error) {
+func (p place) openDatabase(ctx context.Context, mayCreate bool) (*sqlstore.Store, error) {
 	if p.Database != "" {
 		if !strings.HasPrefix(p.Database, "postgres://") && !strings.HasPrefix(p.Database, "postgresql://") {
-			return nil, badUsage("--database is a PostgreSQL address, postgres://user@host/name; for SQLite leave it out and name a folder by --data")
+			return nil, badUsage("--database must be a PostgreSQL URL, postgres://user@host/name; for SQLite, omit it and set --data to a folder")
 		}
 		store, err := sqlstore.Open(ctx, p.Database)
 		if err != nil {
@@ -94,7 +94,7 @@ func (p place) openDatabase(ctx context.Context, mayMake bool) (*sqlstore.Store,
 		return store, nil
 	}
 	path := filepath.Join(p.Data, "sallyport.db")
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !mayMake {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) && !mayCreate {
 		return nil, p.nothingThere()
 	}
 	if err := p.makeFolder(); err != nil {
@@ -102,22 +102,22 @@ func (p place) openDatabase(ctx context.Context, mayMake bool) (*sqlstore.Store,
 	}
 	store, err := sqlstore.Open(ctx, path)
 	if err != nil {
-		return nil, badUsage("%w; may this user write to %s?", err, p.Data)
+		return nil, badUsage("%w; does this user have permission to write to %s?", err, p.Data)
 	}
 	return store, nil
 }
 
-// makeFolder makes the data folder for its owner alone. One that is there keeps its mode: what is put into it is made
-// unreadable for others file by file.
+// makeFolder creates the data folder, accessible only to its owner. An existing folder keeps its mode; each file in it
+// is created so that only its owner can read it.
 func (p place) makeFolder() error {
 	if err := os.MkdirAll(p.Data, 0o700); err != nil {
-		return badUsage("the data folder cannot be made: %w; name another by --data", err)
+		return badUsage("the data folder cannot be created: %w; choose another with --data", err)
 	}
 	return nil
 }
 
-// keys opens the keyset. It makes one for a new installation alone: under new keys nobody's second factor of an old
-// one could be checked.
+// keys opens the keyset. It creates one only for a new installation: with new keys, no second factor of an existing
+// installation could be checked.
 func (p place) keys(installed bool) (*seal.Keyset, error) {
 	if strings.HasPrefix(strings.TrimSpace(withoutMark(p.Keyset)), "{") {
 		k, err := seal.Parse([]byte(p.Keyset))
@@ -129,7 +129,7 @@ func (p place) keys(installed bool) (*seal.Keyset, error) {
 	path := cmp.Or(p.Keyset, filepath.Join(p.Data, "keyset.json"))
 	k, err := seal.Open(path)
 	if errors.Is(err, fs.ErrNotExist) && installed {
-		return nil, badUsage("the keyset %s is missing, and this database cannot be read without it: bring it back, or say where it is by --keyset", path)
+		return nil, badUsage("the keyset %s is missing, and this database cannot be read without it: restore it, or set --keyset to its path", path)
 	}
 	if errors.Is(err, fs.ErrNotExist) {
 		if p.Keyset == "" {
@@ -139,7 +139,7 @@ func (p place) keys(installed bool) (*seal.Keyset, error) {
 		}
 		k, err = seal.Create(path)
 	}
-	if errors.Is(err, fs.ErrExist) { // another process made it in this instant
+	if errors.Is(err, fs.ErrExist) { // another process created it just now
 		k, err = seal.Open(path)
 	}
 	if err != nil {

@@ -1,13 +1,13 @@
-// Command sallyport is the server, and the tools of whoever runs it.
+// Command sallyport is the server and its administration tools.
 //
-//	main.go          the commands, where their settings come from, exit codes
-//	installation.go  database and keyset, as every command opens them
+//	main.go          commands, sources of settings, exit codes
+//	installation.go  opens the database and the keyset for every command
 //	serve.go         the server: all the wiring
 //	health.go        /healthz, /readyz, metrics
-//	init.go user.go  what is done on the host itself
-//	audit.go         checking the audit log
+//	init.go user.go  administration on the host itself
+//	audit.go         verifies the audit log
 //	passwords.go     the list of stolen passwords
-//	demo.go          a server on throw-away data; demo_*.go are its cast, how they came there, its page and its phone
+//	demo.go          a server with temporary data; demo_*.go are its people, how they are created, its page and its phone
 package main
 
 import (
@@ -25,11 +25,11 @@ import (
 
 type commands struct {
 	Serve     serveCmd     `cmd:"" help:"Run the server."`
-	Init      initCmd      `cmd:"" help:"Make the first workspace and its owner, whose password is read from standard input. The link that serve prints does the same in a browser."`
-	User      userCmd      `cmd:"" help:"See and mend people's accounts."`
-	Audit     auditCmd     `cmd:"" help:"Look after the audit log."`
-	Passwords passwordsCmd `cmd:"" help:"Stolen passwords, that nobody may choose."`
-	Demo      demoCmd      `cmd:"" help:"Run a server on this machine with made-up companies and people. Everything is thrown away at its end."`
+	Init      initCmd      `cmd:"" help:"Create the first workspace and its owner, whose password is read from standard input. The link that serve prints does the same in a browser."`
+	User      userCmd      `cmd:"" help:"View and repair people's accounts."`
+	Audit     auditCmd     `cmd:"" help:"Verify the audit log."`
+	Passwords passwordsCmd `cmd:"" help:"Manage the list of stolen passwords, which are refused as new passwords."`
+	Demo      demoCmd      `cmd:"" help:"Run a server on this machine with made-up companies and people. All data is deleted when it stops."`
 }
 
 // Exit codes.
@@ -46,14 +46,14 @@ func main() {
 func run(args []string) int {
 	for _, variable := range os.Environ() {
 		if name, value, _ := strings.Cut(variable, "="); strings.HasPrefix(name, "SALLYPORT_") && value == "" {
-			os.Unsetenv(name) // empty is what compose files make of a variable that is not set
+			os.Unsetenv(name) // compose files pass an unset variable on as an empty one
 		}
 	}
 	parser, err := kong.New(&commands{},
 		kong.Name("sallyport"),
-		kong.Description("Two-factor sign-in for companies and for the software they sell. An option with a variable "+
-			"($SALLYPORT_...) takes its value from there, or from the file that the variable with _FILE behind it names; "+
-			"the command line goes before the variable, and the variable before the file."),
+		kong.Description("Two-factor sign-in for companies and for the software they sell. An option that lists a variable "+
+			"($SALLYPORT_...) can also be set by that variable, or by a file whose path is in the variable with _FILE appended. "+
+			"The command line takes precedence over the variable, and the variable over the file."),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true}),
 		kong.Resolvers(kong.ResolverFunc(fromFile)),
 		kong.Vars{"url": "http://localhost:8080"},
@@ -64,13 +64,13 @@ func run(args []string) int {
 	}
 	command, err := parser.Parse(args)
 	if err != nil {
-		return report(badUsage("%w (sallyport --help tells more)", err))
+		return report(badUsage("%w (see sallyport --help)", err))
 	}
 	return report(command.Run())
 }
 
-// fromFile gives an option that neither the command line nor a variable sets the content of the file that the variable
-// with _FILE behind it names: SALLYPORT_DATABASE_FILE=/run/secrets/database.
+// fromFile resolves an option that is set neither on the command line nor by its variable. It reads the file whose path
+// is in the variable with _FILE appended: SALLYPORT_DATABASE_FILE=/run/secrets/database.
 func fromFile(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	for _, name := range flag.Envs {
 		path := os.Getenv(name + "_FILE")
@@ -86,17 +86,17 @@ func fromFile(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	return nil, nil
 }
 
-// withoutMark is a text without the byte order mark that editors on Windows put before it.
+// withoutMark removes the byte order mark that editors on Windows put at the start of a file.
 func withoutMark(s string) string { return strings.TrimPrefix(s, "\ufeff") }
 
-// usage is an error that whoever typed the command or wrote the configuration can mend.
+// usage is an error in the command line or the configuration, which the administrator can correct.
 type usage struct{ error }
 
 func (u usage) Unwrap() error { return u.error }
 
 func badUsage(format string, args ...any) error { return usage{fmt.Errorf(format, args...)} }
 
-// report says in one line what went wrong, if anything did, and gives the exit code.
+// report prints err as one line on standard error, unless it is nil, and returns the exit code.
 func report(err error) int {
 	if err == nil {
 		return exitDone

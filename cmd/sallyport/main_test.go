@@ -31,13 +31,13 @@ func TestMain(m *testing.M) {
 	})
 }
 
-// TestScripts runs the commands as whoever administers a server types them, on both databases.
+// TestScripts runs the commands as an administrator types them, on both databases.
 func TestScripts(t *testing.T) {
 	for _, kind := range sallyporttest.Databases {
 		t.Run(kind, func(t *testing.T) {
 			testscript.Run(t, testscript.Params{
 				Dir:                 "testdata",
-				Deadline:            time.Now().Add(5 * time.Minute), // a server that should have refused never ends
+				Deadline:            time.Now().Add(5 * time.Minute), // because a server that should have refused to start never ends
 				RequireExplicitExec: true,
 				RequireUniqueNames:  true,
 				Setup: func(e *testscript.Env) error {
@@ -63,8 +63,7 @@ func TestScripts(t *testing.T) {
 	}
 }
 
-// TestReadPassword: what an editor or a shell puts around the line is no part of the password, and nothing else is
-// taken from it.
+// TestReadPassword: a byte order mark and the line end are not part of the password; everything else on the line is.
 func TestReadPassword(t *testing.T) {
 	for in, want := range map[string]sallyport.Secret{
 		"two words":                "two words",
@@ -86,7 +85,7 @@ func TestReadPassword(t *testing.T) {
 	}
 }
 
-// TestSettingsFromFiles: each option that has a variable also takes it from a file, whatever editor wrote that.
+// TestSettingsFromFiles: each option that has a variable can also be set by a file, whichever editor wrote the file.
 func TestSettingsFromFiles(t *testing.T) {
 	parser, err := kong.New(&commands{}, kong.Vars{"url": "http://localhost:8080"})
 	if err != nil {
@@ -130,7 +129,7 @@ func freePort(t *testing.T) string {
 	return port
 }
 
-// code runs a command and holds its exit code against the one given: code 2 COMMAND...
+// code runs a command and checks its exit code: code 2 COMMAND...
 func code(ts *testscript.TestScript, _ bool, args []string) {
 	got := 0
 	err := ts.Exec(args[1], args[2:]...)
@@ -144,14 +143,14 @@ func code(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// listenAt takes an address until the script ends: listen 127.0.0.1:PORT.
+// listenAt listens on an address until the script ends: listen 127.0.0.1:PORT.
 func listenAt(ts *testscript.TestScript, _ bool, args []string) {
 	l, err := net.Listen("tcp", args[0])
 	ts.Check(err)
 	ts.Defer(func() { l.Close() })
 }
 
-// changeDatabase changes the database behind Sallyport's back: sql STATEMENT.
+// changeDatabase changes the database directly: sql STATEMENT.
 func changeDatabase(ts *testscript.TestScript, _ bool, args []string) {
 	driver, address := "pgx", ts.Getenv("SALLYPORT_DATABASE")
 	if address == "" {
@@ -164,8 +163,8 @@ func changeDatabase(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// find waits until a file that another program writes holds what begins with a prefix, and keeps it, up to the next
-// white space, in a variable: find VARIABLE FILE PREFIX.
+// find waits until a file that another program writes contains a word with a prefix, and stores the word in a variable:
+// find VARIABLE FILE PREFIX.
 func find(ts *testscript.TestScript, _ bool, args []string) {
 	for begun := time.Now(); time.Since(begun) < 2*time.Minute; time.Sleep(5 * time.Millisecond) {
 		content, err := os.ReadFile(ts.MkAbs(args[1]))
@@ -178,11 +177,11 @@ func find(ts *testscript.TestScript, _ bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("%s does not come to hold %q", args[1], args[2])
+	ts.Fatalf("%s still does not contain %q", args[1], args[2])
 }
 
-// httpMain is a small client for scripts: http METHOD URL [FIELD=VALUE...] [Header:VALUE...]. It prints status, headers
-// and body, follows no redirect, and waits until the server is there.
+// httpMain is a small client for scripts: http METHOD URL [FIELD=VALUE...] [Header:VALUE...]. It waits until the server
+// responds, prints status, headers and body, and follows no redirects.
 func httpMain() {
 	form, header := url.Values{}, http.Header{}
 	for _, arg := range os.Args[3:] {
@@ -210,7 +209,7 @@ func httpMain() {
 	}
 }
 
-// send makes one request to a server on this machine, whatever the URL's host.
+// send sends one request to a server on this machine, whatever the URL's host.
 func send(method, address string, form url.Values, header http.Header) (*http.Response, error) {
 	r, err := http.NewRequest(method, address, strings.NewReader(form.Encode()))
 	if err != nil {
@@ -226,7 +225,7 @@ func send(method, address string, form url.Values, header http.Header) (*http.Re
 	return local(net.JoinHostPort("127.0.0.1", r.URL.Port())).RoundTrip(r)
 }
 
-// local takes every request to one address, whatever the host of its URL.
+// local returns a transport that sends every request to one address, whatever the host of its URL.
 func local(addr string) *http.Transport {
 	return &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return (&net.Dialer{}).DialContext(ctx, network, addr)

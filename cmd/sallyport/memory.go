@@ -7,21 +7,21 @@ import (
 	"time"
 )
 
-// garbage is how much of it may lie about, in percent of what is alive. That is some 10 MB, so that with Go's 100 every
-// fifth request of a rush would go into collecting.
+// garbage is the GC percentage (GOGC). The live heap is only some 10 MB, so with Go's default of 100, garbage
+// collection would cost a fifth of the throughput under load.
 const garbage = 300
 
-// A rush is over when in so much time less than this was allocated.
+// A rush is over when fewer than quietBytes were allocated within quietTime.
 const (
 	quietTime  = 10 * time.Second
 	quietBytes = 4 << 20
 )
 
-// giveBackMemory gives what a rush leaves behind back to the system when it is over. By itself Go keeps it for minutes,
-// and part of it for good.
+// giveBackMemory returns memory to the system after a rush, until ctx ends. Go itself keeps it for minutes, and part of
+// it for good.
 func giveBackMemory(ctx context.Context) {
 	pause(ctx, 2*settling)
-	debug.FreeOSMemory() // the start leaves garbage of many times what stays
+	debug.FreeOSMemory() // the start leaves many times more garbage than live memory
 	tick := time.NewTicker(quietTime)
 	defer tick.Stop()
 	sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// What a rush leaves behind is given back, and once only: to collect garbage again and again is not for free.
+// After a rush, memory is returned to the system once. Collecting garbage repeatedly would cost CPU time for nothing.
 func TestMemoryIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, stop := context.WithCancel(t.Context())

@@ -11,11 +11,11 @@ import (
 )
 
 type passwordsCmd struct {
-	Build passwordsBuildCmd `cmd:"" help:"Make the list of stolen passwords that new ones are held against, from a file of lines SHA1:COUNT in order of the hash, as the public lists are published. A running server takes it up when it is started again."`
+	Build passwordsBuildCmd `cmd:"" help:"Build the list of stolen passwords, which are refused as new passwords, from a file of lines SHA1:COUNT sorted by hash, as the public lists are published. A running server uses it after a restart."`
 }
 
 type passwordsBuildCmd struct {
-	Data string `default:"sallyport-data" env:"SALLYPORT_DATA" placeholder:"DIR" help:"Data folder, in which the list becomes the folder passwords (default: sallyport-data)."`
+	Data string `default:"sallyport-data" env:"SALLYPORT_DATA" placeholder:"DIR" help:"Data folder, in which the list is written to the folder passwords (default: sallyport-data)."`
 	File string `arg:"" help:"The downloaded list."`
 }
 
@@ -33,13 +33,14 @@ func (c *passwordsBuildCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%d stolen passwords are in %s now. Restart the server to use them.\n", n, dir)
+	fmt.Printf("%d stolen passwords are now in %s. Restart the server to use them.\n", n, dir)
 	return nil
 }
 
 func listFolder(data string) string { return filepath.Join(data, "passwords") }
 
-// compromised opens the list in the data folder; nil: there is none. One that is damaged stops the start.
+// compromised opens the list in the data folder, or returns nil if there is none. A damaged list is an error, so that
+// the server does not start without it.
 func (p place) compromised() (*passwd.List, error) {
 	list, err := passwd.Open(listFolder(p.Data))
 	if errors.Is(err, fs.ErrNotExist) {

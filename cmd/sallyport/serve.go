@@ -32,32 +32,32 @@ import (
 type serveCmd struct {
 	place
 	Listen          string   `default:"127.0.0.1:8080" env:"SALLYPORT_LISTEN" placeholder:"ADDR" help:"Address and port to listen on (default: 127.0.0.1:8080)."`
-	URL             string   `name:"url" env:"SALLYPORT_URL" placeholder:"URL" help:"Where browsers find the first workspace (default: http://localhost and the port of --listen)."`
-	TrustedProxies  []string `env:"SALLYPORT_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of the proxies in front, whose X-Forwarded-For counts."`
-	MetricsListen   string   `env:"SALLYPORT_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port of the metrics, at /metrics (default: none)."`
-	Mail            string   `env:"SALLYPORT_MAIL" placeholder:"URL" help:"Mail server, smtp://user:password@host:587 or smtps:// (default: mail waits in the outbox, where administrators read invitations)."`
-	MailFrom        string   `env:"SALLYPORT_MAIL_FROM" placeholder:"ADDR" help:"E-mail address that mail comes from."`
-	MailEHLO        string   `name:"mail-ehlo" env:"SALLYPORT_MAIL_EHLO" placeholder:"HOST" help:"Host name that the mail server is greeted with (default: the host of --url)."`
-	SecurityContact string   `env:"SALLYPORT_SECURITY_CONTACT" placeholder:"URL" help:"Where weaknesses are reported, mailto: or https:, for /.well-known/security.txt (default: none)."`
-	TLSCert         string   `name:"tls-cert" env:"SALLYPORT_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, where no proxy does TLS."`
-	TLSKey          string   `name:"tls-key" env:"SALLYPORT_TLS_KEY" placeholder:"FILE" help:"Its private key in PEM."`
-	AuditDays       uint16   `env:"SALLYPORT_AUDIT_DAYS" placeholder:"DAYS" help:"How long events of the audit log are kept, in days; older ones are deleted (default: for ever)."`
+	URL             string   `name:"url" env:"SALLYPORT_URL" placeholder:"URL" help:"URL at which browsers reach the first workspace (default: http://localhost and the port of --listen)."`
+	TrustedProxies  []string `env:"SALLYPORT_TRUSTED_PROXIES" placeholder:"CIDR" help:"Networks of your reverse proxies. X-Forwarded-For is believed only if it comes from them."`
+	MetricsListen   string   `env:"SALLYPORT_METRICS_LISTEN" placeholder:"ADDR" help:"Address and port to serve metrics on, at /metrics (default: none)."`
+	Mail            string   `env:"SALLYPORT_MAIL" placeholder:"URL" help:"Mail server, smtp://user:password@host:587 or smtps:// (default: mail waits in the outbox, where administrators can read invitations)."`
+	MailFrom        string   `env:"SALLYPORT_MAIL_FROM" placeholder:"ADDR" help:"Sender address of all mail."`
+	MailEHLO        string   `name:"mail-ehlo" env:"SALLYPORT_MAIL_EHLO" placeholder:"HOST" help:"Host name to send in EHLO to the mail server (default: the host of --url)."`
+	SecurityContact string   `env:"SALLYPORT_SECURITY_CONTACT" placeholder:"URL" help:"Where to report vulnerabilities, mailto: or https:, for /.well-known/security.txt (default: none)."`
+	TLSCert         string   `name:"tls-cert" env:"SALLYPORT_TLS_CERT" placeholder:"FILE" help:"Certificate chain in PEM, if no proxy terminates TLS."`
+	TLSKey          string   `name:"tls-key" env:"SALLYPORT_TLS_KEY" placeholder:"FILE" help:"Private key of the certificate, in PEM."`
+	AuditDays       uint16   `env:"SALLYPORT_AUDIT_DAYS" placeholder:"DAYS" help:"How many days to keep events of the audit log. Older ones are deleted (default: keep all)."`
 }
 
-// shutdownLimit is how long requests in flight may take to finish once the server is told to stop.
+// shutdownLimit is how long requests in flight may take to finish after the server is told to stop.
 const shutdownLimit = 30 * time.Second
 
-// settling is how long the work that no request waits for does wait for the first requests, after a start.
+// settling is how long background work is delayed after a start, so that it does not slow down the first requests.
 const settling = time.Second
 
-// hashQueue is how many sign-ins may wait for their password hash. At 20 ms each on two cores the last waits about a
-// second; more than that are told to come back.
+// hashQueue is how many sign-ins may wait for their password hash. At 20 ms each on two cores, the last one waits about
+// a second. Any more are asked to try again later.
 const hashQueue = 128
 
-// server is a listener with all that answers on it; serve and demo each make one.
+// server is a listener and everything needed to answer requests on it. The commands serve and demo each create one.
 type server struct {
 	listener net.Listener
-	tls      *tls.Config // nil: plain
+	tls      *tls.Config // nil: plain HTTP
 	edge     *edge.Edge
 	pages    func() (web.Pages, error)
 	hasher   *passwd.Hasher
@@ -90,14 +90,14 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	}
 	defer metrics.Close()
 	if token != "" {
-		// The one place where the link is shown. It is printed, never logged: logs are kept, and read by others.
-		fmt.Printf("Open this link within %d minutes to make the first workspace and its owner:\n%s/first-run/%s\n",
+		// The link is shown only here. It is printed, never logged, because logs are kept and other people read them.
+		fmt.Printf("Open this link within %d minutes to create the first workspace and its owner:\n%s/first-run/%s\n",
 			int(sallyport.FirstRunLimit.Minutes()), in.URL, token.Reveal())
 	}
 	return s.run(ctx, in.Service, nil)
 }
 
-// prepare checks the configuration and takes the address, before anything is read or made.
+// prepare checks the configuration and starts to listen. The caller opens the database only after that.
 func (c *serveCmd) prepare(level slog.Level) (s *server, err error) {
 	s = &server{log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))}
 	if s.tls, err = c.loadTLS(); err != nil {
@@ -131,17 +131,17 @@ func (c *serveCmd) prepare(level slog.Level) (s *server, err error) {
 		smtp.Name = cmp.Or(smtp.Name, ehlo(s.edge.Host()))
 		s.mailer = smtp.Send
 	}
-	// Hashes use every core for milliseconds on end; with a processor or two more, everything else goes on beside them.
+	// Each hash occupies a core for milliseconds. With 2 extra processors, other work runs alongside them.
 	cores := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(cores + 2)
 	s.hasher = passwd.NewHasher(cores, hashQueue)
 	debug.SetGCPercent(garbage)
 	s.pages = sync.OnceValues(func() (web.Pages, error) { return web.New(s.edge, s.log, text.English) })
-	go s.pages() // while the database is opened
+	go s.pages() // in parallel with opening the database
 	return s, nil
 }
 
-// newEdge is edge.New for an address that somebody configured.
+// newEdge is edge.New with a usage error for a wrong --url.
 func newEdge(address string, proxies []netip.Prefix, log *slog.Logger) (*edge.Edge, error) {
 	e, err := edge.New(address, proxies, log)
 	if err != nil {
@@ -159,14 +159,14 @@ func ownURL(l net.Listener, secure bool) string {
 }
 
 func listen(option, address string) (net.Listener, error) {
-	_, _, err := net.SplitHostPort(address) // net.Listen takes an empty address as any
+	_, _, err := net.SplitHostPort(address) // because net.Listen takes an empty address to mean any
 	var l net.Listener
 	if err == nil {
 		l, err = net.Listen("tcp", address)
 	}
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, badUsage("%s %s: another program listens there already; stop it, or choose another port", option, address)
+		return nil, badUsage("%s %s: another program is already listening there; stop it, or choose another port", option, address)
 	case err != nil:
 		return nil, badUsage("%s: %w; write an address and a port, such as 127.0.0.1:8080", option, err)
 	}
@@ -178,7 +178,7 @@ func (c *serveCmd) loadTLS() (*tls.Config, error) {
 		return nil, nil
 	}
 	if c.TLSCert == "" || c.TLSKey == "" {
-		return nil, badUsage("--tls-cert and --tls-key go together: name both files")
+		return nil, badUsage("--tls-cert and --tls-key go together: set both")
 	}
 	pair, err := tls.LoadX509KeyPair(c.TLSCert, c.TLSKey)
 	if err != nil {
@@ -187,7 +187,7 @@ func (c *serveCmd) loadTLS() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}, NextProtos: []string{"h2", "http/1.1"}}, nil
 }
 
-// mailServer is the one that is configured, without a name in EHLO if none is; or nil.
+// mailServer returns the configured mail server, or nil if there is none. Its Name is empty unless --mail-ehlo is set.
 func (c *serveCmd) mailServer() (*mail.SMTP, error) {
 	if c.Mail == "" && c.MailFrom == "" {
 		if c.MailEHLO != "" {
@@ -196,7 +196,7 @@ func (c *serveCmd) mailServer() (*mail.SMTP, error) {
 		return nil, nil
 	}
 	if c.Mail == "" || c.MailFrom == "" {
-		return nil, badUsage("--mail and --mail-from go together: name the mail server and the address that mail comes from")
+		return nil, badUsage("--mail and --mail-from go together: set both the mail server and the sender address")
 	}
 	server, err := mail.New(c.Mail, c.MailFrom)
 	if err != nil {
@@ -211,7 +211,8 @@ func (c *serveCmd) mailServer() (*mail.SMTP, error) {
 	return server, nil
 }
 
-// ehlo returns the name to give in EHLO for a host: without its port, and an address as a literal (RFC 5321 section 4.1.3).
+// ehlo returns the name to send in EHLO for a host: without its port, and an IP address as an address literal (RFC 5321
+// section 4.1.3).
 func ehlo(host string) string {
 	name, _, _ := fold.Host(host)
 	addr, err := netip.ParseAddr(strings.Trim(name, "[]"))
@@ -224,7 +225,7 @@ func ehlo(host string) string {
 	return "[" + addr.String() + "]"
 }
 
-// parseNetworks reads networks; a plain address is a network of one.
+// parseNetworks parses networks. A plain address is a network of one address.
 func parseNetworks(all []string) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for _, s := range all {
@@ -236,28 +237,28 @@ func parseNetworks(all []string) ([]netip.Prefix, error) {
 		if err == nil && p.Addr().Is4In6() && p.Bits() >= 96 { // ::ffff:10.0.0.0/104 is 10.0.0.0/8, as clients are compared
 			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
 		} else if err == nil && p.Addr().Is4In6() {
-			err = errors.New("more than IPv4")
+			err = errors.New("wider than IPv4")
 		}
 		if err != nil {
-			return nil, badUsage("--trusted-proxies: %q is no network; write it like 10.0.0.0/8 or 192.0.2.7", s)
+			return nil, badUsage("--trusted-proxies: %q is not a network; write it like 10.0.0.0/8 or 192.0.2.7", s)
 		}
 		networks = append(networks, p.Masked())
 	}
 	return networks, nil
 }
 
-// parts is what the server brings to a Service.
+// parts returns a Service with the parts that come from the server.
 func (s *server) parts(now func() time.Time) sallyport.Service {
 	return sallyport.Service{Now: now, Hasher: s.hasher, Log: s.log, URL: s.edge.Origin(s.edge.Host()), Mailer: s.mailer}
 }
 
-// untilTold ends when the process is told to stop. To be told more than once changes nothing: all there is to lose by
-// waiting is shutdownLimit.
+// untilTold returns a context that ends at the first SIGTERM or SIGINT. Further signals are ignored: shutting down
+// takes at most shutdownLimit.
 func untilTold(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 }
 
-// pause returns after d, or when ctx ends.
+// pause returns after d, or earlier if ctx ends.
 func pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-ctx.Done():
@@ -265,7 +266,7 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// run serves until ctx ends, then lets what is in flight finish. Wrap, if there is one, puts something before the
+// run serves until ctx ends, then lets requests in flight finish. If wrap is not nil, it wraps the handler of the
 // pages.
 func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(http.Handler) http.Handler) error {
 	pages, err := s.pages()
@@ -295,7 +296,7 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 		return err
 	case <-ctx.Done():
 	}
-	s.log.Info("stopping, after what is in flight")
+	s.log.Info("stopping once requests in flight have finished")
 	limit, done := context.WithTimeout(context.Background(), shutdownLimit)
 	defer done()
 	if err := srv.Shutdown(limit); err != nil {

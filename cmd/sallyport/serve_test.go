@@ -27,7 +27,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// process is sallyport serve or demo, running.
+// process is a running sallyport serve or demo.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -37,7 +37,7 @@ type process struct {
 	exited chan struct{}
 }
 
-// start runs sallyport serve with the options, listening at a port that nobody else has.
+// start runs sallyport serve with the options, on a free port.
 func start(t *testing.T, options ...string) *process {
 	t.Helper()
 	return startCommand(t, "serve", options...)
@@ -52,11 +52,11 @@ func startCommand(t *testing.T, command string, options ...string) *process {
 		t.Fatal(err)
 	}
 	go func() {
-		p.cmd.Wait() // what it came to is in ProcessState
+		p.cmd.Wait() // the result is in ProcessState
 		close(p.exited)
 	}()
 	t.Cleanup(func() {
-		p.cmd.Process.Kill() // may have ended
+		p.cmd.Process.Kill() // it may have ended already
 		<-p.exited
 		if t.Failed() {
 			t.Logf("%s\n%s", p.cmd, &p.errs)
@@ -83,7 +83,7 @@ func (o *output) String() string {
 	return o.all.String()
 }
 
-// printed waits until the process has printed so many lines, and gives them.
+// printed waits until the process has printed at least so many lines, and returns all of its output.
 func (p *process) printed(lines int) string {
 	p.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
@@ -95,7 +95,7 @@ func (p *process) printed(lines int) string {
 	return ""
 }
 
-// code waits for the process to end and gives its exit code; -1 is a signal.
+// code waits for the process to end and returns its exit code, or -1 if a signal ended it.
 func (p *process) code() int {
 	<-p.exited
 	return p.cmd.ProcessState.ExitCode()
@@ -108,7 +108,7 @@ func (p *process) signal(s os.Signal) {
 	}
 }
 
-// ready waits until the process serves, and tells whether it does: it may have ended instead.
+// ready waits until the process serves or has ended, and reports whether it serves.
 func (p *process) ready() bool {
 	p.t.Helper()
 	for deadline := time.Now().Add(2 * time.Minute); time.Now().Before(deadline); {
@@ -123,18 +123,18 @@ func (p *process) ready() bool {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	p.t.Fatal("it neither serves nor ends")
+	p.t.Fatal("it neither serves nor has ended")
 	return false
 }
 
-// visitor is a browser that takes every request to the process it is pointed at, whatever the URL says.
+// visitor is an HTTP client with cookies. It sends every request to a given process, whatever the URL says.
 type visitor struct {
 	t       *testing.T
 	url     string
 	cookies map[string]string
 }
 
-// get and post give status and body.
+// get and post return status and body.
 func (v *visitor) get(at *process, path string) (int, string) {
 	return v.do(at, http.MethodGet, path, nil)
 }
@@ -172,14 +172,14 @@ func (v *visitor) do(at *process, method, path string, form url.Values) (int, st
 	return answer.StatusCode, string(body)
 }
 
-// only are the visitor's cookies whose names end so.
+// only returns the visitor's cookies whose names end in - and end.
 func (v *visitor) only(end string) map[string]string {
 	all := maps.Clone(v.cookies)
 	maps.DeleteFunc(all, func(name, _ string) bool { return !strings.HasSuffix(name, "-"+end) })
 	return all
 }
 
-// installed makes an installation with an owner on each database, and gives the options that name it.
+// installed creates an installation with an owner on each database, and passes fn the options that name it.
 func installed(t *testing.T, fn func(t *testing.T, options []string)) {
 	for _, kind := range sallyporttest.Databases {
 		t.Run(kind, func(t *testing.T) {
@@ -208,7 +208,7 @@ func passwordForm() url.Values {
 
 var dataKey = regexp.MustCompile(`data-key data-value="([A-Z2-7]+)"`)
 
-// enrol signs in at a process and sets up an authenticator there. It returns its key and the code that this burnt.
+// enrol signs in at a process and sets up an authenticator. It returns its key and the code that this used.
 func (v *visitor) enrol(at *process) (secret []byte, burnt string) {
 	v.t.Helper()
 	v.expect(303)(v.post(at, "/sign-in", passwordForm()))
@@ -216,7 +216,7 @@ func (v *visitor) enrol(at *process) (secret []byte, burnt string) {
 	body := v.expect(200)(v.get(at, "/account/2fa/set-up?step=scan"))
 	key := dataKey.FindStringSubmatch(body)
 	if key == nil {
-		v.t.Fatalf("there is no key on the page\n%s", body)
+		v.t.Fatalf("no key on the page\n%s", body)
 	}
 	secret, err := otp.DecodeSecret(key[1])
 	if err != nil {
@@ -227,12 +227,12 @@ func (v *visitor) enrol(at *process) (secret []byte, burnt string) {
 	return secret, burnt
 }
 
-// code6 is what the authenticator shows so many steps from now.
+// code6 returns the code that the authenticator shows so many steps from now.
 func code6(secret []byte, ahead int64) string {
 	return otp.Default.Code(secret, otp.Default.Step(time.Now())+ahead)
 }
 
-// expect holds an answer's status against the one wanted, and gives the body.
+// expect returns a function that checks a response's status and returns its body.
 func (v *visitor) expect(want int) func(status int, body string) string {
 	return func(status int, body string) string {
 		v.t.Helper()
@@ -243,7 +243,8 @@ func (v *visitor) expect(want int) func(status int, body string) string {
 	}
 }
 
-// What was consumed is on disk before the answer leaves: a code is burnt and a session is there after kill -9.
+// A request's changes are on disk before its response is sent: after kill -9, the code is still used and the session
+// still exists.
 func TestI10_KillDirectlyAfterTheAnswer(t *testing.T) {
 	installed(t, func(t *testing.T, options []string) {
 		p := start(t, options...)
@@ -255,7 +256,7 @@ func TestI10_KillDirectlyAfterTheAnswer(t *testing.T) {
 		v.cookies = map[string]string{}
 		v.expect(303)(v.post(p, "/sign-in", passwordForm()))
 		thief.expect(303)(thief.post(p, "/sign-in", passwordForm()))
-		code := code6(secret, 1) // that of now was burnt by the set-up
+		code := code6(secret, 1) // the set-up has used the current one
 		v.expect(303)(v.post(p, "/sign-in/2fa", url.Values{"code": {code}}))
 		p.signal(syscall.SIGKILL)
 		p.code()
@@ -265,13 +266,13 @@ func TestI10_KillDirectlyAfterTheAnswer(t *testing.T) {
 		v.expect(200)(v.get(again, "/session"))
 		body := thief.expect(422)(thief.post(again, "/sign-in/2fa", url.Values{"code": {code}}))
 		if !strings.Contains(body, "already used") {
-			t.Errorf("a burnt code is not told from a wrong one\n%s", body)
+			t.Errorf("the page does not say that the code was already used\n%s", body)
 		}
 		thief.expect(401)(thief.get(again, "/session"))
 	})
 }
 
-// SIGTERM takes no new request, finishes the one in flight, and ends with 0.
+// After SIGTERM, the server accepts no new requests, finishes the one in flight, and exits with 0.
 func TestSIGTERMFinishesWhatIsInFlight(t *testing.T) {
 	installed(t, func(t *testing.T, options []string) {
 		p := start(t, options...)
@@ -294,7 +295,7 @@ func TestSIGTERMFinishesWhatIsInFlight(t *testing.T) {
 		}
 
 		p.signal(syscall.SIGTERM) // the handler waits for the body
-		p.signal(syscall.SIGTERM) // once more changes nothing
+		p.signal(syscall.SIGTERM) // a second signal changes nothing
 		for {
 			other, err := net.Dial("tcp", p.addr)
 			if errors.Is(err, syscall.ECONNREFUSED) {
@@ -319,7 +320,7 @@ func TestSIGTERMFinishesWhatIsInFlight(t *testing.T) {
 	})
 }
 
-// Of two nodes that start on an empty database with keysets of their own exactly one serves; the other refuses.
+// If two nodes with different keysets start on an empty database, exactly one serves. The other refuses to start.
 func TestI50_TwoNodesOnAnEmptyDatabase(t *testing.T) {
 	database := sallyporttest.Postgres(t)
 	one := start(t, "--database", database, "--data", filepath.Join(t.TempDir(), "one"))
@@ -340,7 +341,7 @@ func TestI50_TwoNodesOnAnEmptyDatabase(t *testing.T) {
 	}
 }
 
-// Two nodes on one PostgreSQL and one keyset are one installation: what one node does the other knows.
+// Two nodes with the same PostgreSQL database and keyset are one installation: each sees what the other does.
 func TestTwoNodesAreOneInstallation(t *testing.T) {
 	dir, database := t.TempDir(), sallyporttest.Postgres(t)
 	one := start(t, "--database", database, "--data", dir)
@@ -348,7 +349,7 @@ func TestTwoNodesAreOneInstallation(t *testing.T) {
 	v := &visitor{t, "http://" + strings.Replace(one.addr, "127.0.0.1", "localhost", 1), map[string]string{}}
 	two := start(t, "--database", database, "--keyset", filepath.Join(dir, "keyset.json"), "--url", v.url)
 	two.ready()
-	// The link that the younger node printed is the one that works.
+	// Only the link that the second node printed works.
 	_, link, found := strings.Cut(two.printed(2), v.url)
 	if !found {
 		t.Fatalf("no link was printed: %s", &two.out)
@@ -403,8 +404,8 @@ func TestEHLOGivesTheHostOfTheURL(t *testing.T) {
 	}
 }
 
-// TestI14_NetworksOfProxies: however a network of IPv4 is written, the addresses in it are recognised. What would trust
-// nobody, or more than was meant, is refused.
+// TestI14_NetworksOfProxies: the addresses of an IPv4 network are recognised, whichever way the network is written. A
+// network that would match no address, or more than intended, is refused.
 func TestI14_NetworksOfProxies(t *testing.T) {
 	for network, in := range map[string]map[string]bool{
 		"127.0.0.0/8":             {"127.0.0.1": true, "128.0.0.1": false},

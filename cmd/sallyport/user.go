@@ -22,25 +22,25 @@ import (
 
 type userCmd struct {
 	List     userListCmd    `cmd:"" help:"List all people."`
-	Show     userShowCmd    `cmd:"" help:"Show a person, and what they sign in with."`
+	Show     userShowCmd    `cmd:"" help:"Show a person, their authenticators, trusted devices and sessions."`
 	Add      userAddCmd     `cmd:"" help:"Add a person, whose password is read from standard input."`
 	Unlock   userUnlockCmd  `cmd:"" help:"Let a person try passwords and codes again."`
-	Suspend  userSuspendCmd `cmd:"" help:"Keep a person out, and end everything they have open."`
+	Suspend  userSuspendCmd `cmd:"" help:"Suspend a person: end all their sessions, and refuse sign-in until they are restored."`
 	Restore  userRestoreCmd `cmd:"" help:"Let a suspended person sign in again."`
-	Role     userRoleCmd    `cmd:"" help:"Give a person another role. They have to sign in again."`
-	Delete   userDeleteCmd  `cmd:"" help:"Delete a person for good. Events keep the id and nothing else."`
-	Reset2FA userResetCmd   `cmd:"" name:"reset-2fa" help:"Take away a person's second factors, and print the set-up code without which nobody sets up new ones."`
+	Role     userRoleCmd    `cmd:"" help:"Change a person's role. They have to sign in again."`
+	Delete   userDeleteCmd  `cmd:"" help:"Delete a person permanently. The audit log keeps only their ID."`
+	Reset2FA userResetCmd   `cmd:"" name:"reset-2fa" help:"Remove a person's second factors, and print the set-up code that is needed to set up new ones."`
 
-	ResetPassword userPasswordCmd `cmd:"" name:"reset-password" help:"Print a link with which a person chooses a new password. It leaves their second factor alone."`
+	ResetPassword userPasswordCmd `cmd:"" name:"reset-password" help:"Print a link with which a person chooses a new password. Their second factor stays as it is."`
 }
 
-// inWorkspace is a place, and one of the workspaces there.
+// inWorkspace is a place and one of its workspaces.
 type inWorkspace struct {
 	place
-	Workspace string `placeholder:"HOST" help:"Host name of the workspace, with the port if there is one. Where there are several, it must be said which."`
+	Workspace string `placeholder:"HOST" help:"Host name of the workspace, with the port if there is one. Required if there are several workspaces."`
 }
 
-// atConsole runs fn for the host's own console.
+// atConsole runs fn with the caller of the host's console.
 func (p inWorkspace) atConsole(ctx context.Context, fn func(*installation, sallyport.Caller) error) error {
 	in, err := p.open(ctx, console(), false)
 	if err != nil {
@@ -57,9 +57,9 @@ func (p inWorkspace) atConsole(ctx context.Context, fn func(*installation, sally
 	}
 	switch {
 	case len(hosts) == 0:
-		return errors.New("there is no workspace yet: make it with sallyport init, or with the link that sallyport serve prints")
+		return errors.New("there is no workspace yet: create it with sallyport init, or with the link that sallyport serve prints")
 	case host == "" && len(hosts) > 1:
-		return badUsage("there are several workspaces: say by --workspace which one is meant, %s", listed(hosts))
+		return badUsage("there are several workspaces: choose one with --workspace, %s", listed(hosts))
 	case host == "":
 		host = hosts[0]
 	case !slices.Contains(hosts, host):
@@ -72,7 +72,7 @@ func (p inWorkspace) atConsole(ctx context.Context, fn func(*installation, sally
 	return fn(in, by)
 }
 
-// hosts are those of all workspaces, the oldest first.
+// hosts returns the hosts of all workspaces, oldest first.
 func (in *installation) hosts(ctx context.Context) (hosts []string, err error) {
 	err = in.Store.Read(ctx, func(tx sallyport.Tx) error {
 		hosts = nil
@@ -86,10 +86,10 @@ func (in *installation) hosts(ctx context.Context) (hosts []string, err error) {
 }
 
 func noWorkspace(host string, hosts []string) error {
-	return badUsage("no workspace answers on %s: --workspace takes %s", host, listed(hosts))
+	return badUsage("there is no workspace on %s: set --workspace to %s", host, listed(hosts))
 }
 
-// listed puts hosts into words, the first ten.
+// listed lists the first 10 hosts in words, and says how many more there are.
 func listed(hosts []string) string {
 	const most = 10
 	if more := len(hosts) - most; more > 0 {
@@ -103,7 +103,7 @@ func listed(hosts []string) string {
 
 type userListCmd struct {
 	inWorkspace
-	JSON bool `name:"json" help:"Print a JSON array, one person a line."`
+	JSON bool `name:"json" help:"Print a JSON array, one person per line."`
 }
 
 // listPage is how many people are read at a time.
@@ -162,7 +162,7 @@ func listJSON(ctx context.Context, in *installation, by sallyport.Caller) error 
 	return out.Flush()
 }
 
-// stamp is a time as commands print it; the zero time is empty.
+// stamp formats a time as commands print it. The zero time is empty.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -178,7 +178,7 @@ type shownUser struct {
 	Role             string `json:"role"`
 	State            string `json:"state"`
 	LockedBy         string `json:"locked_by,omitempty"`
-	LockedUntil      string `json:"locked_until,omitempty"` // empty: until Unlock
+	LockedUntil      string `json:"locked_until,omitempty"` // empty if locked until Unlock
 	TwoFactor        string `json:"two_factor"`
 	TwoFactorSince   string `json:"two_factor_since,omitempty"`
 	CreatedAt        string `json:"created_at"`
@@ -203,7 +203,7 @@ type userShowCmd struct {
 	JSON bool `name:"json" help:"Print a JSON object."`
 }
 
-// shownPerson is a person and what they sign in with.
+// shownPerson is a person with what they sign in with, in JSON.
 type shownPerson struct {
 	shownUser
 	Authenticators    []string `json:"authenticators"`
@@ -277,7 +277,7 @@ type onUser struct {
 	Email string `arg:"" placeholder:"EMAIL" help:"E-mail address."`
 }
 
-// do runs a verb of the Service on the person.
+// do calls a verb of the Service with the person's address.
 func (c onUser) do(ctx context.Context, verb func(*sallyport.Service, context.Context, sallyport.Caller, string) error) error {
 	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
 		return about(c.Email, verb(in.Service, ctx, by, c.Email))
@@ -323,10 +323,10 @@ func (c *userRoleCmd) Run(ctx context.Context) error {
 	})
 }
 
-// about names who was not found.
+// about replaces ErrNotFound by an error that names the address.
 func about(email string, err error) error {
 	if errors.Is(err, sallyport.ErrNotFound) {
-		return fmt.Errorf("nobody here has the e-mail address %s: sallyport user list shows everyone", email)
+		return fmt.Errorf("no person in this workspace has the e-mail address %s: sallyport user list shows everyone", email)
 	}
 	return err
 }
@@ -339,7 +339,7 @@ func (c *userPasswordCmd) Run(ctx context.Context) error {
 		if err != nil {
 			return about(c.Email, err)
 		}
-		fmt.Fprintf(os.Stderr, "Give this link to the person yourself. It works once, until %s, and is shown only now.\n", stamp(made.Ends))
+		fmt.Fprintf(os.Stderr, "Give this link to the person yourself. It works once, until %s, and is not shown again.\n", stamp(made.Ends))
 		fmt.Println(made.URL.Reveal())
 		return nil
 	})
@@ -354,14 +354,14 @@ func (c *userResetCmd) Run(ctx context.Context) error {
 	return c.atConsole(ctx, func(in *installation, by sallyport.Caller) error {
 		code, err := in.ResetTwoFactor(ctx, by, c.Email, c.Reason)
 		if errors.Is(err, sallyport.ErrResetRequired) {
-			return fmt.Errorf("%s If no owner or admin can sign in to do so, make another owner by sallyport user add --role owner: "+
-				"they sign in, set up two-factor authentication, and lift the requirement, or allow resets, on the page Access control",
+			return fmt.Errorf("%s If no owner or admin can sign in to do so, add another owner with sallyport user add --role owner: "+
+				"they can sign in, set up two-factor authentication, and lift the requirement or allow resets on the page Access control",
 				text.English.Text(sallyport.ErrResetRequired.Text))
 		}
 		if err != nil {
 			return about(c.Email, err)
 		}
-		fmt.Fprintf(os.Stderr, "Hand this set-up code over personally. It works until %s, and is shown only now.\n", stamp(code.Ends))
+		fmt.Fprintf(os.Stderr, "Give this set-up code to the person yourself. It works until %s, and is not shown again.\n", stamp(code.Ends))
 		fmt.Println(code.Code.Reveal())
 		return nil
 	})
