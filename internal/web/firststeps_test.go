@@ -1,10 +1,12 @@
 package web_test
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
@@ -63,8 +65,25 @@ func TestFirstSteps(t *testing.T) {
 			}
 			tell("a copy of the keyset", done, todo, done, done, todo, done)
 		}
+		with := *e.Service
+		with.Mailer = func(context.Context, sallyport.Message) error { return nil }
+		mailing := s.Over(sallyport.New(with))
+		if got := steps(v.Fork().Through(mailing).Get("/admin")); !slices.Equal(got, []string{done, done, done, done, todo, done}) {
+			t.Errorf("a mail server: %q", got)
+		}
 		v.Post(at, fields{"step": "dismiss"})
 		tell("dismissed")
+		e.Exec(`UPDATE policies SET require_2fa = $1, version = version + 1`, sallyport.RequireOptional)
+		tell("dismissed, and something is to do again")
+		second := e.Add("otto@acme.example", sallyport.Owner)
+		for name, site := range map[string]*sallyporttest.Site{"here": s, "on another node": mailing, "after a restart": s.Over(sallyport.New(*e.Service))} {
+			e.Clock.Advance(time.Minute)
+			again := s.Visitor().Through(site)
+			again.SignIn(second)
+			if p := again.Get("/admin"); p.Status != http.StatusOK || steps(p) != nil {
+				t.Errorf("dismissed, another owner %s: %d %q", name, p.Status, steps(p))
+			}
+		}
 	})
 }
 
