@@ -43,6 +43,15 @@ func duplicate(err error, key string) bool {
 	return ok && d.Key == key
 }
 
+// during adds the first line of the statement that failed to its error. It holds no values: they travel as parameters.
+func during(sql string, err error) error {
+	if err == nil {
+		return nil
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(sql), "\n")
+	return fmt.Errorf("%s: %w", line, err)
+}
+
 // https://www.postgresql.org/docs/current/errcodes-appendix.html
 const (
 	pgUniqueViolation      = "23505"

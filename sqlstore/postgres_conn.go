@@ -129,6 +129,7 @@ func (c *postgresConn) query(sql string, args []any, each func([]cell) error) er
 func (c *postgresConn) send() (affected int64, err error) {
 	queue := c.queue
 	c.queue = nil
+	var failed string
 	var ofRow error
 	if err = c.Conn().SetDeadline(time.Now().Add(postgresTimeout)); err == nil {
 		pipe := c.StartPipeline(context.Background())
@@ -143,6 +144,7 @@ func (c *postgresConn) send() (affected int64, err error) {
 					ofRow = queue[i].each(c.row)
 				}
 			})
+			failed = queue[i].sql
 		}
 		if closed := pipe.Close(); err == nil {
 			err = closed
@@ -151,7 +153,7 @@ func (c *postgresConn) send() (affected int64, err error) {
 	if err != nil {
 		c.failure = err
 		c.lost = c.IsClosed() || lostConnection(err)
-		return 0, postgresError(err)
+		return 0, during(failed, postgresError(err))
 	}
 	return affected, ofRow
 }

@@ -103,10 +103,10 @@ func (c *sqliteConn) script(sql string) error {
 func (c *sqliteConn) query(sql string, args []any, each func([]cell) error) error {
 	s, err := c.prepare(sql)
 	if err != nil {
-		return err
+		return during(sql, err)
 	}
 	if err := c.bind(s, args); err != nil {
-		return err
+		return during(sql, err)
 	}
 	c.wrote = c.wrote || s.writes
 	defer lib.Xsqlite3_reset(c.tls, s.handle) // also when each panics
@@ -116,7 +116,7 @@ func (c *sqliteConn) query(sql string, args []any, each func([]cell) error) erro
 			return nil
 		}
 		if rc != lib.SQLITE_ROW {
-			return c.explain(c.error(rc))
+			return during(sql, c.explain(c.error(rc)))
 		}
 		if each == nil {
 			continue

@@ -59,3 +59,20 @@ func TestI64_PagesOfADatabaseThatTakesNothing(t *testing.T) {
 		}
 	})
 }
+
+// TestFaultsNameTheirStatement: on PostgreSQL, a statement without an answer fails only when a later one is sent.
+func TestFaultsNameTheirStatement(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		e.Exec("DROP TABLE reminders")
+		err := e.SQL.Write(t.Context(), func(tx sallyport.Tx) error {
+			if err := tx.SaveReminders(sallyport.Reminders{Workspace: e.Owner.Workspace}); err != nil {
+				return err
+			}
+			_, _, err := tx.User(e.Owner.Workspace, e.Owner.ID)
+			return err
+		})
+		if err == nil || !strings.Contains(err.Error(), "INSERT INTO reminders") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("the error is %v", err)
+		}
+	})
+}

@@ -61,7 +61,7 @@ func health(store sallyport.Store, log *slog.Logger) http.Handler {
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		if r.URL.Path == "/readyz" {
 			if err := ready.check(); err != nil {
-				log.Error("not ready", "err", err)
+				log.Error("not ready", "error", err)
 				w.WriteHeader(http.StatusServiceUnavailable)
 				fmt.Fprintln(w, "the database does not respond, or cannot be written to")
 				return

@@ -129,7 +129,7 @@ func (e *Edge) Handler(next, health http.Handler, refuse Refuse) http.Handler {
 			if !e.log.Enabled(r.Context(), slog.LevelDebug) {
 				return
 			}
-			e.log.Debug("request", "id", visit.ID, "method", r.Method, "host", visit.Host, "route", visit.Route,
+			e.log.Debug("request", "request", visit.ID, "method", r.Method, "host", visit.Host, "route", visit.Route,
 				"status", answer.status, "addr", visit.Addr, "took", time.Since(start))
 		}()
 		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
@@ -177,7 +177,7 @@ func (e *Edge) recovered(w *answer, r *http.Request, refuse Refuse, fault any) {
 	if err, ok := fault.(runtime.Error); ok {
 		reason = err.Error()
 	}
-	e.log.Error("panic", "id", visit.ID, "route", visit.Route, "reason", reason, "stack", string(debug.Stack()))
+	e.log.Error("panic", "request", visit.ID, "route", visit.Route, "reason", reason, "stack", string(debug.Stack()))
 	if w.status != 0 {
 		panic(http.ErrAbortHandler) // half an answer is out: let it be seen as broken
 	}

@@ -51,7 +51,7 @@ func (p *pages) download(w http.ResponseWriter, r *http.Request, file string, co
 			rows, err = next()
 		}
 		if err := cmp.Or(out.Error(), err); err != nil {
-			p.log.Warn("half a table was sent", "id", edge.From(r.Context()).ID, "err", err)
+			p.log.Warn("half a table was sent", "request", edge.From(r.Context()).ID, "error", err)
 			panic(http.ErrAbortHandler)
 		}
 	}

@@ -104,9 +104,9 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 func (p *pages) fault(w http.ResponseWriter, r *http.Request, err error) {
 	visit := edge.From(r.Context())
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
-		p.log.Debug("browser went away", "id", visit.ID, "route", visit.Route)
+		p.log.Debug("browser went away", "request", visit.ID, "route", visit.Route)
 	} else {
-		p.log.Error("fault", "id", visit.ID, "route", visit.Route, "err", err)
+		p.log.Error("fault", "request", visit.ID, "route", visit.Route, "error", err)
 	}
 	w.Header().Del("Set-Cookie")
 	w.Header().Del("Location")
@@ -120,7 +120,7 @@ const retryUnavailable = time.Minute
 // unavailable answers what the database could not do. No cookie that was set on the way gets out.
 func (p *pages) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	visit := edge.From(r.Context())
-	p.log.Error("database not available", "id", visit.ID, "route", visit.Route, "err", err)
+	p.log.Error("database not available", "request", visit.ID, "route", visit.Route, "error", err)
 	w.Header().Del("Set-Cookie")
 	w.Header().Del("Location")
 	setRetryAfter(w, retryUnavailable)
@@ -146,7 +146,7 @@ func (p *pages) showProblem(w http.ResponseWriter, r *http.Request, status int, 
 		data.RequestID = edge.From(r.Context()).ID
 	}
 	if err := p.render(w, r, status, "problem", data); err != nil {
-		p.log.Error("fault on the page about a fault", "id", data.RequestID, "err", err)
+		p.log.Error("fault on the page about a fault", "request", data.RequestID, "error", err)
 		http.Error(w, p.lang.Text(say), status)
 	}
 }

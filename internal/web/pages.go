@@ -187,7 +187,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, name 
 	w.WriteHeader(status)
 	_, err := w.Write(whole.Bytes())
 	if err != nil {
-		p.log.Debug("browser went away", "id", edge.From(r.Context()).ID)
+		p.log.Debug("browser went away", "request", edge.From(r.Context()).ID)
 	}
 	return nil
 }

@@ -213,7 +213,7 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 	}
 	qr, err := s.qrSVG(d.URI.Reveal())
 	if err != nil { // the key and the link do as well
-		s.log.Error("no QR code", "id", edge.From(r.Context()).ID, "err", err)
+		s.log.Error("no QR code", "request", edge.From(r.Context()).ID, "error", err)
 	}
 	v := &setUpScanPage{
 		page: page{Title: setUpTitle(r), OneField: true}, SetUp: d, Steps: setUpSteps(r), QR: qr, Restart: s.at(r, ""), Why: s.reasonWords(r, d.Why),
