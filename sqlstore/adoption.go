@@ -6,7 +6,7 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// secondsOfDay make a day of a time.
+// secondsOfDay converts between Unix seconds and days since 1970-01-01, UTC.
 const secondsOfDay = 24 * 60 * 60
 
 func (t *tx) adoption(sql string, args ...any) (all []sallyport.Adoption, err error) {
@@ -23,7 +23,7 @@ func (t *tx) adoption(sql string, args ...any) (all []sallyport.Adoption, err er
 	return all, err
 }
 
-// CountAdoption reads nothing but an index.
+// CountAdoption reads only an index.
 func (t *tx) CountAdoption(workspace string) ([]sallyport.Adoption, error) {
 	const count = `SELECT workspace_id, 0, count(*), count(CASE WHEN two_factor = 1 THEN 1 END) FROM users WHERE state = 'active'`
 	if workspace == "" {
@@ -37,7 +37,7 @@ func (t *tx) Adoption(workspace string, first, last time.Time) ([]sallyport.Adop
 		workspace, first.Unix()/secondsOfDay, last.Unix()/secondsOfDay)
 }
 
-// SaveAdoption writes nothing where nothing has changed.
+// SaveAdoption writes nothing if nothing has changed.
 func (t *tx) SaveAdoption(a sallyport.Adoption) error {
 	return t.exec(`INSERT INTO adoption (workspace_id, day, people, enabled) VALUES ($1, $2, $3, $4)
 		ON CONFLICT (workspace_id, day) DO UPDATE SET people = excluded.people, enabled = excluded.enabled

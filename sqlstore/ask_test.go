@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// askTogether asks many questions at once, and checks that each gets its own answer. Every tenth cannot be answered, and
-// whoever asks the one before panics at the answer: it reaches them, and hurts no other.
+// askTogether runs many queries concurrently, and checks that each gets its own answer. Every tenth query fails, and
+// the caller of the one before it panics: both affect only their own caller.
 func askTogether(t *testing.T, s *sqlstore.Store) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -18,7 +18,7 @@ func askTogether(t *testing.T, s *sqlstore.Store) {
 		all.Go(func() {
 			value := int64(1)
 			if i%10 == 9 {
-				value = math.MinInt64 // it has no absolute value: abs fails
+				value = math.MinInt64 // abs fails, because its absolute value is no int64
 			}
 			panics := i%10 == 8
 			defer func() {
@@ -47,8 +47,8 @@ func askTogether(t *testing.T, s *sqlstore.Store) {
 	all.Wait()
 }
 
-// Questions that travel together are answered each by its own answer; one that fails, and a connection that is lost,
-// hurt no other.
+// Each of the queries that are sent together gets its own answer. A query that fails and a lost connection do not
+// affect the others.
 func TestAskedTogether(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) { askTogether(t, open(t, url)) })
 	t.Run("lost", func(t *testing.T) {
@@ -61,7 +61,7 @@ func TestAskedTogether(t *testing.T) {
 	})
 }
 
-// What is expected and does not hold undoes the whole transaction, also what travelled to the server with COMMIT.
+// A failed expectation rolls back the whole transaction, even if it is sent to the server together with COMMIT.
 func TestExpected(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		s := open(t, url)

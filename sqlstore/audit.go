@@ -38,7 +38,7 @@ func (t *tx) MoveSealHead(was, now sallyport.SealHead) (bool, error) {
 		now.First, now.Batch, now.Hash, now.MAC, now.Workspace, was.First, was.Batch))
 }
 
-// InsertSeal sends all its statements at once, and counts at the end.
+// InsertSeal sends all its statements together, and counts the sealed events at the end.
 func (t *tx) InsertSeal(s sallyport.Seal, ids []string) error {
 	if err := t.exec(`INSERT INTO seals (workspace_id, batch, count, at, previous, hash, mac) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
 		s.Workspace, s.Batch, s.Count, ms(s.At), blobOf(s.Previous), s.Hash, s.MAC); err != nil {
@@ -53,12 +53,12 @@ func (t *tx) InsertSeal(s sallyport.Seal, ids []string) error {
 	var n int
 	_, err := t.row(`SELECT COUNT(*) FROM events WHERE workspace_id = $1 AND seal_batch = $2`, []any{s.Workspace, s.Batch}, &n)
 	if err == nil && n != len(ids) {
-		err = fmt.Errorf("sqlstore: seal %d of workspace %s is for %d events, and %d have it", s.Batch, s.Workspace, len(ids), n)
+		err = fmt.Errorf("sqlstore: seal %d of workspace %s is for %d events, but %d have it", s.Batch, s.Workspace, len(ids), n)
 	}
 	return err
 }
 
-// blobOf is what a column that is not NULL keeps.
+// blobOf returns b for a NOT NULL column: empty instead of nil.
 func blobOf(b []byte) []byte {
 	if b == nil {
 		return []byte{}

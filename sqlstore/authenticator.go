@@ -35,7 +35,7 @@ func addAuthenticators(workspace, user string, all *[]sallyport.Authenticator) f
 	}
 }
 
-// stepsText is how time steps are kept: in decimal, with spaces between.
+// stepsText returns time steps as they are stored: decimal, separated by spaces.
 func stepsText(steps []int64) string {
 	var out []string
 	for _, s := range steps {

@@ -5,11 +5,11 @@ import (
 	"reflect"
 )
 
-// cell is one value on its way into a statement or out of a row.
+// cell is the value of one parameter or column.
 type cell struct {
 	kind  kind
 	int   int64
-	bytes []byte // of a text or blob; out of a row it is the database's memory, to be copied
+	bytes []byte // of a text or blob; in a row it is the database's memory, which must be copied
 }
 
 type kind uint8
@@ -21,8 +21,8 @@ const (
 	blob
 )
 
-// toCell takes string, []byte, bool, integers, types made from them, and pointers to them; nil, a nil pointer and a
-// nil []byte are NULL.
+// toCell converts string, []byte, bool, integers, types derived from them, and pointers to them. nil, a nil pointer and
+// a nil []byte become NULL.
 func toCell(v any) (cell, error) {
 	switch v := v.(type) {
 	case nil:
@@ -62,9 +62,9 @@ func toCell(v any) (cell, error) {
 	return cell{}, fmt.Errorf("sqlstore: a %T cannot be a parameter", v)
 }
 
-// scan copies a row into dest: pointers to string, []byte, int64, int or bool, or types made from them. NULL goes
-// into a []byte, and into a pointer to one of the others (dest is then **string, ...), as nil; elsewhere it is an
-// error, as is text where a number was expected.
+// scan copies a row into dest: pointers to string, []byte, int64, int or bool, or types derived from them. NULL becomes
+// nil in a []byte and in a pointer to one of the others (dest is then **string, ...). Elsewhere it is an error, as is
+// text where a number is expected.
 func scan(row []cell, dest []any) error {
 	if len(row) != len(dest) {
 		return fmt.Errorf("sqlstore: %d columns for %d destinations", len(row), len(dest))
@@ -80,7 +80,7 @@ func scan(row []cell, dest []any) error {
 func assign(c cell, dest any) bool {
 	switch d := dest.(type) {
 	case *string:
-		if *d != string(c.bytes) { // in a long list it often says what it said in the row before
+		if *d != string(c.bytes) { // in a long list, the value is often the same as in the previous row
 			*d = string(c.bytes)
 		}
 		return c.kind == text

@@ -38,7 +38,7 @@ func (t *tx) ForgetBrowsers(workspace, user string) error {
 
 const deviceColumns = `id, hash, previous_hash, rotated_at, epoch, days, browser_hash, name, address, created_at, last_seen_at`
 
-// deviceRow is a trusted device on its way out of a row.
+// deviceRow scans a trusted device.
 type deviceRow struct {
 	sallyport.TrustedDevice
 	rotated, created, lastSeen int64

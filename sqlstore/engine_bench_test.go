@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// A house of the size that matters: 20,000 people, a session each, and a transaction like that of a sign-in.
+// A workspace of a realistic size: 20,000 people with a session each, and a transaction like that of a sign-in.
 var benchSchema = fstest.MapFS{"0001.sql": {Data: []byte(`
 CREATE TABLE w (id TEXT PRIMARY KEY, name TEXT, host TEXT) STRICT, WITHOUT ROWID;
 CREATE TABLE p (w TEXT PRIMARY KEY, mode TEXT, days INTEGER) STRICT, WITHOUT ROWID;
@@ -56,7 +56,7 @@ func benchOnBoth(b *testing.B, bench func(b *testing.B, s *sqlstore.Store)) {
 	}
 }
 
-// processorTime is what this process has used of the processors: on a machine that others use too it says more than
+// processorTime returns the CPU time that this process has used, in nanoseconds. On a shared machine it says more than
 // the clock.
 func processorTime(b *testing.B) int64 {
 	var used syscall.Rusage
@@ -146,7 +146,7 @@ func BenchmarkWrite32(b *testing.B) {
 	})
 }
 
-// write is ten statements: the user's row taken, three reads, three updates, three inserts.
+// write runs ten statements: it locks the user's row, then does three reads, three updates and three inserts.
 func write(b *testing.B, s *sqlstore.Store, i int) {
 	who, row := person(i), fmt.Sprintf("evt_%022d", benchRow.Add(1))
 	err := s.WriteSQL(b.Context(), func(tx *sqlstore.Tx) error {

@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// The engine's promises, on both databases, on tables of the tests' own.
+// The promises of the engines, on both databases, with tables for these tests.
 
 var schema = fstest.MapFS{"0001.sql": {Data: []byte(`
 CREATE TABLE counters (id TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -28,7 +28,7 @@ CREATE TABLE pages (bytes BLOB NOT NULL) STRICT;
 INSERT INTO counters (id, n) VALUES ('a', 0);
 `)}}
 
-// onBoth runs a test on an SQLite file and on a PostgreSQL database, given by their addresses.
+// onBoth runs a test on an SQLite file and on a PostgreSQL database, and passes it their URL.
 func onBoth(t *testing.T, test func(t *testing.T, url string)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, sqliteFile(t)) })
 	t.Run("postgres", func(t *testing.T) { test(t, sallyporttest.Postgres(t)) })
@@ -130,7 +130,7 @@ func TestValues(t *testing.T) {
 	})
 }
 
-// Text is compared by bytes: capitals first, then small letters, then accents.
+// Text is compared by bytes: upper case first, then lower case, then accented letters.
 func TestTextIsComparedByBytes(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -197,7 +197,7 @@ func TestMistakesInStatements(t *testing.T) {
 				if err := increment(tx); err != nil {
 					return err
 				}
-				_ = do(tx) // swallowed, and still nothing may be committed
+				_ = do(tx) // the error is ignored, but still nothing may be committed
 				return nil
 			})
 			if err == nil {
@@ -268,7 +268,7 @@ func TestForeignKeys(t *testing.T) {
 			return tx.Exec("INSERT INTO pets (owner, name) VALUES ('nobody', 'Rex')")
 		})
 		if err == nil {
-			t.Error("a row that refers to nothing was taken")
+			t.Error("a row that refers to no other was inserted")
 		}
 	})
 }
@@ -281,7 +281,7 @@ func TestMigrations(t *testing.T) {
 	gap := fstest.MapFS{"0001.sql": schema["0001.sql"], "0003.sql": schema["0001.sql"]}
 	onBoth(t, func(t *testing.T, url string) {
 		var all sync.WaitGroup
-		for range 8 { // at once, on an empty database
+		for range 8 { // concurrently, on an empty database
 			all.Go(func() { open(t, url) })
 		}
 		all.Wait()
@@ -291,20 +291,21 @@ func TestMigrations(t *testing.T) {
 			}
 		}
 		wantCounter(t, open(t, url), 0)
-		for range 2 { // once
+		for range 2 { // it runs only once
 			wantCounter(t, openWith(t, url, two), 10)
 		}
 		s, err := sqlstore.OpenWith(t.Context(), url, schema)
 		if err == nil {
-			t.Fatal("opened a schema newer than known", s.Close())
+			t.Fatal("opened a schema that is too new", s.Close())
 		}
-		if !strings.Contains(err.Error(), "schema is number 2") {
+		if !strings.Contains(err.Error(), "schema is version 2") {
 			t.Errorf("%v", err)
 		}
 	})
 }
 
-// What was read at a version is true while the version stays; a commit by anyone is seen by the next look.
+// While the version stays the same, data read after it is still true. After a commit by anyone, the next read of the
+// version gives another.
 func TestVersion(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		here, there := open(t, url), open(t, url)
@@ -321,8 +322,8 @@ func TestVersion(t *testing.T) {
 		}
 		for _, s := range []*sqlstore.Store{here, there} {
 			before := look()
-			if look() != before && !strings.HasPrefix(url, "postgres") { // there other tests write at the same time
-				t.Error("it changed by itself")
+			if look() != before && !strings.HasPrefix(url, "postgres") { // where other tests write at the same time
+				t.Error("it changed without a commit")
 			}
 			var within sqlstore.State
 			if err := s.WriteSQL(t.Context(), func(tx *sqlstore.Tx) error {
@@ -333,7 +334,7 @@ func TestVersion(t *testing.T) {
 				t.Fatal(err)
 			}
 			if now := look(); now == before || now == within {
-				t.Error("a commit was not seen")
+				t.Error("it did not change after a commit")
 			}
 		}
 	})

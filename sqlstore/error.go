@@ -13,31 +13,31 @@ import (
 )
 
 var (
-	// ErrUnknownOutcome: the connection was lost after COMMIT had been sent and before it was answered. The write may
-	// be there or not, and trying again may do it twice.
+	// ErrUnknownOutcome: the connection was lost after COMMIT was sent and before it was answered. The write may or may
+	// not have happened, and trying again may do it twice.
 	ErrUnknownOutcome = sallyport.ErrUnknownOutcome
 
-	// ErrNested: a write was begun inside a write. It would have waited for itself.
+	// ErrNested: a write was begun inside a write. It would wait for itself.
 	ErrNested = errors.New("sqlstore: Write inside Write")
 
 	// ErrClosed: the store has been closed.
 	ErrClosed = errors.New("sqlstore: closed")
 )
 
-// DuplicateError says that a row with the same key is there already. To see whether an error is one, and which key it
-// was, use duplicate.
+// DuplicateError says that a row with the same key already exists. To check an error for one of a certain key, use
+// duplicate.
 type DuplicateError struct {
 	// Key is the name of the unique index, or the table's name and "_pkey" for its primary key, on both databases.
-	// (A UNIQUE inside CREATE TABLE has two names: migrations say CREATE UNIQUE INDEX.)
+	// (A UNIQUE inside CREATE TABLE has a different name on each, so migrations use CREATE UNIQUE INDEX.)
 	Key string
 }
 
 func (e *DuplicateError) Error() string { return fmt.Sprintf("sqlstore: duplicate key %s", e.Key) }
 
-// Is makes it the outcome that the rules know.
+// Is makes it match sallyport.ErrDuplicate, the outcome that the rules know.
 func (e *DuplicateError) Is(target error) bool { return target == sallyport.ErrDuplicate }
 
-// duplicate tells whether err means that the key is taken: the name of a unique index, or table_pkey.
+// duplicate reports whether err is a DuplicateError of the key: the name of a unique index, or table_pkey.
 func duplicate(err error, key string) bool {
 	d, ok := errors.AsType[*DuplicateError](err)
 	return ok && d.Key == key
@@ -62,7 +62,7 @@ const (
 	pgPlanChanged          = "0A000" // "cached plan must not change result type", after another node's migration
 )
 
-// postgresError gives errors of PostgreSQL the names they have here.
+// postgresError translates an error of PostgreSQL into one of this package or of the rules.
 func postgresError(err error) error {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	if !ok { // the connection is gone
@@ -80,14 +80,14 @@ func postgresError(err error) error {
 	return err
 }
 
-// pgUnavailable are how the codes begin of errors that have nothing to do with the statement: a transaction that must
-// not write, a lack of disk, memory or connections, a server that stops or starts, an error of the disk.
+// pgUnavailable are the prefixes of error codes that have nothing to do with the statement: a read-only transaction, a
+// lack of disk space, memory or connections, a server that stops or starts, a disk error.
 var pgUnavailable = []string{"25006", "53", "57P", "58"}
 
-// sqliteUnavailable are the same for SQLite.
+// sqliteUnavailable are the corresponding codes of SQLite.
 var sqliteUnavailable = []int32{lib.SQLITE_FULL, lib.SQLITE_READONLY, lib.SQLITE_IOERR, lib.SQLITE_CANTOPEN, lib.SQLITE_BUSY}
 
-// unavailable gives errors of SQLite that have nothing to do with the statement the name that they have here.
+// unavailable wraps an error of SQLite in ErrUnavailable if it has nothing to do with the statement.
 func unavailable(err error) error {
 	if slices.Contains(sqliteUnavailable, sqliteCode(err)&0xff) {
 		return fmt.Errorf("%w: %w", sallyport.ErrUnavailable, err)

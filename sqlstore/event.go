@@ -24,23 +24,23 @@ func (t *tx) InsertEvent(e sallyport.Event) error {
 		e.Salt, e.PersonalHash, e.Result, detail, e.MAC)
 }
 
-// eventColumns are what pages show.
+// eventColumns are the columns that pages show.
 const eventColumns = `id, at, kind, actor, actor_kind, subject, door, address, browser, result, detail`
 
-// eventRow is an event on its way out of a row.
+// eventRow scans an event.
 type eventRow struct {
 	sallyport.Event
 	when, position int64
 	door, detail   string
-	parsed         string // what Detail was made of
+	parsed         string // the JSON that Detail was parsed from
 }
 
 func (r *eventRow) dest() []any {
 	return []any{&r.ID, &r.when, &r.Kind, &r.Actor, &r.ActorKind, &r.Subject, &r.door, &r.Address, &r.Browser, &r.Result, &r.detail}
 }
 
-// event: a detail that cannot be read, because somebody changed it, stands there as it is, without a name. Rows that
-// follow each other share theirs when it is the same.
+// event converts the row. A detail that is not valid JSON, because someone changed it, is kept as it is, under an empty
+// name. Consecutive rows with the same detail share one map.
 func (r *eventRow) event() sallyport.Event {
 	r.At, r.Door, r.Position = at(r.when), sallyport.Door(r.door), int(r.position)
 	if r.detail != r.parsed {
@@ -52,7 +52,8 @@ func (r *eventRow) event() sallyport.Event {
 	return r.Event
 }
 
-// Events has a statement for each set of conditions. A person's are found by two indexes, each read as far as needed.
+// Events has one statement for each set of conditions. The events of a person are read from two indexes, each as far as
+// needed.
 func (t *tx) Events(workspace string, f sallyport.EventFilter, before string, limit int) ([]sallyport.Event, error) {
 	from, to := f.IDs()
 	if before == "" {
@@ -72,13 +73,13 @@ func (t *tx) Events(workspace string, f sallyport.EventFilter, before string, li
 	add(`id >=`, from)
 	add(`kind =`, f.Kind)
 	if f.Kind != "" && f.Kind != "sign_in.completed" {
-		where.WriteString(` AND kind <> 'sign_in.completed'`) // as its index has it
+		where.WriteString(` AND kind <> 'sign_in.completed'`) // the condition of its index
 	}
 	add(`address <> '' AND address =`, f.Address)
 	add(`subject =`, f.Subject)
 	switch f.Result {
 	case sallyport.Refused:
-		where.WriteString(` AND result = 'refused'`) // by its own index
+		where.WriteString(` AND result = 'refused'`) // constant, for its partial index
 	default:
 		add(`result =`, f.Result)
 	}
@@ -104,8 +105,9 @@ func (t *tx) Events(workspace string, f sallyport.EventFilter, before string, li
 	return all, err
 }
 
-// deletions are the phases of EraseDeleted: where a page ends, and what is done up to there. No index leads from a person
-// to their e-mails, as it would be written with each: all of the workspace are looked at.
+// deletions are the phases of EraseDeleted: how to find the end of a page, and what to do up to there. There is no
+// index from a person to their e-mails, because it would have to be written with every e-mail. So that phase reads all
+// e-mails of the workspace.
 var deletions = []struct{ find, do string }{
 	{`SELECT id FROM outbox WHERE workspace_id = $1 AND $2 <> '' AND id > $3 ORDER BY id LIMIT 1 OFFSET $4`,
 		`DELETE FROM outbox WHERE workspace_id = $1 AND user_id = $2 AND id > $3 AND id <= $4`},
@@ -117,7 +119,7 @@ var deletions = []struct{ find, do string }{
 			WHERE workspace_id = $1 AND actor = $2 AND actor <> subject AND id > $3 AND id <= $4`},
 }
 
-// EraseDeleted takes the row of a deletion: of two nodes the second goes on where the first one stopped.
+// EraseDeleted locks the row of a deletion, so that a second node continues where the first one stopped.
 func (t *tx) EraseDeleted(page int) (bool, error) {
 	var workspace, user, after, end string
 	var phase int
@@ -148,7 +150,8 @@ func (t *tx) ClockTold(workspace string, now time.Time, age time.Duration) (bool
 		workspace, ms(now), ms(now.Add(-age)), ms(now.Add(sallyport.ClockGrace))))
 }
 
-// loggedEvents reads whole events, for the sealer and for verification: many, so that what a row is read into is made once.
+// loggedEvents reads whole events, for sealing and for verification. There may be many, so all rows are scanned into
+// the same variable.
 func (t *tx) loggedEvents(end string, args []any, each func(sallyport.Event) error) error {
 	var r eventRow
 	dest := append([]any{&r.Workspace, &r.Salt, &r.PersonalHash, &r.MAC, &r.Batch, &r.position}, r.dest()...)

@@ -5,7 +5,7 @@ import (
 	"io/fs"
 )
 
-// What the tests of the engine need of it: they speak SQL of their own on tables of their own.
+// Exported for the tests of the engines, which use their own SQL and their own tables.
 
 type Tx = tx
 
@@ -32,7 +32,7 @@ func (t *tx) Rows(sql string, args []any, each func(func(...any) error) error) e
 	return t.rows(sql, args, func(scan scanner) error { return each(scan) })
 }
 
-// Waiting is how many wait for their turn to write to an SQLite database.
+// Waiting returns how many callers wait for their turn to write to an SQLite database.
 func (s *Store) Waiting() int {
 	d := s.engine.(*sqlite)
 	d.mu.Lock()
@@ -40,7 +40,7 @@ func (s *Store) Waiting() int {
 	return len(d.queue)
 }
 
-// Sync puts a function around the one that puts the log of an SQLite database on disk. It is called before any Write.
+// Sync wraps the function that syncs the log of an SQLite database. It is called before any Write.
 func (s *Store) Sync(around func(sync func() error) error) {
 	d := s.engine.(*sqlite)
 	sync := d.sync
@@ -50,5 +50,5 @@ func (s *Store) Sync(around func(sync func() error) error) {
 // State is what Version returns.
 type State = version
 
-// WriterSays runs a script on the connection that writes to an SQLite database, when nobody has the turn.
+// WriterSays runs a script on the connection that writes to an SQLite database. No Write may be running.
 func (s *Store) WriterSays(script string) error { return s.engine.(*sqlite).conn.script(script) }

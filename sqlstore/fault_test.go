@@ -17,14 +17,14 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// failing is a database that fails when told: at the k-th statement or commit from now on.
+// failing makes a database fail at the k-th statement or commit.
 type failing struct {
 	at   int // 0: never
 	lost bool
 	seen []string
 }
 
-var errDisk = errors.New("disk I/O error, as told")
+var errDisk = errors.New("disk I/O error of the test")
 
 func (f *failing) tap(what string) error {
 	if what == sqlstore.Lost {
@@ -42,7 +42,7 @@ func (f *failing) tap(what string) error {
 
 func (f *failing) failAt(k int, lost bool) { f.at, f.lost, f.seen = k, lost, nil }
 
-// node is one more node of a site, on a database that can fail.
+// node returns another node of the site, whose database can be made to fail.
 func node(t *testing.T, e *sallyporttest.Env, site *sallyporttest.Site, hash passwd.Params) (*sallyporttest.Site, *failing) {
 	t.Helper()
 	store, err := sqlstore.Open(context.Background(), e.Database)
@@ -55,15 +55,15 @@ func node(t *testing.T, e *sallyporttest.Env, site *sallyporttest.Site, hash pas
 	return site.Over(sallyport.New(s)), f
 }
 
-// step is one request of a journey, and what must be true when it was not answered with success.
+// step is one request, with a function that prepares its visitor.
 type step struct {
 	what  string
 	ready func() *sallyporttest.Visitor
 	send  func(*sallyporttest.Visitor) sallyporttest.Request
 }
 
-// TestI11_EveryErrorDenies lets every statement and every commit of every step fail, one after the other: no answer of
-// success, no session, nothing half-done (I52: no change without its event), and no try for nothing (I35).
+// TestI11_EveryErrorDenies makes every statement and every commit of every step fail, one at a time: no successful
+// response, no session, nothing half-done (I52: no change without its event), and no try that is not counted (I35).
 func TestI11_EveryErrorDenies(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		site := sallyporttest.NewSite(t, e)
@@ -89,10 +89,10 @@ func TestI11_EveryErrorDenies(t *testing.T) {
 		}
 		var draft sallyporttest.Person
 		for _, s := range []step{
-			{"a right password", site.Visitor, form("/sign-in", "email=ben@acme.example&password="+ben.Password)},
-			{"a right password, code to come", site.Visitor, form("/sign-in", "email=mia@acme.example&password="+mia.Password)},
+			{"a correct password", site.Visitor, form("/sign-in", "email=ben@acme.example&password="+ben.Password)},
+			{"a correct password of a person with an authenticator", site.Visitor, form("/sign-in", "email=mia@acme.example&password="+mia.Password)},
 			{"a wrong password", site.Visitor, form("/sign-in", "email=ben@acme.example&password=wrong")},
-			{"a right code", func() *sallyporttest.Visitor {
+			{"a correct code", func() *sallyporttest.Visitor {
 				v := site.Visitor()
 				v.GivePassword(mia)
 				return v
@@ -136,7 +136,7 @@ func TestI11_EveryErrorDenies(t *testing.T) {
 					e.Exec("DELETE FROM sessions")
 					f.failAt(0, false)
 					v := s.ready()
-					uncounted := "UPDATE users SET changes = 0, changes_since = 0" // counted like a try
+					uncounted := "UPDATE users SET changes = 0, changes_since = 0" // these are counted like tries
 					e.Exec(uncounted)
 					before, tries := e.Dump("tries", "events", "outbox", "sign_ins", "drafts"), ""
 					begun := e.Dump(slices.DeleteFunc(e.Tables(), func(t string) bool { return t == "sign_ins" || t == "drafts" })...)
@@ -147,7 +147,7 @@ func TestI11_EveryErrorDenies(t *testing.T) {
 						if k == 1 {
 							t.Fatalf("%s: runs no statement", s.what)
 						}
-						break // it went through without coming to the k-th
+						break // it has fewer than k statements
 					}
 					if lost && f.seen[k-1] != "commit" {
 						continue
@@ -176,7 +176,7 @@ func TestI11_EveryErrorDenies(t *testing.T) {
 						t.Errorf("%s: a change without its event", what)
 					}
 					if strings.HasSuffix(s.what, "password") && !first && tries == "[]" {
-						t.Errorf("%s: a hash was computed and the try is not counted", what)
+						t.Errorf("%s: a hash was computed, but the try was not counted", what)
 					}
 				}
 				if failures == 0 {
@@ -188,17 +188,17 @@ func TestI11_EveryErrorDenies(t *testing.T) {
 		e.Clock.Advance(time.Hour)
 		e.Exec("DELETE FROM tries")
 		v := site.Visitor().Through(broken)
-		v.SignIn(mia) // and with the database well again it goes on
+		v.SignIn(mia) // once the database works again, so does signing in
 	})
 }
 
-// newLines are those of after that are not in before.
+// newLines returns the lines of after that are not in before.
 func newLines(before, after string) string {
 	old := strings.Split(before, "\n")
 	return strings.Join(slices.DeleteFunc(strings.Split(after, "\n"), func(l string) bool { return slices.Contains(old, l) }), "\n")
 }
 
-// TestI39_SameStatementsAndOneHash counts what a sign-in costs: it must not tell who exists.
+// TestI39_SameStatementsAndOneHash counts what a sign-in costs: the cost must not reveal who has an account.
 func TestI39_SameStatementsAndOneHash(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		site := sallyporttest.NewSite(t, e)
@@ -238,21 +238,22 @@ func TestI39_SameStatementsAndOneHash(t *testing.T) {
 			for _, password := range []string{"wrong", sallyporttest.Password} {
 				right := password == sallyporttest.Password
 				if right && slices.Contains([]string{"known", "forced", "two factors"}, kind) {
-					continue // who may go on
+					continue // these get further
 				}
 				got, hashes := cost(address, password)
 				if got != want {
-					t.Errorf("%s, password right %v, runs\n%s\nand an unknown name\n%s", kind, right, got, want)
+					t.Errorf("%s, password correct: %v, runs\n%s\nbut an unknown address\n%s", kind, right, got, want)
 				}
 				if hashes != 1 {
-					t.Errorf("%s, password right %v, computes %d hashes", kind, right, hashes)
+					t.Errorf("%s, password correct: %v, computes %d hashes", kind, right, hashes)
 				}
 			}
 		}
 	})
 }
 
-// TestI24_RaisedWhileTheHashIsComputed ends everything of a person between the charge of the try and its judgement.
+// TestI24_RaisedWhileTheHashIsComputed raises a person's epoch, or changes their password or state, after the try is
+// counted and before the password is judged.
 func TestI24_RaisedWhileTheHashIsComputed(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		site := sallyporttest.NewSite(t, e)

@@ -34,6 +34,6 @@ func (t *tx) CloseFirstRun(hash []byte, now time.Time) (bool, error) {
 }
 
 func (t *tx) Touch() error {
-	// SQLite writes no page whose bytes stay as they are, so something has to change.
+	// SQLite does not write a page whose bytes stay the same, so something has to change.
 	return t.expect(`UPDATE installation SET touched = 1 - touched WHERE id = 1`)
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 )
 
-// listed is what the tables that people are listed by repeat of a user's row.
+// listed is the part of a user's row that is copied to the tables for lists of people.
 type listed struct {
 	workspace, id, address, folded, name string
 	cell                                 sallyport.PeopleCell
@@ -17,8 +17,8 @@ func listedOf(u sallyport.User) listed {
 	return listed{u.Workspace, u.ID, u.Address, u.Folded, u.Name, sallyport.PeopleCell{Role: u.Role, State: u.State, TwoFactor: u.TwoFactor, MustSetUp: u.MustSetUp}}
 }
 
-// saw keeps what a user's row said, so that SaveUser writes to those tables only what has changed: a sign-in that saves
-// its user writes nothing to them.
+// saw remembers a user's row, so that SaveUser writes to those tables only what has changed. A sign-in that saves its
+// user writes nothing to them.
 func (t *tx) saw(u sallyport.User) {
 	if !t.writes {
 		return

@@ -19,8 +19,8 @@ func (t *tx) LockedBetween(from, to time.Time, limit int) ([]sallyport.User, err
 		ORDER BY u.locked_until LIMIT $3`, ms(from), ms(to), limit)
 }
 
-// findLocked reads the index of locks, which has only locked people, and looks up each of them. The CASE hides the cells
-// from SQLite's planner, which would otherwise read the indexes of the filters, and so everyone.
+// findLocked reads the index of locks, which contains only locked people, and looks up each of them. The CASE hides the
+// cells from SQLite's planner, which would otherwise use the indexes of the filters, and so read everyone.
 func (t *tx) findLocked(r sallyport.PeopleRange, limit int) ([]string, error) {
 	w := &walk{args: []any{r.Workspace, ms(r.LockedAt)}}
 	var cells []string

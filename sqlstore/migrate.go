@@ -8,9 +8,9 @@ import (
 	"strconv"
 )
 
-// readMigrations reads 0001.sql, 0002.sql, ..., without a gap: step i brings schema i to schema i+1. They are run
-// in one transaction at opening, under a lock, and never changed once released. How they are written so that
-// both databases understand them is in migrations/README.md.
+// readMigrations reads 0001.sql, 0002.sql, ...; a gap is an error. Step i migrates schema i to schema i+1. Open runs
+// the missing ones in one transaction, under a lock. They never change after a release. migrations/README.md says how
+// to write them so that both databases understand them.
 func readMigrations(files fs.FS) ([]string, error) {
 	names, err := fs.Glob(files, "*.sql") // in order
 	if err != nil {
@@ -39,8 +39,8 @@ const (
 
 func checkNotNewer(version, known int) error {
 	if version > known {
-		return fmt.Errorf("its schema is number %d, this program knows up to %d: it was used by a newer Sallyport, "+
-			"install that or restore a backup", version, known)
+		return fmt.Errorf("its schema is version %d, and this program knows only versions up to %d, so a newer Sallyport has used it: "+
+			"install that version or restore a backup", version, known)
 	}
 	return nil
 }
@@ -50,9 +50,9 @@ var (
 	tableOptions = regexp.MustCompile(`\)\s*(STRICT|WITHOUT ROWID)(\s*,\s*(STRICT|WITHOUT ROWID))*\s*;`)
 )
 
-// forPostgres turns a migration, written for SQLite, into what PostgreSQL calls the same.
+// forPostgres translates a migration from SQLite's dialect to PostgreSQL's.
 func forPostgres(sql string) string {
-	// Room on the page of a row is what lets an update leave all indexes alone.
+	// With free space on a row's page, an update need not touch the indexes.
 	sql = tableOptions.ReplaceAllString(sql, ") WITH (fillfactor = 85);")
 	return columnType.ReplaceAllStringFunc(sql, func(word string) string {
 		return map[string]string{"TEXT": `TEXT COLLATE "C"`, "INTEGER": "BIGINT", "BLOB": "BYTEA"}[word]

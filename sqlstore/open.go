@@ -1,27 +1,28 @@
-// Package sqlstore keeps Sallyport's data in SQLite or in PostgreSQL, with one set of hand-written SQL.
+// Package sqlstore stores Sallyport's data in SQLite or PostgreSQL, with one set of hand-written SQL.
 //
-// This is how it is cut:
+// Its files:
 //
 //	open.go         Open, Close, and what a Store promises
-//	tx.go           tx: the methods with which the files of the concepts speak SQL
-//	bind.go         what goes into a statement and what comes out of a row
-//	error.go        what an error of the database means
+//	tx.go           tx: the methods with which the files of the concepts run SQL
+//	bind.go         conversion of parameters and columns
+//	error.go        the meaning of database errors
 //	sqlite.go       one writer that commits in groups, a pool of readers; sqlite_conn.go is one connection,
-//	                sqlite_checkpoint.go copies the log into the file beside them
-//	turnstile.go    how processes on one SQLite file take turns at writing
-//	postgres.go     transactions in as few round trips as can be; postgres_conn.go is one connection,
-//	                postgres_shared.go lets what is asked at the same moment travel together
+//	                sqlite_checkpoint.go copies the log into the database file in the background
+//	turnstile.go    how processes that write to the same SQLite file take turns
+//	postgres.go     transactions in as few round trips as possible; postgres_conn.go is one connection,
+//	                postgres_shared.go sends concurrent queries together
 //	migrate.go      the schema, forward only
-//	version.go      "has anything been written since?", on SQLite; for what may be remembered: see presence.go
+//	version.go      detects on SQLite whether anything has been written; presence.go caches with it
 //
 // and one file per concept, under the name it has in package sallyport.
 //
 // # Rules for SQL
 //
-// Placeholders are $1, $2, ...; one may stand in several places. Times are Unix milliseconds, booleans are 0 and 1,
-// both in INTEGER columns. A statement's text is a constant or one of few variants: each is prepared once on a
-// connection and kept. What may happen once is one conditional UPDATE whose number of rows is the verdict. Write begins
-// by taking the row that stands for it (the user, the workspace); on SQLite, which has one writer, it has all of them.
+// Placeholders are $1, $2, ...; each may be used several times. Times are Unix milliseconds, booleans are 0 and 1, both
+// in INTEGER columns. The text of a statement is a constant or one of a few variants: each connection prepares it once
+// and keeps it. Anything that may happen only once is one conditional UPDATE, and the number of changed rows decides. A
+// Write begins by locking the row it is about (the user, the workspace). On SQLite, which has one writer, it has locked
+// them all.
 package sqlstore
 
 import (
@@ -37,8 +38,8 @@ import (
 //go:embed migrations
 var migrationFiles embed.FS
 
-// Store is a database, open. It may be used by any number of goroutines, and the same database may be open in other
-// processes (a command beside the server, other nodes on one PostgreSQL).
+// Store is an open database. It is safe for concurrent use, and other processes may have the same database open (a
+// command next to the server, other nodes on the same PostgreSQL).
 type Store struct {
 	engine    engine
 	presences presences
@@ -52,8 +53,9 @@ type engine interface {
 	close() error
 }
 
-// Open opens the database at url, a postgres:// address or the path of an SQLite file (made when absent, readable by
-// its owner alone), and brings its schema up to what this program knows. A schema that is newer is refused.
+// Open opens the database at url, which is a postgres:// URL or the path of an SQLite file, and migrates its schema to
+// the version that this program knows. It creates a missing SQLite file, readable only by its owner. A newer schema is
+// an error.
 func Open(ctx context.Context, url string) (*Store, error) {
 	files, err := fs.Sub(migrationFiles, "migrations")
 	if err != nil {
@@ -79,33 +81,33 @@ func open(ctx context.Context, url string, migrations fs.FS) (*Store, error) {
 	return &Store{engine: e}, nil
 }
 
-// Close waits for what is in flight, then closes the database. Whatever begins after it gets ErrClosed.
+// Close waits for transactions in flight, then closes the database. Later calls of Read and Write return ErrClosed.
 func (s *Store) Close() error { return s.engine.close() }
 
-// read runs fn with a tx for statements that only read. There is no transaction around them: each sees everything
-// that was committed before it began, so two of them may see two states. What must agree is one statement. ctx counts
-// while waiting for a connection.
+// read runs fn with a tx for statements that only read. They are not in a transaction: each sees everything committed
+// before it began, so two statements may see two states. Data that must be consistent is read by one statement. ctx
+// limits only the wait for a connection.
 func (s *Store) read(ctx context.Context, fn func(*tx) error) error {
 	return s.engine.read(ctx, fn)
 }
 
-// write runs fn in a transaction, at READ COMMITTED or better, on the caller's goroutine. When it returns nil,
-// everything fn wrote is on disk; when it returns an error nothing is there, except with ErrUnknownOutcome, after
-// which nobody can say. An error or a panic of fn rolls back what it wrote and reaches the caller; so does an error of
-// any of its statements, also one that fn swallowed.
+// write runs fn in a transaction, at READ COMMITTED or stricter, on the caller's goroutine. When it returns nil,
+// everything fn wrote is on disk. When it returns an error, nothing was written, except for ErrUnknownOutcome, after
+// which the outcome is not known. An error or a panic of fn rolls back what it wrote and reaches the caller. So does an
+// error of any of its statements, even if fn ignored it.
 //
-// ctx counts until fn begins; from then on fn runs to its end, whatever becomes of ctx. fn may run more than once, as
-// a transaction that met another is tried again, so it changes nothing but the database and variables it sets anew.
-// A write inside a write gets ErrNested.
+// ctx limits only the wait until fn begins; fn then runs to its end. fn may run more than once, because a transaction
+// that conflicts with another is retried, so it must change nothing but the database and variables that it sets again
+// on each run. A write inside a write returns ErrNested.
 //
 //go:noinline
 func (s *Store) write(ctx context.Context, fn func(*tx) error) error {
 	return s.engine.write(ctx, fn)
 }
 
-// insideWrite tells whether a write was begun inside a write, by the frames of write on this goroutine's stack: fn has no
-// context of its own that could tell. It takes some microseconds, so that an engine asks only where a write inside a
-// write would wait for itself.
+// insideWrite reports whether a write was begun inside a write. It counts the frames of write on this goroutine's
+// stack, because fn gets no context that could carry a mark. That takes some microseconds, so an engine calls it only
+// if a write inside a write would wait for itself.
 func insideWrite() bool {
 	var stack [256]uintptr
 	n := 0

@@ -11,7 +11,7 @@ import (
 const mailColumns = `workspace_id, id, user_id, kind, address, subject, body, state, lease, attempts, tried_from, next_at,
 	expires_at, created_at, sent_at, error`
 
-// mailRow is a mail on its way out of a row.
+// mailRow scans a mail.
 type mailRow struct {
 	sallyport.Mail
 	tried, next, expires, created, sent int64
@@ -55,8 +55,8 @@ func (t *tx) Mails(workspace, state, before string, limit int) ([]sallyport.Mail
 	return all, err
 }
 
-// TakeMails asks whether each mail is due once more outside of the sub-select: of two nodes that chose the same row the
-// second waits for the first, and then finds that it is not due any more.
+// TakeMails repeats the condition that a mail is due outside of the sub-select. If two nodes choose the same row, the
+// second waits for the first, and then finds that the mail is no longer due.
 func (t *tx) TakeMails(now, until time.Time, lease string, limit int) ([]sallyport.Mail, error) {
 	return t.mails(`UPDATE outbox SET lease = $1, next_at = $2, attempts = attempts + 1
 		WHERE state = 'waiting' AND next_at <= $3 AND (workspace_id, id) IN (
@@ -70,7 +70,7 @@ func (t *tx) SettleMail(m sallyport.Mail) error {
 		m.State, m.Body, ms(m.TriedFrom), ms(m.NextAt), ms(m.SentAt), m.Error, m.Workspace, m.ID, m.Lease)
 }
 
-// RetryMails asks for the state once more outside of the sub-select, as TakeMails does.
+// RetryMails repeats its condition outside of the sub-select, as TakeMails does.
 func (t *tx) RetryMails(workspace, id string, now time.Time, limit int) (int64, error) {
 	const retriable = `workspace_id = $1 AND state = 'failed' AND body IS NOT NULL AND (expires_at = 0 OR expires_at > $2)`
 	const again = `UPDATE outbox SET state = 'waiting', attempts = 0, tried_from = 0, next_at = $2, error = '' WHERE ` + retriable
@@ -83,7 +83,7 @@ func (t *tx) RetryMails(workspace, id string, now time.Time, limit int) (int64, 
 func (t *tx) MailSender(workspace string) (sallyport.HostedWorkspace, error) {
 	all, err := t.hosted(`WHERE w.id = $1`, workspace)
 	if err == nil && len(all) != 1 {
-		err = fmt.Errorf("sqlstore: workspace %s has %d hosts, where mail needs one", workspace, len(all))
+		err = fmt.Errorf("sqlstore: workspace %s has %d hosts, but mail needs exactly one", workspace, len(all))
 	}
 	if err != nil {
 		return sallyport.HostedWorkspace{}, err

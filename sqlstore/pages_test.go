@@ -13,18 +13,19 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// mostStatements is what one page may ask of the database.
+// mostStatements is how many statements one page may run.
 const mostStatements = 6
 
-// TestPagesRunFewStatements opens every page as somebody with 20 trusted devices and 50 sessions, and those of
-// administrators as the owner of a company that invited 30 people, from a node that remembers nothing of them.
+// TestPagesRunFewStatements opens every page as a person with 20 trusted devices and 50 sessions, and the pages for
+// administrators as the owner of a company that invited 30 people. Each page is opened on a new node, whose caches are
+// empty.
 func TestPagesRunFewStatements(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	site := sallyporttest.NewSite(t, e)
 	mia := e.Add("mia@acme.example", sallyport.Member)
 	site.Visitor().Enrol(&mia, "Pixel")
 	e.Exec("UPDATE policies SET trusted_device_days = 30, version = version + 1")
-	for i := range 48 { // and one from setting up, one to look with
+	for i := range 48 { // plus one from setting up, and one to open the pages with
 		v := site.Visitor()
 		v.GivePassword(mia)
 		code := sallyporttest.Fields{"code": mia.Code(e.Clock.Now())}

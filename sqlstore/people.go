@@ -12,8 +12,8 @@ func (t *tx) User(workspace, id string) (sallyport.User, bool, error) {
 	return t.oneUser(`SELECT `+userColumns+` FROM users u WHERE u.workspace_id = $1 AND u.id = $2`, workspace, id)
 }
 
-// namedAtOnce is how many people a page names at most. The statement has a place for each, however many are asked for,
-// so that it is one statement.
+// namedAtOnce is how many people a statement of Named finds at most. It always has a parameter for each of them, so
+// that it is prepared only once.
 const namedAtOnce = 100
 
 var namedUsers = func() string {

@@ -16,9 +16,9 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// TestPlans: PostgreSQL plans a statement when a connection first needs it, on a fresh installation for tables that are
-// empty. No plan reads a table from end to end, neither one made then nor one made when the tables are full, and none
-// sorts people whom an index has in order.
+// TestPlans: PostgreSQL plans a statement when a connection first uses it, in a new installation for empty tables. No
+// plan reads a whole table, whether it is made for empty or for full tables, and none sorts people if an index has them
+// in order.
 func TestPlans(t *testing.T) {
 	e := sallyporttest.New(t, "postgres")
 	statements := collect(t, e)
@@ -31,7 +31,7 @@ func TestPlans(t *testing.T) {
 			for _, scan := range scans {
 				way, table, _ := strings.Cut(scan, " on ")
 				if way == "Sort" {
-					// What a search has found is few, and is sorted by what no index has.
+					// A search finds few people, and sorts them by an expression that no index has.
 					if strings.Contains(statements[i], "AND role = ") && !strings.HasPrefix(statements[i], "SELECT u.id FROM (SELECT id ") && when == full {
 						t.Errorf("%s: it sorts: %s", when, statements[i])
 					}
@@ -49,7 +49,7 @@ func TestPlans(t *testing.T) {
 	judge(full)
 }
 
-// TestPlansOfSQLite: without estimates SQLite looks among all events for those of one person.
+// TestPlansOfSQLite: without estimates, SQLite searches all events for those of one person.
 func TestPlansOfSQLite(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	statements := collect(t, e)
@@ -98,10 +98,10 @@ func TestPlansOfSQLite(t *testing.T) {
 	}
 }
 
-// readsPast is how SQLite calls a way to tables of people or events by an index that does not fit.
+// readsPast matches how SQLite describes a read of people or events by an index that does not fit.
 var readsPast = regexp.MustCompile(`^(SCAN|SEARCH) (users|entries|last_sign_ins|l|u)\b( USING (COVERING )?INDEX|$)|^SEARCH (users|entries|last_sign_ins) |^SEARCH events USING PRIMARY`)
 
-// smallTables have a row a workspace, or not many more, or what people are doing in this quarter of an hour.
+// smallTables have about one row per workspace, or rows that last only a quarter of an hour.
 var smallTables = []string{"installation", "workspaces", "hosts", "policies", "seal_heads", "reminders", "erasures", "drafts"}
 
 const series = ` FROM generate_series(1, 3000) i, (SELECT id AS w FROM workspaces LIMIT 1) AS one`
@@ -136,7 +136,7 @@ var fillTables = []string{
 	`INSERT INTO adoption (workspace_id, day, people, enabled) SELECT w, i, 1, 1` + series,
 }
 
-// collect has the product do most of what it does, and returns the statements that it ran.
+// collect makes the product do most of what it can do, and returns the statements that it ran.
 func collect(t *testing.T, e *sallyporttest.Env) []string {
 	t.Helper()
 	ctx := context.Background()
@@ -188,7 +188,7 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 	return slices.DeleteFunc(slices.Compact(f.seen), func(sql string) bool { return !strings.Contains(sql, " ") || strings.HasPrefix(sql, "commit") })
 }
 
-// listMany runs the statements of lists that are longer than a page, which it takes more people to come to.
+// listMany runs the statements of lists that are longer than a page, for which collect has too few people.
 func listMany(e *sallyporttest.Env, from sallyport.User) {
 	cell := sallyport.PeopleCell{Role: from.Role, State: from.State, TwoFactor: true}
 	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) error {
@@ -232,7 +232,7 @@ var (
 	scanned   = regexp.MustCompile(`(Seq Scan|(?:Index|Index Only|Bitmap Index|Bitmap Heap) Scan(?: Backward)?(?: using \w+)?) on \w+|Sort$`)
 )
 
-// explain returns how each statement gets at its rows, on a connection of the store.
+// explain returns how each statement reads its tables, on a connection of the store.
 func explain(t *testing.T, e *sallyporttest.Env, statements []string) (all [][]string) {
 	t.Helper()
 	store, err := sqlstore.Open(context.Background(), e.Database)

@@ -2,7 +2,7 @@ package sqlstore
 
 import (
 	"encoding/json"
-	"errors"
+	"fmt"
 
 	"github.com/sallyport-2fa/sallyport"
 )
@@ -10,13 +10,13 @@ import (
 const policyColumns = `p.version, p.require_2fa, p.required_from, p.required_until, p.trusted_device_days, p.recovery_code_count,
 	p.recovery_code_mode, p.allow_reset_when_required, p.invite_method, p.lowered, p.shown_since, p.admins_since, p.others_since`
 
-// policyRow is a policy on its way out of a row.
+// policyRow scans a policy.
 type policyRow struct {
 	sallyport.Policy
 	from           int64
 	until          string
 	lowered        string
-	admins, others int64 // since when
+	admins, others int64 // Require2FA.Since
 }
 
 func (r *policyRow) dest() []any {
@@ -38,7 +38,7 @@ func (r *policyRow) policy() (sallyport.Policy, error) {
 	return r.Policy, json.Unmarshal([]byte(r.lowered), &r.Policy.Lowered)
 }
 
-// policyTexts are the columns of a policy that are JSON, or empty.
+// policyTexts returns the columns of a policy that are JSON, or empty.
 func policyTexts(p sallyport.Policy) (until, lowered string, err error) {
 	if !p.Require2FA.From.IsZero() {
 		if until, err = jsonText(p.Require2FA.Until); err != nil {
@@ -60,7 +60,7 @@ func (t *tx) Policy(workspace string) (sallyport.Policy, error) {
 	var r policyRow
 	ok, err := t.row(`SELECT `+policyColumns+` FROM policies p WHERE p.workspace_id = $1`, []any{workspace}, r.dest()...)
 	if err == nil && !ok {
-		err = errors.New("a workspace without a policy")
+		err = fmt.Errorf("sqlstore: workspace %s has no policy", workspace)
 	}
 	if err != nil {
 		return sallyport.Policy{}, err

@@ -14,16 +14,16 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// postgres is the engine on PostgreSQL. Reads have connections of their own, so that nothing that reads waits for
-// those that write; they cannot write.
+// postgres is the engine on PostgreSQL. Reads use separate, read-only connections, so that they never wait for writes.
 type postgres struct {
 	reads, writes *pgxpool.Pool
 	shared        sharedReads
 	closed        atomic.Bool
-	pooled        atomic.Bool // a pooler is in between
+	pooled        atomic.Bool // connections go through a pooler
 }
 
-// postgresAttempts is how often a transaction is tried that met another or lost its connection before COMMIT.
+// postgresAttempts is how often a transaction is tried if it conflicts with another, or loses its connection before
+// COMMIT.
 const postgresAttempts = 5
 
 func openPostgres(ctx context.Context, url string, steps []string) (_ *postgres, err error) {
@@ -35,7 +35,7 @@ func openPostgres(ctx context.Context, url string, steps []string) (_ *postgres,
 		d.reads, err = d.newPool(url, "on")
 	}
 	if err == nil {
-		go d.connect(ctx) // while the schema is looked at
+		go d.connect(ctx) // in parallel with checking the schema
 		err = d.migrate(ctx, steps)
 	}
 	if err != nil {
@@ -45,7 +45,7 @@ func openPostgres(ctx context.Context, url string, steps []string) (_ *postgres,
 	return d, nil
 }
 
-// greet makes the first connection, and looks at the pooler if there is one.
+// greet makes the first connection, and checks the pooler if there is one.
 func (d *postgres) greet(ctx context.Context) error {
 	c, err := d.writes.Acquire(ctx)
 	if err != nil {
@@ -58,7 +58,7 @@ func (d *postgres) greet(ctx context.Context) error {
 	return nil
 }
 
-// connect makes the connection that the first read takes. What is wrong with it that read is told.
+// connect makes the connection for the first read. It ignores errors, because that read will return them.
 func (d *postgres) connect(ctx context.Context) {
 	if c, err := d.reads.Acquire(ctx); err == nil {
 		c.Release()
@@ -68,7 +68,7 @@ func (d *postgres) connect(ctx context.Context) {
 func (d *postgres) newPool(url, readOnly string) (*pgxpool.Pool, error) {
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
-		return nil, err // pgx leaves the password out
+		return nil, err // pgx omits the password from it
 	}
 	if !strings.Contains(url, "pool_max_conns=") {
 		config.MaxConns = int32(max(8, 4*runtime.GOMAXPROCS(0)))
@@ -91,8 +91,8 @@ func (d *postgres) read(ctx context.Context, fn func(*tx) error) error {
 	return fn(&tx{on: postgresReads{d, ctx}, store: d})
 }
 
-// postgresReads runs each statement on whichever connection is free, and again on another when the connection was
-// lost before the first row came.
+// postgresReads runs each statement on any free connection, and again on another if the connection was lost before the
+// first row arrived.
 type postgresReads struct {
 	d   *postgres
 	ctx context.Context
@@ -108,7 +108,7 @@ func (r postgresReads) query(sql string, args []any, each func([]cell) error) er
 		if !again || attempt == postgresAttempts {
 			return err
 		}
-		r.d.reads.Reset() // what the server ended for one it has most likely ended for all
+		r.d.reads.Reset() // if the server has closed one connection, it has most likely closed all
 	}
 }
 
@@ -149,14 +149,14 @@ func (d *postgres) write(ctx context.Context, fn func(*tx) error) error {
 	}
 }
 
-// attempt runs fn in a transaction; again tells that it is worth another.
+// attempt runs fn in a transaction. again is true if another attempt may succeed.
 func (d *postgres) attempt(ctx context.Context, fn func(*tx) error) (again bool, err error) {
 	c, err := d.take(ctx, d.writes)
 	if err != nil {
 		return false, err
 	}
 	defer c.release()
-	defer c.rollback() // after COMMIT there is nothing to do
+	defer c.rollback() // does nothing after COMMIT
 	if err := c.exec("BEGIN", nil); err != nil {
 		return false, err
 	}
@@ -175,7 +175,7 @@ func (d *postgres) attempt(ctx context.Context, fn func(*tx) error) (again bool,
 
 func (c *postgresConn) commit() error {
 	if len(c.queue) == 1 && c.TxStatus() == 'I' {
-		return nil // nothing but BEGIN is there, and has not been sent
+		return nil // there is only a BEGIN, and it was not sent
 	}
 	if err := c.exec("COMMIT", nil); err != nil {
 		return err
@@ -198,7 +198,7 @@ func (c *postgresConn) rollback() {
 	}
 }
 
-// conflict tells whether a transaction failed only because it met another.
+// conflict reports whether a transaction failed only because it conflicted with another.
 func conflict(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && (pg.Code == pgSerializationFailure || pg.Code == pgDeadlockDetected || pg.Code == pgDivisionByZero)
@@ -207,14 +207,14 @@ func conflict(err error) bool {
 // migrationLock is the key of the advisory lock under which a node migrates.
 const migrationLock = 0x5a11_9047
 
-// migrate brings the schema up to date. It looks first, since most often there is nothing to do.
+// migrate brings the schema up to date. It checks without a lock first, because there is rarely anything to do.
 func (d *postgres) migrate(ctx context.Context, steps []string) error {
 	c, err := takePostgresConn(ctx, d.writes)
 	if err != nil {
 		return err
 	}
 	defer c.release()
-	// Most often the table is there: to ask for it without looking whether it is takes a quarter of the time.
+	// The table usually exists. Reading it without checking that first takes a quarter of the time.
 	version, err := c.readSchema()
 	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == pgUndefinedTable {
 		version, err = -1, nil
@@ -234,7 +234,7 @@ func (d *postgres) migrate(ctx context.Context, steps []string) error {
 }
 
 func (c *postgresConn) migrateLocked(script func(string) error, steps []string) error {
-	version, err := c.schema() // again: another node may have done it
+	version, err := c.schema() // again, because another node may have migrated it
 	if err == nil {
 		err = checkNotNewer(version, len(steps))
 	}
@@ -253,10 +253,10 @@ func (c *postgresConn) migrateLocked(script func(string) error, steps []string) 
 	return script(fmt.Sprintf(updateSchema, len(steps)))
 }
 
-// schema is the number of the schema in the database, -1 when there is none yet.
+// schema returns the version of the schema in the database, -1 if there is none yet.
 func (c *postgresConn) schema() (version int, err error) {
 	there := false
-	// Not to_regclass: what that answers may be older than the statement.
+	// Not to_regclass: its answer may be older than the statement.
 	err = c.query(`SELECT 1 FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'schema_version'`, nil,
 		func([]cell) error {
 			there = true

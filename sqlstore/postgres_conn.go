@@ -13,8 +13,8 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// postgresConn is one connection, taken from its pool, on which statements travel in a pipeline: what is queued leaves
-// together with the next statement that has an answer.
+// postgresConn is one connection from a pool, with a pipeline: queued statements are sent together with the next one
+// that returns something.
 type postgresConn struct {
 	*pgconn.PgConn
 	pooled   *pgxpool.Conn
@@ -22,24 +22,24 @@ type postgresConn struct {
 	queue    []postgresStatement
 	row      []cell
 	failure  error // the first error of a statement
-	lost     bool  // the connection cannot be used any more
+	lost     bool  // the connection can no longer be used
 }
 
 type postgresStatement struct {
 	sql     string
 	params  [][]byte
 	formats []int16
-	each    func([]cell) error // nil: nobody wants the rows
+	each    func([]cell) error // nil: the rows are discarded
 }
 
-// postgresPrepared are the statements that a connection has prepared. They live as long as it does.
+// postgresPrepared are the prepared statements of a connection. They last as long as the connection.
 type postgresPrepared struct {
 	statements map[string]*pgconn.StatementDescription
-	named      int // names given so far
+	named      int // number of names used so far
 }
 
-// postgresTimeout bounds how long an answer may take, so that a server that went away silently is noticed. The server
-// itself gives a statement up earlier (statement_timeout).
+// postgresTimeout bounds how long an answer may take, to detect a server that disappeared silently. The server itself
+// cancels statements earlier (statement_timeout).
 const postgresTimeout = 40 * time.Second
 
 func takePostgresConn(ctx context.Context, pool *pgxpool.Pool) (*postgresConn, error) {
@@ -57,7 +57,7 @@ func takePostgresConn(ctx context.Context, pool *pgxpool.Pool) (*postgresConn, e
 	return c, nil
 }
 
-// release gives the connection back. The pool closes one that is inside a transaction or was closed here.
+// release returns the connection to its pool. The pool discards one that is in a transaction or is closed.
 func (c *postgresConn) release() {
 	if err := c.Conn().SetDeadline(time.Time{}); err != nil {
 		c.lost = true
@@ -72,18 +72,18 @@ func (c *postgresConn) release() {
 func (c *postgresConn) hangUp() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	_ = c.Close(ctx) // it was of no use any more
+	_ = c.Close(ctx) // the connection is of no further use
 }
 
 // exec queues a statement.
 func (c *postgresConn) exec(sql string, args []any) error { return c.put(sql, args, nil) }
 
-// expect queues a statement that fails, in the server, when it hits no row: so COMMIT can travel with it.
+// expect queues a statement that fails in the server if it affects no row, so that COMMIT can be sent with it.
 func (c *postgresConn) expect(sql string, args []any) error {
 	return c.exec(`WITH hit AS (`+sql+` RETURNING 1) SELECT 1 / count(*) FROM hit`, args)
 }
 
-// ask queues a statement whose rows are wanted.
+// ask queues a statement, and calls each with its rows once it is sent.
 func (c *postgresConn) ask(sql string, args []any, each func([]cell) error) (version, error) {
 	return "", c.put(sql, args, each)
 }
@@ -124,8 +124,8 @@ func (c *postgresConn) query(sql string, args []any, each func([]cell) error) er
 	return err
 }
 
-// send sends what is queued, reads all answers, and returns how many rows the last statement hit. The first error ends
-// it: the server skips the statements after it.
+// send sends the queue, reads all answers, and returns how many rows the last statement affected. It stops at the first
+// error: the server skips the statements after it.
 func (c *postgresConn) send() (affected int64, err error) {
 	queue := c.queue
 	c.queue = nil
@@ -158,7 +158,7 @@ func (c *postgresConn) send() (affected int64, err error) {
 	return affected, ofRow
 }
 
-// sendAll tells for each statement what is being prepared for it, nil when it has been.
+// sendAll returns for each statement the description that is being prepared, or nil if it was prepared before.
 func (c *postgresConn) sendAll(pipe *pgconn.Pipeline, queue []postgresStatement) []*pgconn.StatementDescription {
 	preparing := make([]*pgconn.StatementDescription, len(queue))
 	for i, s := range queue {
@@ -191,7 +191,7 @@ func (c *postgresConn) receive(pipe *pgconn.Pipeline, preparing *pgconn.Statemen
 	}
 	rows, ok := result.(*pgconn.ResultReader)
 	if !ok {
-		return 0, fmt.Errorf("sqlstore: unexpected answer %T", result)
+		return 0, fmt.Errorf("sqlstore: unexpected result %T", result)
 	}
 	for rows.NextRow() {
 		each(rows)
@@ -200,7 +200,7 @@ func (c *postgresConn) receive(pipe *pgconn.Pipeline, preparing *pgconn.Statemen
 	return tag.RowsAffected(), err
 }
 
-// cells decodes the row at hand into c.row.
+// cells decodes the current row into c.row.
 func (c *postgresConn) cells(rows *pgconn.ResultReader) error {
 	c.row = c.row[:0]
 	fields := rows.FieldDescriptions()
@@ -219,15 +219,16 @@ func (c *postgresConn) cells(rows *pgconn.ResultReader) error {
 		case oid == pgtype.ByteaOID:
 			v = cell{kind: blob, bytes: b}
 		default:
-			return fmt.Errorf("sqlstore: column %s has a type (%d) that is not ours: CAST it", fields[i].Name, oid)
+			return fmt.Errorf("sqlstore: column %s has an unknown type (%d): CAST it", fields[i].Name, oid)
 		}
 		c.row = append(c.row, v)
 	}
 	return nil
 }
 
-// lostConnection tells errors of the connection, also those that the server ends it with, from errors of a statement.
-// A prepared statement whose plan has changed, by another node's migration, is mended by a new connection too.
+// lostConnection reports whether err is an error of the connection, including one with which the server ends it, rather
+// than of a statement. A prepared statement whose plan has changed, by another node's migration, counts too, because a
+// new connection solves it.
 func lostConnection(err error) bool {
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return !ok || pg.Severity == "FATAL" || pg.Severity == "PANIC" || pg.Code == pgPlanChanged

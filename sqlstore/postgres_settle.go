@@ -11,22 +11,23 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// planning: every statement is written for an index, and is planned for it once a connection, without a look at its
-// arguments or at how full the tables are: docs/decisions/0011-plans.md.
+// planning: every statement is written for an index. Each connection plans it once for that index, whatever its
+// arguments are and however full the tables: docs/decisions/0011-plans.md.
 const planning = `SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off;
 	SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off; `
 
-// settings are what a connection says of itself, before it was set up and after. They are set by statements and not
-// while connecting, since PgBouncer refuses a connection that brings settings it does not know.
+// settingsFound reads a connection's settings before settle changes them, settingsKept reads them after that. They are
+// set by statements, not while connecting, because PgBouncer refuses connection parameters that it does not know.
 const (
 	settingsFound = `SELECT pg_is_in_recovery()::text, current_setting('default_transaction_read_only'), pg_backend_pid()::text; `
 	settingsKept  = `SHOW synchronous_commit; SHOW default_transaction_isolation; SHOW default_transaction_read_only; SHOW server_encoding`
 )
 
-// settle sets a new connection up, and refuses it if it is not what durability and correctness depend on.
+// settle sets up a new connection. It returns an error if the settings that durability and correctness depend on do not
+// hold.
 func (d *postgres) settle(ctx context.Context, c *pgconn.PgConn, readOnly string) error {
 	script := settingsFound + `SET default_transaction_isolation = 'read committed'; SET synchronous_commit = on; SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'; ` + planning
-	if readOnly == "on" { // where it writes the setting is only checked, so that one made later ends writing here too
+	if readOnly == "on" { // otherwise it is only checked, so that a later change on the server still ends writing here
 		script += `SET default_transaction_read_only = on; `
 	}
 	script += settingsKept
@@ -43,7 +44,7 @@ func (d *postgres) settle(ctx context.Context, c *pgconn.PgConn, readOnly string
 		}
 	}
 	if len(said) != 7 {
-		return fmt.Errorf("sqlstore: the database says %q of its settings", said)
+		return fmt.Errorf("sqlstore: unexpected settings of the database: %q", said)
 	}
 	if err := writable(said[0], said[1]); err != nil {
 		return err
@@ -51,10 +52,10 @@ func (d *postgres) settle(ctx context.Context, c *pgconn.PgConn, readOnly string
 	for i, want := range []string{"on", "read committed", readOnly, "UTF8"} {
 		if said[3+i] != want {
 			name := strings.Split(strings.ReplaceAll(settingsKept, "SHOW ", ""), "; ")[i]
-			return fmt.Errorf("the database has %s = %s where %s is needed; a pooler in between must keep the settings of each connection", name, said[3+i], want)
+			return fmt.Errorf("the database has %s = %s, but %s is required; a pooler in front of it must keep the settings of each connection", name, said[3+i], want)
 		}
 	}
-	if said[2] != fmt.Sprint(c.PID()) { // a pooler gives numbers of its own
+	if said[2] != fmt.Sprint(c.PID()) { // a pooler reports its own process ids
 		d.pooled.Store(true)
 	}
 	return nil
@@ -70,11 +71,11 @@ func writable(inRecovery, readOnly string) error {
 	return nil
 }
 
-// errPooling is what a pooler is told that hands each transaction another connection.
+// errPooling: a pooler gives each transaction another connection.
 var errPooling = errors.New("the pooler in front of PostgreSQL gives each transaction another connection, which loses settings and prepared statements: in PgBouncer, set pool_mode = session for this database, or connect to PostgreSQL itself")
 
-// checkPooler refuses a pooler that shares connections between transactions. While a connection is idle, such a pooler
-// lends what is behind it to another one that begins a transaction.
+// checkPooler returns an error for a pooler that shares server connections between transactions. While one of our
+// connections is idle, such a pooler gives its server connection to another one that begins a transaction.
 func checkPooler(ctx context.Context, pool *pgxpool.Pool) error {
 	ctx, cancel := context.WithTimeout(ctx, poolerTimeout)
 	defer cancel()
@@ -85,11 +86,11 @@ func checkPooler(ctx context.Context, pool *pgxpool.Pool) error {
 	defer one.Release()
 	other, err := pool.Acquire(ctx)
 	if err != nil {
-		return fmt.Errorf("the pooler in front of PostgreSQL has no second connection: allow %d for each node: %w", 2*pool.Config().MaxConns, err)
+		return fmt.Errorf("the pooler in front of PostgreSQL gives no second connection: allow %d for each node: %w", 2*pool.Config().MaxConns, err)
 	}
 	defer other.Release()
 	const whose = `SELECT pg_backend_pid()::text`
-	for range 3 { // others may be in between once
+	for range 3 { // other clients may get in between once
 		first, err := ask(ctx, one, whose)
 		var second, again string
 		if err == nil {
@@ -102,23 +103,23 @@ func checkPooler(ctx context.Context, pool *pgxpool.Pool) error {
 			_, err = ask(ctx, other, "ROLLBACK")
 		}
 		if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-			return fmt.Errorf("%w: %w", errPooling, pg) // it has no transactions at all
+			return fmt.Errorf("%w: %w", errPooling, pg) // the pooler allows no transactions at all
 		}
 		if err != nil {
 			return err
 		}
 		if first == second || first != again {
-			_, _ = ask(ctx, one, "RESET ALL") // what is behind it goes back to others: best effort
+			_, _ = ask(ctx, one, "RESET ALL") // best effort, because other clients get the server connection
 			return errPooling
 		}
 	}
 	return nil
 }
 
-// poolerTimeout is how long the pooler may take to find connections to the database.
+// poolerTimeout is how long the pooler may take to connect to the database.
 const poolerTimeout = 10 * time.Second
 
-// ask runs a script and returns the last value that it says.
+// ask runs a script and returns the last value of its results.
 func ask(ctx context.Context, c *pgxpool.Conn, script string) (value string, err error) {
 	results, err := c.Conn().PgConn().Exec(ctx, script).ReadAll()
 	for _, r := range results {

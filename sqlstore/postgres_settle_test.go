@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// refused opens a database that must be refused with these words.
+// refused checks that opening a database fails with an error that contains the words.
 func refused(t *testing.T, what, url string, words ...string) {
 	t.Helper()
 	s, err := sqlstore.Open(t.Context(), url)
@@ -24,13 +24,13 @@ func refused(t *testing.T, what, url string, words ...string) {
 	}
 	for _, w := range words {
 		if !strings.Contains(err.Error(), w) {
-			t.Errorf("%s: it says %v, without %q", what, err, w)
+			t.Errorf("%s: %v does not contain %q", what, err, w)
 		}
 	}
 }
 
-// TestI64_ConnectionsThatCannotWriteAreRefused: a standby, which lags behind, and a server that is to be read only. With
-// both servers in the address the one that writes is found.
+// TestI64_ConnectionsThatCannotWriteAreRefused: a standby, which may lag behind, and a read-only database are refused.
+// If the URL names both servers, the one that can be written to is used.
 func TestI64_ConnectionsThatCannotWriteAreRefused(t *testing.T) {
 	e := sallyporttest.New(t, "postgres")
 	standby := sallyporttest.Standby(t, e.Database)
@@ -61,8 +61,8 @@ func TestI64_ConnectionsThatCannotWriteAreRefused(t *testing.T) {
 	refused(t, "a read-only database", e.Database, "default_transaction_read_only")
 }
 
-// TestI64_Poolers: in session mode a pooler changes nothing, also where the server's own settings are others; in the
-// others it is refused, and the message says what to do.
+// TestI64_Poolers: in session mode a pooler changes nothing, even if the server's own settings differ. In other modes
+// it is refused, and the error says what to do.
 func TestI64_Poolers(t *testing.T) {
 	e := sallyporttest.New(t, "postgres")
 	name := e.Query(`SELECT current_database()`)[0][0]
@@ -86,10 +86,10 @@ func TestI64_Poolers(t *testing.T) {
 		return nil
 	}
 	if err := s.WriteSQL(t.Context(), look); err != nil || fmt.Sprint(said) != "map[default_transaction_read_only:off enable_hashjoin:off plan_cache_mode:force_generic_plan synchronous_commit:on]" {
-		t.Errorf("where it writes: %v %v", said, err)
+		t.Errorf("write connection: %v %v", said, err)
 	}
 	if err := s.ReadSQL(t.Context(), look); err != nil || said["default_transaction_read_only"] != "on" {
-		t.Errorf("where it reads: %v %v", said, err)
+		t.Errorf("read connection: %v %v", said, err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)

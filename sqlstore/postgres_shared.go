@@ -5,10 +5,10 @@ import (
 	"sync"
 )
 
-// sharedReads lets what is asked at the same moment travel together. Every request asks who arrives: under load as
-// many of these questions wait as there are clients, and what each costs is the way to the server, not its answer. So
-// two connections at most carry them; meanwhile others gather, and go together with the next. Each is a statement of
-// its own, and begins after it was asked.
+// sharedReads sends concurrent queries together. Every request reads its session, so under load there are as many of
+// these queries as clients, and their cost is the round trip, not the query. So at most two connections run them at a
+// time. Queries that arrive in the meantime wait, and are sent together in the next round trip. Each is a separate
+// statement, and begins after it was asked.
 type sharedReads struct {
 	mu       sync.Mutex
 	carriers int
@@ -16,17 +16,17 @@ type sharedReads struct {
 }
 
 type sharedRead struct {
-	sql   string // empty when nothing but the version is asked
+	sql   string // empty if only the version is asked for
 	args  []any
 	each  func([]cell) error
-	begun bool // a row has come
+	begun bool // a row has arrived
 	err   error
-	panic any // of each, to be raised again where it was asked
+	panic any // of each, to be raised again in the caller's goroutine
 	at    version
 	done  chan struct{}
 }
 
-// row hands a row to who asked. What comes of it is no business of those who travel with it.
+// row passes a row to the caller's function. Its errors and panics must not affect the other queries of the round trip.
 func (q *sharedRead) row(each func([]cell) error, row []cell) {
 	q.begun = true
 	defer func() { q.panic = recover() }()
@@ -34,25 +34,25 @@ func (q *sharedRead) row(each func([]cell) error, row []cell) {
 }
 
 const (
-	// maxCarriers is two, so that one may hang. On two cores they bring 20,000 answers a second.
+	// maxCarriers is two, so that one may hang. On two cores, they answer 20,000 queries a second.
 	maxCarriers = 2
-	// maxTogether bounds how long the first of those that travel together waits for the answers to the others.
+	// maxTogether bounds how long the first query of a round trip waits for the answers to the others.
 	maxTogether = 32
 )
 
-// look is the version of a PostgreSQL database, out of shared memory: the snapshot says which transactions are seen, the
-// other that it is still the same server.
+// look reads the version of a PostgreSQL database, from the server's memory: the snapshot identifies the visible
+// transactions, the start time the server.
 const look = `SELECT concat_ws(' ', pg_current_snapshot(), pg_postmaster_start_time())`
 
-// version takes a round trip, which all share who ask at the same moment.
+// version takes one round trip, which concurrent callers share.
 func (d *postgres) version() (version, error) {
 	q := &sharedRead{done: make(chan struct{})}
 	d.travel(q)
 	return q.at, q.err
 }
 
-// ask is query for a statement that hits one row by its key. It does not end with the context: it takes no longer than
-// the statement of somebody else that it travels with.
+// ask is query for a statement that reads one row by its key. It ignores the context: it takes no longer than the other
+// queries of its round trip.
 func (r postgresReads) ask(sql string, args []any, each func([]cell) error) (version, error) {
 	q := &sharedRead{sql: sql, args: args, done: make(chan struct{})}
 	q.each = func(row []cell) error {
@@ -68,7 +68,7 @@ func (r postgresReads) ask(sql string, args []any, each func([]cell) error) (ver
 	return q.at, q.err
 }
 
-// travel returns when q is answered.
+// travel adds q to the next round trip and returns when it is answered.
 func (d *postgres) travel(q *sharedRead) {
 	s := &d.shared
 	s.mu.Lock()
@@ -83,7 +83,7 @@ func (d *postgres) travel(q *sharedRead) {
 	<-q.done
 }
 
-// carry answers those that wait. When others have come meanwhile, they go on in a goroutine of their own.
+// carry answers the waiting queries. If others have arrived in the meantime, it continues with them in a new goroutine.
 func (d *postgres) carry() {
 	s := &d.shared
 	s.mu.Lock()
@@ -113,7 +113,7 @@ func (d *postgres) answer(together []*sharedRead) {
 	if d.together(ctx, together) == nil {
 		return
 	}
-	// One has spoilt it for those after it: each goes alone, and is tried again when the connection was lost.
+	// One query failed, and so did all after it: run each alone, with retries if the connection was lost.
 	alone := postgresReads{d, ctx}
 	for _, q := range together {
 		if q.err == nil && !q.begun && q.sql != "" {

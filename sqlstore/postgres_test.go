@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// psql runs a script beside the store.
+// psql runs a script on a connection of its own.
 func psql(t *testing.T, url, script string) {
 	t.Helper()
 	ctx := context.Background()
@@ -69,7 +69,7 @@ func TestConnectionLostWhileCommitting(t *testing.T) {
 	}
 }
 
-// An error that COMMIT itself answers with is an error like another, not an unknown outcome.
+// An error that COMMIT itself returns is an ordinary error, not an unknown outcome.
 func TestCommitFails(t *testing.T) {
 	url := sallyporttest.Postgres(t)
 	s := open(t, url)
@@ -116,7 +116,7 @@ func TestDeadlockIsRetried(t *testing.T) {
 	wantCounter(t, s, 2)
 }
 
-// Another node's migration changes what a prepared statement would answer.
+// After another node's migration has changed the result of a prepared statement, the statement is prepared again.
 func TestChangedPlanIsPreparedAnew(t *testing.T) {
 	url := sallyporttest.Postgres(t)
 	s := open(t, url)

@@ -6,8 +6,8 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// presences remembers who arrived, for as long as nothing at all is written to the database: a look at its version
-// costs a fraction of the five tables.
+// presences caches the results of Arrive until anything at all is written to the database. Reading the database's
+// version costs a fraction of reading the five tables.
 type presences struct {
 	mu      sync.RWMutex
 	version version
@@ -16,10 +16,10 @@ type presences struct {
 
 type arrival struct{ host, user, session string }
 
-// maxPresences bounds what is remembered, to a few megabytes.
+// maxPresences bounds the cache to a few megabytes.
 const maxPresences = 8192
 
-// get returns what is true while the database has the version.
+// get returns a cached presence, or nil, and the version of the database at which it is true.
 func (p *presences) get(a arrival) (*sallyport.Presence, version) {
 	if p == nil {
 		return nil, ""
@@ -29,7 +29,7 @@ func (p *presences) get(a arrival) (*sallyport.Presence, version) {
 	return p.of[a], p.version
 }
 
-// put keeps what was read after version was looked at.
+// put caches what was read after the version was read.
 func (p *presences) put(version version, a arrival, found *sallyport.Presence) {
 	if p == nil || version == "" {
 		return
@@ -44,8 +44,8 @@ func (p *presences) put(version version, a arrival, found *sallyport.Presence) {
 	}
 }
 
-// Arrive asks for all of it in one statement, as a living session is what most requests bring; without one, for the
-// workspace alone.
+// Arrive reads everything in one statement, because most requests have a valid session. Without one, it reads only the
+// workspace.
 func (t *tx) Arrive(host, user, session string) (*sallyport.Presence, error) {
 	if session != "" {
 		p, err := t.present(arrival{host, user, session})
@@ -85,8 +85,8 @@ func (t *tx) present(a arrival) (*sallyport.Presence, error) {
 	return p, nil
 }
 
-// answering reads the workspace that answers on a host. Where a look at the version is a statement too, it would cost as
-// much as this one.
+// answering reads the workspace on a host. It uses the cache only if reading the version is free: if that takes a
+// statement too, it costs as much as this one.
 func (t *tx) answering(host string) (*sallyport.Presence, error) {
 	a := arrival{host: host}
 	if t.looksFree {
@@ -111,7 +111,7 @@ func (t *tx) answering(host string) (*sallyport.Presence, error) {
 	return p, err
 }
 
-// remembered is what was read before, while it is still true; else nil.
+// remembered returns the cached presence if it is still true, or nil.
 func (t *tx) remembered(a arrival) (*sallyport.Presence, error) {
 	p, then := t.presences.get(a)
 	if p == nil {
@@ -130,7 +130,7 @@ const (
 		LEFT JOIN workspaces r ON r.id = w.reseller`
 )
 
-// hostRow is what answers on a host, on its way out of a row.
+// hostRow scans the workspace on a host, with its policy.
 type hostRow struct {
 	workspaceRow
 	policy policyRow

@@ -14,8 +14,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// A test binary started with this in its environment is a second process: it increments the counter of the database
-// so many times, says each number when Write has returned, and ends.
+// A test binary with this variable in its environment is a second process: it increments the counter in the database so
+// many times, prints each number after Write has returned, and exits.
 const childVariable = "SQLSTORE_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -49,7 +49,7 @@ func child(url string, times int) error {
 	return s.Close()
 }
 
-// startChild starts a second process and returns what it says, line by line.
+// startChild starts a second process and returns its output, line by line.
 func startChild(t *testing.T, url string, times int) (*exec.Cmd, *bufio.Scanner) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], url)
@@ -65,7 +65,7 @@ func startChild(t *testing.T, url string, times int) (*exec.Cmd, *bufio.Scanner)
 	return cmd, bufio.NewScanner(out)
 }
 
-// A command beside a server under load gets its writes in, and the server notices them.
+// A command next to a server under load can write, and the server sees its changes.
 func TestTwoProcesses(t *testing.T) {
 	const writers, times = 16, 20
 	onBoth(t, func(t *testing.T, url string) {
@@ -104,7 +104,7 @@ func TestTwoProcesses(t *testing.T) {
 	})
 }
 
-// What Write has returned from is there after the process was killed.
+// Once Write has returned, its changes survive even if the process is killed.
 func TestI10_KilledAfterTheAnswer(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		cmd, says := startChild(t, url, 1_000_000)
@@ -112,7 +112,7 @@ func TestI10_KilledAfterTheAnswer(t *testing.T) {
 		for says.Scan() {
 			n, err := strconv.ParseInt(says.Text(), 10, 64)
 			if err != nil {
-				break // it died in the middle of a line
+				break // the process died in the middle of a line
 			}
 			if last = n; n == 50 {
 				if err := cmd.Process.Kill(); err != nil {
@@ -121,18 +121,18 @@ func TestI10_KilledAfterTheAnswer(t *testing.T) {
 			}
 		}
 		if err := cmd.Wait(); err == nil || last < 50 {
-			t.Fatalf("it ended by itself, at %d", last)
+			t.Fatalf("the process ended by itself, at %d", last)
 		}
 		if n := counter(t, open(t, url)); n < last {
-			t.Errorf("it said %d, and %d is there", last, n)
+			t.Errorf("it printed %d, but the counter is %d", last, n)
 		}
 	})
 }
 
-// A power failure cannot be tried here; what stands against it can be read back.
+// A test cannot cause a power failure, but it can check the settings that protect against one.
 func TestI10_CommitsAreSynchronous(t *testing.T) {
 	cases := []struct{ name, ask, want string }{
-		{"sqlite", "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous", "1"}, // NORMAL: but for commits, see TestI10_AnswersWaitForTheDisk
+		{"sqlite", "SELECT CAST(synchronous AS TEXT) FROM pragma_synchronous", "1"}, // NORMAL, without commits: for these see TestI10_AnswersWaitForTheDisk
 		{"sqlite", "SELECT journal_mode FROM pragma_journal_mode", "wal"},
 		{"postgres", "SELECT current_setting('synchronous_commit')", "on"},
 		{"postgres", "SELECT current_setting('transaction_isolation')", "read committed"},

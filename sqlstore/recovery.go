@@ -42,8 +42,8 @@ func (t *tx) HideRecoveryCodes(workspace string, version int64) error {
 		ON CONFLICT (workspace_id) DO UPDATE SET before_version = excluded.before_version, after_user = ''`, workspace, version)
 }
 
-// EraseRecoveryCodes takes the row of the erasure: of two nodes the second goes on where the first one stopped, or from
-// the beginning where the policy changed in between.
+// EraseRecoveryCodes locks the row of the erasure: a second node continues where the first one stopped, or starts again
+// if the policy has changed in between.
 func (t *tx) EraseRecoveryCodes(page int) (bool, error) {
 	var workspace, after string
 	var version int64

@@ -42,8 +42,8 @@ func (t *tx) CountReminders(workspace string, last time.Time) (due, others int, 
 	return due, others, err
 }
 
-// TakeDue asks whether each is due once more outside of the sub-select, as TakeMails does. There it is no range of the
-// index: the ids are to lead to the rows.
+// TakeDue repeats its condition outside of the sub-select, as TakeMails does. The "+ 0" there keeps planners from using
+// the condition as a range of the index: they must find the rows by their ids.
 func (t *tx) TakeDue(workspace string, last, now time.Time, limit int) ([]sallyport.User, error) {
 	return t.users(`UPDATE users SET reminded_at = $3 WHERE `+remindable+` AND reminded_at + 0 <= $2 AND id IN (
 			SELECT id FROM users WHERE `+remindable+` AND reminded_at <= $2 ORDER BY reminded_at, id LIMIT `+strconv.Itoa(limit)+`)

@@ -6,7 +6,7 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// Resold is one statement. What it counts it counts in an index.
+// Resold is one statement. It counts people by an index.
 func (t *tx) Resold(reseller, before string, day time.Time, count, limit int) ([]sallyport.Resold, error) {
 	var all []sallyport.Resold
 	err := t.rows(`SELECT `+workspaceColumns+`, h.host,

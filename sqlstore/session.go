@@ -9,7 +9,7 @@ import (
 const sessionColumns = `s.id, s.hash, s.epoch, s.proofs, s.door, s.address, s.browser, s.created_at, s.last_seen_at,
 	s.expires_at, s.parked, s.parked_at, s.woke_at`
 
-// sessionRow is a session on its way out of a row, or of an outer join that may have none.
+// sessionRow scans a session, also from an outer join that may have none.
 type sessionRow struct {
 	id, proofs, door, address, browser                *string
 	hash, parked                                      []byte
@@ -83,7 +83,7 @@ func (t *tx) DeleteOtherSessions(workspace, user, id string, limit int) (int, er
 	return int(n), err
 }
 
-// TrimSessions looks first for those that have ended, so that none that lives makes room for them.
+// TrimSessions deletes ended sessions first, so that they do not push out active ones.
 func (t *tx) TrimSessions(u sallyport.User, now time.Time) (ended, left int, err error) {
 	if err := t.exec(`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2
 			AND (epoch <> $3 OR expires_at <= $4 OR last_seen_at <= $5 OR last_seen_at > $6 OR created_at > $6)`,

@@ -17,46 +17,46 @@ import (
 
 // sqlite is the engine on an SQLite file in WAL mode.
 //
-// There is one connection that writes, and a turn at it, handed from one caller of write to the next in the order they
-// came. Whoever has the turn runs its function in the open transaction, begins one when there is none, and then either
-// hands the turn on, or commits for all that are in it, its group. A commit is not yet on disk: that is left to flush,
-// beside which the next group runs. Each member answers when its group is on disk, so that one fsync serves many.
+// One connection writes. Callers of write take turns at it, in the order they arrived. A caller with the turn runs its
+// function in the open transaction, or begins one if there is none. It then either passes the turn on, or commits for
+// all callers in the transaction, which are its group. A commit is not yet on disk: flush syncs it, while the next
+// group runs. Each member returns when its group is on disk, so that one fsync serves many.
 //
-// SQLite can undo a member by itself with a savepoint, but then it keeps a copy of each page that any of them changes.
-// So a member that fails after it has written takes the group along, the others run once more, and it too, alone
+// SQLite could undo a single member with a savepoint, but would then copy every page that any of them changes. So a
+// member that fails after it has written undoes the whole group. The others run again, and it runs again alone
 // (docs/decisions/0019-groups.md).
 type sqlite struct {
-	readers   chan *sqliteConn // nil: may still be opened
+	readers   chan *sqliteConn // nil: not opened yet
 	path      string
 	watch     watch
 	turnstile turnstile
-	log       *os.File     // the one that SQLite commits to
-	sync      func() error // puts it on disk
+	log       *os.File     // the write-ahead log
+	sync      func() error // syncs the log
 
-	conn  *sqliteConn // the next two belong to who has the turn
+	conn  *sqliteConn // conn and group belong to the caller with the turn
 	group *group
 
 	mu        sync.Mutex
-	taken     bool            // somebody has the turn
-	queue     []chan struct{} // these wait for it; closed when it is theirs
+	taken     bool            // a caller has the turn
+	queue     []chan struct{} // callers that wait for the turn; each is closed when it gets it
 	closed    bool
-	unflushed []*group // committed, and not on disk
+	unflushed []*group // committed, but not on disk
 	flushing  bool
 	copying   bool
-	broken    error // why something that was committed did not get onto the disk
+	broken    error // why a commit could not be synced
 	flushes   sync.WaitGroup
 
-	copier *sqliteConn // belongs to who copies; nil: not opened yet
+	copier *sqliteConn // belongs to the goroutine that copies; nil: not opened yet
 }
 
 const (
-	// Another process may be writing, a group at a time.
+	// How often to retry, and for how long, while another process writes.
 	busyPoll  = time.Millisecond
 	busyLimit = 15 * time.Second
 
-	// The log begins anew when it has 8,000 pages, 32 MB: the commit at hand first copies what copyLog has left. NORMAL
-	// syncs all that FULL does but the commits, and these are for flush. Of pages the one that writes keeps most: a commit
-	// takes them from those that read.
+	// When the log has 8,000 pages, 32 MB, the next commit copies what copyLog has left, and the log restarts. NORMAL
+	// syncs everything that FULL does except commits, which flush syncs. The writer has the largest cache, because each
+	// commit invalidates those of the readers.
 	writerPragmas = `PRAGMA busy_timeout = 15000; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;
 		PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA wal_autocheckpoint = 8000;
 		PRAGMA cache_size = -6000`
@@ -65,8 +65,9 @@ const (
 )
 
 func openSQLite(ctx context.Context, path string, steps []string) (*sqlite, error) {
-	// Made here so that only its owner can read it; SQLite gives the files beside it the same mode. One that exists
-	// must not be opened and closed: that would drop the locks that this process may have on it (POSIX is like that).
+	// The file is created here so that only its owner can read it; SQLite gives the files beside it the same mode. An
+	// existing file must not be opened and closed: in POSIX, that would drop the locks that this process may have on
+	// it.
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err == nil {
 		err = f.Close()
@@ -99,8 +100,8 @@ func openSQLite(ctx context.Context, path string, steps []string) (*sqlite, erro
 	return d, nil
 }
 
-// openLog opens the log beside the database. It is there from the first statement until the last connection closes. A
-// migration that is in it gets onto the disk with what is written next; until then it would be done again.
+// openLog opens the log next to the database. The file exists from the first statement until the last connection
+// closes. A migration in it is synced with the next write. If it is lost before that, it runs again at the next start.
 func (d *sqlite) openLog() (err error) {
 	if d.log, err = os.OpenFile(d.path+"-wal", os.O_RDWR, 0); err != nil {
 		return err
@@ -109,7 +110,7 @@ func (d *sqlite) openLog() (err error) {
 	return nil
 }
 
-// openWriter tries again while another process has the file to itself, as it has for a moment when it makes it.
+// openWriter retries while another process has locked the file, as it does briefly when it creates it.
 func openWriter(ctx context.Context, path string) (c *sqliteConn, err error) {
 	err = whileBusy(ctx, func() error {
 		c, err = openSQLiteConn(path, lib.SQLITE_OPEN_READWRITE, writerPragmas)
@@ -162,7 +163,7 @@ func (d *sqlite) close() error {
 	if d.copier != nil {
 		d.copier.close()
 	}
-	d.conn.close() // the last one: it empties the log into the file
+	d.conn.close() // the last connection copies the log into the file
 	return errors.Join(d.log.Close(), d.turnstile.close())
 }
 
@@ -172,8 +173,8 @@ func (d *sqlite) read(ctx context.Context, fn func(*tx) error) error {
 	return fn(&tx{on: sqliteReads{d, ctx}, store: d, looksFree: true})
 }
 
-// sqliteReads runs each statement on whichever reader is free. To hold none in between keeps one Read that calls
-// another from waiting for itself.
+// sqliteReads runs each statement on any free reader. It holds none between statements, so that a Read that calls
+// another Read cannot wait for itself.
 type sqliteReads struct {
 	d   *sqlite
 	ctx context.Context
@@ -211,7 +212,7 @@ func (r sqliteReads) query(sql string, args []any, each func([]cell) error) (err
 	return c.query(sql, args, each)
 }
 
-// sqliteWrites runs the statements of a member of the group, at once.
+// sqliteWrites runs the statements of a member of the group, immediately.
 type sqliteWrites struct{ *sqliteConn }
 
 func (w sqliteWrites) exec(sql string, args []any) error { return w.query(sql, args, nil) }
@@ -233,7 +234,7 @@ func (w sqliteWrites) ask(sql string, args []any, each func([]cell) error) (vers
 	return "", w.query(sql, args, each)
 }
 
-// migrate brings the schema up to date. It looks first, since most often there is nothing to do.
+// migrate brings the schema up to date. It checks without a lock first, because there is rarely anything to do.
 func (d *sqlite) migrate(ctx context.Context, steps []string) error {
 	version, err := d.schema()
 	if err != nil || version == len(steps) {
@@ -249,7 +250,7 @@ func (d *sqlite) migrate(ctx context.Context, steps []string) error {
 }
 
 func (d *sqlite) migrateLocked(steps []string) error {
-	version, err := d.schema() // again: another process may have done it
+	version, err := d.schema() // again, because another process may have migrated it
 	if err == nil {
 		err = checkNotNewer(version, len(steps))
 	}
@@ -271,7 +272,7 @@ func (d *sqlite) migrateLocked(steps []string) error {
 	return d.conn.estimates()
 }
 
-// schema is the number of the schema in the file, -1 when there is none yet.
+// schema returns the version of the schema in the file, -1 if there is none yet.
 func (d *sqlite) schema() (version int, err error) {
 	version = -1
 	read := func(row []cell) error {

@@ -6,12 +6,12 @@ import (
 	lib "modernc.org/sqlite/lib"
 )
 
-// copyAfter is how many pages of log, 8 MB, are copied into the file at a time.
+// copyAfter is how many pages of the log are copied into the file at a time: 8 MB.
 const copyAfter = 2000
 
-// copyLog is a checkpoint beside those who read and write: it copies into the file what the log has by now. SQLite does
-// that itself where the log has become long, but inside a commit, with everybody waiting for the copies and two syncs of
-// the disk. What is left to it then is little. Where copying fails, all of it is.
+// copyLog starts a checkpoint that runs alongside readers and writers: it copies the log into the database file. SQLite
+// does that itself once the log is long, but inside a commit, so that all writers wait for the copying and two disk
+// syncs. With copyLog, little is left for it. If copyLog fails, SQLite copies everything.
 func (d *sqlite) copyLog() {
 	if d.watch.uncopied() < copyAfter {
 		return
@@ -38,15 +38,15 @@ func (d *sqlite) copyLog() {
 	})
 }
 
-// uncopied is how many pages of the log are not in the file yet, by the header of the wal-index and what follows it
-// (https://www.sqlite.org/walformat.html#the_wal_index_header).
+// uncopied returns how many pages of the log are not yet in the database file, from the header of the wal-index and the
+// fields after it (https://www.sqlite.org/walformat.html#the_wal_index_header).
 func (w *watch) uncopied() int {
 	w.mu.RLock()
 	defer w.mu.RUnlock()
 	if w.conn == nil {
 		return 0
 	}
-	const logged, copied, word = 16, 96, 4 // where it says how many pages are in the log, and how many in the file
+	const logged, copied, word = 16, 96, 4 // offsets of the number of pages in the log, and of those copied
 	words := (*[copied/word + 1]uint32)(pointer(w.shared))
 	return int(atomic.LoadUint32(&words[logged/word])) - int(atomic.LoadUint32(&words[copied/word]))
 }

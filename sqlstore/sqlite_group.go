@@ -16,14 +16,15 @@ type group struct {
 	members int
 	wrote   bool
 	done    chan struct{} // closed when it is on disk, or has failed
-	err     error         // why it is not there; to be read after done
+	err     error         // why it has failed; may be read once done is closed
 }
 
-// errUndone is a group's that was rolled back because one of its members failed.
+// errUndone is the error of a group that was rolled back because one of its members failed.
 var errUndone = errors.New("sqlstore: the group was undone")
 
-// A group ends when so many are in it or so much time has passed, so that nobody waits long for the others. Half of those
-// who are busy at once: then one half runs while the other is answered.
+// A group ends when it has groupMembers members or is older than groupTime, so that no member waits long for the
+// others. groupMembers is half of the callers that are busy at the same time: one half runs while the other half is
+// answered.
 const (
 	groupMembers = 16
 	groupTime    = 10 * time.Millisecond
@@ -38,7 +39,7 @@ func (d *sqlite) write(ctx context.Context, fn func(*tx) error) error {
 		<-g.done
 		if errors.Is(g.err, errUndone) {
 			alone = alone || failed
-			ctx = context.WithoutCancel(ctx) // it has begun
+			ctx = context.WithoutCancel(ctx) // fn has begun
 			continue
 		}
 		if err == nil {
@@ -48,8 +49,9 @@ func (d *sqlite) write(ctx context.Context, fn func(*tx) error) error {
 	}
 }
 
-// member takes the turn, runs fn in the open group, and hands the turn on, also when fn panics. Alone it opens a group of
-// its own. It returns the group, nil when fn did not run, and whether it failed so that the group was undone.
+// member takes the turn, runs fn in the open group, and passes the turn on, even if fn panics. If alone is set, it
+// begins a new group. It returns the group, which is nil if fn did not run, and whether fn failed so that the group was
+// undone.
 func (d *sqlite) member(ctx context.Context, fn func(*tx) error, alone bool) (g *group, undone bool, err error) {
 	if err := d.takeTurn(ctx); err != nil {
 		return nil, false, err
@@ -72,7 +74,7 @@ func (d *sqlite) member(ctx context.Context, fn func(*tx) error, alone bool) (g 
 	return g, false, err
 }
 
-// join begins a group when there is none.
+// join joins the open group, or begins one if there is none.
 func (d *sqlite) join(ctx context.Context) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -94,8 +96,9 @@ func (d *sqlite) join(ctx context.Context) error {
 	return nil
 }
 
-// endMember ends the group when what a member wrote must not stay: undone when there are others in it. When the
-// transaction is gone, because SQLite rolled all of it back (disk full, an error of the disk), the group has failed.
+// endMember ends the group if what a member wrote must not be committed. undone is true if the group has other members,
+// which then run again. If SQLite has rolled back the transaction by itself (full disk, disk error), the group has
+// failed.
 func (d *sqlite) endMember(t *tx, failed error) (undone bool) {
 	switch wrote := d.conn.wrote; {
 	case !d.conn.inTransaction():
@@ -111,7 +114,7 @@ func (d *sqlite) endMember(t *tx, failed error) (undone bool) {
 	return false
 }
 
-// end ends the group: by a commit, or, when err says why not, without.
+// end ends the group: it commits if err is nil, and otherwise rolls back and gives the group that error.
 func (d *sqlite) end(err error) {
 	g := d.group
 	d.group = nil
@@ -135,8 +138,8 @@ func (d *sqlite) end(err error) {
 	}
 }
 
-// flush puts groups on disk, all that were committed before it begins with them at once, until there are none. The
-// group that was left open for as long as the disk was busy is one of them.
+// flush syncs committed groups, all that are waiting at a time, until there are none. It also ends and syncs the group
+// that was left open while the disk was busy.
 func (d *sqlite) flush() {
 	for {
 		d.mu.Lock()
@@ -145,7 +148,7 @@ func (d *sqlite) flush() {
 		switch {
 		case len(groups) > 0:
 			d.mu.Unlock()
-		case !d.taken && d.group != nil: // in this order: the group belongs to who has the turn
+		case !d.taken && d.group != nil: // in this order, because group belongs to the caller with the turn
 			d.taken = true
 			d.mu.Unlock()
 			d.end(nil)
@@ -173,12 +176,12 @@ func (d *sqlite) flush() {
 	}
 }
 
-// putOnDisk syncs the log. When that fails nothing is written any more, until a restart: what a disk did not take it may
-// forget, and call the next try a success.
+// putOnDisk syncs the log. After a failure, nothing is written until a restart: the system may have discarded the data,
+// and report the next sync as a success.
 func (d *sqlite) putOnDisk() error {
 	err := d.sync()
 	if err != nil {
-		err = fmt.Errorf("the log of the database could not be put on disk: %w", err)
+		err = fmt.Errorf("the log of the database could not be synced to disk: %w", err)
 		d.mu.Lock()
 		d.broken = err
 		d.mu.Unlock()
@@ -186,7 +189,7 @@ func (d *sqlite) putOnDisk() error {
 	return err
 }
 
-// takeTurn waits for the turn, in the order of coming.
+// takeTurn waits for the turn, first come first served.
 func (d *sqlite) takeTurn(ctx context.Context) error {
 	d.mu.Lock()
 	if d.closed {
@@ -210,7 +213,7 @@ func (d *sqlite) takeTurn(ctx context.Context) error {
 		if d.withdraw(ready) {
 			return ctx.Err()
 		}
-		// The turn has become ours in the same moment: join sees ctx.
+		// We got the turn at the same moment. join checks ctx.
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -220,7 +223,7 @@ func (d *sqlite) takeTurn(ctx context.Context) error {
 	return nil
 }
 
-// withdraw leaves the queue; false when the turn was handed over already.
+// withdraw leaves the queue. It returns false if the turn was already passed to this caller.
 func (d *sqlite) withdraw(ready chan struct{}) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -231,7 +234,8 @@ func (d *sqlite) withdraw(ready chan struct{}) bool {
 	return i >= 0
 }
 
-// leave ends the group when it is large enough, or when nobody waits and the disk is free for it, and hands the turn on.
+// leave ends the group if it is large or old enough, or if no caller waits and no sync is running. It then passes the
+// turn on.
 func (d *sqlite) leave() {
 	d.mu.Lock()
 	if g := d.group; g != nil {
@@ -246,7 +250,7 @@ func (d *sqlite) leave() {
 	d.mu.Unlock()
 }
 
-// handOn gives the turn to the next in the queue. It is called with mu locked.
+// handOn passes the turn to the next caller in the queue. It is called with mu locked.
 func (d *sqlite) handOn() {
 	if len(d.queue) == 0 {
 		d.taken = false

@@ -6,11 +6,12 @@ import (
 	"strings"
 )
 
-// estimates tells SQLite what every index is good for, as ANALYZE would for a workspace of a million: without, it takes
-// a table whose key is its order for cheaper than any index on it, and looks for the events of one person among those
-// of all. What is written here does not age, so plans do not change with the data: docs/decisions/0011-plans.md.
+// estimates tells SQLite how selective every index is, as ANALYZE would for a workspace of a million. Without that,
+// SQLite considers reading a table in the order of its key cheaper than any index, and searches the events of everyone
+// for those of one person. These statistics never change, so plans do not depend on the data:
+// docs/decisions/0011-plans.md.
 func (c *sqliteConn) estimates() error {
-	// This makes sqlite_stat1 where it is not there, and reads no table.
+	// This creates sqlite_stat1 if it is missing, and reads no table.
 	if err := c.script("ANALYZE sqlite_schema; DELETE FROM sqlite_stat1"); err != nil {
 		return err
 	}
@@ -19,7 +20,7 @@ func (c *sqliteConn) estimates() error {
 		FROM sqlite_schema t, pragma_index_list(t.name) l WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'`, nil, func(row []cell) error {
 		table, index := string(row[0].bytes), string(row[1].bytes)
 		if string(row[2].bytes) == "pk" {
-			index = table // so it calls the key of a table without rowid
+			index = table // sqlite_stat1 calls the key of a table without rowid by the table's name
 		}
 		rows = append(rows, [3]string{table, index, estimate(strings.Fields(string(row[5].bytes)), row[3].int == 1, row[4].int == 1)})
 		return nil
@@ -35,7 +36,7 @@ func (c *sqliteConn) estimates() error {
 	return c.script("ANALYZE sqlite_schema")
 }
 
-// estimate is how many rows an index has, and how many have the same first column, the same first two, and so on.
+// estimate returns how many rows an index has, and how many have the same first column, the same first two, and so on.
 func estimate(columns []string, unique, partial bool) string {
 	same := 1_000_000
 	if partial {

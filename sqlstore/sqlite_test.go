@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// group runs writes as members of one group: the first, when it is run first, holds the turn until all others wait for it,
-// in their order.
+// group runs writes as members of one group: in its first run, the first member keeps the turn until all others wait
+// for it, in their order.
 func group(t *testing.T, s *sqlstore.Store, ctx context.Context, members ...func(*sqlstore.Tx) error) []error {
 	t.Helper()
 	errs := make([]error, len(members))
@@ -49,8 +49,8 @@ func TestErrorInGroupHurtsItsMemberOnly(t *testing.T) {
 	wantCounter(t, s, 2)
 }
 
-// Who fails after it wrote is run once more, alone, and decides then: what it saw of others may be undone. So are the others
-// run again. Who fails and has written nothing hurts nobody.
+// A member that fails after it has written runs again, alone, and that run decides, because what it saw of others may
+// be undone. The others run again too. A member that fails without having written affects no other.
 func TestUndoneGroupRunsAgain(t *testing.T) {
 	s := open(t, sqliteFile(t))
 	wrong := errors.New("wrong")
@@ -87,7 +87,7 @@ func TestUndoneGroupRunsAgain(t *testing.T) {
 	wantCounter(t, s, want)
 }
 
-// Every answer waits until the disk has what it says: a sync that begins after its commit. Meanwhile others run.
+// Write returns only after a sync that began after its commit. Until then, others run.
 func TestI10_AnswersWaitForTheDisk(t *testing.T) {
 	s := open(t, sqliteFile(t))
 	syncs, goOn := make(chan struct{}, 100), make(chan struct{})
@@ -107,7 +107,7 @@ func TestI10_AnswersWaitForTheDisk(t *testing.T) {
 	all.Go(write)
 	<-syncs
 	ran := make(chan struct{})
-	all.Go(func() { // the first is not on disk, and this one runs
+	all.Go(func() { // this one runs while the first is not yet on disk
 		err := s.WriteSQL(t.Context(), func(tx *sqlstore.Tx) error {
 			defer close(ran)
 			return increment(tx)
@@ -122,10 +122,10 @@ func TestI10_AnswersWaitForTheDisk(t *testing.T) {
 		runtime.Gosched()
 	}
 	if n := answered.Load(); n != 0 {
-		t.Errorf("%d were answered before the disk", n)
+		t.Errorf("%d returned before the sync", n)
 	}
 	goOn <- struct{}{}
-	<-syncs // the second has one of its own
+	<-syncs // the second has a separate sync
 	close(goOn)
 	all.Wait()
 	n := int64(0)
@@ -142,8 +142,8 @@ func TestI10_AnswersWaitForTheDisk(t *testing.T) {
 	wantCounter(t, s, 2)
 }
 
-// What the disk did not take may be there or not. Nothing is written after it, since the disk may call its next try a
-// success.
+// After a failed sync, the outcome of its commits is unknown. Nothing more is written, because the disk may report the
+// next sync as a success.
 func TestDiskFails(t *testing.T) {
 	s := open(t, sqliteFile(t))
 	gone := errors.New("input/output error")
@@ -161,7 +161,7 @@ func TestDiskFails(t *testing.T) {
 			t.Errorf("write %d: %v", i, err)
 		}
 	}
-	counter(t, s) // reads go on
+	counter(t, s) // reads still work
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
@@ -214,8 +214,8 @@ func TestCancelledInQueueLeavesIt(t *testing.T) {
 	wantCounter(t, s, 1)
 }
 
-// When the commit fails, or SQLite rolls the transaction back by itself, all members fail, and the next group is not
-// concerned.
+// If the commit fails, or SQLite rolls back the transaction by itself, all members fail. The next group is not
+// affected.
 func TestAllMembersFailWithTheirTransaction(t *testing.T) {
 	big := make([]byte, 1<<20)
 	cases := map[string]func(tx *sqlstore.Tx) error{
@@ -241,12 +241,12 @@ func TestAllMembersFailWithTheirTransaction(t *testing.T) {
 			for i, err := range group(t, s, t.Context(), increment, increment, fail, increment) {
 				t.Log(i, err)
 				if err == nil && i < 3 {
-					t.Errorf("member %d was told that it is on disk", i)
+					t.Errorf("member %d got no error", i)
 				}
 			}
 			limit("PRAGMA max_page_count = 1000000")
 			n := counter(t, s)
-			if n > 1 { // the one behind it may have had a transaction of its own
+			if n > 1 { // the last member may have been in the next group
 				t.Errorf("the counter is %d", n)
 			}
 			if err := s.WriteSQL(t.Context(), increment); err != nil {

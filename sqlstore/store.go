@@ -12,7 +12,7 @@ var (
 	_ sallyport.Tx    = (*tx)(nil)
 )
 
-// Read is sallyport.Store's.
+// Read implements sallyport.Store.
 func (s *Store) Read(ctx context.Context, fn func(sallyport.Tx) error) error {
 	return s.read(ctx, func(t *tx) error {
 		t.presences = &s.presences
@@ -20,12 +20,12 @@ func (s *Store) Read(ctx context.Context, fn func(sallyport.Tx) error) error {
 	})
 }
 
-// Write is sallyport.Store's.
+// Write implements sallyport.Store.
 func (s *Store) Write(ctx context.Context, fn func(sallyport.Tx) error) error {
 	return s.write(ctx, func(t *tx) error { return fn(t) })
 }
 
-// ms is how a time is kept: Unix milliseconds, 0 for never.
+// ms returns a time as it is stored: Unix milliseconds, 0 for never.
 func ms(t time.Time) int64 {
 	if t.IsZero() {
 		return 0
@@ -40,10 +40,10 @@ func at(ms int64) time.Time {
 	return time.UnixMilli(ms)
 }
 
-// one is the verdict of a conditional statement: whether its condition was met.
+// one reports whether a conditional statement met its condition.
 func one(n int64, err error) (bool, error) { return n == 1, err }
 
-// inserted is the verdict of INSERT ... ON CONFLICT DO NOTHING.
+// inserted returns ErrDuplicate if INSERT ... ON CONFLICT DO NOTHING inserted no row.
 func inserted(n int64, err error) error {
 	if err == nil && n == 0 {
 		return sallyport.ErrDuplicate

@@ -30,7 +30,7 @@ func (t *tx) Sweep(now time.Time) error {
 	return t.exec(`UPDATE outbox SET next_at = $1 WHERE state = 'waiting' AND next_at > $2`, ms(now), ms(ahead.Add(sallyport.MailWaitLimit)))
 }
 
-// SweepTries keeps what locks: time alone lifts no lock.
+// SweepTries keeps rows that lock an account, because time alone does not lift those locks.
 func (t *tx) SweepTries(workspace, after string, page int, now time.Time) (string, error) {
 	return t.sweepPage(`SELECT subject FROM tries WHERE workspace_id = $1 AND subject > $2 ORDER BY subject LIMIT 1 OFFSET $3`,
 		`DELETE FROM tries WHERE workspace_id = $1 AND subject > $2 AND subject <= $3 AND last < $4 AND until < $5 AND in_row = 0
@@ -69,7 +69,7 @@ func (t *tx) SweepSessions(workspace, after string, page int, now time.Time) (st
 		workspace, after, page, ms(now), ms(now.Add(sallyport.ClockGrace)))
 }
 
-// SweepMails: ids are in the order of time, so that the old ones are the first.
+// SweepMails relies on ids being in chronological order, so that the oldest come first.
 func (t *tx) SweepMails(workspace, before string, limit int) (bool, error) {
 	n, err := t.affected(`DELETE FROM outbox WHERE workspace_id = $1 AND id IN (
 			SELECT id FROM outbox WHERE workspace_id = $1 AND id < $2 AND state <> 'waiting' ORDER BY id LIMIT `+strconv.Itoa(limit)+`)`,
@@ -77,7 +77,7 @@ func (t *tx) SweepMails(workspace, before string, limit int) (bool, error) {
 	return n == int64(limit), err
 }
 
-// sweepPage finds where the page ends, and removes up to there.
+// sweepPage finds the end of the page, and runs remove up to there. It returns that end, or "" for the last page.
 func (t *tx) sweepPage(find, remove, workspace, after string, page int, bounds ...any) (end string, err error) {
 	more, err := t.row(find, []any{workspace, after, page - 1}, &end)
 	if err != nil {

@@ -2,13 +2,13 @@ package sqlstore
 
 import "context"
 
-// Tap is told of every statement and every commit, before it is done; its error is what the database answers instead.
+// Tap is called before every statement and every commit. If it returns an error, the database returns that instead.
 type Tap func(what string) error
 
-// Tap puts a tap before the database of a store that nobody uses yet.
+// Tap puts a tap in front of the database. It is called before the store is used.
 func (s *Store) Tap(tap Tap) { s.engine = tapped{s.engine, tap} }
 
-// Lost is what the tap answers to a commit that was made and whose answer got lost.
+// Lost is what the tap is called with after a commit. An error then means that the answer to the commit was lost.
 const Lost = "commit, answer lost"
 
 type tapped struct {

@@ -4,7 +4,7 @@ import "github.com/sallyport-2fa/sallyport"
 
 const triesColumns = `workspace_id, subject, bucket, count, since, in_row, last, until, earlier`
 
-// triesRow is a budget on its way out of a row.
+// triesRow scans a budget.
 type triesRow struct {
 	sallyport.Tries
 	since, last, until int64

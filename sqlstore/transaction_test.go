@@ -23,8 +23,8 @@ func TestErrorRollsBack(t *testing.T) {
 	})
 }
 
-// Of many at once who take the row by UPDATE ... RETURNING, none overwrites what another did, on two stores open on one
-// database.
+// If many writers lock a row by UPDATE ... RETURNING at the same time, on two stores with the same database, none
+// overwrites what another did.
 func TestNoUpdateIsLost(t *testing.T) {
 	const writers, each = 16, 25
 	onBoth(t, func(t *testing.T, url string) {
@@ -53,7 +53,7 @@ func TestNoUpdateIsLost(t *testing.T) {
 	})
 }
 
-// Of many at once who try a conditional update, one succeeds.
+// If many writers try a conditional update at the same time, exactly one succeeds.
 func TestOnceIsOnce(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -98,14 +98,14 @@ func TestWriteInsideWrite(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := s.WriteSQL(t.Context(), increment); err != nil { // and afterwards it may again
+		if err := s.WriteSQL(t.Context(), increment); err != nil { // afterwards, writes work again
 			t.Fatal(err)
 		}
 		wantCounter(t, s, 2)
 	})
 }
 
-// Reads inside reads, more deeply than there are connections, do not wait for each other.
+// Reads nested more deeply than there are connections do not wait for each other.
 func TestReadInsideRead(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -126,7 +126,7 @@ func TestReadInsideRead(t *testing.T) {
 	})
 }
 
-// A panic, an error, a runtime.Goexit and a context that ends while its function runs hurt nobody else in the group.
+// A panic, an error and a context that ends while its function runs do not affect the others in the group.
 func TestOthersInTheGroupAreNotHurt(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -150,7 +150,7 @@ func TestOthersInTheGroupAreNotHurt(t *testing.T) {
 					case 2:
 						return errors.New("a fault")
 					case 3:
-						cancel() // too late: it has begun
+						cancel() // too late: the function has begun
 					}
 					return tx.Exec("UPDATE counters SET n = n + 1")
 				})
@@ -164,7 +164,7 @@ func TestOthersInTheGroupAreNotHurt(t *testing.T) {
 	})
 }
 
-// Whoever waits for its turn, or for a connection, leaves when its context ends.
+// A caller that waits for its turn, or for a connection, gives up when its context ends.
 func TestCancelledWhileWaiting(t *testing.T) {
 	onBoth(t, func(t *testing.T, url string) {
 		s := open(t, url)
@@ -173,7 +173,8 @@ func TestCancelledWhileWaiting(t *testing.T) {
 		hold := func(tx *sqlstore.Tx) error {
 			for range 30 { // more than there are connections
 				waiting.Go(func() {
-					// Those that got a connection of PostgreSQL wait for the row instead, and get it once it is free.
+					// Callers that have a connection to PostgreSQL wait for the row instead, and get it once it is
+					// free.
 					if err := s.WriteSQL(ctx, increment); err != nil && !errors.Is(err, context.Canceled) {
 						t.Errorf("%v", err)
 					}
@@ -205,7 +206,7 @@ func TestClosed(t *testing.T) {
 			<-began
 			closed <- s.Close()
 		}()
-		err := s.WriteSQL(t.Context(), func(tx *sqlstore.Tx) error { // in flight: Close waits for it
+		err := s.WriteSQL(t.Context(), func(tx *sqlstore.Tx) error { // Close waits for this one
 			close(began)
 			return increment(tx)
 		})

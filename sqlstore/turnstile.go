@@ -7,15 +7,15 @@ import (
 	"syscall"
 )
 
-// turnstile is where the processes that write to one SQLite file take turns. SQLite gives its lock to whoever asks in
-// the moment it is free, which between two groups of a busy server is so short that a command beside it could ask for
-// ever. So whoever wants to write stands in the turnstile until SQLite's lock is its own: there is room for one, and
-// who has just written must wait behind it.
+// turnstile lets the processes that write to one SQLite file take turns. SQLite gives its lock to the process that asks
+// while it is free. Between two groups of a busy server that time is so short that a command next to it might never get
+// the lock. So a process that wants to write holds the turnstile until it has SQLite's lock. Only one process can hold
+// it, and one that has just written must wait for it.
 //
-// It is a file beside the database. The system opens its lock when the process dies.
+// It is a locked file next to the database. The operating system releases the lock when the process dies.
 type turnstile struct{ file *os.File }
 
-var errTurnstile = errors.New("another process waits to write")
+var errTurnstile = errors.New("another process is waiting to write")
 
 func openTurnstile(path string) (turnstile, error) {
 	f, err := os.OpenFile(path+"-turn", os.O_CREATE|os.O_RDWR, 0o600)
@@ -24,7 +24,7 @@ func openTurnstile(path string) (turnstile, error) {
 
 func (t turnstile) close() error { return t.file.Close() }
 
-// pass runs begin, which takes SQLite's lock, in the turnstile.
+// pass runs begin, which takes SQLite's lock, while it holds the turnstile.
 func (t turnstile) pass(ctx context.Context, begin func() error) error {
 	fd := int(t.file.Fd())
 	err := whileBusy(ctx, func() error {
@@ -37,6 +37,6 @@ func (t turnstile) pass(ctx context.Context, begin func() error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = syscall.Flock(fd, syscall.LOCK_UN) }() // it fails for a closed file alone
+	defer func() { _ = syscall.Flock(fd, syscall.LOCK_UN) }() // it fails only if the file is closed
 	return whileBusy(ctx, begin)
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// TestI64_PagesOfADatabaseThatTakesNothing: a full disk, a database that became read-only, a server that is gone. Pages
-// say that nothing was saved and when to come back; where it is over, all is as before.
+// TestI64_PagesOfADatabaseThatTakesNothing: a full disk, a database that became read-only, a server that cannot be
+// reached. Pages say that nothing was saved and when to try again. Afterwards, everything works as before.
 func TestI64_PagesOfADatabaseThatTakesNothing(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		store, err := sqlstore.Open(t.Context(), e.Database)
@@ -43,7 +43,7 @@ func TestI64_PagesOfADatabaseThatTakesNothing(t *testing.T) {
 			}
 			say(tr.begin)
 			var got *sallyporttest.Page
-			for range 40 { // what pages are left in the file are used up first
+			for range 40 { // free pages in the file are used up first
 				got = v.Post("/sign-in", sallyporttest.Fields{"email": mia.Address, "password": mia.Password})
 				if got.Status >= 500 {
 					break

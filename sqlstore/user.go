@@ -13,10 +13,10 @@ const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address
 	u.last_sign_in_method, u.reminded_at, u.created_at, u.joined_under, u.sign_ins, u.sign_ins_since, u.changes, u.changes_since, u.open_sessions, u.browser_told_at,
 	u.locked_by, u.locked_until`
 
-// returnedUser is userColumns for RETURNING, where SQLite knows no alias.
+// returnedUser is userColumns for RETURNING, where SQLite allows no alias.
 var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
 
-// userRow is a user on its way out of a row.
+// userRow scans a user.
 type userRow struct {
 	sallyport.User
 	role, state, hash, method                                                            string
@@ -55,7 +55,7 @@ func (t *tx) oneUser(sql string, args ...any) (sallyport.User, bool, error) {
 
 const lockUser = `SELECT ` + userColumns + ` FROM users u WHERE u.workspace_id = $1 AND u.id = $2` + forUpdate
 
-// takeUser is LockUser that may travel with the next statement.
+// takeUser is LockUser that may be sent with the next statement.
 func (t *tx) takeUser(workspace, id string, into *userRow) error {
 	return t.ask(lockUser, []any{workspace, id}, func(scan scanner) error {
 		err := scan(into.dest()...)

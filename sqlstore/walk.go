@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 )
 
-// People asks for the ids first, along one index, or for a filter along one range of it for each cell; only those that
-// come first of all are looked up. So it costs the same however many people there are.
+// People first reads the ids along one index or, with a filter, along one range of it per cell. It then looks up only
+// those on the page. So its cost does not depend on how many people there are.
 func (t *tx) People(r sallyport.PeopleRange) ([]sallyport.User, error) {
 	if r.Filtered && len(r.Cells) == 0 {
 		return nil, nil
@@ -36,7 +36,8 @@ func (t *tx) PlacePeople(r sallyport.PeopleRange, from sallyport.User, limit int
 	return all, before, err
 }
 
-// FindPeople sorts by what is no column, lest a planner go along the index of the order instead, through everybody.
+// FindPeople sorts by expressions rather than columns. Otherwise a planner might read the index of the order instead,
+// which contains everyone.
 func (t *tx) FindPeople(r sallyport.PeopleRange, limit int) (ids []string, err error) {
 	if len(r.Cells) == 0 {
 		return nil, nil
@@ -83,12 +84,12 @@ type walk struct {
 	args  []any
 	key   peopleKey
 	where string
-	also  []string // conditions on what the range is too long to be read to its end for
-	look  int      // so it is read as far as this
+	also  []string // conditions that no index supports
+	look  int      // with such conditions, at most so many rows of the range are read
 	order string
 }
 
-// peopleKey is what people are ordered by, and where.
+// peopleKey is the table and the column that an order of people uses.
 type peopleKey struct{ table, key, id string }
 
 var peopleKeys = map[sallyport.Order]peopleKey{
@@ -108,7 +109,8 @@ func newWalk(r sallyport.PeopleRange) *walk {
 	w.order = "k" + direction + ", id" + direction
 	if r.Prefix != "" {
 		first, last, below := r.Prefix, r.Prefix+string(utf8.MaxRune), "<"
-		// A walk goes on where one column says so: PostgreSQL does not see it in a pair of columns beside bounds of one.
+		// The start of the page bounds the first column itself: PostgreSQL does not use a pair of columns as a bound if
+		// the first column also has bounds of its own.
 		if r.From != nil && r.Backward {
 			last, below = entryOf(r, *r.From), "<="
 		} else if r.From != nil {
@@ -125,7 +127,7 @@ func newWalk(r sallyport.PeopleRange) *walk {
 	return w
 }
 
-// keyOf is what the column holds that people are ordered by.
+// keyOf returns u's value in the column that people are ordered by.
 func keyOf(r sallyport.PeopleRange, u sallyport.User) any {
 	switch r.Order {
 	case sallyport.ByAddress:
@@ -140,17 +142,17 @@ func keyOf(r sallyport.PeopleRange, u sallyport.User) any {
 	return fold.Name(u.Name)
 }
 
-// entryOf is the entry by which a search finds somebody.
+// entryOf returns the entry by which a search finds u.
 func entryOf(r sallyport.PeopleRange, u sallyport.User) string {
 	for _, e := range fold.Entries(u.Name, u.Address, u.Folded) {
 		if strings.HasPrefix(e.Words, r.Prefix) {
 			return e.Words
 		}
 	}
-	return r.Prefix // they have another name by now
+	return r.Prefix // u has been renamed since
 }
 
-// arg gives a parameter its number; the same value has one.
+// arg returns the placeholder of a parameter. Equal values share one.
 func (w *walk) arg(v any) string {
 	i := slices.Index(w.args, v)
 	if i < 0 {
@@ -160,9 +162,9 @@ func (w *walk) arg(v any) string {
 	return fmt.Sprint("$", i+1)
 }
 
-// ranges are the keys and ids of all ranges, limit of each.
+// ranges selects the keys and ids of all ranges, at most limit of each.
 func (w *walk) ranges(r sallyport.PeopleRange, limit int) string {
-	if !r.Filtered && w.key.table == "users" { // the others have no index but the one with the filters' columns
+	if !r.Filtered && w.key.table == "users" { // the other tables have only an index with the filters' columns
 		return w.along(w.where, limit)
 	}
 	var all []string
@@ -180,8 +182,8 @@ func (w *walk) ranges(r sallyport.PeopleRange, limit int) string {
 	return strings.Join(all, ` UNION ALL `)
 }
 
-// along is one range, as far as a page may need it. Without an order and a limit of its own, PostgreSQL reads a range
-// of half a million from end to end, by whichever index, and sorts it.
+// along selects one range, as far as a page may need it. Each range has its own order and limit, because without them
+// PostgreSQL reads a range of half a million rows completely, by any index, and sorts it.
 func (w *walk) along(where string, limit int) string {
 	keys := func(limit int) string {
 		return fmt.Sprintf(`SELECT %s AS k, %s AS id FROM %s WHERE %s ORDER BY %s LIMIT %d`, w.key.key, w.key.id, w.key.table, where, w.order, limit)

@@ -28,11 +28,11 @@ func (t *tx) Workspaces() ([]sallyport.HostedWorkspace, error) {
 	return t.hosted(`ORDER BY w.created_at, w.id`)
 }
 
-// workspaceColumns are of workspaces w, and of the reseller r of each where there is one.
+// workspaceColumns are columns of workspaces w, and of the reseller r if it has one.
 const workspaceColumns = `w.id, w.name, w.reseller, w.resells, w.brand, w.colour, w.created_at,
 	COALESCE(NULLIF(r.brand, ''), r.name, ''), COALESCE(r.colour, '')`
 
-// workspaceRow is a workspace on its way out of a row.
+// workspaceRow scans a workspace.
 type workspaceRow struct {
 	sallyport.Workspace
 	created       int64
@@ -48,7 +48,7 @@ func (r *workspaceRow) workspace() sallyport.Workspace {
 	return r.WithReseller(r.brand, r.colour)
 }
 
-// hosted reads workspaces with what a reseller lends them; the end of the statement says which.
+// hosted reads workspaces with the brand of their reseller. The end of the statement selects and orders them.
 func (t *tx) hosted(end string, args ...any) ([]sallyport.HostedWorkspace, error) {
 	var all []sallyport.HostedWorkspace
 	err := t.rows(`SELECT `+workspaceColumns+`, h.host

@@ -7,20 +7,20 @@ CREATE TABLE installation (
   first_run_hash BLOB,
   first_run_expires INTEGER NOT NULL DEFAULT 0,
   restored_at INTEGER NOT NULL DEFAULT 0,
-  counted_at INTEGER NOT NULL DEFAULT 0, -- when a node last took it on to count people for adoption
-  swept_at INTEGER NOT NULL DEFAULT 0, -- and to look for what is idle
-  clock_at INTEGER NOT NULL DEFAULT 0, -- the newest time that a node noted
-  touched INTEGER NOT NULL DEFAULT 0 -- another number each time a node tries to write
+  counted_at INTEGER NOT NULL DEFAULT 0, -- when a node last counted people for adoption
+  swept_at INTEGER NOT NULL DEFAULT 0, -- when a node last swept idle rows
+  clock_at INTEGER NOT NULL DEFAULT 0, -- the latest time that a node recorded
+  touched INTEGER NOT NULL DEFAULT 0 -- changes each time a node checks that it can write
 ) STRICT;
 
 CREATE TABLE workspaces (
   id TEXT PRIMARY KEY,
   name TEXT NOT NULL,
   reseller TEXT NOT NULL DEFAULT '',
-  resells INTEGER NOT NULL DEFAULT 0, -- it has created others
+  resells INTEGER NOT NULL DEFAULT 0, -- it has created other workspaces
   brand TEXT NOT NULL DEFAULT '',
   colour TEXT NOT NULL DEFAULT '',
-  clock_told_at INTEGER NOT NULL DEFAULT 0, -- when its owners were last told that the clock went back
+  clock_told_at INTEGER NOT NULL DEFAULT 0, -- when its owners last got an e-mail that the clock went back
   created_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX workspaces_reseller ON workspaces (reseller, id) WHERE reseller <> '';
@@ -74,37 +74,37 @@ CREATE TABLE users (
   recovery_saved_at INTEGER NOT NULL DEFAULT 0,
   last_sign_in_at INTEGER NOT NULL DEFAULT 0,
   last_sign_in_method TEXT NOT NULL DEFAULT '',
-  sign_ins INTEGER NOT NULL DEFAULT 0, -- completed, in the hour that began at the time beside it
+  sign_ins INTEGER NOT NULL DEFAULT 0, -- completed in the hour that began at sign_ins_since
   sign_ins_since INTEGER NOT NULL DEFAULT 0,
-  changes INTEGER NOT NULL DEFAULT 0, -- to their own account, in the same way
+  changes INTEGER NOT NULL DEFAULT 0, -- to their own account, in the hour that began at changes_since
   changes_since INTEGER NOT NULL DEFAULT 0,
-  open_sessions INTEGER NOT NULL DEFAULT 0, -- no more sessions than this exist
+  open_sessions INTEGER NOT NULL DEFAULT 0, -- at most so many sessions exist
   browser_told_at INTEGER NOT NULL DEFAULT 0, -- last e-mail about a new browser
   locked_by TEXT NOT NULL DEFAULT '', -- kind of the lock that ends at locked_until
-  locked_until INTEGER NOT NULL DEFAULT 0, -- 0: none, or its end is recorded
-  reminded_at INTEGER NOT NULL DEFAULT 0, -- by mail, to set up two-factor authentication
+  locked_until INTEGER NOT NULL DEFAULT 0, -- 0: no lock, or its end has been recorded
+  reminded_at INTEGER NOT NULL DEFAULT 0, -- when last reminded by e-mail to set up two-factor authentication
   created_at INTEGER NOT NULL,
-  joined_under INTEGER NOT NULL DEFAULT 0, -- version of the policy then
+  joined_under INTEGER NOT NULL DEFAULT 0, -- version of the policy at created_at
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX users_address ON users (workspace_id, app_id, address_folded) WHERE address_folded <> '';
 CREATE UNIQUE INDEX users_ref ON users (workspace_id, app_id, ref) WHERE ref <> '';
--- The list of people: an order each, alone and under every filter. A filter is a union of ranges of the latter; what
--- stands behind the id is what a policy with a date asks beside the order, so that it needs no row.
+-- The list of people: each order has one index without and one with filters. A filter is a union of ranges of the
+-- second. The columns after the id are those that a policy with a date also needs, so that it need not read the rows.
 CREATE INDEX users_by_name ON users (workspace_id, name_folded, id);
 CREATE INDEX users_by_address ON users (workspace_id, address_folded, id);
 CREATE INDEX users_by_created ON users (workspace_id, created_at, id);
 CREATE INDEX users_filtered_by_name ON users (workspace_id, role, state, two_factor, must_set_up, name_folded, id, joined_under);
 CREATE INDEX users_filtered_by_address ON users (workspace_id, role, state, two_factor, must_set_up, address_folded, id, joined_under);
 CREATE INDEX users_filtered_by_created ON users (workspace_id, role, state, two_factor, must_set_up, created_at, id, joined_under);
--- Locked people are few, so a list of them needs no index for its order.
+-- Few people are locked, so their list needs no index for each order.
 CREATE INDEX users_locked ON users (workspace_id, locked_until, id) WHERE locked_until <> 0;
 CREATE INDEX users_lock_ends ON users (locked_until) WHERE locked_until <> 0;
--- Whom a reminder goes to, the one reminded longest ago first.
+-- People who get reminders, those reminded longest ago first.
 CREATE INDEX users_unreminded ON users (workspace_id, reminded_at, id) WHERE state = 'active' AND two_factor = 0 AND address <> '';
 
--- What people are searched by, an entry for each word of the name and the address (internal/fold). The filters' columns
--- are the user's, so that a search with filters is a union of ranges, too.
+-- The index for searching people, with an entry for each word of the name and the address (internal/fold). The columns
+-- of the filters are copied from the user, so that a search with filters is a union of ranges too.
 CREATE TABLE entries (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
@@ -120,7 +120,7 @@ CREATE TABLE entries (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entries_words ON entries (workspace_id, role, state, two_factor, must_set_up, words, user_id, shared, joined_under);
 
--- The order by last sign-in. An index over it in users would have each sign-in write all indexes of the user.
+-- The order by last sign-in. With an index on users instead, each sign-in would have to write all indexes of the user.
 CREATE TABLE last_sign_ins (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
@@ -143,8 +143,8 @@ CREATE TABLE authenticators (
   algorithm TEXT NOT NULL,
   secret BLOB NOT NULL, -- sealed
   last_step INTEGER NOT NULL,
-  used_steps TEXT NOT NULL DEFAULT '', -- the newest time steps that were used, in decimal, with spaces between
-  refused_steps TEXT NOT NULL DEFAULT '', -- time steps still to come that are refused, in decimal, with spaces between
+  used_steps TEXT NOT NULL DEFAULT '', -- the newest time steps that were used, in decimal, separated by spaces
+  refused_steps TEXT NOT NULL DEFAULT '', -- future time steps that are refused, in decimal, separated by spaces
   created_at INTEGER NOT NULL,
   last_used_at INTEGER NOT NULL DEFAULT 0,
   last_used_from TEXT NOT NULL DEFAULT '',
@@ -158,7 +158,7 @@ CREATE TABLE drafts (
   holder TEXT NOT NULL, -- id of the session or sign-in
   epoch INTEGER NOT NULL,
   name TEXT NOT NULL,
-  replaces TEXT NOT NULL DEFAULT '', -- id of the authenticator that goes when this is confirmed, 'all', or none
+  replaces TEXT NOT NULL DEFAULT '', -- id of the authenticator that this replaces when confirmed, 'all', or ''
   secret BLOB NOT NULL, -- sealed
   refused_steps TEXT NOT NULL DEFAULT '',
   expires_at INTEGER NOT NULL,
@@ -171,30 +171,31 @@ CREATE TABLE recovery_codes (
   user_id TEXT NOT NULL,
   hash BLOB NOT NULL,
   position INTEGER NOT NULL,
-  code BLOB, -- sealed, where they may be shown again
+  code BLOB, -- sealed; NULL if it is never shown again
   used_at INTEGER NOT NULL DEFAULT 0,
   policy_version INTEGER NOT NULL DEFAULT 0, -- under which it was made
   PRIMARY KEY (workspace_id, user_id, hash),
   FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
--- Where recovery codes that are never shown again are still to be erased, and how far that is done. Run goes on with it.
+-- Workspaces in which the text of recovery codes is still being erased, and how far that is done. Run continues it.
 CREATE TABLE erasures (
   workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id),
-  before_version INTEGER NOT NULL, -- of the policy: of codes made under older ones the hash stays
+  before_version INTEGER NOT NULL, -- of the policy: of codes made under older versions, only the hash stays
   after_user TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- People who were deleted, and how far their mail and what is personal in their events is. Run goes on with it.
+-- Deleted people whose mail and personal data in events are still being erased, and how far that is done. Run continues
+-- it.
 CREATE TABLE deletions (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
-  phase INTEGER NOT NULL DEFAULT 0, -- 0 mail, 1 events done to them, 2 events they did
+  phase INTEGER NOT NULL DEFAULT 0, -- 0: mail, 1: events whose subject they are, 2: events whose actor they are
   after_id TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (workspace_id, user_id)
 ) STRICT, WITHOUT ROWID;
 
--- Known devices: they skip nothing.
+-- Known devices. They never let anyone skip a second factor.
 CREATE TABLE browsers (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
@@ -228,25 +229,25 @@ CREATE TABLE trusted_devices (
 
 CREATE TABLE tries (
   workspace_id TEXT NOT NULL,
-  subject TEXT NOT NULL, -- user id, HMAC of a name that no user has, or address
+  subject TEXT NOT NULL, -- user id, HMAC of a sign-in name that no user has, or IP address
   bucket TEXT NOT NULL,
   count INTEGER NOT NULL DEFAULT 0,
   since INTEGER NOT NULL DEFAULT 0,
   in_row INTEGER NOT NULL DEFAULT 0,
   last INTEGER NOT NULL DEFAULT 0,
   until INTEGER NOT NULL DEFAULT 0,
-  earlier INTEGER NOT NULL DEFAULT 0, -- count of the window before
+  earlier INTEGER NOT NULL DEFAULT 0, -- count of the previous window
   PRIMARY KEY (workspace_id, subject, bucket)
 ) STRICT, WITHOUT ROWID;
 
--- No foreign key: each sign-in would pay for it, and who reads a row reads its user first (docs/decisions/0020).
+-- No foreign key: each sign-in would pay for it, and every reader of a row reads its user first (docs/decisions/0020).
 CREATE TABLE sign_ins (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
   id TEXT NOT NULL,
   hash BLOB NOT NULL,
   epoch INTEGER NOT NULL,
-  proofs TEXT NOT NULL, -- method@time, with spaces between
+  proofs TEXT NOT NULL, -- method@time, separated by spaces
   door TEXT NOT NULL,
   parked TEXT NOT NULL DEFAULT '',
   wrong INTEGER NOT NULL DEFAULT 0,
@@ -257,14 +258,14 @@ CREATE TABLE sign_ins (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sign_ins_expires ON sign_ins (expires_at);
 
--- No foreign key, as with sign_ins, and no index of its own, as both would be written in each sign-in.
+-- No foreign key, as with sign_ins, and no further index: each sign-in would have to write both.
 CREATE TABLE sessions (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
   id TEXT NOT NULL,
   hash BLOB NOT NULL,
   epoch INTEGER NOT NULL,
-  proofs TEXT NOT NULL, -- method@time, with spaces between
+  proofs TEXT NOT NULL, -- method@time, separated by spaces
   door TEXT NOT NULL,
   address TEXT NOT NULL,
   browser TEXT NOT NULL,
@@ -273,19 +274,19 @@ CREATE TABLE sessions (
   expires_at INTEGER NOT NULL,
   parked BLOB, -- a confirmed action that waits for step-up, sealed
   parked_at INTEGER NOT NULL DEFAULT 0,
-  woke_at INTEGER NOT NULL DEFAULT 0, -- last used again after an hour without use
+  woke_at INTEGER NOT NULL DEFAULT 0, -- when last used after an hour without use
   PRIMARY KEY (workspace_id, user_id, id)
 ) STRICT, WITHOUT ROWID;
 
--- Mailed links, invitations among them: single use, one purpose, and at most one of a kind for a user, but for those that
--- undo a change of the e-mail address.
+-- Mailed links, including invitations: single use, one purpose, and at most one of a kind for each user, except for
+-- links that undo a change of the e-mail address.
 CREATE TABLE links (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
   id TEXT NOT NULL,
   kind TEXT NOT NULL,
   hash BLOB NOT NULL,
-  epoch INTEGER NOT NULL, -- 0: no change of the user ends it
+  epoch INTEGER NOT NULL, -- 0: valid in every epoch of the user
   data BLOB, -- sealed
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
@@ -294,8 +295,8 @@ CREATE TABLE links (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX links_expires ON links (expires_at);
 
--- Events outlive people, so they refer to nobody by foreign key. The sealer fills in the last two columns; address,
--- browser and salt are emptied with the person they tell of; nothing else ever changes.
+-- Events outlive people, so they have no foreign key to users. Sealing fills in the last two columns. address, browser
+-- and salt are erased with the person they belong to. Nothing else ever changes.
 CREATE TABLE events (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,
@@ -307,18 +308,18 @@ CREATE TABLE events (
   door TEXT NOT NULL,
   address TEXT NOT NULL, -- personal, erasable
   browser TEXT NOT NULL, -- personal, erasable
-  salt BLOB, -- of personal_hash; erased with what it salts
+  salt BLOB, -- of personal_hash; erased with address and browser
   personal_hash BLOB NOT NULL,
   result TEXT NOT NULL,
   detail TEXT NOT NULL, -- JSON object of strings, or empty
-  mac BLOB NOT NULL, -- of all before it, but what is erasable
+  mac BLOB NOT NULL, -- of all columns before it that are not erasable
   seal_batch INTEGER,
   seal_position INTEGER, -- in the batch, from 1
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX events_subject ON events (workspace_id, subject, id);
 CREATE INDEX events_actor ON events (workspace_id, actor, id) WHERE actor <> subject;
--- The frequent kind is found by going back through all of them, and spares each sign-in an index.
+-- The most frequent kind is found by reading back through all events, which saves each sign-in an index.
 CREATE INDEX events_kind ON events (workspace_id, kind, id) WHERE kind <> 'sign_in.completed';
 CREATE INDEX events_address ON events (workspace_id, address, id) WHERE address <> '';
 CREATE INDEX events_refused ON events (workspace_id, id) WHERE result = 'refused';
@@ -337,7 +338,7 @@ CREATE TABLE seals (
   PRIMARY KEY (workspace_id, batch)
 ) STRICT, WITHOUT ROWID;
 
--- Where each chain begins and ends now, so that a piece cut off either end is missed.
+-- The first and last batch of each chain, so that a piece cut off either end is detected.
 CREATE TABLE seal_heads (
   workspace_id TEXT PRIMARY KEY,
   first INTEGER NOT NULL,
@@ -353,10 +354,10 @@ CREATE TABLE outbox (
   kind TEXT NOT NULL,
   address TEXT NOT NULL,
   subject TEXT NOT NULL,
-  body BLOB, -- sealed until it is sent or of no more use, then erased
+  body BLOB, -- sealed; erased once it is sent or of no further use
   state TEXT NOT NULL,
   attempts INTEGER NOT NULL DEFAULT 0,
-  tried_from INTEGER NOT NULL DEFAULT 0, -- the first attempt that failed; the third day after it, the mail is given up
+  tried_from INTEGER NOT NULL DEFAULT 0, -- the first attempt that failed; three days after it, the mail is given up
   next_at INTEGER NOT NULL, -- while it is leased: the end of the lease
   lease TEXT NOT NULL DEFAULT '',
   expires_at INTEGER NOT NULL DEFAULT 0,
@@ -368,7 +369,7 @@ CREATE TABLE outbox (
 CREATE INDEX outbox_next ON outbox (next_at) WHERE state = 'waiting';
 CREATE INDEX outbox_state ON outbox (workspace_id, state, id);
 
--- How many have two-factor authentication, a row a day: the last one of a day stands.
+-- How many people have two-factor authentication, one row a day: the last count of each day.
 CREATE TABLE adoption (
   workspace_id TEXT NOT NULL,
   day INTEGER NOT NULL, -- since 1970-01-01, UTC
@@ -377,7 +378,7 @@ CREATE TABLE adoption (
   PRIMARY KEY (workspace_id, day)
 ) STRICT, WITHOUT ROWID;
 
--- The newest reminding of people to set up two-factor authentication. Run queues what is left of it.
+-- The newest round of reminders to set up two-factor authentication. Run queues the rest of its mails.
 CREATE TABLE reminders (
   workspace_id TEXT PRIMARY KEY REFERENCES workspaces (id),
   started_at INTEGER NOT NULL,
@@ -386,7 +387,7 @@ CREATE TABLE reminders (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX reminders_open ON reminders (workspace_id) WHERE ended_at = 0;
 
--- What owners of a workspace ticked in the list of their next steps.
+-- Steps that owners of a workspace ticked in their list of first steps.
 CREATE TABLE first_steps (
   workspace_id TEXT NOT NULL REFERENCES workspaces (id),
   step TEXT NOT NULL,
