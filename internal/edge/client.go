@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// forwarding are the headers, by their canonical names, that tell of a proxy.
+// forwarding are the headers that proxies set, by their canonical names.
 var forwarding = []string{http.CanonicalHeaderKey("forwarded"), "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip"}
 
-// clientAddr finds who is at the other end. Forwarding headers count only from trusted proxies; then the client is the
-// rightmost hop that is not one of them. A hop that cannot be read, or a second header line, is not ok: somebody could
-// be choosing an address. Of the headers in use X-Forwarded-For and X-Forwarded-Host are read; Forwarded,
-// X-Forwarded-Proto and X-Real-IP never are, the scheme is the configured URL's.
+// clientAddr returns the address of the client. Forwarding headers count only from trusted proxies; then the client is
+// the rightmost hop that is not one of them. ok is false for a hop that cannot be parsed and for a second header line,
+// because a client could otherwise choose its address. Only X-Forwarded-For and X-Forwarded-Host are read. Forwarded,
+// X-Forwarded-Proto and X-Real-IP are ignored; the scheme is that of the configured URL.
 func (e *Edge) clientAddr(r *http.Request) (addr netip.Addr, ok bool) {
 	addr, ok = parseHop(r.RemoteAddr)
 	if !ok {
@@ -60,8 +60,8 @@ func (e *Edge) trusted(addr netip.Addr) bool {
 	return false
 }
 
-// parseHop reads an address, with or without a port. One address has one form: IPv4 is never written as IPv6, zones
-// are dropped.
+// parseHop parses an address, with or without a port. Each address has only one form: IPv4 is never written as IPv6,
+// and zones are dropped.
 func parseHop(s string) (netip.Addr, bool) {
 	if with, err := netip.ParseAddrPort(s); err == nil {
 		return with.Addr().Unmap().WithZone(""), true

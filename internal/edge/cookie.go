@@ -7,25 +7,25 @@ import (
 	"time"
 )
 
-// The cookies, by the names that code uses; CookieName is what a browser calls them.
+// The names of cookies in this program. CookieName returns their names in browsers.
 const (
 	SessionCookie = "session" // a signed-in browser
-	SignInCookie  = "sign-in" // a sign-in on its way
-	BrowserCookie = "browser" // a browser that completed a sign-in before
+	SignInCookie  = "sign-in" // an unfinished sign-in
+	BrowserCookie = "browser" // a known device: a browser that has completed a sign-in
 	TrustCookie   = "trust"   // a trusted device
 )
 
 const maxCookieValue = 4096
 
-// SetCookie gives the browser a cookie, for as long as said; zero lets it live until the browser is closed. Scripts
-// cannot read it, and of other sites' requests only a followed link carries it.
+// SetCookie sets a cookie that lasts for keep, or until the browser is closed if keep is zero. Scripts cannot read it,
+// and of the requests from other sites, only followed links send it.
 func (e *Edge) SetCookie(w http.ResponseWriter, name, value string, keep time.Duration) {
 	c := e.cookie(name, value)
 	c.MaxAge = int(keep / time.Second)
 	http.SetCookie(w, c)
 }
 
-// ClearCookie makes the browser forget a cookie.
+// ClearCookie deletes a cookie from the browser.
 func (e *Edge) ClearCookie(w http.ResponseWriter, name string) {
 	c := e.cookie(name, "")
 	c.MaxAge = -1
@@ -37,9 +37,9 @@ func (e *Edge) cookie(name, value string) *http.Cookie {
 		SameSite: http.SameSiteLaxMode}
 }
 
-// CookieName is what a browser calls a cookie. Under https that is a name with the prefix __Host-, which holds the
-// cookie to this host, to the whole of it, and to https. Under plain http, which is for loopback alone, browsers send the
-// cookies of a host to all of its ports: the name includes ours, so that other servers there do not overwrite it.
+// CookieName returns the name of a cookie in browsers. With https, it has the prefix __Host-, which restricts the
+// cookie to https, to this host and to the path /. With plain http, which is only for loopback, browsers send a host's
+// cookies to all of its ports, so the name includes our port, to keep other servers on the host from overwriting it.
 func (e *Edge) CookieName(name string) string {
 	if e.Secure() {
 		return "__Host-" + name
@@ -47,8 +47,8 @@ func (e *Edge) CookieName(name string) string {
 	return "sallyport-" + cmp.Or(e.port, "80") + "-" + name
 }
 
-// Cookie gives the value of the cookie the browser sent, or "". A name sent twice (one may be planted), a value longer
-// than 4 KiB, and characters that are in none of our values count as no cookie.
+// Cookie returns the value of a cookie in the request, or "". It ignores a cookie that was sent twice (one may be
+// planted), is longer than 4 KiB, or has characters that our values never have.
 func (e *Edge) Cookie(r *http.Request, name string) string {
 	name = e.CookieName(name)
 	found, seen := "", 0

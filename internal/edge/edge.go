@@ -1,15 +1,14 @@
-// Package edge is what happens to a request before any door looks into it: the pages, the API and whatever comes
-// later stand behind the same one.
+// Package edge processes every request before it reaches a door, such as the pages. All doors are behind the same edge.
 //
-//	edge.go     the order of things; what it finds out, for whoever comes after
-//	host.go     the host, made canonical once
-//	target.go   path and query: one reading only
-//	client.go   who is at the other end, through proxies that are trusted
-//	headers.go  security headers, on every answer
+//	edge.go     the order of the checks, and what they find out
+//	host.go     the canonical host
+//	target.go   refuses paths and queries that can be read in several ways
+//	client.go   the address of the client, through trusted proxies
+//	headers.go  security headers, on every response
 //	cookie.go   cookies: their names, how they are set, how they are read
 //	server.go   limits of the HTTP server
 //
-// What is ambiguous is denied here, so that nothing behind has to think of it.
+// The edge refuses ambiguous requests, so that the code behind it never sees one.
 package edge
 
 import (
@@ -30,22 +29,22 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Edge knows where the installation answers and which proxies to believe. It is safe for concurrent use.
+// Edge knows the URL of the installation and which proxies to trust. It is safe for concurrent use.
 type Edge struct {
-	// Observe is told of each answer once it is given: the pattern that matched ("" for none) and the status. It is
-	// set before Handler; nil is nobody.
+	// Observe is called after each response, with the pattern that matched ("" for none) and the status. It is set
+	// before Handler is called, and may be nil.
 	Observe func(route string, status int)
 
 	scheme  string
-	host    string // canonical: where the first workspace answers
-	port    string // "" when it is the scheme's own
+	host    string // canonical, of the first workspace
+	port    string // "" if it is the default port of the scheme
 	proxies []netip.Prefix
 	log     *slog.Logger
 	foreign atomic.Bool
 }
 
-// New takes the configured URL, a scheme and a host and nothing more, and the addresses of trusted proxies. Plain
-// http is for loopback alone: elsewhere cookies would travel in the clear.
+// New returns an Edge for the configured URL, which is a scheme and a host and nothing more, and the networks of
+// trusted proxies. Plain http is allowed only on loopback, because anywhere else cookies would be sent unencrypted.
 func New(address string, proxies []netip.Prefix, log *slog.Logger) (*Edge, error) {
 	u, err := url.Parse(address)
 	if err != nil || u.User != nil || (u.Path != "" && u.Path != "/") || u.RawQuery != "" || u.Fragment != "" {
@@ -60,20 +59,20 @@ func New(address string, proxies []netip.Prefix, log *slog.Logger) (*Edge, error
 		return nil, fmt.Errorf("the URL has no usable host: %q", u.Host)
 	}
 	if u.Scheme == "http" && !fold.LoopbackHost(host) {
-		return nil, fmt.Errorf("http is for loopback only, %s needs https", host)
+		return nil, fmt.Errorf("http is allowed only on loopback; %s needs https", host)
 	}
 	return &Edge{scheme: u.Scheme, host: host, port: port, proxies: proxies, log: log}, nil
 }
 
-// Host is the canonical host of the configured URL, where the first workspace answers; with the port, unless that is
-// the scheme's own.
+// Host returns the canonical host of the configured URL, which is the host of the first workspace. It includes the port
+// unless that is the default port of the scheme.
 func (e *Edge) Host() string { return e.withPort(e.host) }
 
-// Secure tells whether browsers come by https.
+// Secure reports whether browsers use https.
 func (e *Edge) Secure() bool { return e.scheme == "https" }
 
-// Origin is what a browser calls a page on a canonical host: scheme, host and, where it is not the usual one, port.
-// Links in mails begin with it.
+// Origin returns the origin of pages on a canonical host: scheme, host, and port unless that is the default. Links in
+// mails begin with it.
 func (e *Edge) Origin(host string) string { return e.scheme + "://" + host }
 
 func (e *Edge) withPort(host string) string {
@@ -83,22 +82,22 @@ func (e *Edge) withPort(host string) string {
 	return host
 }
 
-// ForeignForwarding tells whether, since the start, forwarding headers came from an address that is no trusted proxy:
-// most often a proxy that somebody forgot to name.
+// ForeignForwarding reports whether, since the start, forwarding headers came from an address that is not a trusted
+// proxy. Usually that is a proxy missing from the configuration.
 func (e *Edge) ForeignForwarding() bool { return e.foreign.Load() }
 
-// Visit is what the edge found out about a request.
+// Visit is what the edge has found out about a request.
 type Visit struct {
 	ID    string     // random; in the log, on fault pages and in X-Request-Id
-	Host  string     // canonical, with the port unless it is the scheme's own
+	Host  string     // canonical, with the port unless that is the default of the scheme
 	Addr  netip.Addr // of the client; IPv4 is never written as IPv6
-	Route string     // the pattern that matched, set by the door. Paths hold tokens and are never logged
-	By    any        // who asks, set by the door, for itself: nil until it has found out
+	Route string     // the pattern that matched, set by the door. Paths contain tokens and are never logged
+	By    any        // the caller, set by the door for its own use; nil until it is known
 }
 
 type visitKey struct{}
 
-// From gives what is known of the request, or an empty one where no edge was passed.
+// From returns the Visit of the request, or an empty one if the request has not passed an edge.
 func From(ctx context.Context) *Visit {
 	if v, ok := ctx.Value(visitKey{}).(*Visit); ok {
 		return v
@@ -106,12 +105,12 @@ func From(ctx context.Context) *Visit {
 	return &Visit{}
 }
 
-// Refuse answers a request that goes no further, with a status and a reason for the person. The request's Visit
-// holds what was known by then.
+// Refuse answers a request that was refused, with a status and a reason for the user. The request's Visit contains what
+// was known by then.
 type Refuse func(w http.ResponseWriter, r *http.Request, status int, why text.Message)
 
-// Handler puts the edge before next. Health answers /healthz and /readyz before the host is looked at. Refuse answers
-// whatever is denied here, and panics.
+// Handler wraps next in the edge. health answers /healthz and /readyz on any host. refuse answers requests that the
+// edge refuses, and those that panicked.
 func (e *Edge) Handler(next, health http.Handler, refuse Refuse) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		visit := &Visit{ID: rand.Text()}
@@ -145,7 +144,7 @@ func (e *Edge) Handler(next, health http.Handler, refuse Refuse) http.Handler {
 	})
 }
 
-// admit settles host, target and client address, or says why the request goes no further.
+// admit checks the target and determines host and client address, or returns why the request is refused.
 func (e *Edge) admit(r *http.Request, visit *Visit) (status int, why text.Message) {
 	if !clearTarget(r.RequestURI) {
 		return http.StatusBadRequest, text.Say("This address is not written in a way that can be read safely. Check it, or go to the start page.")
@@ -167,26 +166,26 @@ func (e *Edge) admit(r *http.Request, visit *Visit) (status int, why text.Messag
 	return http.StatusOK, text.Message{}
 }
 
-// recovered turns a panic into an answer that gives nothing: no cookie, no redirect, no word of what was in memory.
+// recovered answers a request that panicked. The response reveals nothing: no cookie, no redirect, nothing from memory.
 func (e *Edge) recovered(w *answer, r *http.Request, refuse Refuse, fault any) {
 	if fault == http.ErrAbortHandler {
 		panic(fault)
 	}
 	visit := From(r.Context())
-	reason := fmt.Sprintf("%T", fault) // its value may hold anything
+	reason := fmt.Sprintf("%T", fault) // not its value, which may contain secrets
 	if err, ok := fault.(runtime.Error); ok {
 		reason = err.Error()
 	}
 	e.log.Error("panic", "request", visit.ID, "route", visit.Route, "reason", reason, "stack", string(debug.Stack()))
 	if w.status != 0 {
-		panic(http.ErrAbortHandler) // half an answer is out: let it be seen as broken
+		panic(http.ErrAbortHandler) // part of the response was sent, so break the connection
 	}
 	clear(w.Header())
 	e.setHeaders(w.Header(), visit.ID)
 	refuse(w, r, http.StatusInternalServerError, text.Say("Something went wrong on this server. Nothing was changed. Try again in a moment."))
 }
 
-// answer remembers the status.
+// answer is a ResponseWriter that remembers the status.
 type answer struct {
 	http.ResponseWriter
 	status int
@@ -206,5 +205,5 @@ func (a *answer) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// Unwrap is for http.ResponseController.
+// Unwrap is used by http.ResponseController.
 func (a *answer) Unwrap() http.ResponseWriter { return a.ResponseWriter }

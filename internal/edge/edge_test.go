@@ -18,14 +18,14 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// server is an edge with a door behind it that says what it was told: host, client address and one cookie.
+// server is an edge in front of a door that writes what it got: host, client address and one cookie.
 type server struct {
 	*edge.Edge
 	addr string
 	log  *buffer
 }
 
-// buffer is a bytes.Buffer for several goroutines.
+// buffer is a bytes.Buffer that is safe for concurrent use.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -43,7 +43,8 @@ func (b *buffer) String() string {
 	return b.b.String()
 }
 
-// start makes a server that believes to be reached under url. It trusts 127.0.0.1, where tests come from, if trusting.
+// start starts a server that is configured with url. If trusting, it trusts 127.0.0.1, the address of the tests, as a
+// proxy.
 func start(t *testing.T, url string, trusting bool) *server {
 	t.Helper()
 	var proxies []netip.Prefix
@@ -88,7 +89,7 @@ func start(t *testing.T, url string, trusting bool) *server {
 	return &server{Edge: e, addr: listener.Addr().String(), log: log}
 }
 
-// send writes a request byte by byte as given, but for a final "Connection: close" and the blank line.
+// send writes a request exactly as given, followed by "Connection: close" and a blank line.
 func (s *server) send(t *testing.T, lines ...string) (*http.Response, string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.addr)
@@ -102,7 +103,7 @@ func (s *server) send(t *testing.T, lines ...string) (*http.Response, string) {
 		t.Fatal(err)
 	}
 	defer resp.Body.Close()
-	body, _ := io.ReadAll(resp.Body) // a late panic cuts it
+	body, _ := io.ReadAll(resp.Body) // a late panic cuts it short
 	return resp, string(body)
 }
 
@@ -115,7 +116,7 @@ func TestI15_HostIsCanonicalOrDenied(t *testing.T) {
 		{"https://login.example.com", "login.example.com", 200, "login.example.com"},
 		{"https://login.example.com", "LOGIN.Example.COM", 200, "login.example.com"},
 		{"https://login.example.com", "login.example.com:443", 200, "login.example.com"},
-		{"https://login.example.com", "globex.example.com", 200, "globex.example.com"}, // the Service knows who that is
+		{"https://login.example.com", "globex.example.com", 200, "globex.example.com"}, // the Service checks whether it has a workspace
 		{"https://login.example.com", "login.example.com:80", 421, ""},
 		{"https://login.example.com:8443", "login.example.com:8443", 200, "login.example.com:8443"},
 		{"https://login.example.com:8443", "login.example.com", 421, ""},
@@ -253,15 +254,15 @@ func TestI14_ForwardingHeadersCountFromTrustedProxiesOnly(t *testing.T) {
 		foreign  bool
 	}{
 		{"direct", false, nil, 200, "localhost localhost 127.0.0.1", false},
-		{"stranger says for", false, []string{"X-Forwarded-For: 9.9.9.9"}, 200, "localhost localhost 127.0.0.1", true},
-		{"stranger says host", false, []string{"X-Forwarded-Host: globex.localhost"}, 200, "localhost localhost 127.0.0.1", true},
-		{"stranger says Forwarded", false, []string{"Forwarded: for=9.9.9.9;host=globex.localhost"}, 200, "localhost localhost 127.0.0.1", true},
-		{"stranger says junk", false, []string{"X-Forwarded-For: junk", "X-Forwarded-For: junk"}, 200, "localhost localhost 127.0.0.1", true},
-		{"proxy says nothing", true, nil, 200, "localhost localhost 127.0.0.1", false},
-		{"proxy says for", true, []string{"X-Forwarded-For: 9.9.9.9"}, 200, "localhost localhost 9.9.9.9", false},
-		{"proxy says host", true, []string{"X-Forwarded-Host: Globex.localhost"}, 200, "globex.localhost globex.localhost 127.0.0.1", false},
-		{"proxy says host with another port", true, []string{"X-Forwarded-Host: globex.localhost:81"}, 421, "", false},
-		{"proxy says Forwarded", true, []string{"Forwarded: for=9.9.9.9;host=globex.localhost"}, 200, "localhost localhost 127.0.0.1", false},
+		{"client sets X-Forwarded-For", false, []string{"X-Forwarded-For: 9.9.9.9"}, 200, "localhost localhost 127.0.0.1", true},
+		{"client sets X-Forwarded-Host", false, []string{"X-Forwarded-Host: globex.localhost"}, 200, "localhost localhost 127.0.0.1", true},
+		{"client sets Forwarded", false, []string{"Forwarded: for=9.9.9.9;host=globex.localhost"}, 200, "localhost localhost 127.0.0.1", true},
+		{"client sets junk", false, []string{"X-Forwarded-For: junk", "X-Forwarded-For: junk"}, 200, "localhost localhost 127.0.0.1", true},
+		{"proxy sets nothing", true, nil, 200, "localhost localhost 127.0.0.1", false},
+		{"proxy sets X-Forwarded-For", true, []string{"X-Forwarded-For: 9.9.9.9"}, 200, "localhost localhost 9.9.9.9", false},
+		{"proxy sets X-Forwarded-Host", true, []string{"X-Forwarded-Host: Globex.localhost"}, 200, "globex.localhost globex.localhost 127.0.0.1", false},
+		{"proxy sets X-Forwarded-Host with another port", true, []string{"X-Forwarded-Host: globex.localhost:81"}, 421, "", false},
+		{"proxy sets Forwarded", true, []string{"Forwarded: for=9.9.9.9;host=globex.localhost"}, 200, "localhost localhost 127.0.0.1", false},
 		{"client lied to the proxy", true, []string{"X-Forwarded-For: 1.1.1.1, 9.9.9.9"}, 200, "localhost localhost 9.9.9.9", false},
 		{"two proxies", true, []string{"X-Forwarded-For: 1.1.1.1, 9.9.9.9, 10.1.2.3"}, 200, "localhost localhost 9.9.9.9", false},
 		{"proxies only", true, []string{"X-Forwarded-For: 10.1.2.4, 10.1.2.3"}, 200, "localhost localhost 10.1.2.4", false},
@@ -275,7 +276,7 @@ func TestI14_ForwardingHeadersCountFromTrustedProxiesOnly(t *testing.T) {
 		{"unreadable on the left", true, []string{"X-Forwarded-For: unknown, 9.9.9.9"}, 400, "", false},
 		{"empty", true, []string{"X-Forwarded-For: "}, 400, "", false},
 		{"empty hop", true, []string{"X-Forwarded-For: 9.9.9.9,"}, 400, "", false},
-		{"bracket left open", true, []string{"X-Forwarded-For: [2001:db8::1"}, 400, "", false},
+		{"missing bracket", true, []string{"X-Forwarded-For: [2001:db8::1"}, 400, "", false},
 		{"port out of range", true, []string{"X-Forwarded-For: 9.9.9.9:99999"}, 400, "", false},
 		{"doubled", true, []string{"X-Forwarded-For: 9.9.9.9", "X-Forwarded-For: 9.9.9.9"}, 400, "", false},
 	}

@@ -2,16 +2,16 @@ package edge
 
 import "net/http"
 
-// headers are the strictest form of each, for every answer, errors too. A door widens what it needs: pages set a
-// Content-Security-Policy that allows their style and script, static files may be kept.
+// headers are set on every response, including errors, each in its strictest form. A door relaxes what it needs to:
+// pages set a Content-Security-Policy that allows their style and script, and static files may be cached.
 var headers = []struct {
 	name  string   // canonical
-	value []string // shared by all answers: Set puts another in its place
+	value []string // shared by all responses; Set replaces it without changing it
 }{
 	{"Content-Security-Policy", []string{"default-src 'none'; form-action 'none'; frame-ancestors 'none'; base-uri 'none'"}},
 	{"X-Content-Type-Options", []string{"nosniff"}},
 	{"X-Frame-Options", []string{"DENY"}},
-	{"Referrer-Policy", []string{"same-origin"}}, // addresses hold tokens; a post still names its origin
+	{"Referrer-Policy", []string{"same-origin"}}, // URLs contain tokens; a post still sends its origin
 	{"Cross-Origin-Opener-Policy", []string{"same-origin"}},
 	{"Cross-Origin-Resource-Policy", []string{"same-origin"}},
 	{"Permissions-Policy", []string{"camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), " +

@@ -6,7 +6,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 )
 
-// requestHost gives the host that the browser asked for: the Host header, or what a trusted proxy says it was.
+// requestHost returns the host that the browser asked for: the Host header, or the X-Forwarded-Host of a trusted proxy.
 func (e *Edge) requestHost(r *http.Request) (host, port string, ok bool) {
 	host, port, ok = canonicalHost(r.Host, e.scheme)
 	if forwarded := r.Header.Values("X-Forwarded-Host"); len(forwarded) > 0 && e.fromProxy(r) {
@@ -28,7 +28,7 @@ func (e *Edge) Instead(r *http.Request) string {
 	return e.Origin(e.Host())
 }
 
-// canonicalHost is fold.Host without a port where it is the scheme's own.
+// canonicalHost is fold.Host without the port if that is the default of the scheme.
 func canonicalHost(raw, scheme string) (host, port string, ok bool) {
 	host, port, ok = fold.Host(raw)
 	if scheme == "https" && port == "443" || scheme == "http" && port == "80" {

@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// NewServer makes an HTTP server whose requests are bounded in size and time. Headers may be twice as large as the
-// 64 KiB of cookies a browser can be made to send, so that planted cookies sign nobody out. Who writes for longer than
-// a minute extends the deadline with http.ResponseController.
+// NewServer returns an HTTP server whose requests are limited in size and time. Headers may be twice as large as the 64
+// KiB of cookies that a browser can be made to send, so that planted cookies cannot lock anyone out. A handler that
+// writes for longer than a minute extends the deadline with http.ResponseController.
 func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler:           h,
@@ -19,6 +19,6 @@ func NewServer(h http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    128 << 10,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 
-		DisableGeneralOptionsHandler: true, // it would answer OPTIONS * without our headers
+		DisableGeneralOptionsHandler: true, // which would answer OPTIONS * without our headers
 	}
 }

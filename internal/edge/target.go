@@ -6,9 +6,9 @@ import (
 	"unicode/utf8"
 )
 
-// clearTarget tells whether a request's target can be read in one way only. A proxy before us and the router behind
-// must see the same path: so no encoded slash, dot or letter, no empty or dotted segment, no control character, and no
-// query that one parser splits where another does not.
+// clearTarget reports whether a request's target can be read in only one way. A proxy in front and the router behind
+// must see the same path. So it allows no encoded slash, dot or letter, no empty, "." or ".." segment, no control
+// character, and no query that parsers split in different places.
 func clearTarget(target string) bool {
 	path, query, _ := strings.Cut(target, "?")
 	return clearPath(path) && clearQuery(query)
@@ -49,7 +49,7 @@ func clearPath(path string) bool {
 }
 
 func clearQuery(query string) bool {
-	values, err := url.ParseQuery(query) // refuses semicolons and broken escapes
+	values, err := url.ParseQuery(query) // an error for semicolons and invalid escapes
 	if err != nil {
 		return false
 	}
@@ -70,7 +70,8 @@ func clean(s string) bool {
 	return utf8.ValidString(s) && !strings.Contains(s, "\x00")
 }
 
-// unreserved characters (RFC 3986, section 2.3) mean the same encoded or not, so nobody honest encodes them.
+// unreserved reports whether c is an unreserved character (RFC 3986, section 2.3). These mean the same encoded or not,
+// so an honest client never encodes them.
 func unreserved(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || strings.IndexByte("-._~", c) >= 0
 }

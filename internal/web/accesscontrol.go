@@ -13,7 +13,7 @@ import (
 
 const accessControlPath = "/admin/access-control"
 
-// settingFields are the fields of the form, in the order of the page. A form that lacks one of them is refused.
+// settingFields are the fields of the form, in the order of the page. A form without one of them is refused.
 var settingFields = []string{"require_2fa", "required_from", "trusted_device_days", "recovery_code_count", "recovery_code_mode",
 	"allow_reset_when_required", "invite_method"}
 
@@ -27,7 +27,7 @@ var settingWords = map[string]text.Message{
 	"invite_method":             text.Say("How people are invited"),
 }
 
-// valueWords say the values that are words in a form; numbers and days speak for themselves.
+// valueWords are the texts of values that are words in the form. Numbers and dates need none.
 var valueWords = map[string]text.Message{
 	sallyport.RequireOptional:  text.Say("Nobody: it is optional"),
 	sallyport.RequireAdmins:    text.Say("Owners and admins"),
@@ -41,12 +41,12 @@ var valueWords = map[string]text.Message{
 	"":                         text.Say("At once"),
 }
 
-// rolesWords name everybody of a role.
+// rolesWords are the names of all people with a role.
 var rolesWords = map[sallyport.Role]text.Message{
 	sallyport.Owner: text.Say("Owners"), sallyport.Admin: text.Say("Admins"), sallyport.Manager: text.Say("Managers"), sallyport.Member: text.Say("Members"),
 }
 
-// untilWords say who a requirement applies to until the day of another one.
+// untilWords say who a requirement applies to until the day on which another replaces it.
 var untilWords = map[string]text.Message{
 	sallyport.RequireOptional: text.Say("Until then, it is optional for everyone else."),
 	sallyport.RequireAdmins:   text.Say("Until then, owners and admins must still have it, as now."),
@@ -56,32 +56,32 @@ var untilWords = map[string]text.Message{
 type accessControlPage struct {
 	page
 	Version                         int64
-	Values                          map[string]string // of the settings, as they stand in the form
+	Values                          map[string]string // of the settings, as they are in the form
 	Today                           time.Time
-	Pending                         text.Message // what applies until the saved requirement does
+	Pending                         text.Message // what applies until the saved requirement begins
 	Require, Modes, Resets, Invites []option
-	Moved                           []changedSetting // what someone else has saved meanwhile
-	Unsaved                         []changedSetting // what a step-up interrupted before it was saved
-	OwnFirst                        bool             // who looks at it has no two-factor authentication to require of others
+	Moved                           []changedSetting // what someone else has saved in the meantime
+	Unsaved                         []changedSetting // what was not saved because a step-up interrupted it
+	OwnFirst                        bool             // the caller must set up two-factor authentication before requiring it
 }
 
-// Changed reports whether the form holds something that is not saved.
+// Changed reports whether the form contains unsaved changes.
 func (v *accessControlPage) Changed() bool {
 	return len(v.Errors) > 0 || len(v.Moved) > 0 || len(v.Unsaved) > 0
 }
 
-// changedSetting is a setting whose saved value is another than the one in the form.
+// changedSetting is a setting whose saved value differs from the one in the form.
 type changedSetting struct{ Name, Saved, Yours text.Message }
 
-// hitPage asks before people are forced.
+// hitPage asks for confirmation before people are forced to set up two-factor authentication.
 type hitPage struct {
 	page
 	Fields  []hidden
 	Roles   []hitRole
 	People  int
 	Without int
-	From    time.Time    // zero: at once
-	Begun   bool         // a date was given that has begun already
+	From    time.Time    // zero: immediately
+	Begun   bool         // a date was entered that is today or in the past
 	Until   text.Message // who it is required of until From
 }
 
@@ -92,7 +92,7 @@ type hitRole struct {
 	People, Without int
 }
 
-// options of a setting, each with a sentence about it.
+// options returns the options of a setting, each with a sentence about it.
 func (s *site) options(values ...string) (all []option) {
 	sentences := map[string]text.Message{
 		sallyport.RequireOptional:  text.Say("Each person decides."),
@@ -122,8 +122,8 @@ func (s *site) accessControlPage(p sallyport.Policy, values map[string]string) *
 	}
 }
 
-// accessControl shows what is saved. What an interrupted save held is shown as a change that is not saved yet; nothing
-// is taken from the address, which may be a link that someone else made.
+// accessControl shows the saved policy. It shows the values of an interrupted save as unsaved changes. It reads nothing
+// from the URL, which may be a link that someone else made.
 func (s *site) accessControl(w http.ResponseWriter, r *http.Request) error {
 	p := by(r).Policy()
 	saved, values := p.Settings(), p.Settings()
@@ -179,8 +179,8 @@ func (s *site) accessControlPost(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, accessControlPath, "policy-saved")
 }
 
-// notSaved shows the form once more, with all that is wrong with it. If somebody else was faster, it says what they have
-// saved.
+// notSaved shows the form again with everything that is wrong with it. If someone else has saved the policy in the
+// meantime, it shows what they changed.
 func (s *site) notSaved(w http.ResponseWriter, r *http.Request, wanted sallyport.Policy, values map[string]string, err, wrong error) error {
 	v := s.accessControlPage(wanted, values)
 	if !errors.Is(err, sallyport.ErrPolicyMoved) {
@@ -219,7 +219,8 @@ func valueText(value string) text.Message {
 	return text.Say("{value}", "value", value)
 }
 
-// version is that of the policy which the form was made from; a damaged one is that of no policy.
+// version returns the version of the policy that the form was filled from. It returns 0, which no policy has, if the
+// field is invalid.
 func version(f form) int64 {
 	n, err := strconv.ParseInt(f.get("version"), 10, 64)
 	if err != nil {
@@ -231,8 +232,8 @@ func version(f form) int64 {
 // never is a day that no policy accepts.
 var never = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// policyOf reads the settings. What is no number or no date becomes one that the Service refuses. The error is about a
-// setting that a policy cannot hold.
+// policyOf reads the settings. An invalid number or date becomes one that the Service refuses. The error is about a
+// setting that a policy cannot represent.
 func policyOf(values map[string]string) (sallyport.Policy, error) {
 	number := func(name string) int {
 		n, err := strconv.Atoi(values[name])
@@ -276,7 +277,7 @@ func (s *site) hitPage(d sallyport.Decision, values map[string]string) *hitPage 
 	return v
 }
 
-// requirementBanner warns until the day from which two-factor authentication is forced.
+// requirementBanner warns of the day from which two-factor authentication is required, until it comes.
 func (s *site) requirementBanner(c sallyport.Caller, u sallyport.User) []banner {
 	on, ok := c.Policy().Due(u, s.service.Now())
 	if !ok {

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// accountTabs are the parts of a person's own pages.
+// accountTabs are the tabs of a person's own pages.
 func accountTabs(current string) []link {
 	tabs := []link{
 		{Href: "/account", Text: text.Say("Profile")},

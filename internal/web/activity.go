@@ -9,7 +9,7 @@ import (
 
 const activityPath = "/account/activity"
 
-// eventWords say every kind of event in plain words, for the people that events are about and for administrators.
+// eventWords describe every kind of event, for the people they are about and for administrators.
 var eventWords = map[string]text.Message{
 	"authenticator.added":      text.Say("Authenticator app added"),
 	"authenticator.changed":    text.Say("Authenticator app changed"),
@@ -74,7 +74,7 @@ var eventWords = map[string]text.Message{
 	"workspace.created":        text.Say("Workspace created"),
 }
 
-// methodWords say by what a sign-in was completed, or an identity confirmed.
+// methodWords name the method by which a sign-in was completed, or an identity confirmed.
 var methodWords = map[sallyport.Method]text.Message{
 	sallyport.ByPassword:      text.Say("with the password"),
 	sallyport.ByAuthenticator: text.Say("with an authenticator app"),
@@ -95,9 +95,9 @@ type activityPageData struct {
 type event struct {
 	sallyport.Event
 	Words  text.Message
-	Method text.Message // or the reason of a lock; empty where there is none
+	Method text.Message // or the reason of a lock; empty if there is neither
 	Name   string       // of the app or device that it is about, or empty
-	Who    text.Message // empty: the person, or nobody known
+	Who    text.Message // who did it; empty: the person themselves, or unknown
 }
 
 func newEvent(e sallyport.Event) event {

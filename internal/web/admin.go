@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// adminPart is a part of the pages of administrators, and the power that opens it.
+// adminPart is a part of the pages for administrators, and the action that a role must allow to open it.
 type adminPart struct {
 	href    string
 	say     text.Message
@@ -29,7 +29,7 @@ var adminParts = []adminPart{
 	{href: workspacesPath, say: text.Say("Workspaces"), may: sallyport.KeepWorkspaces, resells: true},
 }
 
-// adminNav leads to the parts that somebody may open.
+// adminNav returns links to the parts that the user may open.
 func adminNav(r *http.Request, u sallyport.User) (all []link) {
 	for _, p := range adminParts {
 		if u.Role.May(p.may) && (!p.resells || by(r).Workspace().Reseller == "") {
@@ -40,7 +40,7 @@ func adminNav(r *http.Request, u sallyport.User) (all []link) {
 	return all
 }
 
-// personAction is something that is done to somebody after a page has asked: its path below the person's, and the verb.
+// personAction is an action on a person, with a page that asks for confirmation first.
 type personAction struct {
 	path     string
 	may      sallyport.Action
@@ -52,10 +52,10 @@ type personAction struct {
 	gone     bool // the person no longer exists afterwards
 	whole    bool // refused in a session that began with a recovery code, whatever the person's role
 	do       func(*sallyport.Service, context.Context, sallyport.Caller, string) error
-	refuses  func(sallyport.User) error // the error of do for somebody in this state; nil: none
-	// asks reads the person, with the error of do if that depends on more than the person; nil: Person.
+	refuses  func(sallyport.User) error // the error that do would return for this user; nil: none
+	// asks reads the person, or returns the error of do if that depends on more than the user; nil: Person.
 	asks func(*sallyport.Service, context.Context, sallyport.Caller, string) (sallyport.User, error)
-	fits func(sallyport.User, time.Time) bool // whom the menu offers it for, among those whom do accepts; nil: all
+	fits func(sallyport.User, time.Time) bool // for which of the users that do accepts the menu offers it; nil: all
 }
 
 func active(u sallyport.User, _ time.Time) bool { return u.State == sallyport.Active }
@@ -124,7 +124,7 @@ func (a personAction) refusal(u sallyport.User) error {
 	return a.refuses(u)
 }
 
-// target reads the user named in the path, and checks what only the Service can tell before the action.
+// target reads the user in the path, and checks beforehand what only the Service can check.
 func (a personAction) target(service *sallyport.Service, r *http.Request) (sallyport.User, error) {
 	if a.asks != nil {
 		return a.asks(service, r.Context(), by(r), r.PathValue("id"))
@@ -133,7 +133,7 @@ func (a personAction) target(service *sallyport.Service, r *http.Request) (sally
 	return p.User, err
 }
 
-// confirmOn asks before something is done to somebody, if it can be.
+// confirmOn shows the page that asks before the action, or the error that the action would return.
 func (s *site) confirmOn(a personAction) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		u, err := a.target(s.service, r)
@@ -153,7 +153,7 @@ func (s *site) confirmOn(a personAction) handler {
 	}
 }
 
-// actOn does it.
+// actOn performs the action.
 func (s *site) actOn(a personAction) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if _, err := readForm(w, r); err != nil {
@@ -171,7 +171,8 @@ func (s *site) actOn(a personAction) handler {
 	}
 }
 
-// menuFor are the links to what the caller can do to somebody. What the session in hand may not do yet is denied.
+// menuFor returns links to the actions that the caller can perform on u. Denied are those that the current session may
+// not perform yet.
 func menuFor(c sallyport.Caller, u sallyport.User, now time.Time) (all []link) {
 	all = make([]link, 0, 1+len(personActions))
 	below := userPath(u.ID) + "/"
@@ -195,5 +196,5 @@ func restricted(c sallyport.Caller) bool {
 	return ses.Restricted()
 }
 
-// nameOf is what a page calls somebody.
+// nameOf returns the name of a user on pages: their address if they have no name.
 func nameOf(u sallyport.User) string { return cmp.Or(u.Name, u.Address) }

@@ -17,7 +17,7 @@ type overviewPage struct {
 	Today     sallyport.Adoption
 	Chart     *adoptionChart // nil on the first day
 	Missing   []personRow
-	Lists     []link // of all who are missing
+	Lists     []link // of people without two-factor authentication
 	Reminders sallyport.Reminders
 	MayRemind bool
 	Steps     firstSteps
@@ -48,13 +48,13 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "overview", v)
 }
 
-// adoptionChart draws how many of a hundred have two-factor authentication, in a box of 1000 by 100 that the page
-// stretches: so words and numbers stand around it, and not in it.
+// adoptionChart is a chart of the percentage of people with two-factor authentication, in a box of 1000 by 100. The
+// page stretches the box, so words and numbers are around it, not in it.
 type adoptionChart struct {
 	Days        []sallyport.Adoption // oldest first, at least two
 	Points      string               // of the line
-	Area        string               // the path of what is below it
-	Dot         string               // the path of its end
+	Area        string               // the path of the area below the line
+	Dot         string               // the path of the dot at its end
 	First, Last sallyport.Adoption
 }
 
@@ -80,7 +80,7 @@ func newAdoptionChart(days []sallyport.Adoption) *adoptionChart {
 
 func tenths(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }
 
-// NewestFirst are the days for the table.
+// NewestFirst returns the days for the table.
 func (c *adoptionChart) NewestFirst() []sallyport.Adoption {
 	all := slices.Clone(c.Days)
 	slices.Reverse(all)

@@ -12,21 +12,22 @@ import (
 
 const afterRecoveryPath = "/account/2fa/after-recovery"
 
-// afterRecoveryAddress is the page after a recovery code, for somebody who is going to another page.
+// afterRecoveryAddress returns the address of the page after a recovery code. From there, the person continues to the
+// page at to.
 func afterRecoveryAddress(to string) string { return setUpAddress(afterRecoveryPath, "", to) }
 
 type afterRecoveryPage struct {
 	page
 	User   sallyport.User
 	Again  bool   // the used code has been replaced by a new one
-	Admin  bool   // some of what is restricted is done to others
+	Admin  bool   // some of the restricted actions are on other people
 	Change string // addresses
 	StepUp string
 	NotNow string
 }
 
-// afterRecovery tells somebody who signed in with a recovery code what they may not do, and what lifts that. Once it is
-// lifted, the page leads on to where they were going.
+// afterRecovery shows a person who signed in with a recovery code what they may not do, and how to lift the
+// restriction. Once it is lifted, the page redirects to where they were going.
 func (s *site) afterRecovery(w http.ResponseWriter, r *http.Request) error {
 	to := s.onward(r.URL.Query().Get("to"))
 	if at, _, _ := strings.Cut(to, "?"); at == afterRecoveryPath {

@@ -7,7 +7,7 @@ import (
 	"github.com/mileusna/useragent"
 )
 
-// agents names browsers, and remembers the names: reading a User-Agent costs more than the rest of a request.
+// agents returns names of browsers and caches them, because parsing a User-Agent costs more than the rest of a request.
 type agents struct {
 	mu    sync.RWMutex
 	names map[string]string
@@ -15,10 +15,10 @@ type agents struct {
 
 const (
 	maxAgents = 1000
-	maxAgent  = 512 // bytes of a User-Agent that are looked at
+	maxAgent  = 512 // bytes of a User-Agent that are parsed
 )
 
-// name is browser and system in words, such as "Firefox on Windows".
+// name returns the browser and the operating system in words, such as "Firefox on Windows".
 func (a *agents) name(header string) string {
 	if len(header) > maxAgent {
 		header = header[:maxAgent]
@@ -39,7 +39,7 @@ func (a *agents) name(header string) string {
 	return name
 }
 
-// agentName is empty for what is no browser that people use.
+// agentName returns "" for anything that is not a browser people use.
 func agentName(ua useragent.UserAgent) string {
 	var parts []string
 	for _, part := range []string{ua.Name, ua.OS} {
@@ -50,7 +50,7 @@ func agentName(ua useragent.UserAgent) string {
 	return strings.Join(parts, " on ")
 }
 
-// known are the names that may appear: a User-Agent is what anybody likes to send, and it is shown to people.
+// known are the only names that may appear, because a client can send any User-Agent, and people get to see it.
 var known = map[string]bool{
 	useragent.Chrome: true, useragent.Firefox: true, useragent.Safari: true, useragent.Edge: true, useragent.Opera: true,
 	useragent.HeadlessChrome: true, useragent.Vivaldi: true,

@@ -26,25 +26,26 @@ type auditPage struct {
 	CSV     string
 }
 
-// auditLine is an event with the people it names, its values ready as those of a userRow.
+// auditLine is an event with the people it names. Its values are prepared, as in userRow.
 type auditLine struct {
 	At, Words, Method template.HTML
 	Name, Reason      string
 	Actor, Subject    auditPerson
-	Nobody            template.HTML // the actor, where it is none of the people
-	AllOf             template.HTML // whose events a link leads to, or empty
+	Nobody            template.HTML // the actor, if it is not a person
+	AllOf             template.HTML // text of a link to all events of the subject, or empty
 	Browser, Address  string
 	ID                string
 	Refused           bool
 }
 
-// auditPerson is somebody whom an event names. Opens: who asks may open the page.
+// auditPerson is a person whom an event names. Opens is true if the caller may open their page.
 type auditPerson struct {
 	ID, Name string
 	Opens    bool
 }
 
-// auditLine has a link to all events of the subject, unless the list is of one person already.
+// auditLine converts an event. It adds a link to all events of the subject unless one is set, because then the list is
+// already about one person.
 func (s *site) auditLine(me sallyport.User, p sallyport.AuditPage, e sallyport.Event, one bool) auditLine {
 	v := newEvent(e)
 	line := auditLine{
@@ -64,10 +65,10 @@ func (s *site) auditLine(me sallyport.User, p sallyport.AuditPage, e sallyport.E
 	return line
 }
 
-// auditFilter is what the form says, as it was typed.
+// auditFilter is the content of the form, as it was typed.
 type auditFilter struct{ Kind, Person, Result, From, To, Address string }
 
-// readAuditFilter reads the filter from an address. What is wrong with it is told by field.
+// readAuditFilter reads the filter from a query, and returns what is wrong with it by field.
 func readAuditFilter(q form) (f auditFilter, e sallyport.EventFilter, wrong []fieldError) {
 	f = auditFilter{q.get("kind"), strings.TrimSpace(q.get("person")), q.get("result"), q.get("from"), q.get("to"), strings.TrimSpace(q.get("address"))}
 	e = sallyport.EventFilter{Kind: f.Kind, Person: f.Person, Result: f.Result, Address: f.Address}
@@ -96,7 +97,7 @@ func readAuditFilter(q form) (f auditFilter, e sallyport.EventFilter, wrong []fi
 	return f, e, wrong
 }
 
-// at is the address of a page of the list with this filter.
+// at returns the address of a page of the list with this filter.
 func (f auditFilter) at(path, before string) string {
 	q := url.Values{}
 	for name, value := range map[string]string{"kind": f.Kind, "person": f.Person, "result": f.Result, "from": f.From, "to": f.To, "address": f.Address, "before": before} {
@@ -141,13 +142,13 @@ func (s *site) audit(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "audit", v)
 }
 
-// named is somebody as who asks may see them.
+// named returns a person as the caller may see them.
 func named(me sallyport.User, p sallyport.AuditPage, id string) auditPerson {
 	u := p.People[id]
 	return auditPerson{ID: id, Name: nameOf(u), Opens: u.ID != "" && me.Role.Over(u.Role)}
 }
 
-// eventKinds are the choices of the filter, in the order of their words.
+// eventKinds returns the options of the filter, ordered by their texts.
 func (s *site) eventKinds() []option {
 	var all []option
 	for kind, words := range eventWords {
@@ -162,7 +163,7 @@ func (s *site) eventKinds() []option {
 // kindGroups are the groups of event kinds, in their order.
 var kindGroups = []text.Message{text.Say("Signing in"), text.Say("Two-factor authentication"), text.Say("People"), text.Say("Workspace")}
 
-// kindParts are the groups, by the part of a kind before the dot.
+// kindParts are indexes into kindGroups, by the part of a kind before the dot.
 var kindParts = map[string]int{
 	"sign_in": 0, "session": 0, "password": 0, "code": 0, "approval": 0,
 	"authenticator": 1, "passkey": 1, "recovery_code": 1, "recovery_codes": 1, "set_up_code": 1, "trusted_device": 1, "two_factor": 1,
@@ -170,7 +171,7 @@ var kindParts = map[string]int{
 	"brand": 3, "clock": 3, "mail": 3, "policy": 3, "workspace": 3,
 }
 
-// groupOf is the index of a kind's group.
+// groupOf returns the index of a kind's group.
 func groupOf(kind string) int {
 	about, _, _ := strings.Cut(kind, ".")
 	return kindParts[about]

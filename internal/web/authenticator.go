@@ -112,7 +112,8 @@ type passwordFirstPage struct {
 	Say text.Message
 }
 
-// shortPassword answers a password that may not stand alone with a page that leads on to another.
+// shortPassword answers the error that a password is too short to be the only factor, with a page that links to
+// changing it.
 func (s *site) shortPassword(w http.ResponseWriter, r *http.Request, err error) error {
 	if !errors.Is(err, sallyport.ErrPasswordShort) {
 		return err

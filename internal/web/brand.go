@@ -16,8 +16,8 @@ const brandPath = "/admin/brand"
 type brandPage struct {
 	page
 	Name, Colour string
-	Else         string // what stands where the brand has no name
-	Resells      bool   // or may
+	Else         string // the name that is used if the brand has none
+	Resells      bool   // has created workspaces, or may create them
 	Standard     string // colour
 	Label        string // as an authenticator app shows it
 	Account      string
@@ -36,14 +36,14 @@ func (s *site) brandPage(r *http.Request) *brandPage {
 	}
 }
 
-// standardColour is the colour that a workspace has until it chooses one: its reseller's, or our own.
+// standardColour returns the colour that a workspace has until it chooses one: its reseller's, or our own.
 func standardColour(w sallyport.Workspace) string {
 	w.Colour = ""
 	return cmp.Or(w.BrandColour(), colour.Own.String())
 }
 
-// readColour is the colour that a form asks for. A colour field is never empty, so to choose the standard one is to have
-// none of one's own.
+// readColour reads the colour from a form. A colour field is never empty, so choosing the standard colour means to have
+// no own colour.
 func readColour(w sallyport.Workspace, f form) string {
 	if chosen := f.get("colour"); !strings.EqualFold(chosen, standardColour(w)) {
 		return chosen
@@ -51,7 +51,7 @@ func readColour(w sallyport.Workspace, f form) string {
 	return ""
 }
 
-// otpLabel is an issuer as authenticator apps show it: without colons, which would end it.
+// otpLabel returns an issuer as authenticator apps show it: without colons, because a colon would end it.
 func otpLabel(issuer string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(issuer, ":", " ")), " ")
 }
@@ -80,8 +80,8 @@ func (s *site) brandPost(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, brandPath, "brand-saved")
 }
 
-// brandStyle is the address of the style sheet of a colour; it is made from the colour alone, so that browsers may
-// keep it for ever.
+// brandStyle returns the address of the style sheet of a colour. The style sheet depends only on the colour, so
+// browsers may cache it for ever.
 func brandStyle(colour string) string {
 	if !sallyport.ValidColour(colour) {
 		return ""
@@ -89,9 +89,9 @@ func brandStyle(colour string) string {
 	return "/static/brand-" + colour[1:] + ".css"
 }
 
-// brandSheet is the style sheet that a file name asks for. The mark and the buttons have the colour itself; what is written
-// on it is black or white, whichever stands out more: one of them reaches 4.58 on every colour. As text the colour is
-// darkened on light pages and lightened on dark ones until it can be read.
+// brandSheet returns the style sheet with a file name. The mark and the buttons have the colour itself. Text on them is
+// black or white, whichever has more contrast: on every colour, one of them reaches a ratio of 4.58. Text in the colour
+// is darkened on light pages and lightened on dark ones until it is readable.
 func brandSheet(file string) (string, bool) {
 	hex, ok := strings.CutPrefix(file, "brand-")
 	hex, css := strings.CutSuffix(hex, ".css")

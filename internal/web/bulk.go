@@ -12,10 +12,10 @@ import (
 
 const bulkPath = usersPath + "/bulk/"
 
-// bulkFields are those of the page that asks: the ids have spaces between.
+// bulkFields are the fields of the page that asks for confirmation. The ids are separated by spaces.
 var bulkFields = []string{"ids", "back"}
 
-// bulkAction is something that is done to several people after a page has asked.
+// bulkAction is an action on several people, with a page that asks for confirmation first.
 type bulkAction struct {
 	action   sallyport.BulkAction
 	may      sallyport.Action
@@ -50,25 +50,25 @@ var bulkActions = []bulkAction{
 	},
 }
 
-// works reports whether an action can have an effect: a reminder takes a mail server.
+// works reports whether an action can have an effect: a reminder needs a mail server.
 func (s *site) works(a bulkAction) bool {
 	return a.action != sallyport.BulkRemind || s.service.Mailer != nil
 }
 
-// bulkPage asks before something is done to several people, and shows what was not done.
+// bulkPage asks before an action on several people, and shows who was skipped.
 type bulkPage struct {
 	page
 	Question     text.Message
-	Button       text.Message // none: there is nothing to confirm
+	Button       text.Message // zero: there is nothing to confirm
 	Danger       bool
-	IDs          string // of those it is done to
+	IDs          string // of the people it affects
 	People       []bulkRow
 	Skipped      []bulkRow
 	SkippedTitle text.Message
 	Back         string
 }
 
-// bulkRow is a person, and why nothing is done to them.
+// bulkRow is a person, and why they are skipped, if they are.
 type bulkRow struct {
 	personRow
 	Why text.Message
@@ -89,7 +89,7 @@ func (s *site) bulkRows(c sallyport.Caller, all []sallyport.BulkResult) (people,
 	return people, skipped
 }
 
-// backToUsers is the list that somebody came from, or the list of everybody.
+// backToUsers returns the address of the list that the caller came from, or of the list of all people.
 func (s *site) backToUsers(f form) string {
 	if back := f.get("back"); strings.HasPrefix(back, usersPath+"?") && s.local(back) {
 		return back
@@ -105,7 +105,7 @@ func (s *site) confirmBulk(a bulkAction) handler {
 		}
 		v := &bulkPage{page: page{Wide: true}, Question: a.question, Danger: a.danger, Back: s.backToUsers(q)}
 		ids := q.all("id")
-		if q.has("ids") { // a step-up led back here
+		if q.has("ids") { // the user comes back from a step-up
 			ids = strings.Fields(q.get("ids"))
 		}
 		plan, err := s.service.PlanBulk(r.Context(), by(r), a.action, ids)
@@ -133,7 +133,7 @@ func joinIDs(people []bulkRow) string {
 	return strings.Join(ids, " ")
 }
 
-// doBulk leads back to the list, unless somebody was skipped after all: then it says who, and why.
+// doBulk performs the action and redirects to the list. If people were skipped, it shows who and why instead.
 func (s *site) doBulk(a bulkAction) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		f, err := readForm(w, r, "id")
@@ -160,16 +160,16 @@ type inviteSeveralPage struct {
 	page
 	Emails, Role string
 	Roles        []option
-	ByPassword   bool // they get a temporary password, and no link
+	ByPassword   bool // they get a temporary password instead of a link
 	Limit        int
 	Results      []inviteRow
 }
 
-// inviteRow says what became of one line.
+// inviteRow is the result of one line.
 type inviteRow struct {
 	sallyport.InviteResult
 	Line string
-	Why  text.Message // it was not invited; zero: it was
+	Why  text.Message // why the line was not invited; zero: it was
 }
 
 func (s *site) inviteSeveralPage(r *http.Request, f form) *inviteSeveralPage {
@@ -187,8 +187,8 @@ func (s *site) newUsers(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "users-new", s.inviteSeveralPage(r, s.filled(w, r)))
 }
 
-// newUsersPost leads to the newest people if all are invited. Otherwise it says what became of each line, and leaves the
-// other lines in the form.
+// newUsersPost redirects to the newest people if all were invited. Otherwise it shows the result of each line, and
+// keeps the lines that were not invited in the form.
 func (s *site) newUsersPost(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err != nil {
@@ -219,8 +219,8 @@ func (s *site) newUsersPost(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusUnprocessableEntity, "users-new", v)
 }
 
-// readInvitees reads one person a line: an address, or a name with the address between < and > after it. Without a name,
-// it makes one of what stands before the @: people can correct it when they accept.
+// readInvitees reads one person per line: an address, or a name followed by the address in angle brackets. If there is
+// no name, it derives one from the part before the @, which people can correct when they accept.
 func readInvitees(s string) (lines []string, people []sallyport.Invitee) {
 	for line := range strings.Lines(s) {
 		line = strings.TrimSpace(line)

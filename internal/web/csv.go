@@ -12,18 +12,18 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// csvPage is how many rows of a table are read at a time.
+// csvPage is how many rows are read at a time.
 const csvPage = 1000
 
 // csvWait is how long a browser may take to receive one page.
 const csvWait = time.Minute
 
-// byteOrderMark begins every table: without it, Excel reads UTF-8 as the code page of its country.
+// byteOrderMark begins every table. Without it, Excel reads UTF-8 as the local code page.
 const byteOrderMark = "\ufeff"
 
-// download answers with a table as CSV (RFC 4180, UTF-8): the names of its columns, then what next gives, page after
-// page, until it gives none. It holds one page at a time. What goes wrong before the first page is answered like on any
-// other page; later the connection breaks, so that half a table is not taken for a whole one.
+// download responds with a table as CSV (RFC 4180, UTF-8): the names of its columns, then the rows that next returns,
+// page by page, until it returns none. It keeps one page in memory at a time. An error before the first page is
+// answered as usual. After that, the connection is broken, so that half a table cannot be mistaken for a whole one.
 func (p *pages) download(w http.ResponseWriter, r *http.Request, file string, columns []string, next func() ([][]string, error)) error {
 	rows, err := next()
 	if err != nil {
@@ -34,7 +34,7 @@ func (p *pages) download(w http.ResponseWriter, r *http.Request, file string, co
 	_, _ = io.WriteString(w, byteOrderMark)
 	out := csv.NewWriter(w)
 	out.UseCRLF = true
-	_ = out.Write(columns) // an error stays with the writer until it is asked
+	_ = out.Write(columns) // the writer keeps an error until it is asked
 	deadline := http.NewResponseController(w)
 	for len(rows) > 0 {
 		if err := deadline.SetWriteDeadline(time.Now().Add(csvWait)); err != nil {
@@ -59,9 +59,9 @@ func (p *pages) download(w http.ResponseWriter, r *http.Request, file string, co
 	return nil
 }
 
-// harmless keeps a spreadsheet from taking a cell for a formula: in front of what one would begin with stands an
-// apostrophe, which says that text follows. Full-width forms count in some of them. Characters that reverse the text
-// around them, and hide what a cell begins with, are left out.
+// harmless keeps spreadsheets from treating a cell as a formula: it puts an apostrophe, which marks text, before the
+// characters that begin one. Some spreadsheets also accept full-width forms of these. It removes characters that
+// reverse the text around them, because they hide what a cell begins with.
 func harmless(cell string) string {
 	cell = text.WithoutBidi(cell)
 	if strings.IndexAny(cell, "=+-@\t\r\n＝＋－＠") == 0 {

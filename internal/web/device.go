@@ -14,7 +14,7 @@ const trustedDevicesPath = "/account/trusted-devices"
 type trustedDevicesPage struct {
 	page
 	Tabs    []link
-	Days    int // that the policy allows
+	Days    int // for which the policy allows trust
 	Devices []trustedDevice
 }
 
@@ -39,7 +39,7 @@ func (s *site) trustedDevices(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "trusted-devices", v)
 }
 
-// removeTrusted asks before a trusted device is removed. What is asked about must be there.
+// removeTrusted asks before a trusted device is removed. It returns an error if there is no such device.
 func (s *site) removeTrusted(w http.ResponseWriter, r *http.Request) error {
 	all, err := s.service.TrustedDevices(r.Context(), by(r))
 	if err != nil {
@@ -85,5 +85,5 @@ func (s *site) removeAllTrustedPost(w http.ResponseWriter, r *http.Request) erro
 	return s.done(w, r, trustedDevicesPath, "devices-removed")
 }
 
-// trustLimit is how long the browser keeps the cookie of trust: the server decides, at every use.
+// trustLimit is how long the browser keeps the trust cookie. The server decides at every use whether it is still valid.
 const trustLimit = sallyport.MaxTrustedDeviceDays * 24 * time.Hour

@@ -59,7 +59,7 @@ func (s *site) editUserPost(w http.ResponseWriter, r *http.Request) error {
 	return s.again(w, r, "user-edit", v, wrong)
 }
 
-// endSessionOf asks before a session of somebody else is ended.
+// endSessionOf asks before another person's session is ended.
 func (s *site) endSessionOf(w http.ResponseWriter, r *http.Request) error {
 	p, err := s.service.Person(r.Context(), by(r), r.PathValue("id"))
 	if err != nil {
@@ -77,7 +77,7 @@ func (s *site) endSessionOf(w http.ResponseWriter, r *http.Request) error {
 	return sallyport.ErrNotFound
 }
 
-// browserName is a browser's name, as User-Agent headers tell it.
+// browserName returns a browser's name, which comes from its User-Agent header.
 func browserName(name string) any {
 	if name == "" {
 		return text.Say("an unknown browser")
@@ -96,7 +96,7 @@ func (s *site) endSessionOfPost(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, userPath(id)+"/security", "session-ended")
 }
 
-// removeTrustedOf asks before a trusted device of somebody else is removed.
+// removeTrustedOf asks before another person's trusted device is removed.
 func (s *site) removeTrustedOf(w http.ResponseWriter, r *http.Request) error {
 	p, err := s.service.Person(r.Context(), by(r), r.PathValue("id"))
 	if err != nil {

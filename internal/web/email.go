@@ -10,8 +10,8 @@ import (
 type emailPage struct {
 	page
 	Tabs    []link
-	Address string // as it is
-	Email   string // as it shall be
+	Address string // the current one
+	Email   string // the new one
 }
 
 func (s *site) emailPage(r *http.Request, email string) *emailPage {
@@ -37,7 +37,7 @@ func (s *site) emailPost(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, "/account", s.mailed("email-asked"))
 }
 
-// confirmEmail asks before the address changes: programs that look through mail open links as well.
+// confirmEmail asks before the address changes, because programs that scan mail open links too.
 func (s *site) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 	address, err := s.service.NewEmail(r.Context(), by(r), token(r))
 	if err != nil {
@@ -54,7 +54,7 @@ func (s *site) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// readMailed reads the form of a page behind an e-mailed link. A post without its field did not come from that page.
+// readMailed reads the form on the page of an e-mailed link. A post without its field was not sent by that page.
 func readMailed(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err == nil && !f.ticked(confirmField) {

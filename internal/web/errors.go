@@ -13,11 +13,11 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// handler answers a request, or returns why it did not. An error that is no outcome is a fault: logged, and nothing of
-// it shown.
+// handler answers a request, or returns why it did not. An error that is not an outcome is a fault: it is logged, and
+// nothing of it is shown.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
-// problem is an outcome that ends a request with a page of its own.
+// problem is an outcome that only pages have.
 type problem struct {
 	status int
 	say    text.Message
@@ -25,7 +25,7 @@ type problem struct {
 
 func (p *problem) Error() string { return text.English.Text(p.say) }
 
-// statusOf maps the kind of an outcome.
+// statusOf returns the status for a kind of outcome.
 func statusOf(k sallyport.Kind) int {
 	switch k {
 	case sallyport.Invalid:
@@ -50,14 +50,14 @@ func statusOf(k sallyport.Kind) int {
 	return http.StatusInternalServerError
 }
 
-// setRetryAfter says how long to wait, if that is known.
+// setRetryAfter sets the Retry-After header if it is known how long to wait.
 func setRetryAfter(w http.ResponseWriter, d time.Duration) {
 	if d > 0 {
 		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(d.Seconds()))))
 	}
 }
 
-// Problems that only pages have; all others are the Service's.
+// Problems that only pages have. All other outcomes come from the Service.
 var (
 	errNoSuchPage   = &problem{status: http.StatusNotFound, say: text.Say("This page does not exist, or you may not see it. Check the address, or go to the start page.")}
 	errMethod       = &problem{status: http.StatusMethodNotAllowed, say: text.Say("This address cannot be used in this way. Go to the start page.")}
@@ -70,7 +70,7 @@ var (
 	errFormBroken   = &problem{status: http.StatusBadRequest, say: text.Say("The form arrived damaged, so nothing was changed. Go back, load the page again and send it once more.")}
 )
 
-// serve makes an http.Handler of a handler.
+// serve converts a handler to an http.Handler.
 func (p *pages) serve(h handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := h(w, r); err != nil {
@@ -100,7 +100,7 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 	}
 }
 
-// fault answers what should not have happened. No cookie that was set on the way gets out.
+// fault answers an error that should not have happened. It drops all cookies that were set before.
 func (p *pages) fault(w http.ResponseWriter, r *http.Request, err error) {
 	visit := edge.From(r.Context())
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
@@ -114,10 +114,11 @@ func (p *pages) fault(w http.ResponseWriter, r *http.Request, err error) {
 		text.Say("Something went wrong on this server. Try again in a moment."))
 }
 
-// retryUnavailable is when people are told to come back: an administrator has to act first, or a database to start.
+// retryUnavailable is after what time people are asked to try again: an administrator has to act first, or a database
+// has to start.
 const retryUnavailable = time.Minute
 
-// unavailable answers what the database could not do. No cookie that was set on the way gets out.
+// unavailable answers a request that the database could not serve. It drops all cookies that were set before.
 func (p *pages) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	visit := edge.From(r.Context())
 	p.log.Error("database not available", "request", visit.ID, "route", visit.Route, "error", err)
@@ -133,10 +134,10 @@ type problemPage struct {
 	page
 	Say       text.Message
 	RequestID string // shown for faults, so that the log can be searched for it
-	Instead   string // the server's address, if the request used another name of loopback
+	Instead   string // the server's URL, if the request used another name of loopback
 }
 
-// showProblem is also what the edge answers with (edge.Refuse).
+// showProblem shows problem.html. The edge uses it too, as edge.Refuse.
 func (p *pages) showProblem(w http.ResponseWriter, r *http.Request, status int, say text.Message) {
 	data := &problemPage{page: page{Title: problemTitle(status)}, Say: say}
 	if status == http.StatusMisdirectedRequest {
@@ -174,8 +175,8 @@ func problemTitle(status int) text.Message {
 	return text.Say("This did not work")
 }
 
-// guard refuses posts from other sites, and answers unknown addresses with a page. At that point nobody knows the
-// workspace: name finds it, or returns the error that a host without one gets instead.
+// guard refuses posts from other sites, and answers unknown addresses with a page. The workspace is not known at that
+// point: name finds it, or returns an error for a host that has none.
 func (p *pages) guard(mux *http.ServeMux, name func(*http.Request) error) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := p.unfit(r, mux)
@@ -212,7 +213,7 @@ func allowed(r *http.Request, mux *http.ServeMux) []string {
 	return trial.header["Allow"]
 }
 
-// headerOnly is an http.ResponseWriter that keeps the headers alone.
+// headerOnly is an http.ResponseWriter that keeps only the headers.
 type headerOnly struct{ header http.Header }
 
 func (h *headerOnly) Header() http.Header         { return h.header }

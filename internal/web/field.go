@@ -7,21 +7,21 @@ import (
 )
 
 // field is the data of a field partial: {{template "field" (field . "email" (t "E-mail address") "type" "email")}}.
-// The error is found by the name, among the page's errors.
+// Its error is the one of the page's errors that has its name.
 type field struct {
 	Name, ID           string
 	Label, Hint, Error template.HTML
-	Type               string // of an input; text unless said
+	Type               string // of an input; text by default
 	Value              string
 	Autocomplete       string
-	Autofocus          bool // not where a summary of errors has the focus
-	Alone              bool // its error is in no summary
+	Autofocus          bool // unless a summary of errors has the focus
+	Alone              bool // its error is not in a summary
 	Required           bool
 	Checked            bool
-	Min                int      // of a new password: its least length, which also asks for the meter
+	Min                int      // of a new password: its minimum length; more than 0 also shows the meter
 	Options            []option // of a select or of radios
-	Fold               int      // of radios: how many are shown before the others are asked for; 0 is all
-	Unfolded           bool     // one of the others is chosen
+	Fold               int      // of radios: how many are shown at first; 0 is all
+	Unfolded           bool     // one of the folded ones is chosen
 }
 
 // option is one choice.
@@ -29,11 +29,11 @@ type option struct {
 	Value  string
 	Label  template.HTML
 	Hint   template.HTML
-	Group  template.HTML // of a select; options of one group follow each other
+	Group  template.HTML // of a select; options of the same group are consecutive
 	Opens  bool          // set by newField: it is the first of its group
-	Closes bool          // and the last
+	Closes bool          // set by newField: it is the last of its group
 	Chosen bool          // set by newField: its value is the field's
-	Denied bool          // not in a session that began with a recovery code
+	Denied bool          // not allowed in a session that began with a recovery code
 }
 
 func (p *pages) newField(v view, name string, label template.HTML, settings ...any) (field, error) {
@@ -89,7 +89,7 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 	return f, nil
 }
 
-// DescribedBy is the value of aria-describedby.
+// DescribedBy returns the value of aria-describedby.
 func (f field) DescribedBy() string {
 	switch {
 	case f.Hint != "" && f.Error != "":

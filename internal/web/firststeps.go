@@ -9,13 +9,13 @@ import (
 
 const firstStepsPath = "/admin/first-steps"
 
-// firstSteps are those of the Service, and what the edge knows.
+// firstSteps are those of the Service, with what the edge knows.
 type firstSteps struct {
 	sallyport.FirstSteps
-	HTTPS bool // people reach the server by https, and no proxy stands before it unannounced
+	HTTPS bool // people reach the server by https, and all proxies in front of it are configured
 }
 
-// Shown reports whether there is something to do that nobody dismissed.
+// Shown reports whether there is something left to do and the list was not dismissed.
 func (f firstSteps) Shown() bool { return !f.Dismissed && !(f.Done() && (f.HTTPS || !f.Server)) }
 
 func (s *site) firstSteps(f sallyport.FirstSteps) firstSteps {

@@ -27,7 +27,7 @@ func (s *site) forgotPost(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, "/sign-in", s.mailed("link-mailed"))
 }
 
-// token is the secret of the link that the browser followed.
+// token returns the secret of the link that the browser followed.
 func token(r *http.Request) sallyport.Secret { return sallyport.Secret(r.PathValue("token")) }
 
 func (s *site) resetPage(r *http.Request) (*newPasswordPage, error) {
@@ -62,7 +62,7 @@ func (s *site) resetPost(w http.ResponseWriter, r *http.Request) error {
 	return s.again(w, r, "reset", v, wrong)
 }
 
-// passwordLink asks before a link to a new password is created for somebody.
+// passwordLink asks before a link to a new password is created for a person.
 func (s *site) passwordLink(w http.ResponseWriter, r *http.Request) error {
 	u, err := s.service.MayMakePasswordLink(r.Context(), by(r), r.PathValue("id"))
 	if err != nil {
@@ -89,7 +89,7 @@ type passwordLinkPage struct {
 	Name, Back string
 }
 
-// passwordLinkPost shows the link in its answer, and so once: there is nowhere to fetch it again.
+// passwordLinkPost shows the link in its response, and keeps it nowhere, so it can be seen only once.
 func (s *site) passwordLinkPost(w http.ResponseWriter, r *http.Request) error {
 	if _, err := readForm(w, r); err != nil {
 		return err

@@ -11,15 +11,15 @@ import (
 	"unicode/utf8"
 )
 
-// formLimit is the most that a form may weigh, in bytes.
+// formLimit is the maximum size of a form, in bytes.
 const formLimit = 64 << 10
 
-// form is what a page was sent. Handlers name each field they read; others that were sent are not looked at.
+// form is the data that a page was sent. Handlers name each field they read; all others are ignored.
 type form struct{ values url.Values }
 
-// readForm reads the body of a post, strictly: the one content type that browsers send, at most formLimit, valid UTF-8
-// without NUL, each name once, but for the names that may repeat (checkboxes). Its errors are problems. The request
-// keeps the values as its PostForm, for a step-up that interrupts it.
+// readForm reads the body of a post strictly: only the content type that browsers send, at most formLimit, valid UTF-8
+// without NUL, and each name once, except names that may repeat (checkboxes). Its errors are problems. It stores the
+// values in the request's PostForm, for a step-up that interrupts the request.
 func readForm(w http.ResponseWriter, r *http.Request, repeating ...string) (form, error) {
 	types := r.Header["Content-Type"]
 	if len(types) != 1 || r.Header.Get("Content-Encoding") != "" {
@@ -42,7 +42,7 @@ func readForm(w http.ResponseWriter, r *http.Request, repeating ...string) (form
 	return f, err
 }
 
-// readQuery reads what stands in the address, as strictly as a form.
+// readQuery reads the query of the URL, as strictly as a form.
 func readQuery(r *http.Request, repeating ...string) (form, error) {
 	return parseForm(r.URL.RawQuery, repeating)
 }
@@ -67,14 +67,14 @@ func parseForm(s string, repeating []string) (form, error) {
 
 func validText(s string) bool { return utf8.ValidString(s) && !strings.Contains(s, "\x00") }
 
-// get gives a field's value as it was sent, or "" for one that was not sent.
+// get returns a field's value as it was sent, or "" if it was not sent.
 func (f form) get(name string) string { return f.values.Get(name) }
 
-// ticked tells whether a checkbox was ticked.
+// ticked reports whether a checkbox was ticked.
 func (f form) ticked(name string) bool { return f.values.Get(name) != "" }
 
-// all gives the values of a name that may repeat.
+// all returns the values of a name that may repeat.
 func (f form) all(name string) []string { return f.values[name] }
 
-// has tells whether a field was sent, be it empty.
+// has reports whether a field was sent, even if it is empty.
 func (f form) has(name string) bool { return f.values.Has(name) }

@@ -18,16 +18,16 @@ func (s *site) help(w http.ResponseWriter, r *http.Request) error {
 	})
 }
 
-// changePassword leads password managers to where a password is changed.
+// changePassword redirects password managers to the page that changes a password.
 func (s *site) changePassword(w http.ResponseWriter, r *http.Request) error {
 	http.Redirect(w, r, passwordPath, http.StatusFound)
 	return nil
 }
 
-// securityTxtLimit is how long security.txt says that it holds (RFC 9116 section 2.5.5: less than a year).
+// securityTxtLimit is how long security.txt is valid (RFC 9116 section 2.5.5: less than a year).
 const securityTxtLimit = 180 * 24 * time.Hour
 
-// securityTxt tells where to report weaknesses (RFC 9116), if that is configured.
+// securityTxt says where to report vulnerabilities (RFC 9116), if that is configured.
 func (s *site) securityTxt(w http.ResponseWriter, r *http.Request) error {
 	if s.service.SecurityContact == "" {
 		return errNoSuchPage
@@ -36,6 +36,6 @@ func (s *site) securityTxt(w http.ResponseWriter, r *http.Request) error {
 	fields := http.Header{}
 	fields.Set("Contact", s.service.SecurityContact)
 	fields.Set("Expires", s.service.Now().Add(securityTxtLimit).UTC().Format(time.RFC3339))
-	_ = fields.Write(w) // the reader may be gone
+	_ = fields.Write(w) // the client may be gone
 	return nil
 }

@@ -11,7 +11,7 @@ type newUserPage struct {
 	page
 	Email, Name, Role string
 	Roles             []option
-	ByPassword        bool // they get a temporary password, and no link
+	ByPassword        bool // they get a temporary password instead of a link
 }
 
 func (s *site) newUserPage(r *http.Request, f form) *newUserPage {

@@ -7,7 +7,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// lockReasons say in lists and events why people are locked.
+// lockReasons say why people are locked, in lists and events.
 var lockReasons = map[sallyport.Lock]text.Message{
 	sallyport.LockPassword:           text.Say("after wrong passwords"),
 	sallyport.LockPassword.OfKnown(): text.Say("after wrong passwords in a known browser"),
@@ -21,7 +21,7 @@ var lockReasons = map[sallyport.Lock]text.Message{
 	sallyport.LockUsedCodes:          text.Say("after the server's clock was set back"),
 }
 
-// lockWords say what is refused to somebody who is locked, and until when.
+// lockWords says what is refused to a locked person, and until when.
 func lockWords(u sallyport.User) text.Message {
 	until := u.LockedUntil.UTC()
 	switch u.LockedBy {
@@ -50,7 +50,7 @@ func lockWords(u sallyport.User) text.Message {
 	return text.Say("The clock of this server was set back. Codes up to {until} count as used. Check the clock, then unlock this person.", "until", until)
 }
 
-// lockHint says in a list why somebody is locked and until when. It is empty for anyone else.
+// lockHint says in a list why a person is locked and until when. It is empty for people who are not locked.
 func (s *site) lockHint(u sallyport.User) template.HTML {
 	if u.StateAt(s.service.Now()) != sallyport.Locked {
 		return ""

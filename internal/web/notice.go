@@ -9,10 +9,10 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// noticeCookie carries the code of a notice over a redirect. In an address anybody could put one there.
+// noticeCookie carries the code of a notice through a redirect. In a URL, anyone could set it.
 const noticeCookie = "notice"
 
-// notices are what can be said after something was done, by code.
+// notices are the texts after successful posts, by code.
 var notices = map[string]text.Message{
 	"saved":                 text.Say("Saved."),
 	"device-removed":        text.Say("The device is no longer trusted. It will be asked for a code at its next sign-in."),
@@ -65,8 +65,8 @@ var notices = map[string]text.Message{
 	"workspace-created-waits": text.Say(`The workspace is created. No mail server is set up: open the invitation of its first owner in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours. Nobody can sign in there before.`),
 }
 
-// mailed is the code of a notice after which a mail goes out, or of the one that says where it waits when there is no
-// mail server.
+// mailed returns the code of a notice that an e-mail is on its way. Without a mail server, it returns the code of one
+// that says where the e-mail waits.
 func (s *site) mailed(notice string) string {
 	if waits := notice + "-waits"; s.service.Mailer == nil && (!notices[waits].IsZero() || counted[waits] != nil) {
 		return waits
@@ -74,7 +74,7 @@ func (s *site) mailed(notice string) string {
 	return notice
 }
 
-// done answers a post that did its work: the browser moves on to a page of ours, which shows the notice once.
+// done redirects after a successful post to one of our pages, which shows the notice once.
 func (p *pages) done(w http.ResponseWriter, r *http.Request, to, notice string) error {
 	if notice != "" {
 		p.edge.SetCookie(w, noticeCookie, notice, time.Minute)
@@ -83,7 +83,7 @@ func (p *pages) done(w http.ResponseWriter, r *http.Request, to, notice string) 
 	return nil
 }
 
-// counted are notices that hold a number. Their code has it at the end, after a dot.
+// counted are notices with a number. Their code ends in a dot and the number.
 var counted = map[string]func(int) text.Message{
 	"bulk-remind": func(n int) text.Message {
 		return text.Count(n, "{n} reminder is in the outbox.", "{n} reminders are in the outbox.")

@@ -2,9 +2,10 @@ package web
 
 import "net/http"
 
-// sameOrigin refuses every post that does not show that a page of our own sent it (I23), with or without cookies: some
-// mail scanners submit the forms behind links. Browsers name the origin of a post themselves, and no page can make them
-// lie; own is the workspace's, from its host and the configured URL. Sec-Fetch-Site must agree where it is sent.
+// sameOrigin refuses every post unless it proves that one of our own pages sent it (I23). That also applies to posts
+// without cookies, because some mail scanners submit the forms behind links. Browsers set the origin of a post
+// themselves, and no page can make them lie. own is the workspace's origin, from its host and the configured URL. If
+// the browser sends Sec-Fetch-Site, that must agree.
 func sameOrigin(r *http.Request, own string) error {
 	if r.Method == http.MethodGet || r.Method == http.MethodHead {
 		return nil

@@ -12,12 +12,12 @@ import (
 
 const outboxPath = "/admin/outbox"
 
-// listPage is how many lines of a list stand on a page.
+// listPage is how many lines of a list are on a page.
 const listPage = 50
 
 type outboxPage struct {
 	page
-	Days     int // that they are kept
+	Days     int // for which e-mails are kept
 	Filters  []link
 	Filtered bool
 	Mails    []mailRow
@@ -25,7 +25,7 @@ type outboxPage struct {
 	Pager    pager
 }
 
-// mailRow is a mail, its values ready as those of a userRow.
+// mailRow is an e-mail. Its values are prepared, as in userRow.
 type mailRow struct {
 	ID, To, Subject, Error string
 	At, State, Whose       template.HTML
@@ -147,7 +147,7 @@ func (s *site) sendAllAgainPost(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, outboxAddress(sallyport.MailWaiting, ""), "mails-again")
 }
 
-// mailBanner says on the pages of administrators that nobody gets any e-mail.
+// mailBanner says on the pages for administrators that no e-mail is delivered.
 func (s *site) mailBanner(r *http.Request, u sallyport.User) []banner {
 	if s.service.Mailer != nil || !u.Role.May(sallyport.ReadOutbox) || !strings.HasPrefix(r.URL.Path, overviewPath) {
 		return nil

@@ -22,8 +22,8 @@ import (
 //go:embed pages/*.html
 var pageFiles embed.FS
 
-// pages renders. Every page is a file in pages/, executed with its own data; what it gives stands between the top and
-// the bottom of layout.html.
+// pages renders pages. Every page is a template in pages/, executed with its own data. Its output is placed between the
+// top and the bottom of layout.html.
 type pages struct {
 	lang      *text.Lang
 	log       *slog.Logger
@@ -33,7 +33,8 @@ type pages struct {
 	made      sync.Map // by part
 }
 
-// newPages parses all templates; a broken one is a fault at the start. Lang is [text.English], but in tests.
+// newPages parses all templates, so that an invalid one is an error at the start. lang is [text.English] except in
+// tests.
 func newPages(e *edge.Edge, log *slog.Logger, lang *text.Lang, f func(*http.Request) frame) (*pages, error) {
 	p := &pages{lang: lang, log: log, edge: e, frame: f, templates: template.New("")}
 	p.templates.Funcs(p.funcs())
@@ -53,8 +54,9 @@ func newPages(e *edge.Edge, log *slog.Logger, lang *text.Lang, f func(*http.Requ
 // fixedText is a text without values in the source of a template.
 var fixedText = regexp.MustCompile(`{{t "([^"\\]+)"}}`)
 
-// say puts the texts without values in their places, once and for all: said again in every row, they were most of what a
-// list took. One that has a character with a meaning in HTML is left for the template to escape, which knows where it stands.
+// say replaces the texts without values in a template's source. Looking them up again in every row would take most of
+// the time of a list. It leaves texts that contain special characters of HTML, because only the template knows how to
+// escape them in their place.
 func (p *pages) say(source string) string {
 	return fixedText.ReplaceAllStringFunc(source, func(action string) string {
 		said := string(p.lang.HTML(text.Say(text.Key(fixedText.FindStringSubmatch(action)[1]))))
@@ -72,16 +74,16 @@ type view interface{ base() *page }
 type page struct {
 	frame    // set by render
 	Title    text.Message
-	Wide     bool // tables and settings; else one narrow card
-	OneField bool // the form has one field, which keeps the focus when it is wrong
+	Wide     bool // for tables and settings; otherwise one narrow card
+	OneField bool // the form has one field, which has the focus even if it is wrong
 	Errors   []fieldError
 	Notice   text.Message // what was just done; render sets it after a redirect by done
-	LeadsTo  []string     // origins of apps at which this page's form may end
+	LeadsTo  []string     // origins of apps to which this page's form may redirect
 }
 
 func (p *page) base() *page { return p }
 
-// Summary is what is wrong, as a list above the form. A form of one field needs none: the field says it.
+// Summary returns the errors for the list above the form. A form with one field has none: its error is at the field.
 func (p *page) Summary() []fieldError {
 	if p.OneField && len(p.Errors) == 1 && p.Errors[0].Field != "" {
 		return nil
@@ -89,21 +91,21 @@ func (p *page) Summary() []fieldError {
 	return p.Errors
 }
 
-// frame is what stands around a page. It is the same for all pages of one request.
+// frame is what surrounds a page. It is the same for all pages of one request.
 type frame struct {
 	NoMail     bool   // no mail server is set up
-	Lift       string // where a session that began with a recovery code is told what it may not do; empty: no such session
-	Brand      string // "" where no workspace is known
-	BrandStyle string // address of a style sheet of the brand's own, or ""
+	Lift       string // address of the page about the restrictions of this session; empty: it has none
+	Brand      string // "" if the workspace is not known
+	BrandStyle string // address of the brand's own style sheet, or ""
 	Person     *person
 	Nav        []link
 	Banners    []banner
 }
 
-// person is who is signed in.
+// person is the user who is signed in.
 type person struct{ Name, Email string }
 
-// Initials are one or two letters for the avatar.
+// Initials returns one or two letters for the avatar.
 func (p person) Initials() string {
 	words := strings.FieldsFunc(p.Name, func(c rune) bool { return !unicode.IsLetter(c) && !unicode.IsDigit(c) })
 	if len(words) == 0 {
@@ -124,41 +126,41 @@ func firstLetter(s string) string {
 	return string(unicode.ToUpper(c))
 }
 
-// link leads to another page of ours. Current marks the page itself, or the part that it is in.
+// link is a link to another of our pages. Current marks the current page, or the part that contains it.
 type link struct {
 	Href    string
 	Text    text.Message
 	Current bool
-	Denied  bool // in a session that began with a recovery code
+	Denied  bool // not allowed in a session that began with a recovery code
 }
 
-// pager leads through a list that is longer than a page. Either address may be empty.
+// pager has the links between the pages of a long list. Either address may be empty.
 type pager struct {
 	Newer, Older string
-	Sorted       bool // not by time: they are called previous and next
+	Sorted       bool // not by time, so the links are called previous and next
 }
 
-// banner stands above a page until its reason is gone. Href and Action are empty where there is nothing to do.
+// banner is shown above pages until its reason is gone. Href and Action are empty if there is nothing to do.
 type banner struct {
 	Kind   string // "info", "warn" or "danger"
 	Text   text.Message
 	Href   string
 	Action text.Message
-	ID     string // of its element, for what it is the reason of; may be empty
+	ID     string // of its element, for elements that it explains; may be empty
 }
 
-// fieldError is something wrong with what was sent. Field is the name of the form field, or "" for the whole form.
+// fieldError is an error in a form. Field is the name of the form field, or "" for the whole form.
 type fieldError struct {
 	Field string
 	Text  text.Message
 }
 
-// buffers are those in which pages are put together: a list has 60 kB, and a buffer that grows there leaves as much again
-// behind at every doubling.
+// buffers are reused for rendering pages. A list has 60 kB, and a buffer that grew that far would leave as much garbage
+// at each doubling.
 var buffers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
-// render answers with a page. It writes nothing before the page is whole: an error it returns is a fault that can
-// still be answered cleanly.
+// render responds with a page. It writes nothing before the page is complete, so that an error it returns can still be
+// answered properly.
 func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, name string, v view) error {
 	base := v.base()
 	base.frame = p.frame(r)
@@ -192,7 +194,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, name 
 	return nil
 }
 
-// head is the text of the title element.
+// head returns the text of the title element.
 func (p *pages) head(base *page) string {
 	title := base.Title
 	if len(base.Errors) > 0 {
@@ -201,7 +203,7 @@ func (p *pages) head(base *page) string {
 	return p.lang.Text(text.Say("{title} – {brand}", "title", title, "brand", base.BrandName()))
 }
 
-// BrandName is the brand, or our own name where no workspace is known.
+// BrandName returns the brand, or our own name if the workspace is not known.
 func (f frame) BrandName() string {
 	if f.Brand == "" {
 		return "Sallyport"
@@ -209,15 +211,15 @@ func (f frame) BrandName() string {
 	return f.Brand
 }
 
-// contentSecurityPolicy allows our own style, script and pictures. Browsers hold form-action also against the redirects
-// that follow a post, so a page whose form leads on to an app names the app's origin.
+// contentSecurityPolicy allows our own styles, scripts and images. Browsers also apply form-action to the redirects
+// that follow a post, so a page whose form leads to an app allows the app's origin.
 func contentSecurityPolicy(leadsTo []string) string {
 	forms := strings.Join(append([]string{"'self'"}, leadsTo...), " ")
 	return "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
 		"form-action " + forms + "; frame-ancestors 'none'; base-uri 'none'"
 }
 
-// funcs are the words templates have beside the standard ones and those of the catalogue.
+// funcs are the functions that templates have besides the standard ones and those of the catalogue.
 func (p *pages) funcs() template.FuncMap {
 	words := p.lang.Funcs()
 	words["time"] = p.time
@@ -227,8 +229,8 @@ func (p *pages) funcs() template.FuncMap {
 	return words
 }
 
-// part is a template filled in for a value, once, and kept: for what many rows of lists have alike. There are only so many
-// such values: no name, and nothing else that somebody types, is among them.
+// part executes a template for a value once, and caches the result. It is for parts that many rows of lists share. The
+// value must come from a small set, so never a name or anything else that people type.
 func (p *pages) part(name string, value any) template.HTML {
 	type key struct {
 		name  string
@@ -239,7 +241,7 @@ func (p *pages) part(name string, value any) template.HTML {
 	}
 	var b strings.Builder
 	if err := p.templates.ExecuteTemplate(&b, name, value); err != nil {
-		panic(err) // as a page would fail whose template is wrong
+		panic(err) // the template is wrong
 	}
 	part := template.HTML(b.String())
 	p.made.Store(key{name, value}, part)
@@ -250,7 +252,7 @@ func (p *pages) time(t time.Time) template.HTML {
 	return timeElement(t, p.lang.Time(t.UTC()), true)
 }
 
-// shortTime is a moment on one line of a table; a browser shows the whole of it, with the zone, on hover.
+// shortTime returns a short form of a time for a table. Browsers show all of it, with the time zone, on hover.
 func (p *pages) shortTime(t time.Time) template.HTML {
 	t = t.UTC()
 	return template.HTML(`<time datetime="` + t.Format(time.RFC3339) + `" data-local="short" title="` +
@@ -265,7 +267,7 @@ func (p *pages) date(t time.Time) template.HTML {
 	return timeElement(t, p.lang.Date(t.UTC()), false)
 }
 
-// timeElement marks up a moment. A script turns exact ones into the browser's own zone.
+// timeElement returns a time element. A script converts exact times to the browser's time zone.
 func timeElement(t time.Time, shown string, exact bool) template.HTML {
 	local := ""
 	if exact {

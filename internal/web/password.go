@@ -9,16 +9,16 @@ import (
 
 const passwordPath = "/account/password"
 
-// newPasswordPage asks for a new password, in whatever way.
+// newPasswordPage is the data of all pages that ask for a new password.
 type newPasswordPage struct {
 	page
 	Tabs    []link
-	Address string // whose it is, for the browser's password manager
+	Address string // the user's, for the browser's password manager
 	Least   int
-	Short   bool // it replaces one that is too short
+	Short   bool // it replaces a password that is too short
 }
 
-// choose shows the step at which a password is replaced, with what is wrong with the one given, if anything.
+// choose shows the step in which a password is replaced, with what is wrong with the entered one, if anything.
 func (s *site) choose(w http.ResponseWriter, r *http.Request, wrong error) error {
 	c, err := s.service.Choosing(r.Context(), by(r).InSignIn())
 	if err != nil {

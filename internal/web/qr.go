@@ -10,11 +10,11 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// quietZone is the white margin that readers need, in modules (ISO/IEC 18004, section 5.3.8).
+// quietZone is the white margin that scanners need, in modules (ISO/IEC 18004, section 5.3.8).
 const quietZone = 4
 
-// qrSVG draws a QR code, black on white in whatever scheme the page is. Its text alternative does not hold the text:
-// that is the key, and screens are read aloud.
+// qrSVG draws a QR code, black on white in any colour scheme. Its text alternative does not contain the content, which
+// is a secret key, because screen readers would read it aloud.
 func (p *pages) qrSVG(content string) (template.HTML, error) {
 	code, err := qr.Encode(content, qr.M)
 	if err != nil {

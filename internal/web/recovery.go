@@ -13,22 +13,22 @@ import (
 
 const recoveryCodesPath = "/account/2fa/recovery-codes"
 
-// codesCookie holds a new set of recovery codes, sealed, until its owner has saved them.
+// codesCookie contains a new set of recovery codes, sealed, until the user has saved them.
 const codesCookie = "codes"
 
 type recoveryCodesPage struct {
 	page
-	Tabs     []link // none while setting up
+	Tabs     []link // empty during set-up
 	Set      sallyport.RecoverySet
-	Account  string // as the authenticator app calls it
+	Account  string // as the authenticator app shows it
 	Download string
 	SetUp    bool // it is the last step of setting up
-	Ask      bool // for the tick that they are saved
+	Ask      bool // ask for the tick that the codes are saved
 	Rolling  bool
 }
 
-// recoverySet returns the codes that may be shown here and now: the new ones that the browser holds, else those that
-// the policy shows again.
+// recoverySet returns the codes that may be shown now: the new ones in the browser's cookie, or those that the policy
+// allows to be shown again.
 func (s *site) recoverySet(r *http.Request) (sallyport.RecoverySet, error) {
 	c, held := setter(r), s.secret(r, codesCookie)
 	_, signedIn := c.User()
@@ -41,7 +41,7 @@ func (s *site) recoverySet(r *http.Request) (sallyport.RecoverySet, error) {
 	return s.service.RecoveryCodes(r.Context(), c)
 }
 
-// showCodes shows the set, with what is wrong with the tick, if anything.
+// showCodes shows the set. wrong is what is wrong with the tick, if anything.
 func (s *site) showCodes(w http.ResponseWriter, r *http.Request, wrong error) error {
 	set, err := s.recoverySet(r)
 	if err != nil {
@@ -76,7 +76,7 @@ func (s *site) recoveryCodesPost(w http.ResponseWriter, r *http.Request) error {
 	return s.saveCodes(w, r, f)
 }
 
-// saveCodes takes the tick, wherever the codes were shown.
+// saveCodes handles the tick that the codes are saved, for all pages that show them.
 func (s *site) saveCodes(w http.ResponseWriter, r *http.Request, f form) error {
 	if !f.ticked("saved") {
 		return s.showCodes(w, r, sallyport.ErrNotSaved)
@@ -96,11 +96,11 @@ func (s *site) saveCodes(w http.ResponseWriter, r *http.Request, f form) error {
 	return s.done(w, r, cmp.Or(s.onward(r.URL.Query().Get("to")), "/account/2fa"), "enabled")
 }
 
-// recoveryCodesFile is the set as a text file.
+// recoveryCodesFile responds with the set as a text file.
 func (s *site) recoveryCodesFile(w http.ResponseWriter, r *http.Request) error {
 	set, err := s.recoverySet(r)
 	if errors.Is(err, sallyport.ErrStepUp) {
-		return s.done(w, r, recoveryCodesPath, "") // which leads on to it, and stands there afterwards
+		return s.done(w, r, recoveryCodesPath, "") // which continues here, and stays open behind the download
 	}
 	if err != nil {
 		return s.inSignIn(w, r, err)
@@ -147,8 +147,8 @@ func (s *site) regeneratePost(w http.ResponseWriter, r *http.Request) error {
 // withoutBanners are the pages that the banners lead to.
 var withoutBanners = []string{recoveryCodesPath, recoveryCodesPath + "/regenerate", changePath, "/account/2fa/set-up", afterRecoveryPath}
 
-// recoveryBanners remind of codes that are not saved, or nearly used up, and of what is restricted after one was used:
-// lift is the address that tells of it, or empty.
+// recoveryBanners warn of recovery codes that are not saved or nearly used up, and of a restricted session. lift is the
+// address of the page about the restriction, or empty.
 func (s *site) recoveryBanners(r *http.Request, u sallyport.User, lift string) []banner {
 	switch {
 	case !u.TwoFactor || slices.Contains(withoutBanners, r.URL.Path):

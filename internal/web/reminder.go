@@ -9,10 +9,10 @@ import (
 
 const remindersPath = "/admin/reminders"
 
-// remindedNotice is the code of a notice that holds a number: the overview says it.
+// remindedNotice is the code of the notice with the number of reminders, which the overview shows.
 const remindedNotice = "reminded"
 
-// remindedWords say how many reminders are on their way, or wait for a mail server.
+// remindedWords says how many reminders are on their way, or wait for a mail server.
 func remindedWords(r sallyport.Reminders, noMail bool) text.Message {
 	if noMail {
 		return text.Count(r.Queued, "{n} reminder is waiting. It is sent when a mail server is set up.", "{n} reminders are waiting. They are sent when a mail server is set up.")
@@ -23,10 +23,10 @@ func remindedWords(r sallyport.Reminders, noMail bool) text.Message {
 	return text.Count(r.Queued, "{n} reminder is on its way.", "{n} reminders are on their way.")
 }
 
-// noReminder says why nobody is reminded.
+// noReminder says why no one is reminded.
 var noReminder = text.Say("No mail server is set up, so nobody would get a reminder.")
 
-// reminders asks before people get mail.
+// reminders asks before reminders are sent.
 func (s *site) reminders(w http.ResponseWriter, r *http.Request) error {
 	p, err := s.service.PlanReminders(r.Context(), by(r))
 	if err != nil {

@@ -55,7 +55,7 @@ func (s *site) workspaces(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "workspaces", v)
 }
 
-// workspaceFields are those of the form.
+// workspaceFields are the fields of the form.
 var workspaceFields = []string{"workspace", "host", "name", "email"}
 
 func (v *workspacesPage) fill(f form) {

@@ -5,16 +5,16 @@ import (
 	"slices"
 )
 
-// access says who may reach a route. The Service decides once more about everything that a route does.
+// access says who may reach a route. The Service also checks everything that a route does.
 type access string
 
 const (
 	anyone    access = "anyone"    // signed in or not
-	signingIn access = "signingIn" // whoever holds a sign-in: the Service tells
-	setUp     access = "setUp"     // signed in; also open to somebody who must set up two-factor authentication first
+	signingIn access = "signingIn" // in the middle of a sign-in, which the Service checks
+	setUp     access = "setUp"     // signed in, even if two-factor authentication must be set up first
 	signedIn  access = "signedIn"  // signed in
-	managers  access = "managers"  // signed in as somebody who may see people, not idle for an hour
-	admins    access = "admins"    // the same as an owner or admin
+	managers  access = "managers"  // signed in with a role that may see people, and not idle for an hour
+	admins    access = "admins"    // the same for owners and admins only
 	outside   access = "outside"   // before there is a workspace
 )
 
@@ -24,10 +24,10 @@ type route struct {
 	handle       handler
 }
 
-// Route is one line of the table of all pages.
+// Route is one line of the route table.
 type Route struct{ Method, Path, Access string }
 
-// Routes returns the table, for whoever holds every page to a promise at once.
+// Routes returns the route table, for tests that check something on every page.
 func Routes() (all []Route) {
 	for _, r := range (&site{}).routes() {
 		all = append(all, Route{r.method, r.path, string(r.access)})
@@ -35,12 +35,12 @@ func Routes() (all []Route) {
 	return all
 }
 
-// routes is the table of all pages.
+// routes is the route table: all pages.
 func (s *site) routes() []route {
 	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.policyRoutes(), s.logRoutes(), s.helpRoutes())
 }
 
-// doorRoutes lead in and out.
+// doorRoutes are for signing in and out.
 func (s *site) doorRoutes() []route {
 	return []route{
 		{"GET", "/{$}", anyone, s.start},
@@ -96,7 +96,7 @@ func (s *site) accountRoutes() []route {
 	}
 }
 
-// twoFactorRoutes are about a person's own second factor.
+// twoFactorRoutes are the pages about a person's own second factors.
 func (s *site) twoFactorRoutes() []route {
 	return []route{
 		{"GET", "/account/2fa", signedIn, s.twoFactor},
@@ -124,7 +124,7 @@ func (s *site) twoFactorRoutes() []route {
 	}
 }
 
-// peopleRoutes are what administrators see of people, and do to them.
+// peopleRoutes are the pages on which administrators see and manage people.
 func (s *site) peopleRoutes() []route {
 	all := []route{
 		{"GET", overviewPath, managers, s.overview},
@@ -164,7 +164,7 @@ func (s *site) peopleRoutes() []route {
 	return all
 }
 
-// policyRoutes are what owners and admins decide for the workspace.
+// policyRoutes are the pages on which owners and admins change settings of the workspace.
 func (s *site) policyRoutes() []route {
 	return []route{
 		{"GET", accessControlPath, admins, s.accessControl},
@@ -176,7 +176,7 @@ func (s *site) policyRoutes() []route {
 	}
 }
 
-// logRoutes tell administrators what happened.
+// logRoutes are the pages that show administrators what happened.
 func (s *site) logRoutes() []route {
 	return []route{
 		{"GET", "/admin/audit", admins, s.audit},
@@ -190,7 +190,7 @@ func (s *site) logRoutes() []route {
 	}
 }
 
-// helpRoutes are for everybody, programs among them.
+// helpRoutes are for everyone, including programs.
 func (s *site) helpRoutes() []route {
 	return []route{
 		{"GET", "/help/2fa", anyone, s.help},
@@ -199,7 +199,7 @@ func (s *site) helpRoutes() []route {
 	}
 }
 
-// mux makes the table serve.
+// mux returns a mux that serves the route table.
 func (s *site) mux() *http.ServeMux {
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {

@@ -29,8 +29,8 @@ type sessionProof struct {
 	At     string           `json:"at"`
 }
 
-// sessionJSON tells who is signed in and by which proofs; 401 is nobody, 403 somebody who must set up two-factor
-// authentication first.
+// sessionJSON returns who is signed in and with which proofs. It responds with 401 if the caller is not signed in, and
+// with 403 if they must set up two-factor authentication first.
 func (s *site) sessionJSON(w http.ResponseWriter, r *http.Request) error {
 	c := by(r)
 	u, ok := c.User()
@@ -52,7 +52,7 @@ func (s *site) sessionJSON(w http.ResponseWriter, r *http.Request) error {
 	return writeJSON(w, http.StatusOK, a)
 }
 
-// stamp is how a time is written in JSON. As a time.Time it would be written, read again and copied.
+// stamp returns a time as it is written in JSON. Encoding a time.Time would format it, then parse and copy the result.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
 var jsonType = []string{"application/json"}

@@ -13,12 +13,12 @@ type sessionsPage struct {
 	page
 	Tabs     []link
 	Sessions []ownSession
-	Others   bool // there are others than this one
+	Others   bool // there are sessions other than the current one
 }
 
 type ownSession struct {
 	sallyport.Session
-	This bool // it is the browser that asks
+	This bool // it is the current session
 }
 
 func (s *site) sessions(w http.ResponseWriter, r *http.Request) error {
@@ -34,7 +34,7 @@ func (s *site) sessions(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "sessions", v)
 }
 
-// endSession asks before a session is ended. What is asked about must be there.
+// endSession asks before a session is ended. It returns an error if there is no such session.
 func (s *site) endSession(w http.ResponseWriter, r *http.Request) error {
 	all, err := s.service.OwnSessions(r.Context(), by(r))
 	if err != nil {

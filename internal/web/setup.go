@@ -14,15 +14,14 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// The pages of setting up serve a session and a sign-in alike, one more authenticator and one in place of another:
-// which it is, the address says.
+// The set-up pages work in a session and in a sign-in. They add an authenticator or replace one. The URL says which.
 
 const (
 	setUpPath  = "/account/2fa/set-up"
 	changePath = "/account/2fa/change"
 )
 
-// setUpAddress is a step of the pages of setting up. They remember to where they lead at the end.
+// setUpAddress returns the address of a step of the set-up pages. to is where they lead at the end, or empty.
 func setUpAddress(path, step, to string) string {
 	q := url.Values{}
 	for name, value := range map[string]string{"step": step, "to": to} {
@@ -36,7 +35,7 @@ func setUpAddress(path, step, to string) string {
 	return path + "?" + q.Encode()
 }
 
-// at is another step of the same set-up.
+// at returns the address of another step of the same set-up.
 func (s *site) at(r *http.Request, step string) string {
 	return setUpAddress(r.URL.Path, step, s.onward(r.URL.Query().Get("to")))
 }
@@ -50,7 +49,7 @@ func setter(r *http.Request) sallyport.Caller {
 
 func inSignInPages(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/sign-in/") }
 
-// app is an authenticator app that people know, and what becomes of its codes when the phone is lost.
+// app is a well-known authenticator app, with a note on what happens to its codes if the phone is lost.
 type app struct {
 	id   string
 	name text.Message
@@ -67,7 +66,7 @@ var apps = []app{
 	{"freeotp", text.Say("FreeOTP"), text.Say("Has no backup of its own online: a new phone is set up anew.")},
 }
 
-// appOptions are the radios of the first page.
+// appOptions returns the radio buttons of the first page.
 func (s *site) appOptions() []option {
 	var all []option
 	for _, a := range apps {
@@ -77,7 +76,7 @@ func (s *site) appOptions() []option {
 		Hint: s.lang.HTML(text.Say("Every app for time-based codes works. It is called TOTP there."))})
 }
 
-// nameOf is the name given, or else that of the app picked.
+// nameOf returns the name that was entered or, if there is none, the name of the chosen app.
 func (s *site) nameOf(f form) string {
 	if name := f.get("name"); strings.TrimSpace(name) != "" {
 		return name
@@ -101,7 +100,8 @@ func setUpTitle(r *http.Request) text.Message {
 	return text.Say("Set up two-factor authentication")
 }
 
-// reasonWords say why setting up is all that somebody may do now, beside signing out. It is empty if it is not.
+// reasonWords says why the caller must set up two-factor authentication before anything else but signing out. It is
+// empty if they need not.
 func (s *site) reasonWords(r *http.Request, why sallyport.Reason) text.Message {
 	name, day := by(r).Workspace().Issuer(), s.lang.Date(why.Since.UTC())
 	switch known := !why.Since.IsZero(); {
@@ -121,7 +121,7 @@ func (s *site) reasonWords(r *http.Request, why sallyport.Reason) text.Message {
 	return text.Say("<bdi>{name}</bdi> has required two-factor authentication of everyone since {date}. Set it up to go on.", "name", name, "date", day)
 }
 
-// setUpSteps is how many steps there are: recovery codes follow the first authenticator alone.
+// setUpSteps returns the number of steps: only the first authenticator is followed by recovery codes.
 func setUpSteps(r *http.Request) int {
 	if u, _ := by(r).User(); u.TwoFactor && !inSignInPages(r) {
 		return 3
@@ -135,10 +135,10 @@ type setUpNamePage struct {
 	Name, App, Replaces string
 	Apps                []option
 	Change              bool
-	Old                 []option     // to choose between
-	All                 bool         // every old one goes
-	SetUpCode           bool         // it takes the one of an administrator
-	Why                 text.Message // nothing else works before
+	Old                 []option     // authenticators to replace, to choose from
+	All                 bool         // it replaces all old ones
+	SetUpCode           bool         // ask for the set-up code from an administrator
+	Why                 text.Message // why nothing else works before; empty: other pages work
 }
 
 func (s *site) newSetUpNamePage(r *http.Request, f form, old []sallyport.Authenticator) *setUpNamePage {
@@ -156,7 +156,7 @@ func (s *site) newSetUpNamePage(r *http.Request, f form, old []sallyport.Authent
 	return v
 }
 
-// setUp shows the first page, and with ?step=scan the draft in hand.
+// setUp shows the first page or, with ?step=scan, the current draft.
 func (s *site) setUp(w http.ResponseWriter, r *http.Request) error {
 	q, err := readQuery(r)
 	if err != nil {
@@ -171,7 +171,7 @@ func (s *site) setUp(w http.ResponseWriter, r *http.Request) error {
 	return s.setUpName(w, r, s.filled(w, r), nil)
 }
 
-// setUpName shows the first page, with what is wrong with what was sent, if anything.
+// setUpName shows the first page. wrong is what is wrong with the form, if anything.
 func (s *site) setUpName(w http.ResponseWriter, r *http.Request, f form, wrong error) error {
 	var old []sallyport.Authenticator
 	var withCode bool
@@ -202,17 +202,17 @@ type setUpScanPage struct {
 	Link    template.URL
 	QR      template.HTML
 	Restart string
-	Why     text.Message // nothing else works before
+	Why     text.Message // as in setUpNamePage
 }
 
-// scan shows the draft, with what is wrong with the code given, if anything.
+// scan shows the draft. wrong is what is wrong with the code, if anything.
 func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 	d, err := s.service.SetUp(r.Context(), setter(r))
 	if err != nil {
 		return s.beforeSetUp(w, r, err)
 	}
 	qr, err := s.qrSVG(d.URI.Reveal())
-	if err != nil { // the key and the link do as well
+	if err != nil { // the page still has the key and the link
 		s.log.Error("no QR code", "request", edge.From(r.Context()).ID, "error", err)
 	}
 	v := &setUpScanPage{
@@ -225,7 +225,8 @@ func (s *site) scan(w http.ResponseWriter, r *http.Request, wrong error) error {
 	return s.render(w, r, http.StatusOK, "set-up-scan", v)
 }
 
-// setUpPost takes the first page, the code that confirms the draft, or the tick that the recovery codes are saved.
+// setUpPost handles the form of the first page, the code that confirms the draft, and the tick that the recovery codes
+// are saved.
 func (s *site) setUpPost(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err != nil {
@@ -255,7 +256,7 @@ func (s *site) setUpPost(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, s.at(r, "scan"), "")
 }
 
-// mendable reports whether a form is shown again with what is wrong with it.
+// mendable reports whether the user can correct the error in the form, so that it is shown again.
 func mendable(err error) bool {
 	var e *sallyport.Error
 	return errors.As(err, &e) && (e.Kind == sallyport.Invalid || e.Field != "")
@@ -289,7 +290,7 @@ type setUpEndedPage struct {
 	Restart string
 }
 
-// beforeSetUp answers what stands in the way of setting up.
+// beforeSetUp answers an error that prevents set-up.
 func (s *site) beforeSetUp(w http.ResponseWriter, r *http.Request, err error) error {
 	ses, signedIn := by(r).Session()
 	switch {

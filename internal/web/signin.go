@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// stepPaths is where each step of a sign-in stands.
+// stepPaths are the addresses of the steps of a sign-in.
 var stepPaths = map[sallyport.Step]string{
 	sallyport.StepPassword:       "/sign-in",
 	sallyport.StepChoosePassword: "/sign-in/password",
@@ -24,7 +24,8 @@ var stepPaths = map[sallyport.Step]string{
 	sallyport.StepDone:           "/",
 }
 
-// goOn leads to where a sign-in is now. A session that began with a recovery code is first told what it may not do.
+// goOn redirects to the current step of a sign-in. A session that began with a recovery code first gets the page about
+// its restrictions.
 func (s *site) goOn(w http.ResponseWriter, r *http.Request, p sallyport.Passage) error {
 	s.keep(w, p)
 	switch {
@@ -36,14 +37,14 @@ func (s *site) goOn(w http.ResponseWriter, r *http.Request, p sallyport.Passage)
 	return s.done(w, r, stepAddress(p.Step, s.onward(r.URL.Query().Get("to"))), "")
 }
 
-// stepAddress is where a step stands, for somebody who opened another page on the way: it is where they get to.
+// stepAddress returns the address of a step. The sign-in ends at to, if that is not empty.
 func stepAddress(step sallyport.Step, to string) string {
 	at, query, _ := strings.Cut(stepPaths[step], "?")
 	return setUpAddress(at, strings.TrimPrefix(query, "step="), to)
 }
 
-// signedIn leads somebody who has just signed in to where they were going. The page says so if it has a form of theirs
-// that arrived too late.
+// signedIn redirects a user who has just signed in to where they were going. If a form of theirs arrived there after
+// their session had ended, the page says that it was kept.
 func (s *site) signedIn(w http.ResponseWriter, r *http.Request, p sallyport.Passage, notice string) error {
 	to := cmp.Or(s.onward(r.URL.Query().Get("to")), s.onward(p.Parked))
 	if held := s.secret(r, formCookie); held != "" && (p.Browser == "" || p.Browser == s.secret(r, edge.BrowserCookie)) {
@@ -59,11 +60,11 @@ func (s *site) signedIn(w http.ResponseWriter, r *http.Request, p sallyport.Pass
 	return s.done(w, r, cmp.Or(to, stepPaths[sallyport.StepDone]), notice)
 }
 
-// formCookie holds a form that arrived after the session had ended, sealed, until its user has signed in again.
+// formCookie contains a form that arrived after the session had ended, sealed, until its user has signed in again.
 const formCookie = "form"
 
-// toSignIn answers somebody who is signed out: they sign in, from the step they are at, and then get to the page that
-// they opened. A form that was sent too late waits for them there.
+// toSignIn answers a caller who is signed out: they sign in, from the step they are at, and then get to the page that
+// they opened. A form that was sent too late is shown there again.
 func (s *site) toSignIn(w http.ResponseWriter, r *http.Request) error {
 	to := s.going(r)
 	if r.Method == http.MethodPost {
@@ -83,7 +84,8 @@ func (s *site) toSignIn(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, signInAddress(to), "")
 }
 
-// keepForm gives the browser what was entered in a form, but for passwords and codes. What is no form is not kept.
+// keepForm stores what was entered in a form in a cookie, except passwords and codes. It ignores anything that is not a
+// form.
 func (s *site) keepForm(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
 	if err != nil {
@@ -104,8 +106,8 @@ func signInAddress(to string) string {
 	return "/sign-in?" + url.Values{"to": {to}}.Encode()
 }
 
-// going is where a request that cannot be answered now was going: to a page, of which a post or a file to download tells
-// as well. It is empty for the account page, which is where everybody gets to.
+// going returns the page to continue to after a request that cannot be answered now. For a post or a download, that is
+// the page it belongs to. It is empty for the account page, where sign-ins end anyway.
 func (s *site) going(r *http.Request) string {
 	to := strings.TrimSuffix(strings.TrimSuffix(r.URL.Path, ".csv"), ".txt")
 	switch {
@@ -123,10 +125,10 @@ func (s *site) going(r *http.Request) string {
 	return s.onward(to)
 }
 
-// maxOnward is the longest address that is kept, in bytes.
+// maxOnward is the maximum length of an address to continue to, in bytes.
 const maxOnward = 1000
 
-// onward is an address if it is one of the pages to which a sign-in may lead, or "" (I46).
+// onward returns the address if a sign-in may lead to it, or "" (I46).
 func (s *site) onward(to string) string {
 	at, _, _ := strings.Cut(to, "?")
 	if len(to) > maxOnward || !behindSignIn(at) || !s.local(to) {
@@ -135,7 +137,7 @@ func (s *site) onward(to string) string {
 	return to
 }
 
-// inSignIn answers a step that is not the sign-in's: the browser goes to the one that is.
+// inSignIn answers a request for the wrong step of a sign-in: it redirects to the current step.
 func (s *site) inSignIn(w http.ResponseWriter, r *http.Request, err error) error {
 	if !errors.Is(err, sallyport.ErrOtherStep) {
 		return err
@@ -162,7 +164,7 @@ func (s *site) start(w http.ResponseWriter, r *http.Request) error {
 type signInPage struct {
 	page
 	Email  string
-	Action string // where the form goes
+	Action string // where the form is sent
 }
 
 func newSignInPage(email, to string) *signInPage {
@@ -203,8 +205,8 @@ type challengePage struct {
 	sallyport.Challenge
 }
 
-// ask is one of the two pages that ask for a second factor. Their fields take the same: what was typed tells by its
-// shape whether it is the code of an authenticator or a recovery code.
+// ask is one of the two pages that ask for a second factor. Both accept the same: whether it is the code of an
+// authenticator or a recovery code is recognised by its format.
 type ask struct {
 	page, field string
 	title       text.Message
@@ -215,7 +217,7 @@ var (
 	askRecovery = ask{"challenge-recovery", "recovery_code", text.Say("Enter a recovery code")}
 )
 
-// challengeFor shows a page that asks for a second factor, with what is wrong with the one given, if anything.
+// challengeFor shows a page that asks for a second factor. wrong is what is wrong with the entered one, if anything.
 func (s *site) challengeFor(w http.ResponseWriter, r *http.Request, a ask, wrong error) error {
 	c, err := s.service.Challenge(r.Context(), by(r))
 	if err != nil {
@@ -231,7 +233,7 @@ func (s *site) challengeFor(w http.ResponseWriter, r *http.Request, a ask, wrong
 	return s.render(w, r, http.StatusOK, a.page, v)
 }
 
-// atField says what is wrong at the field into which it was typed.
+// atField moves an error about a field to the field into which the user typed.
 func atField(err error, field string) error {
 	var e *sallyport.Error
 	if !errors.As(err, &e) || e.Field == "" {

@@ -13,20 +13,20 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// site is the pages over a Service.
+// site is the pages of a Service.
 type site struct {
 	*pages
 	service *sallyport.Service
-	served  *http.ServeMux // the table of routes
+	served  *http.ServeMux // the route table
 	agents  agents
 }
 
-// Pages makes the handler of all pages, behind the edge, of the Service that they show. Health answers before the host is
-// looked at. It is called once.
+// Pages returns the handler of all pages of a Service, behind the edge. health answers /healthz and /readyz on any
+// host. It is called once.
 type Pages func(service *sallyport.Service, health http.Handler) http.Handler
 
-// New parses the pages. That takes milliseconds, in which a start can open its database. Lang is [text.English], but in
-// tests.
+// New parses the pages. That takes milliseconds, during which the caller can open the database. lang is [text.English]
+// except in tests.
 func New(e *edge.Edge, log *slog.Logger, lang *text.Lang) (Pages, error) {
 	s := &site{}
 	var err error
@@ -39,13 +39,13 @@ func New(e *edge.Edge, log *slog.Logger, lang *text.Lang) (Pages, error) {
 	}, nil
 }
 
-// by is who asks, as enter found out.
+// by returns the caller, as enter has determined it.
 func by(r *http.Request) sallyport.Caller {
 	c, _ := edge.From(r.Context()).By.(sallyport.Caller)
 	return c
 }
 
-// enter finds out who asks, and lets through whom the route is for.
+// enter determines the caller, and admits those that the route is for.
 func (s *site) enter(a access, h handler) handler {
 	if a == outside {
 		return s.atURL(h)
@@ -68,7 +68,7 @@ func (s *site) enter(a access, h handler) handler {
 		case errors.Is(err, sallyport.ErrSetUpRequired):
 			err = s.done(w, r, setUpAddress(setUpPath, "", s.going(r)), "")
 		case errors.Is(err, sallyport.ErrSignInEnded) && signedIn && r.Method == http.MethodGet:
-			err = s.done(w, r, "/", "") // Back, after a sign-in that is complete
+			err = s.done(w, r, "/", "") // the Back button after a completed sign-in
 		case errors.Is(err, sallyport.ErrSignInEnded) && s.secret(r, edge.SignInCookie) == "":
 			err = errNoSignIn
 		}
@@ -79,7 +79,7 @@ func (s *site) enter(a access, h handler) handler {
 	}
 }
 
-// arrive asks the Service who it is that a request comes from.
+// arrive asks the Service for the caller of a request.
 func (s *site) arrive(r *http.Request) (sallyport.Caller, error) {
 	c, err := s.service.Arrive(r.Context(), s.arrival(r))
 	if errors.Is(err, sallyport.ErrUnknownHost) && edge.From(r.Context()).Host == s.edge.Host() {
@@ -88,7 +88,7 @@ func (s *site) arrive(r *http.Request) (sallyport.Caller, error) {
 	return c, err
 }
 
-// arrival is what a request carries.
+// arrival returns what identifies the caller of a request.
 func (s *site) arrival(r *http.Request) sallyport.Arrival {
 	visit := edge.From(r.Context())
 	return sallyport.Arrival{
@@ -99,11 +99,11 @@ func (s *site) arrival(r *http.Request) sallyport.Arrival {
 	}
 }
 
-// namedIn is how long a page of a refusal waits for the name of the workspace.
+// namedIn is how long a page about a refusal waits for the name of the workspace.
 const namedIn = time.Second
 
-// name finds out which workspace a request is for, and nothing about the caller. It returns ErrUnknownHost if there is
-// none. If the database does not answer, the request stays as it was.
+// name determines the workspace of a request, and nothing about the caller. It returns ErrUnknownHost if there is none.
+// If the database does not answer, it leaves the request as it was.
 func (s *site) name(r *http.Request) error {
 	ctx, cancel := context.WithTimeout(r.Context(), namedIn)
 	defer cancel()
@@ -118,7 +118,7 @@ func (s *site) name(r *http.Request) error {
 	return nil
 }
 
-// atURL lets through what comes to the host of the configured URL: before there is a workspace no other is known.
+// atURL admits requests to the host of the configured URL: before there is a workspace, no other host is known.
 func (s *site) atURL(h handler) handler {
 	return func(w http.ResponseWriter, r *http.Request) error {
 		if edge.From(r.Context()).Host != s.edge.Host() {
@@ -145,7 +145,7 @@ func (s *site) admit(a access, c sallyport.Caller) error {
 	return nil
 }
 
-// frame is what the layout shows around a page.
+// frame returns what the layout shows around a page.
 func (s *site) frame(r *http.Request) frame {
 	c := by(r)
 	f := frame{NoMail: s.service.Mailer == nil, Brand: c.Workspace().Issuer(), BrandStyle: brandStyle(c.Workspace().BrandColour())}
@@ -160,8 +160,8 @@ func (s *site) frame(r *http.Request) frame {
 	return f
 }
 
-// proxyBanner tells of a proxy that nobody named. It is for the owners of the first workspace: whoever runs the server is
-// among them, or known to them.
+// proxyBanner warns of a proxy that is not configured. It is for the owners of the first workspace, who run the server
+// or know who does.
 func (s *site) proxyBanner(c sallyport.Caller, u sallyport.User) []banner {
 	if u.Role != sallyport.Owner || c.Workspace().Reseller != "" || !s.edge.ForeignForwarding() {
 		return nil
@@ -169,7 +169,7 @@ func (s *site) proxyBanner(c sallyport.Caller, u sallyport.User) []banner {
 	return []banner{{Kind: "warn", Text: text.Say("A request came with forwarding headers from an address that is no trusted proxy. If a proxy stands before this server, start the server with <code>--trusted-proxies</code>: without it everybody seems to come from one address, and one limit of wrong passwords holds for all. If there is none, ignore this.")}}
 }
 
-// keep gives the browser what a passage leaves it with.
+// keep sets the cookies for the secrets in a passage.
 func (s *site) keep(w http.ResponseWriter, p sallyport.Passage) {
 	if p.SignIn != "" {
 		s.edge.SetCookie(w, edge.SignInCookie, p.SignIn.Reveal(), sallyport.SignInLimit)
@@ -189,15 +189,15 @@ func (s *site) keep(w http.ResponseWriter, p sallyport.Passage) {
 	}
 }
 
-// told reports whether an error is an outcome that a person is told of. Else it is a fault, or nobody knows what was done:
-// the page that stood there before, asked for once more, would tell something else.
+// told reports whether an error is an outcome for the user. Otherwise it is a fault, or it is not known what was done.
+// Then the error must be shown, because the previous page, shown again, would say something else.
 func told(err error) bool {
 	var e *sallyport.Error
 	return errors.As(err, &e)
 }
 
-// again shows a form once more with what is wrong with it, if err is something that the person can mend there, or is
-// about one of its fields.
+// again shows a form again with what is wrong with it, if err is about one of its fields or the user can correct it
+// there.
 func (s *site) again(w http.ResponseWriter, r *http.Request, name string, v view, err error) error {
 	all := sallyport.Outcomes(err)
 	if len(all) == 0 {

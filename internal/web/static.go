@@ -15,13 +15,13 @@ import (
 //go:embed static
 var staticFiles embed.FS
 
-// asset is a static file as it is served. Its address holds a hash of its content, so that browsers may keep it for
-// ever and a new version is fetched at once.
+// asset is a static file as it is served. Its address contains a hash of its content, so that browsers may cache it for
+// ever and fetch a new version immediately.
 type asset struct {
 	address     string
 	contentType string
 	plain       []byte
-	gzip        func() []byte // made when it is first asked for: the start is not the time for it
+	gzip        func() []byte // compressed at the first request, so that the start is fast
 }
 
 var assets = loadAssets()
@@ -34,7 +34,7 @@ func loadAssets() map[string]asset {
 	}
 	entries, err := staticFiles.ReadDir("static")
 	if err != nil {
-		panic(err) // embedded: cannot be missing
+		panic(err) // the file is embedded and cannot be missing
 	}
 	all := map[string]asset{}
 	for _, entry := range entries {
@@ -57,15 +57,15 @@ func loadAssets() map[string]asset {
 func pack(content []byte) []byte {
 	var packed bytes.Buffer
 	z := gzip.NewWriter(&packed)
-	z.Write(content) // a bytes.Buffer takes everything
+	z.Write(content) // writing to a bytes.Buffer does not fail
 	z.Close()
 	return packed.Bytes()
 }
 
-// StaticAddress is where a static file, such as style.css, is served. An unknown name gives "".
+// StaticAddress returns the address of a static file, such as style.css, or "" for an unknown name.
 func StaticAddress(name string) string { return assets[name].address }
 
-// serveStatic answers GET /static/{file}, for everybody, signed in or not.
+// serveStatic answers GET /static/{file}, for everyone, signed in or not.
 func serveStatic(w http.ResponseWriter, r *http.Request) error {
 	if sheet, ok := brandSheet(r.PathValue("file")); ok {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")

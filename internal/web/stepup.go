@@ -14,22 +14,23 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// A verb that wants fresher proof returns ErrStepUp, whatever page it stands behind. The browser then goes to /step-up
-// and from there back to the page. What had been confirmed is done after it; every other form comes back filled in.
+// A verb that needs fresher proof returns ErrStepUp. Whatever the page, the browser is then redirected to /step-up, and
+// from there back to the page. An action that was already confirmed is performed then. Any other form is shown again,
+// filled in.
 
-// action is a page that a step-up may interrupt: what it is for, and what is to become of it.
+// action is a page that a step-up may interrupt: what it is for, and what happens to its form.
 type action struct {
 	say       text.Message
-	confirmed bool     // its post was confirmed on a page that asks: it is done after the step-up
-	asks      bool     // its post was confirmed if the form says so: it asks about some of what is posted
-	fields    []string // what is kept of its form
-	strong    bool     // a recovery code does not do (I60)
+	confirmed bool     // its post was confirmed on a page that asks, so it is performed after the step-up
+	asks      bool     // its page asks about some posts; such a post was confirmed if the form has confirmField
+	fields    []string // the fields of its form that are kept
+	strong    bool     // a recovery code is not accepted (I60)
 }
 
-// confirmField says, in a form that asks about some of what is posted, that somebody was asked.
+// confirmField says, in the form of an action that asks about some posts, that the user has confirmed this one.
 const confirmField = "confirm"
 
-// actions are those pages, and the others whose forms are kept when the session has ended, by their path in the table of routes.
+// actions are these pages, and others whose forms are kept if the session has ended, by their path in the route table.
 var actions = map[string]action{
 	accountPath: {fields: []string{"name"}},
 	"/account/2fa/authenticators/{id}/rename": {fields: []string{"name"}},
@@ -78,7 +79,7 @@ var actions = map[string]action{
 	"/admin/users/{id}/revoke-invitation":               {say: text.Say("Revoke an invitation"), confirmed: true},
 }
 
-// toStepUp answers ErrStepUp: it parks what was interrupted and leads to the page that asks for fresh proof.
+// toStepUp answers ErrStepUp: it parks the interrupted request and redirects to the page that asks for fresh proof.
 func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
 	to := url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
 	q := url.Values{"to": {to.String()}}
@@ -107,7 +108,8 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
 	return s.done(w, r, "/step-up?"+q.Encode(), "")
 }
 
-// keptFields are those of a form that are kept while its user proves who they are. Passwords and codes never are.
+// keptFields returns the fields of a form that are kept while the user confirms their identity. These are never
+// passwords or codes.
 func keptFields(a action, f form) map[string]string {
 	kept := map[string]string{}
 	for _, name := range a.fields {
@@ -118,7 +120,8 @@ func keptFields(a action, f form) map[string]string {
 	return kept
 }
 
-// cameFrom is the page of a signed-in person that they were on when a step-up interrupted them, or "".
+// cameFrom returns the page, among those for signed-in users, that the user was on when a step-up interrupted them, or
+// "".
 func (s *site) cameFrom(r *http.Request) string {
 	u, err := url.Parse(r.Referer())
 	if err != nil || u.Scheme+"://"+u.Host != s.edge.Origin(edge.From(r.Context()).Host) {
@@ -131,7 +134,7 @@ func (s *site) cameFrom(r *http.Request) string {
 	return at.String()
 }
 
-// accountPath is where everybody may be who is signed in.
+// accountPath is a page that every signed-in user may open.
 const accountPath = "/account"
 
 func behindSignIn(path string) bool {
@@ -142,8 +145,8 @@ func isAdmin(path string) bool {
 	return path == overviewPath || strings.HasPrefix(path, overviewPath+"/")
 }
 
-// without is where somebody goes on who does not confirm: to where they came from, or to the nearest page above the one
-// that was interrupted; and to none that would ask again because nothing was done for an hour.
+// without returns the page to go to if the user cancels: the one they came from, or the nearest page above the
+// interrupted one. It is never a page that would ask again because the session was idle for an hour.
 func (s *site) without(r *http.Request, q form) string {
 	to := q.get("from")
 	if !s.local(to) {
@@ -161,8 +164,8 @@ func (s *site) without(r *http.Request, q form) string {
 	return to
 }
 
-// filled is what was entered in the form of this page when a step-up or the end of the session interrupted it, to be
-// shown in it again. After the end of a session that is once.
+// filled returns what was entered in the form of this page before a step-up or the end of the session interrupted it,
+// to show it again. After the end of a session, it is returned only once.
 func (s *site) filled(w http.ResponseWriter, r *http.Request) form {
 	entered := s.service.Interrupted(by(r), r.URL.Path)
 	if held := s.secret(r, formCookie); held != "" {
@@ -178,7 +181,7 @@ func (s *site) filled(w http.ResponseWriter, r *http.Request) form {
 	return form{values}
 }
 
-// routed is the path in the table of routes that answers an address, or "".
+// routed returns the path in the route table that answers an address, or "".
 func (s *site) routed(method, to string) string {
 	_, pattern := s.served.Handler(&http.Request{Method: method, URL: &url.URL{Path: to}})
 	_, in, _ := strings.Cut(pattern, " ")
@@ -188,12 +191,12 @@ func (s *site) routed(method, to string) string {
 type stepUpPage struct {
 	page
 	Action    text.Message
-	Confirmed bool // the action follows at once
+	Confirmed bool // the action is performed right after the step-up
 	TwoFactor bool
 	Names     []string // of the authenticators
 	Strong    bool
 	Recovery  bool   // asks for a recovery code
-	Switch    string // address of the page that asks for the other kind
+	Switch    string // address of the page that asks for the other kind of code
 	Back      string // where Cancel leads
 }
 
@@ -274,7 +277,7 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 	return s.back(w, r, q.get("to"))
 }
 
-// back leads to where a step-up began.
+// back redirects to where a step-up began.
 func (s *site) back(w http.ResponseWriter, r *http.Request, to string) error {
 	if !s.local(to) {
 		to = accountPath
@@ -284,8 +287,8 @@ func (s *site) back(w http.ResponseWriter, r *http.Request, to string) error {
 
 type renewedKey struct{}
 
-// resume does what was parked, which had been confirmed: it goes through the table of routes as the post that it was,
-// with the session's new value, so that it is authorised like every other.
+// resume performs the parked request, which was already confirmed. It sends the original post through the route table
+// again, with the session's new secret, so that it is authorised like any other.
 func (s *site) resume(w http.ResponseWriter, r *http.Request, token sallyport.Secret, q form) error {
 	r = r.Clone(context.WithValue(r.Context(), renewedKey{}, token))
 	c, err := s.arrive(r)
@@ -310,7 +313,8 @@ func (s *site) resume(w http.ResponseWriter, r *http.Request, token sallyport.Se
 	return nil
 }
 
-// secret is the value of a cookie. After a step-up in the same request the session has another one than was sent.
+// secret returns the value of a cookie. After a step-up in the same request, it returns the session's new secret, not
+// the one that was sent.
 func (s *site) secret(r *http.Request, cookie string) sallyport.Secret {
 	if v, ok := r.Context().Value(renewedKey{}).(sallyport.Secret); ok && cookie == edge.SessionCookie {
 		return v
@@ -318,8 +322,8 @@ func (s *site) secret(r *http.Request, cookie string) sallyport.Secret {
 	return sallyport.Secret(s.edge.Cookie(r, cookie))
 }
 
-// local reports whether an address is one of our own pages that can be shown, so that a browser may be sent there
-// (I46).
+// local reports whether an address is one of our own pages that can be opened, so that a browser may be redirected
+// there (I46).
 func (s *site) local(address string) bool {
 	to, query, _ := strings.Cut(address, "?")
 	if !strings.HasPrefix(to, "/") || to != path.Clean(to) || strings.ContainsAny(to, "\\#%") {

@@ -15,14 +15,14 @@ type userPage struct {
 	Tabs           []link
 	TwoFactorState string
 	Menu           []link
-	Shown          sallyport.State // Locked among them
+	Shown          sallyport.State // may be Locked
 	Lock           text.Message    // if locked
-	Unlock         *link           // nil: not for the reader, or it has no effect
-	Reset, Delete  string          // addresses of what stands apart from the menu; empty: not for the reader, or not now
+	Unlock         *link           // nil: the caller may not unlock, or it would have no effect
+	Reset, Delete  string          // addresses of actions outside the menu; empty: not allowed, or not possible now
 	Edit           string
 	Events         string // of the person, in the audit log
 	MaySignOut     bool
-	Roles          []option // that the person can be given; none: not by who looks
+	Roles          []option // that the person can be given; none: the caller cannot change the role
 	RoleChosen     string
 	Method         text.Message
 }

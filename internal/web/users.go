@@ -20,21 +20,21 @@ type usersPage struct {
 
 	TwoFactors, Roles, States, Sorts []option
 	People                           []userRow
-	Total                            text.Message // how many the list has, and which of them are here; empty: not known
-	Unsorted, Wide                   bool         // a search finds too many people to sort, or to look at
+	Total                            text.Message // how many people the list has, and which are on this page; empty: not known
+	Unsorted, Wide                   bool         // a search finds too many people to sort, or to read
 	Pager                            pager
 	CSV                              string
 	ByName, ByAddress                column
 	Sortable                         []column // the columns 2FA, last sign-in and added
 	MayInvite, Filtered              bool
-	Bulk                             []link // what the reader may do to several people
+	Bulk                             []link // actions on several people that the caller may perform
 	Here                             string // the address of the list
 }
 
-// personRow is somebody in a list. Whoever stands above the reader has no page to open.
+// personRow is a person in a list. If their role is above the caller's, there is no link to their page.
 type personRow struct {
 	sallyport.User
-	State                  sallyport.State // Locked among them
+	State                  sallyport.State // may be Locked
 	Called, TwoFactorState string
 	Href                   string
 	Self                   bool
@@ -50,8 +50,8 @@ func (s *site) personRow(c sallyport.Caller, u sallyport.User) personRow {
 	return row
 }
 
-// userRow is a personRow as the list of all people shows it. A template takes a microsecond and more for every call of a
-// function and every field of an embedded struct, and there are fifty rows, so a row has its values ready.
+// userRow is a personRow as the list of all people shows it. A template takes more than a microsecond for each call of
+// a function and each field of an embedded struct, and there are 50 rows, so the values of a row are prepared in Go.
 type userRow struct {
 	ID, Called, Address string
 	Opens, Self         bool
@@ -62,7 +62,7 @@ type userRow struct {
 	Tick                string // the name of the row's checkbox
 }
 
-// userMarks are what few words tell of somebody.
+// userMarks are values of a user that are few enough for part.
 type userMarks struct{ Role, State string }
 
 func (s *site) userRow(c sallyport.Caller, u sallyport.User) userRow {
@@ -82,14 +82,15 @@ func (s *site) userRow(c sallyport.Caller, u sallyport.User) userRow {
 	return row
 }
 
-// column is the heading of one that can be sorted by.
+// column is the heading of a sortable column.
 type column struct {
 	Href string
-	Sort string // of aria-sort; empty: it is not sorted by
+	Sort string // value of aria-sort; empty: the list is not sorted by it
 	Text text.Message
 }
 
-// sortBy is a column of the list, which is in the given order. Its link turns round the order that the list has.
+// sortBy returns the heading of a column. order is that of the list; if the list is sorted by this column already, the
+// link reverses it.
 func sortBy(o sallyport.Order, words text.Message, f sallyport.PeopleFilter, order sallyport.Order) column {
 	c, to := column{Text: words}, f
 	to.Order, to.Reverse = o, false
@@ -103,7 +104,7 @@ func sortBy(o sallyport.Order, words text.Message, f sallyport.PeopleFilter, ord
 	return c
 }
 
-// peopleFilter reads a filter out of the address of the list. What it does not know does not narrow the list.
+// peopleFilter reads a filter from the query of the list. It ignores unknown values.
 func peopleFilter(q form) sallyport.PeopleFilter {
 	sort, reverse := q.get("sort"), false
 	if len(sort) > 0 && sort[0] == '-' {
@@ -127,7 +128,7 @@ func oneOf[T ~string](v T, all ...T) T {
 	return ""
 }
 
-// sortOf is how a filter's order stands in the address.
+// sortOf returns a filter's order as it is written in the address.
 func sortOf(f sallyport.PeopleFilter) string {
 	if f.Reverse {
 		return "-" + string(f.Order)
@@ -135,7 +136,7 @@ func sortOf(f sallyport.PeopleFilter) string {
 	return string(f.Order)
 }
 
-// address is that of a list with the filter, and with other names and values beside it.
+// listAddress returns the address of a list with the filter, and with other names and values.
 func listAddress(path string, f sallyport.PeopleFilter, others ...string) string {
 	q := url.Values{}
 	for name, value := range map[string]string{
@@ -189,7 +190,7 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 	return s.render(w, r, http.StatusOK, "users", v)
 }
 
-// totalWords say which people of a list are on the page, and how many it has.
+// totalWords says which people of a list are on the page, and how many the list has.
 func totalWords(l sallyport.PeopleList) text.Message {
 	last := l.First + len(l.People) - 1
 	switch {
@@ -205,7 +206,7 @@ func totalWords(l sallyport.PeopleList) text.Message {
 	return text.Count(l.Total, "{n} person", "{n} people")
 }
 
-// menu are the items of a row's menu. They are put together here, as a template takes a hundred times as long, and
+// menu returns the items of a row's menu. They are built here because a template takes a hundred times as long, and
 // there are hundreds of them on a page.
 func (s *site) menu(all []link) template.HTML {
 	var b strings.Builder
@@ -233,7 +234,7 @@ func (s *site) menu(all []link) template.HTML {
 	return template.HTML(b.String())
 }
 
-// newUsersPage is the page without its people, who are in the given order: the filter's, or ByWord.
+// newUsersPage returns the page without its people. order is the order of the people: the filter's, or ByWord.
 func (s *site) newUsersPage(f sallyport.PeopleFilter, order sallyport.Order) *usersPage {
 	say := s.lang.HTML
 	anything := option{Label: say(text.Say("Any"))}
@@ -256,7 +257,7 @@ func (s *site) newUsersPage(f sallyport.PeopleFilter, order sallyport.Order) *us
 	return v
 }
 
-// sorts are the orders of the list, as its address names them.
+// sorts are the orders of the list, with their names in its address.
 var sorts = []struct {
 	value string
 	words text.Message
@@ -273,7 +274,7 @@ var roleWords = map[sallyport.Role]text.Message{
 	sallyport.Owner: text.Say("Owner"), sallyport.Admin: text.Say("Admin"), sallyport.Manager: text.Say("Manager"), sallyport.Member: text.Say("Member"),
 }
 
-// roleOptions are the roles that somebody of a role can give.
+// roleOptions returns the roles that a person with the role of can give.
 func (s *site) roleOptions(of sallyport.Role) (all []option) {
 	for _, r := range sallyport.Roles {
 		if of.Over(r) {
@@ -283,7 +284,8 @@ func (s *site) roleOptions(of sallyport.Role) (all []option) {
 	return all
 }
 
-// inviteOptions are the roles that the caller can invite into. Those that the session in hand cannot give yet are shown.
+// inviteOptions returns the roles that the caller can invite into, including those that the current session cannot give
+// yet.
 func (s *site) inviteOptions(c sallyport.Caller) []option {
 	me, _ := c.User()
 	all := s.roleOptions(me.Role)
