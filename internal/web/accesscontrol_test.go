@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// ownerOf is a browser in which the owner is signed in with a fresh code.
+// ownerOf returns a visitor in which the owner is signed in with a fresh code.
 func ownerOf(s *sallyporttest.Site) (sallyporttest.Person, *sallyporttest.Visitor) {
 	p, v := s.Owner, s.Visitor()
 	v.Enrol(&p, "Owner's")
@@ -21,7 +21,7 @@ func ownerOf(s *sallyporttest.Site) (sallyporttest.Person, *sallyporttest.Visito
 
 const accessControl = "/admin/access-control"
 
-// confirm sends the form of a page that asks before people are forced.
+// confirm sends the form of the page that asks before people are forced to set up two-factor authentication.
 func confirm(v *sallyporttest.Visitor, asked *sallyporttest.Page) *sallyporttest.Page {
 	f := asked.Form("confirm")
 	return v.PostValues(f.Action, f.Values)
@@ -47,7 +47,7 @@ func TestAccessControl(t *testing.T) {
 		if got = owners.Follow(); got.Notice() == "" || got.Form("require_2fa").Values.Get("require_2fa") != "everyone" {
 			t.Errorf("afterwards: %s", got.Text())
 		}
-		// Lowering asks nothing.
+		// Lowering a setting needs no confirmation.
 		got = owners.Edit(accessControl, sallyporttest.Fields{"trusted_device_days": "14", "allow_reset_when_required": "no", "require_2fa": "optional"})
 		if got.Status != http.StatusSeeOther {
 			t.Errorf("lowered: %d %s", got.Status, got.Alert())
@@ -76,7 +76,7 @@ func TestAccessControl(t *testing.T) {
 		if got := owners.Post(accessControl, nil); got.Status != http.StatusUnprocessableEntity || got.Alert() == "" {
 			t.Errorf("without any field: %d %s", got.Status, got.Alert())
 		}
-		// All that is wrong is told at once, each beside its field, and what was typed stays.
+		// All errors are shown at once, each beside its field, and what was typed stays.
 		bad := sallyporttest.Fields{
 			"require_2fa": "everyone", "required_from": "soon", "trusted_device_days": "14 days", "recovery_code_count": "99",
 			"recovery_code_mode": "never", "allow_reset_when_required": "perhaps", "invite_method": "pigeon",
@@ -105,7 +105,7 @@ func TestAccessControl(t *testing.T) {
 	})
 }
 
-// TestAccessControlShowsWhatIsSaved: no link presets a setting, and the values of an interrupted save are marked.
+// TestAccessControlShowsWhatIsSaved: a link cannot preset a setting, and the values of an interrupted save are marked.
 func TestAccessControlShowsWhatIsSaved(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
@@ -128,8 +128,8 @@ func TestAccessControlShowsWhatIsSaved(t *testing.T) {
 	}
 }
 
-// TestRequirementWithADate goes through the doors: until the day, the requirement before it applies to those it applied to,
-// and to people who join after the decision the new one does; the page that asks says so.
+// TestRequirementWithADate signs people in: until the day, the previous requirement applies to the people it applied to
+// before, and the new one to people who join after the change. The page that asks says so.
 func TestRequirementWithADate(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -197,8 +197,8 @@ func TestRequirementWithADate(t *testing.T) {
 	})
 }
 
-// TestRequirementFromTodayIsAtOnce: days are those of UTC, whatever day the browser has; the page that asks says what
-// happens.
+// TestRequirementFromTodayIsAtOnce: days are in UTC, whatever day it is in the browser. The page that asks says what
+// will happen.
 func TestRequirementFromTodayIsAtOnce(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
@@ -233,7 +233,7 @@ func TestRequirementFromTodayIsAtOnce(t *testing.T) {
 	}
 }
 
-// TestTwoAdminsAtOnce: the second sees what changed and decides.
+// TestTwoAdminsAtOnce: the second admin sees what the first has changed, and decides.
 func TestTwoAdminsAtOnce(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -284,8 +284,8 @@ func TestI22_AccessControlAfterStepUp(t *testing.T) {
 	})
 }
 
-// TestI22_ConfirmedAccessControlIsDoneAfterStepUp: what hits people was asked about once, and is not asked about again;
-// it is done only to the policy that was asked about.
+// TestI22_ConfirmedAccessControlIsDoneAfterStepUp: a change that affects people is confirmed once, not again after the
+// step-up. It is made only if the policy is still the one that was confirmed.
 func TestI22_ConfirmedAccessControlIsDoneAfterStepUp(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -293,7 +293,7 @@ func TestI22_ConfirmedAccessControlIsDoneAfterStepUp(t *testing.T) {
 		ada := e.Add("ada@acme.example", sallyport.Admin)
 		adas := s.Visitor()
 		adas.Enrol(&ada, "Ada's")
-		// confirmed asks for a setting, confirms it too late, and gives the page that the step-up then leads to.
+		// confirmed changes a setting, confirms it too late, and returns the page after the step-up.
 		confirmed := func(name, value string, meanwhile func()) *sallyporttest.Page {
 			f := v.Get("/admin/access-control").Form("version")
 			f.Values.Set(name, value)
@@ -319,7 +319,7 @@ func TestI22_ConfirmedAccessControlIsDoneAfterStepUp(t *testing.T) {
 		if got.Status != http.StatusConflict || policy() != "optional 0 2" {
 			t.Errorf("changed by somebody else meanwhile: %d, and the policy is %s", got.Status, policy())
 		}
-		if again := got.Form("version"); again.Action != "/admin/access-control" { // and not /step-up, where this page stands
+		if again := got.Form("version"); again.Action != "/admin/access-control" { // not /step-up, the address of this page
 			t.Errorf("the form that is shown then goes to %s", again.Action)
 		}
 		got = confirmed("require_2fa", "everyone", func() {})
@@ -332,7 +332,7 @@ func TestI22_ConfirmedAccessControlIsDoneAfterStepUp(t *testing.T) {
 	})
 }
 
-// TestBannerUntilTheDay warns those, and only those, whom the requirement will force.
+// TestBannerUntilTheDay: the banner warns exactly the people whom the requirement will force.
 func TestBannerUntilTheDay(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -394,7 +394,8 @@ func TestI28_AccessControlIsForOwnersAndAdmins(t *testing.T) {
 	})
 }
 
-// TestAccessControlAsksForYourOwnFirst: the advice stands there before anything is refused, and only where it is needed.
+// TestAccessControlAsksForYourOwnFirst: the page shows the advice before anything is refused, and only to those who
+// need it.
 func TestAccessControlAsksForYourOwnFirst(t *testing.T) {
 	const advice = "To require two-factor authentication, you must have it enabled. Set up your own first."
 	e := sallyporttest.New(t, "sqlite")
@@ -414,8 +415,8 @@ func TestAccessControlAsksForYourOwnFirst(t *testing.T) {
 	}
 }
 
-// TestAccessControlInABrowser: Save stays in view, the date is there only if something is required, and changes that are
-// not saved are pointed out.
+// TestAccessControlInABrowser: the Save button stays visible, the date is shown only if something is required, and
+// unsaved changes are pointed out.
 func TestAccessControlInABrowser(t *testing.T) {
 	for name, l := range looks {
 		t.Run(name, func(t *testing.T) {

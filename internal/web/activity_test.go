@@ -12,8 +12,9 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/web"
 )
 
-// TestEveryEventHasWords: each kind of event has words, and a group in the filter of the audit log. It reads the rules for the kinds that they record: what stands in the call itself, or is given to
-// the variable that stands there, in the same function or by those who call it.
+// TestEveryEventHasWords: each kind of event has words, and a group in the filter of the audit log. The test finds the
+// kinds in the source of the rules: in the call that records an event, or assigned to the variable there, in the same
+// function or by its callers.
 func TestEveryEventHasWords(t *testing.T) {
 	kinds := recordedKinds(t)
 	if len(kinds) < 20 {
@@ -59,7 +60,7 @@ func recordedKinds(t *testing.T) map[string]token.Position {
 		}
 		return ok
 	}
-	// through are functions that hand on a kind, with the place of the parameter.
+	// through are functions that pass a kind on, with the index of the parameter.
 	through := map[string]int{"record": 2}
 	for range 3 {
 		for _, f := range parsed {
@@ -99,7 +100,7 @@ func recordedKinds(t *testing.T) map[string]token.Position {
 	return kinds
 }
 
-// parameter is the place of a function's parameter, -1 if it has none of that name.
+// parameter returns the index of a function's parameter, or -1 if there is none with that name.
 func parameter(fn *ast.FuncDecl, name string) int {
 	i := 0
 	for _, field := range fn.Type.Params.List {
@@ -113,7 +114,7 @@ func parameter(fn *ast.FuncDecl, name string) int {
 	return -1
 }
 
-// assigned calls found with all that is given to a variable.
+// assigned calls found with everything that is assigned to a variable.
 func assigned(fn *ast.FuncDecl, name string, found func(ast.Expr) bool) bool {
 	any := false
 	ast.Inspect(fn, func(n ast.Node) bool {

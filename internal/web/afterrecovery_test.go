@@ -14,8 +14,8 @@ import (
 
 const afterRecovery = "/account/2fa/after-recovery"
 
-// TestAfterRecoveryGoesOn: the page leads to where the person was going, at once or once a code of an authenticator has
-// lifted the restriction; and to no other host (I46).
+// TestAfterRecoveryGoesOn: the page leads to where the person was going, immediately or after a code of an
+// authenticator has lifted the restriction, and never to another host (I46).
 func TestAfterRecoveryGoesOn(t *testing.T) {
 	eachSite(t, func(t *testing.T, s *sallyporttest.Site, p *sallyporttest.Person) {
 		for _, test := range []struct{ to, kept string }{
@@ -68,8 +68,8 @@ func TestAfterRecoveryGoesOn(t *testing.T) {
 	})
 }
 
-// TestI60_RestrictedButtonsAreDisabled: in a session that began with a recovery code, no link of any page leads to what
-// is refused. The buttons are there, disabled, and the page leads to what lifts the restriction.
+// TestI60_RestrictedButtonsAreDisabled: in a session that began with a recovery code, no page links to anything that is
+// refused. The buttons are shown disabled, and the page links to the way to lift the restriction.
 func TestI60_RestrictedButtonsAreDisabled(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -97,7 +97,7 @@ func TestI60_RestrictedButtonsAreDisabled(t *testing.T) {
 			users + "new/several":                 {"Owner", "Admin", "Manager"},
 			"/account":                            nil,
 			"/admin/brand":                        nil,
-			"/admin/users":                        nil, // judged by its links: many rows have the same buttons
+			"/admin/users":                        nil, // checked by its links, because many rows have the same buttons
 		}
 		v := recovering(s, &owner)
 		for path, want := range disabled {
@@ -142,7 +142,7 @@ func TestI60_RestrictedButtonsAreDisabled(t *testing.T) {
 	})
 }
 
-// crawl opens all pages that links lead to, without their queries.
+// crawl opens all pages that can be reached through links, without their queries.
 func crawl(v *sallyporttest.Visitor, from ...string) map[string]*sallyporttest.Page {
 	seen := map[string]*sallyporttest.Page{}
 	for len(from) > 0 {

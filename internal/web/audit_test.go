@@ -20,7 +20,7 @@ func TestI28_TheLogOfOneWorkspaceIsItsOwn(t *testing.T) {
 		host := "globex." + strings.TrimPrefix(s.URL, "http://")
 		e.Check(e.AddWorkspace(ctx, "", host, sallyport.FirstOwner{Workspace: "Globex", Name: "Gustav Globex", Address: "gustav@globex.example", Password: sallyporttest.Password}))
 		ada, manager, mia := e.Add("ada@acme.example", sallyport.Admin), e.Add("max@acme.example", sallyport.Manager), e.Add("mia@acme.example", sallyport.Member)
-		// Somebody gives a wrong password, with a cell that would be a formula.
+		// Someone enters a wrong password for an address that would be a formula in a cell.
 		e.Exec(`UPDATE users SET address = $1 WHERE id = $2`, "=cmd@acme.example", mia.ID)
 		s.Visitor().From("203.0.113.7").Post("/sign-in", sallyporttest.Fields{"email": mia.Address, "password": "wrong-password-of-mia"})
 		v := s.Visitor()

@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// visitors runs a test over HTTP on both databases, with somebody who has an authenticator and is signed in.
+// visitors runs a test over HTTP on both databases, with a person who has an authenticator and is signed in.
 func visitors(t *testing.T, fn func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person)) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -22,7 +22,7 @@ func visitors(t *testing.T, fn func(t *testing.T, s *sallyporttest.Site, v *sall
 	})
 }
 
-// ids are those of the person's authenticators, oldest first.
+// ids returns the ids of the person's authenticators, oldest first.
 func ids(s *sallyporttest.Site, p sallyporttest.Person) (all []string) {
 	for _, row := range s.Query(`SELECT id FROM authenticators WHERE user_id = $1 ORDER BY id`, p.User.ID) {
 		all = append(all, row[0])
@@ -30,7 +30,7 @@ func ids(s *sallyporttest.Site, p sallyporttest.Person) (all []string) {
 	return all
 }
 
-// tell fails the test unless the newest answer has this status and leads there.
+// tell fails the test unless the newest response has this status and location.
 func tell(t *testing.T, v *sallyporttest.Visitor, status int, location string) {
 	t.Helper()
 	if v.Page.Status != status || v.Page.Location != location {
@@ -42,7 +42,7 @@ func code(s *sallyporttest.Site, p *sallyporttest.Person) string { return p.Code
 
 const stale = 6 * time.Minute
 
-// TestI22_ConfirmedIsDoneAfterStepUp: a post that was confirmed is done as soon as fresh proof is given, once.
+// TestI22_ConfirmedIsDoneAfterStepUp: a confirmed post is performed once, as soon as fresh proof is given.
 func TestI22_ConfirmedIsDoneAfterStepUp(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
 		s.Clock.Advance(stale)
@@ -74,8 +74,8 @@ func TestI22_ConfirmedIsDoneAfterStepUp(t *testing.T) {
 	})
 }
 
-// TestI22_NotConfirmedIsShownAgain: what had not been confirmed, or was parked for something else or too long ago, is
-// shown and not done.
+// TestI22_NotConfirmedIsShownAgain: a post that was not confirmed, or was parked for another page or too long ago, is
+// shown again and not performed.
 func TestI22_NotConfirmedIsShownAgain(t *testing.T) {
 	tests := map[string]func(s *sallyporttest.Site, v *sallyporttest.Visitor) string{
 		"only looked at": func(_ *sallyporttest.Site, v *sallyporttest.Visitor) string {
@@ -116,7 +116,7 @@ func TestI22_NotConfirmedIsShownAgain(t *testing.T) {
 	})
 }
 
-// TestI22_ParkedIsAuthorisedAgain: between parking and step-up the policy came to require it.
+// TestI22_ParkedIsAuthorisedAgain: the policy changes between parking and step-up, and now forbids the parked action.
 func TestI22_ParkedIsAuthorisedAgain(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
 		s.Clock.Advance(stale)
@@ -159,7 +159,7 @@ func TestFormsComeBackFilledIn(t *testing.T) {
 	})
 }
 
-// TestParkedIsSealed: what waits in the database cannot be read there.
+// TestParkedIsSealed: parked requests cannot be read in the database.
 func TestParkedIsSealed(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, _ *sallyporttest.Person) {
 		s.Clock.Advance(stale)
@@ -170,7 +170,7 @@ func TestParkedIsSealed(t *testing.T) {
 	})
 }
 
-// TestStepUpLeadsHome: after a step-up a browser goes to pages of ours alone (I46).
+// TestStepUpLeadsHome: a step-up redirects only to our own pages (I46).
 func TestStepUpLeadsHome(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
 		for to, want := range map[string]string{
@@ -193,7 +193,7 @@ func TestStepUpLeadsHome(t *testing.T) {
 	})
 }
 
-// TestI60_RecoveryCodeIsNotSpentInVain: where an authenticator is wanted, a recovery code is refused and stays good.
+// TestI60_RecoveryCodeIsNotSpentInVain: if an authenticator is required, a recovery code is refused and stays unused.
 func TestI60_RecoveryCodeIsNotSpentInVain(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
 		s.Clock.Advance(stale)
@@ -243,7 +243,8 @@ func TestI58_LastWhileRequired(t *testing.T) {
 	})
 }
 
-// TestI28_OtherPeoplesAuthenticators are not there, whatever is tried.
+// TestI28_OtherPeoplesAuthenticators: every request for another person's authenticator is answered as if it did not
+// exist.
 func TestI28_OtherPeoplesAuthenticators(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, _ *sallyporttest.Person) {
 		other := s.Add("noa@acme.example", sallyport.Member)
@@ -277,7 +278,7 @@ func TestI28_OtherPeoplesAuthenticators(t *testing.T) {
 	})
 }
 
-// codeOf is what an app shows that has this key.
+// codeOf returns the code that an app with this key shows.
 func codeOf(t *testing.T, s *sallyporttest.Site, key string) string {
 	t.Helper()
 	secret, err := otp.DecodeSecret(key)
@@ -287,7 +288,7 @@ func codeOf(t *testing.T, s *sallyporttest.Site, key string) string {
 	return sallyporttest.Person{Secret: secret}.Code(s.Clock.Now())
 }
 
-// TestTwoTabsInOneSetUp: the tab that comes second is told so, and changes nothing.
+// TestTwoTabsInOneSetUp: the second tab shows that it is too late, and changes nothing.
 func TestTwoTabsInOneSetUp(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -331,7 +332,7 @@ func TestTwoTabsInOneSetUp(t *testing.T) {
 	})
 }
 
-// TestI20_KeyIsShownUntilConfirmed: afterwards no page has it, and no form field sets one.
+// TestI20_KeyIsTheServersAndShownOnce: after the confirmation no page shows the key, and no form field can set one.
 func TestI20_KeyIsTheServersAndShownOnce(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -360,7 +361,7 @@ func TestI20_KeyIsTheServersAndShownOnce(t *testing.T) {
 	})
 }
 
-// TestI24_OthersEnd: after each change of an authenticator other browsers are signed out, at the next node too.
+// TestI24_OthersEnd: each change of an authenticator signs out other browsers, on other nodes too.
 func TestI24_OthersEnd(t *testing.T) {
 	changes := map[string]func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person){
 		"added": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, _ *sallyporttest.Person) {

@@ -72,7 +72,7 @@ var filled = regexp.MustCompile(`--(fill|fill-strong|on-fill): #([0-9a-f]{6})`)
 
 var declared = regexp.MustCompile(`--(accent|accent-strong|on-accent): #([0-9a-f]{6})`)
 
-// TestBrandCanBeRead holds the sheets of many colours to WCAG's 4.5:1, by a computation of its own.
+// TestBrandCanBeRead checks the style sheets of many colours against WCAG's ratio of 4.5:1, with its own computation.
 func TestBrandCanBeRead(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		v := sallyporttest.NewSite(t, e).Visitor()
@@ -117,8 +117,8 @@ func contrast(a, b string) float64 {
 	return max(x, y) / min(x, y)
 }
 
-// TestI33_AfterAnIdleHour: what an administrator sends after an hour without use waits for the step-up. A form comes
-// back as it was, and what had been asked about is done.
+// TestI33_AfterAnIdleHour: what an administrator sends after an idle hour waits for the step-up. A form is then shown
+// as it was, and a confirmed action is performed.
 func TestI33_AfterAnIdleHour(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		v := sallyporttest.NewSite(t, e).Visitor()
@@ -144,8 +144,8 @@ func TestI33_AfterAnIdleHour(t *testing.T) {
 	})
 }
 
-// TestBrandOnProblems: what is refused before anybody asked who comes bears the name of the workspace at that host, and
-// is refused as well where the database tells no name.
+// TestBrandOnProblems: a request that is refused before its caller is known gets a page with the name of the workspace
+// on that host. It is also refused if the database does not return the name.
 func TestBrandOnProblems(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)

@@ -16,7 +16,7 @@ func bothFactors(e *sallyporttest.Env, b *sallyporttest.Browser, p sallyporttest
 	b.Click("Continue")
 }
 
-// enrolBy sets up an authenticator in the steps of a sign-in, from the name to the codes that are saved.
+// enrolBy sets up an authenticator in the steps of a sign-in, from its name to the saved recovery codes.
 func enrolBy(t *testing.T, e *sallyporttest.Env, b *sallyporttest.Browser, p *sallyporttest.Person, name string) {
 	t.Helper()
 	b.Fill("Name of the app", name)
@@ -31,8 +31,8 @@ func enrolBy(t *testing.T, e *sallyporttest.Env, b *sallyporttest.Browser, p *sa
 	b.Sees(name)
 }
 
-// TestJourneyTwoAdministrators is a company at work: two administrators on one page, a member who lost the phone, and
-// another company of the same installation that gets to see nothing of it.
+// TestJourneyTwoAdministrators shows a company at work: two administrators on the same page, a member who lost the
+// phone, and another company of the same installation that can see nothing of it.
 func TestJourneyTwoAdministrators(t *testing.T) {
 	const policy = "/admin/access-control"
 	e := sallyporttest.New(t, "sqlite")
@@ -88,7 +88,7 @@ func TestJourneyTwoAdministrators(t *testing.T) {
 	for _, part := range []string{"", "/security", "/reset-2fa"} {
 		ginas.Open("/admin/users/" + mia.ID + part)
 		ginas.Sees("Page not found")
-		olives.Open("/admin/users/" + gina.ID + part) // who made Globex
+		olives.Open("/admin/users/" + gina.ID + part) // Olive created Globex
 		olives.Sees("Page not found")
 	}
 	ginas.Open("/admin/users?q=mia")
@@ -99,8 +99,8 @@ func TestJourneyTwoAdministrators(t *testing.T) {
 
 var temporaryPassword = regexp.MustCompile(`[0-9A-Z]{5}(-[0-9A-Z]{5}){4}`)
 
-// TestJourneyTemporaryPassword goes from the policy to the day's work: an invitation by mail, a password of one's own,
-// an authenticator.
+// TestJourneyTemporaryPassword goes from the policy to the first sign-in: an invitation by mail, a new password, an
+// authenticator.
 func TestJourneyTemporaryPassword(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	site := sallyporttest.NewSite(t, e)

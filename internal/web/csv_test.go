@@ -41,7 +41,8 @@ func TestACellIsNoFormula(t *testing.T) {
 	}
 }
 
-// download serves a table on a real listener and returns the answer, and what it says until it breaks, if it does.
+// download serves a table on a real listener. It returns the response, its body up to where the connection broke, if it
+// did, and the error.
 func download(t *testing.T, next func() ([][]string, error)) (*http.Response, string, error) {
 	t.Helper()
 	k, err := web.NewKit("http://localhost:8080", nil, text.English, io.Discard)

@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// confirmed is the field of the pages behind e-mailed links.
+// confirmed is the field in the forms of pages behind e-mailed links.
 var confirmed = sallyporttest.Fields{"confirm": "yes"}
 
 // moved asks for a new address and confirms it, and returns the undo link that went to the old one.
@@ -113,8 +113,8 @@ func TestI26_AConfirmedAddressSignsNobodyIn(t *testing.T) {
 	})
 }
 
-// An intruder moves the account away twice and changes all else; the first owner's link brings it back, and none of the
-// intruder's takes it away again.
+// An intruder changes the account's address twice, and everything else. The first owner's link brings the account back,
+// and none of the intruder's links can take it away again.
 func TestUndoSurvivesWhatCameAfter(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -169,7 +169,7 @@ func TestUndoOfALaterChangeLeavesTheEarlier(t *testing.T) {
 		if got := s.Visitor().Post(undo, confirmed); got.Status != http.StatusSeeOther || address(e, p) != p.Address {
 			t.Errorf("%d %s", got.Status, got.Alert())
 		}
-		// Who has no password now is no newcomer: neither another's invitation nor its revoking is for them.
+		// Without a password, the person is still not a new user: once restored, they are active, not invited.
 		ctx, owner := context.Background(), e.Arriving()
 		passage, err := e.SignIn(ctx, owner.By(), e.Owner.Address, e.Owner.Password)
 		e.Check(err)
@@ -271,7 +271,7 @@ func TestI36_OfTwoWhoTakeOneAddressOneGetsIt(t *testing.T) {
 	})
 }
 
-// TestI23_MailedLinksTakeTheirOwnFormAlone: a program that opens a link and posts to it changes nothing.
+// TestI23_MailedLinksTakeTheirOwnFormAlone: a program that follows a link and posts to it changes nothing.
 func TestI23_MailedLinksTakeTheirOwnFormAlone(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)

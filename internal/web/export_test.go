@@ -16,12 +16,12 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Kit is the kit with pages of its own for tests to call.
+// Kit is the basis of all pages, with some pages for tests.
 type Kit struct {
 	Edge  *edge.Edge
 	Lang  *text.Lang
 	Log   io.Writer
-	Calls int // posts that got through
+	Calls int // posts that were not refused
 	pages *pages
 }
 
@@ -36,7 +36,7 @@ type kitPage struct {
 	Pager   pager
 }
 
-// NewKit takes the address it answers under, so that a server may run elsewhere.
+// NewKit returns a Kit for a configured URL, which may differ from where the server really runs.
 func NewKit(address string, proxies []netip.Prefix, lang *text.Lang, log io.Writer) (*Kit, error) {
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	e, err := edge.New(address, proxies, logger)
@@ -60,7 +60,7 @@ func NewKit(address string, proxies []netip.Prefix, lang *text.Lang, log io.Writ
 	return k, err
 }
 
-// Handler is the kit behind its edge.
+// Handler returns the kit behind its edge.
 func (k *Kit) Handler() http.Handler {
 	p, mux := k.pages, http.NewServeMux()
 	mux.Handle("GET /static/{file}", p.serve(serveStatic))
@@ -98,7 +98,7 @@ func (k *Kit) Handler() http.Handler {
 		return os.ErrPermission
 	}))
 	mux.Handle("GET /bad-template", p.serve(func(w http.ResponseWriter, r *http.Request) error {
-		return p.render(w, r, http.StatusOK, "table", &problemPage{}) // its data has no Tabs
+		return p.render(w, r, http.StatusOK, "table", &problemPage{}) // a fault, because its data has no Tabs
 	}))
 	mux.Handle("GET /slow-down", p.serve(func(w http.ResponseWriter, r *http.Request) error {
 		return &sallyport.Error{Kind: sallyport.TooMany, Text: text.Say("Wait."), RetryAfter: 1500 * time.Millisecond}
@@ -139,29 +139,29 @@ func (k *Kit) show(w http.ResponseWriter, r *http.Request) error {
 	return k.pages.render(w, r, status, r.PathValue("name"), data)
 }
 
-// QR draws a code.
+// QR draws a QR code.
 func (k *Kit) QR(content string) (template.HTML, error) { return k.pages.qrSVG(content) }
 
-// Initials are those of a person.
+// Initials returns the initials of a person.
 func Initials(name, email string) string { return person{name, email}.Initials() }
 
-// HasWords tells whether a kind of event has words.
+// HasWords reports whether a kind of event has words.
 func HasWords(kind string) bool { return !eventWords[kind].IsZero() }
 
-// HasGroup tells whether a kind of event has a group on the page of the audit log.
+// HasGroup reports whether a kind of event has a group on the page of the audit log.
 func HasGroup(kind string) bool {
 	about, _, _ := strings.Cut(kind, ".")
 	_, has := kindParts[about]
 	return has
 }
 
-// Harmless is a cell as a table to download has it.
+// Harmless returns a cell as it is in a downloaded table.
 func Harmless(cell string) string { return harmless(cell) }
 
-// Download answers with a table whose pages next gives.
+// Download responds with a table whose pages next returns.
 func (k *Kit) Download(w http.ResponseWriter, r *http.Request, next func() ([][]string, error)) error {
 	return k.pages.download(w, r, "people.csv", []string{"name", "note"}, next)
 }
 
-// TotalWords is what the list of people says of how many it has.
+// TotalWords returns the text of the list of people about how many it has.
 func TotalWords(l sallyport.PeopleList) string { return text.English.Text(totalWords(l)) }

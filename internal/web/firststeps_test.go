@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// steps are what the list on the overview says, such as "Invite people: To do"; nil: there is no list.
+// steps returns the list on the overview, such as "Invite people: To do", or nil if there is no list.
 func steps(p *sallyporttest.Page) (all []string) {
 	for _, item := range strings.Split(p.Body, "<li>")[1:] {
 		for _, state := range []string{"To do", "Done"} {
@@ -24,7 +24,7 @@ func steps(p *sallyporttest.Page) (all []string) {
 	return all
 }
 
-// TestFirstSteps follows an owner through the list, which shows how things stand and disappears at the end.
+// TestFirstSteps follows an owner through the list, which shows the current state and disappears at the end.
 func TestFirstSteps(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		const at = "/admin/first-steps"
@@ -87,8 +87,8 @@ func TestFirstSteps(t *testing.T) {
 	})
 }
 
-// TestFirstStepsBelowAReseller follows the owner of a workspace that a reseller created. The operator looks after the
-// mail server, https and the keyset, so this owner is asked for none of them.
+// TestFirstStepsBelowAReseller follows the owner of a workspace that a reseller created. The mail server, https and the
+// keyset are the operator's responsibility, so the list of this owner does not contain them.
 func TestFirstStepsBelowAReseller(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)

@@ -15,13 +15,13 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// newPassword is one that every rule accepts.
+// newPassword is a password that every rule accepts.
 const newPassword = "copper-violin-31-harbour-maple"
 
-// ask asks for a reset link and returns its path, empty if none was mailed.
+// ask requests a reset link and returns its path, which is empty if none was mailed.
 func ask(s *sallyporttest.Site, address string) string {
 	s.T.Helper()
-	s.Clock.Advance(time.Second) // mails of one millisecond have no order
+	s.Clock.Advance(time.Second) // mails from the same millisecond have no order
 	before := len(s.WaitingMails(address))
 	if p := s.Visitor().Post("/forgot", sallyporttest.Fields{"email": address}); p.Status != http.StatusSeeOther {
 		s.T.Fatalf("POST /forgot: %d %s", p.Status, p.Alert())
@@ -169,7 +169,8 @@ func TestI02_ResetNeverTouchesTheSecondFactor(t *testing.T) {
 	})
 }
 
-// No codes from unknown clients until the password changes.
+// TestI34_ANewPasswordTakesCodesAgain: when codes from unknown clients are refused until the password changes, a new
+// password makes them accepted again.
 func TestI34_ANewPasswordTakesCodesAgain(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)

@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// TestFormsOfOneField: what is wrong is said once, at the field, which has the focus.
+// TestFormsOfOneField: the error is shown once, at the field, which has the focus.
 func TestFormsOfOneField(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
 		_, owners := ownerOf(s)
@@ -64,7 +64,7 @@ func TestFormsOfOneField(t *testing.T) {
 	})
 }
 
-// TestFormsOfSeveralFields: all that is wrong is listed at once.
+// TestFormsOfSeveralFields: all errors are listed at once.
 func TestFormsOfSeveralFields(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
 		_, owners := ownerOf(s)
@@ -115,8 +115,8 @@ func TestFormsOfSeveralFields(t *testing.T) {
 	})
 }
 
-// TestCodeFieldsAreInSight: on a phone a wrong code leaves the field above the keyboard, and on a wide screen setting up
-// takes no scrolling.
+// TestCodeFieldsAreInSight: on a phone, the field stays above the keyboard after a wrong code. On a wide screen, set-up
+// needs no scrolling.
 func TestCodeFieldsAreInSight(t *testing.T) {
 	const aboveKeyboard, fold = 400, 720
 	for name, look := range map[string]sallyporttest.Look{"scripts": {Width: 360}, "no scripts": {Width: 360, NoScript: true}} {

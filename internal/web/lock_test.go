@@ -13,8 +13,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// TestLockedPeopleAreSeen: the list, its filter and its table, and both pages of a person say that somebody is locked, and
-// Unlock is offered then and not otherwise.
+// TestLockedPeopleAreSeen: the list, its filter and its CSV, and both pages of a person say that the person is locked.
+// They offer Unlock only then.
 func TestLockedPeopleAreSeen(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)

@@ -13,10 +13,10 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// promises are what pages say of e-mails that are sent.
+// promises are words on pages that say that an e-mail is sent.
 var promises = []string{"on its way", "on their way", "sent a link", "send a link to the new", "You will get a link", "by mail", "get an e-mail with", "went to"}
 
-// TestPagesWithoutAMailServerPromiseNothing goes to every page that speaks of an e-mail, with and without a mail server.
+// TestPagesWithoutAMailServerPromiseNothing opens every page that mentions an e-mail, with and without a mail server.
 func TestPagesWithoutAMailServerPromiseNothing(t *testing.T) {
 	for name, mail := range map[string]bool{"with": true, "without": false} {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestPagesWithoutAMailServerPromiseNothing(t *testing.T) {
 					if !strings.HasPrefix(page, "/admin") {
 						who = mias
 					}
-					e.Exec("UPDATE users SET reminded_at = 0") // whoever had a reminder gets none for a day
+					e.Exec("UPDATE users SET reminded_at = 0") // people get at most one reminder a day
 					if p := who.Get(page); p.Status != http.StatusOK || p.Has(button) != mail {
 						t.Errorf("%s a mail server, %s offers %q: %v, %d %s", name, page, button, p.Has(button), p.Status, p.Text())
 					}
@@ -79,7 +79,7 @@ func TestPagesWithoutAMailServerPromiseNothing(t *testing.T) {
 	}
 }
 
-// handed creates a link to a new password and gives its path.
+// handed creates a link to a new password and returns its path.
 func handed(v *sallyporttest.Visitor, p sallyporttest.Person) string {
 	page := v.Post("/admin/users/"+p.ID+"/reset-password", sallyporttest.Fields{})
 	u, err := url.Parse(page.Data("data-password-link"))
@@ -110,7 +110,7 @@ func TestI26_LinkToANewPasswordIsHandedOver(t *testing.T) {
 		if !mias.SignedIn() {
 			t.Error("the link ends something before it is used")
 		}
-		// A stranger who asks for a mailed link does not end the one that was handed over.
+		// When anyone requests a mailed link, the one that was handed over stays valid.
 		s.Visitor().Post("/forgot", sallyporttest.Fields{"email": mia.Address})
 		v := s.Visitor()
 		if p := v.Get(first); p.Status != http.StatusGone {

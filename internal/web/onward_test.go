@@ -13,7 +13,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// signInOn goes through the pages of a sign-in, from the one that the newest answer leads to, until it is complete.
+// signInOn goes through the pages of a sign-in, from the one that the newest response redirects to, until it is
+// complete.
 func signInOn(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
 	t.Helper()
 	for range 10 {
@@ -46,8 +47,8 @@ func signInOn(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *
 	t.Fatalf("the sign-in does not end: %s", v.Page.Target)
 }
 
-// TestI46_TheWayGoesOnAfterSignIn: someone on the way to a page gets there, through every step, and never to another
-// site.
+// TestI46_TheWayGoesOnAfterSignIn: a person who opens a page gets there after signing in, through every step, and never
+// to another site.
 func TestI46_TheWayGoesOnAfterSignIn(t *testing.T) {
 	const users = "/admin/users?two_factor=disabled&q=m%26m"
 	ways := []struct{ from, to string }{
@@ -107,8 +108,8 @@ func TestI46_TheWayGoesOnAfterSignIn(t *testing.T) {
 	}
 }
 
-// TestHalfWay: a page that somebody opens in the middle of a sign-in leads to the step they are at, with a sentence, and
-// is where they get to.
+// TestHalfWay: a page opened in the middle of a sign-in redirects to the current step, with a notice. The sign-in then
+// ends at that page.
 func TestHalfWay(t *testing.T) {
 	for name, begin := range halfWay {
 		t.Run(name, func(t *testing.T) {
@@ -133,7 +134,7 @@ func TestHalfWay(t *testing.T) {
 	}
 }
 
-// TestI66_StrangersWriteNothing: pages that strangers open and forms that they post leave no row.
+// TestI66_StrangersWriteNothing: pages that callers open without signing in, and forms that they post, write no row.
 func TestI66_StrangersWriteNothing(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -158,8 +159,8 @@ func TestI66_StrangersWriteNothing(t *testing.T) {
 	})
 }
 
-// TestFormsSentTooLateComeBack: a form that arrives after the session has ended is there again after signing in, once, for
-// the person who filled it in, in their browser.
+// TestFormsSentTooLateComeBack: a form that arrives after the session has ended is shown again after signing in: once,
+// to the person who filled it in, in their browser.
 func TestFormsSentTooLateComeBack(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -214,8 +215,8 @@ func TestFormsSentTooLateComeBack(t *testing.T) {
 	})
 }
 
-// TestI61_KeptFormsAreNotForOthers: a colleague who signs in next in the same browser is not shown what the last one sent
-// too late, and neither is its own user in another browser.
+// TestI61_KeptFormsAreNotForOthers: a colleague who signs in next in the same browser does not see the form that the
+// last one sent too late. Neither does its own user in another browser.
 func TestI61_KeptFormsAreNotForOthers(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -248,7 +249,7 @@ func TestI61_KeptFormsAreNotForOthers(t *testing.T) {
 	})
 }
 
-// TestI63_KeptFormsEnd: a form is not kept for longer than a quarter of an hour, nor where the clock was set back.
+// TestI63_KeptFormsEnd: a form is kept for at most 15 minutes, and not if the clock was set back.
 func TestI63_KeptFormsEnd(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
@@ -267,7 +268,7 @@ func TestI63_KeptFormsEnd(t *testing.T) {
 	}
 }
 
-// TestBackAfterSignIn: the pages of a sign-in lead on once it is complete.
+// TestBackAfterSignIn: the pages of a completed sign-in redirect.
 func TestBackAfterSignIn(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, _ *sallyporttest.Person) {
 		for _, path := range []string{"/sign-in", "/sign-in/2fa", "/sign-in/2fa/recovery", "/sign-in/password", "/sign-in?to=%2Faccount%2Fsessions"} {
@@ -283,7 +284,7 @@ func TestBackAfterSignIn(t *testing.T) {
 	})
 }
 
-// TestCookiesAreNeeded: a browser that keeps no cookies is told that signing in needs them.
+// TestCookiesAreNeeded: a browser that blocks cookies gets a page that says that signing in needs them.
 func TestCookiesAreNeeded(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)

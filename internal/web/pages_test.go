@@ -9,10 +9,10 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// evil is a name that leaves every place of a page where it is not escaped for that place.
+// evil is a name that breaks out of any place on a page where it is not properly escaped.
 const evil = `'"></bdi><script>alert(1)</script>&lt;`
 
-// TestNamesInLists: whatever somebody typed, or their browser said, stands in the rows of lists as the text that it is.
+// TestNamesInLists: whatever people typed or their browsers sent is shown as plain text in the rows of lists.
 func TestNamesInLists(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
@@ -44,7 +44,8 @@ func TestNamesInLists(t *testing.T) {
 	}
 }
 
-// TestTextsInTemplates: a translation stands on a page as it does on one that says it while it is made.
+// TestTextsInTemplates: a translation that was put into a template at the start is shown as one that is looked up for
+// each page.
 func TestTextsInTemplates(t *testing.T) {
 	lang := *text.English
 	lang.Messages = map[text.Key][]string{

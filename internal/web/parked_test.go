@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// without is a copy of a browser that lacks some of its cookies.
+// without returns a copy of a visitor without some of its cookies.
 func without(v *sallyporttest.Visitor, cookies ...string) *sallyporttest.Visitor {
 	thief := v.Fork()
 	for _, name := range cookies {
@@ -20,14 +20,15 @@ func without(v *sallyporttest.Visitor, cookies ...string) *sallyporttest.Visitor
 	return thief
 }
 
-// TestI62_TheActionNamedIsTheActionCarriedOut: a page that asks for proof names what is parked under its own address, in
-// the browser that parked it. Everything else opens the page named in the address, and changes nothing.
+// TestI62_TheActionNamedIsTheActionCarriedOut: the page that asks for proof names the action that is parked for its
+// address, in the browser that parked it. In all other cases, it opens the page named in the address, and changes
+// nothing.
 func TestI62_TheActionNamedIsTheActionCarriedOut(t *testing.T) {
 	const disable, codes = "/account/2fa/disable", "/account/2fa/recovery-codes"
 	tests := []struct {
 		name   string
-		parks  func(v *sallyporttest.Visitor) *sallyporttest.Visitor // who posts to disable
-		with   func(v *sallyporttest.Visitor) *sallyporttest.Visitor // who opens the link and types the code
+		parks  func(v *sallyporttest.Visitor) *sallyporttest.Visitor // the visitor that posts to disable
+		with   func(v *sallyporttest.Visitor) *sallyporttest.Visitor // the visitor that opens the link and enters the code
 		to     string
 		done   bool
 		header string
@@ -101,7 +102,7 @@ func TestI62_FormsComeBackToTheirBrowserAlone(t *testing.T) {
 	}
 }
 
-// halfWay are the steps at which somebody may leave a sign-in: each takes a new browser there.
+// halfWay are the steps at which a person may leave a sign-in. Each function takes a new visitor to its step.
 var halfWay = map[string]func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) (at string, p sallyporttest.Person){
 	"challenge": func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor) (string, sallyporttest.Person) {
 		p := s.Add("mia@acme.example", sallyport.Member)
@@ -130,7 +131,8 @@ var halfWay = map[string]func(t *testing.T, s *sallyporttest.Site, v *sallyportt
 	},
 }
 
-// TestI32_SigningOutHalfWay: the button of each step ends the sign-in on the server, and the set-up begun in it.
+// TestI32_SigningOutHalfWay: the sign-out button of each step ends the sign-in on the server, and any set-up begun in
+// it.
 func TestI32_SigningOutHalfWay(t *testing.T) {
 	for name, begin := range halfWay {
 		t.Run(name, func(t *testing.T) {

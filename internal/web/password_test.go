@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// temporary makes the person's password a temporary one, that is over after a time.
+// temporary turns the person's password into a temporary one that expires after left.
 func temporary(e *sallyporttest.Env, p sallyporttest.Person, left time.Duration) {
 	e.T.Helper()
 	e.Exec(`UPDATE users SET temporary_ends = $1 WHERE id = $2`, e.Clock.Now().Add(left).UnixMilli(), p.ID)
@@ -107,7 +107,8 @@ func TestI27_TwoFactorFollowsTheChoice(t *testing.T) {
 	})
 }
 
-// A password that was long enough beside a second factor is replaced before it is the only one (SPEC section 4).
+// A password that was long enough together with a second factor must be replaced before it is the only factor (SPEC
+// section 4).
 func TestAShortPasswordIsNoOnlyFactor(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)

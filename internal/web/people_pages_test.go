@@ -13,7 +13,7 @@ import (
 // widths are those of a phone, a tablet, a laptop and a large screen.
 var widths = []int{360, 768, 1280, 1920}
 
-// inspect holds the page to what every page promises, at every width, light and dark by turns.
+// inspect checks what every page must fulfil, at every width, alternating between light and dark.
 func inspect(t *testing.T, b *sallyporttest.Browser, name string) {
 	t.Helper()
 	for i, width := range widths {
@@ -31,7 +31,7 @@ func inspect(t *testing.T, b *sallyporttest.Browser, name string) {
 	b.Clean()
 }
 
-// longNamed are people whose names and addresses are as long as they may be, with and without a place to break.
+// longNamed adds people whose names and addresses have the maximum length, with and without places to break.
 func longNamed(e *sallyporttest.Env) {
 	e.T.Helper()
 	var people []someone
@@ -51,8 +51,8 @@ func longNamed(e *sallyporttest.Env) {
 	e.Exec("UPDATE users SET must_set_up = 1 WHERE id LIKE 'usr_kim_4%'")
 }
 
-// TestUsersListFitsItsBox: nothing sticks out or is cut off at any width, however long the names are, and the menus of the
-// rows are on top of everything: one open at a time, closed by Escape and by a click elsewhere.
+// TestUsersListFitsItsBox: at any width, nothing overflows or is cut off, however long the names are. The menus of the
+// rows are on top of everything. Only one is open at a time, and Escape or a click elsewhere closes it.
 func TestUsersListFitsItsBox(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	site := sallyporttest.NewSite(t, e)
@@ -85,15 +85,15 @@ func TestUsersListFitsItsBox(t *testing.T) {
 		b.Uncheck("Select Kim 52")
 	}
 	b.Click("Actions for Kim 04")
-	b.Click("Suspend") // the whole menu can be reached
+	b.Click("Suspend") // all of the menu can be clicked
 	b.Sees("Suspend this person?")
 	b.Click("Cancel")
-	b.Press("Enter") // the focus is on what opened the menu
+	b.Press("Enter") // the focus is on the button that opened the menu
 	b.Sees(item)
 	b.Clean()
 }
 
-// TestJourneySeveralPeople goes with and without scripts from the list to what was done to several people at once.
+// TestJourneySeveralPeople acts on several people at once, from the list to the result, with and without scripts.
 func TestJourneySeveralPeople(t *testing.T) {
 	for name, l := range looks {
 		t.Run(name, func(t *testing.T) {
@@ -124,7 +124,7 @@ func TestJourneySeveralPeople(t *testing.T) {
 			b.Sees("1 person is skipped")
 			b.Sees("This person is suspended already.")
 			look(b, "bulk")
-			e.Exec("UPDATE users SET state = 'suspended' WHERE address LIKE 'cyd@%'") // meanwhile
+			e.Exec("UPDATE users SET state = 'suspended' WHERE address LIKE 'cyd@%'") // while the page that asks is open
 			b.Click("Suspend")
 			b.Sees("1 person is suspended, and signed out everywhere.")
 			b.Sees("1 person was skipped")
@@ -155,7 +155,7 @@ func TestJourneySeveralPeople(t *testing.T) {
 	}
 }
 
-// proveIt gives the code that a step-up asks for.
+// proveIt enters the code that a step-up asks for.
 func proveIt(e *sallyporttest.Env, b *sallyporttest.Browser, p sallyporttest.Person) {
 	e.T.Helper()
 	b.Sees("Confirm that it is you")
@@ -163,7 +163,7 @@ func proveIt(e *sallyporttest.Env, b *sallyporttest.Browser, p sallyporttest.Per
 	b.Click("Continue")
 }
 
-// TestJourneyInviteSeveral: a report says what became of each line, and the lines that were refused stay in the form.
+// TestJourneyInviteSeveral: a report shows the result of each line, and the lines that were refused stay in the form.
 func TestJourneyInviteSeveral(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	site := sallyporttest.NewSite(t, e)
@@ -194,7 +194,7 @@ func TestJourneyInviteSeveral(t *testing.T) {
 	b.Clean()
 }
 
-// TestUserPages: what an administrator sees and does on the page of one person, with a name as long as it may be.
+// TestUserPages: what an administrator sees and does on the page of a person whose name has the maximum length.
 func TestUserPages(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	site := sallyporttest.NewSite(t, e)
@@ -230,8 +230,8 @@ func TestUserPages(t *testing.T) {
 	b.Clean()
 }
 
-// TestAuditPage: a time is on one line with the whole of it on hover, only what was refused is tagged, kinds are grouped,
-// and the list fits every width.
+// TestAuditPage: times are short, with the full time on hover; only refused events have a tag; kinds are grouped; and
+// the list fits every width.
 func TestAuditPage(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	site := sallyporttest.NewSite(t, e)

@@ -17,7 +17,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/web"
 )
 
-// TestQR reads the drawing back from its own path.
+// TestQR scans the drawing, which it renders from the path of the SVG.
 func TestQR(t *testing.T) {
 	kit, err := web.NewKit("http://localhost", nil, text.English, io.Discard)
 	if err != nil {
@@ -58,7 +58,7 @@ func TestQR(t *testing.T) {
 
 const (
 	quietZone = 4 // modules
-	scale     = 4 // pixels a module
+	scale     = 4 // pixels per module
 )
 
 func rasterise(t *testing.T, svg string) *image.Gray {

@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// TestJourneyRecoveryCodes goes from the codes that set-up shows to the day the phone is lost.
+// TestJourneyRecoveryCodes goes from the codes that set-up shows to the day on which the phone is lost.
 func TestJourneyRecoveryCodes(t *testing.T) {
 	for name, l := range looks {
 		t.Run(name, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestJourneyRecoveryCodes(t *testing.T) {
 	}
 }
 
-// onPaper looks at the sheet that a printer gets.
+// onPaper checks how the page looks when it is printed.
 func onPaper(b *sallyporttest.Browser, l sallyporttest.Look) {
 	sheet := l
 	sheet.Print = true
@@ -114,7 +114,7 @@ func onPaper(b *sallyporttest.Browser, l sallyporttest.Look) {
 	b.Look(l)
 }
 
-// TestJourneyOnce is where codes are shown once, and run out.
+// TestJourneyOnce: the policy shows recovery codes only once, and they run out.
 func TestJourneyOnce(t *testing.T) {
 	for name, l := range looks {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ type fields = sallyporttest.Fields
 
 const codesPage = "/account/2fa/recovery-codes"
 
-// eachSite runs a test on both databases, with somebody who has an authenticator and recovery codes.
+// eachSite runs a test on both databases, with a person who has an authenticator and recovery codes.
 func eachSite(t *testing.T, fn func(t *testing.T, s *sallyporttest.Site, p *sallyporttest.Person)) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -29,7 +29,7 @@ func eachSite(t *testing.T, fn func(t *testing.T, s *sallyporttest.Site, p *sall
 	})
 }
 
-// recovering is a browser that has signed in with a recovery code of the person's.
+// recovering returns a visitor that has signed in with one of the person's recovery codes.
 func recovering(s *sallyporttest.Site, p *sallyporttest.Person) *sallyporttest.Visitor {
 	s.T.Helper()
 	v := s.Visitor()
@@ -42,7 +42,7 @@ func recovering(s *sallyporttest.Site, p *sallyporttest.Person) *sallyporttest.V
 	return v
 }
 
-// confirmApp goes on from the first page of a set-up to what follows its code.
+// confirmApp continues from the first page of a set-up to the page after its code.
 func confirmApp(s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
 	s.T.Helper()
 	var err error
@@ -234,7 +234,7 @@ func TestRecoveryCodesPages(t *testing.T) {
 	})
 }
 
-// TestSignInThatEnrols leaves before the tick, and comes back.
+// TestSignInThatEnrols: the person leaves before the tick that the recovery codes are saved, and comes back.
 func TestSignInThatEnrols(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		e.Exec(`UPDATE policies SET require_2fa = 'everyone'`)
@@ -296,8 +296,8 @@ func TestFewCodesAreLeft(t *testing.T) {
 	})
 }
 
-// TestI20_SavedRecoveryCodesAreNotShownAgain: a cookie that was kept shows no codes after the tick that they are saved, in
-// the browser and the session that it was made for.
+// TestI20_SavedRecoveryCodesAreNotShownAgain: after the tick that the codes are saved, an old cookie does not show them
+// again, not even in the browser and the session that it was made for.
 func TestI20_SavedRecoveryCodesAreNotShownAgain(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)

@@ -16,13 +16,13 @@ import (
 
 const workspaces = "/admin/workspaces"
 
-// globexAt is what makes Globex, and the address it will have.
+// globexAt returns the form that creates Globex, and the URL it will have.
 func globexAt(s *sallyporttest.Site) (sallyporttest.Fields, string) {
 	return sallyporttest.Fields{"workspace": "Globex", "host": "Globex.localhost", "name": "Gina Grant", "email": "gina@globex.example"},
 		strings.Replace(s.URL, "localhost", "globex.localhost", 1)
 }
 
-// joined accepts the invitation that stands in the mail of the reseller's outbox, as no mail server is set up.
+// joined accepts the invitation, which it reads in the reseller's outbox because there is no mail server.
 func joined(s *sallyporttest.Site, owners *sallyporttest.Visitor, address string) (sallyporttest.Person, *sallyporttest.Visitor) {
 	s.T.Helper()
 	mail := ""
@@ -100,7 +100,7 @@ func TestReseller(t *testing.T) {
 	})
 }
 
-// TestResellersBrand: it is that of what they created, until it has one.
+// TestResellersBrand: a workspace has the brand of the reseller that created it until it has its own.
 func TestResellersBrand(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -109,7 +109,7 @@ func TestResellersBrand(t *testing.T) {
 		owners.Post(workspaces, fields)
 		gina, v := joined(s, owners, globex)
 		v.SignIn(gina)
-		// seen is the brand in the title of a page, its style, the label of the QR code, and a mail.
+		// seen returns the brand in the title of a page, in its style, in the label of the QR code and in a mail.
 		seen := func() string {
 			v.Post("/account/2fa/set-up", sallyporttest.Fields{"name": "Pixel"})
 			page := v.Follow()

@@ -10,8 +10,9 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// TestI60_RecoveryCodeCreatesNoAdministrator: with a password and a recovery code, an owner invites members and nothing
-// more, changes no role, deletes and resets nobody; a code of an authenticator lifts that.
+// TestI60_RecoveryCodeCreatesNoAdministrator: with a password and a recovery code, an owner can invite only members,
+// and cannot change a role, delete anyone or reset anyone's second factor. A code of an authenticator lifts that
+// restriction.
 func TestI60_RecoveryCodeCreatesNoAdministrator(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -79,8 +80,8 @@ func TestI60_RecoveryCodeCreatesNoAdministrator(t *testing.T) {
 	})
 }
 
-// TestActivityTellsNothingOfOthers: what others did to a person is listed, without where they were; a wrong password that
-// was typed where a colleague is signed in is not the colleague's act.
+// TestActivityTellsNothingOfOthers: a person sees what others did to their account, but not from where. A wrong
+// password that was entered in a browser where a colleague is signed in is not attributed to the colleague.
 func TestActivityTellsNothingOfOthers(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -115,8 +116,8 @@ func TestActivityTellsNothingOfOthers(t *testing.T) {
 	})
 }
 
-// TestUndoneAddressIsToldNothing: the mail to the address that an undoing takes away names neither the person nor where
-// they are.
+// TestUndoneAddressIsToldNothing: the mail to an address that is removed by undoing the change names neither the person
+// nor their location.
 func TestUndoneAddressIsToldNothing(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)

@@ -7,15 +7,15 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// owners is a new browser of the owner, who has an authenticator by then.
+// owners returns a new visitor of the owner, who already has an authenticator.
 func (s *shooting) owners() *sallyporttest.Visitor {
-	s.Clock.Advance(time.Minute) // to a code that was not used
+	s.Clock.Advance(time.Minute) // so that the code is unused
 	v := s.Visitor()
 	v.SignIn(s.Owner)
 	return v
 }
 
-// invited is an invitation from the form to the person who gets it.
+// invited follows an invitation from the form to the person who gets it.
 func (s *shooting) invited() {
 	v := s.owners()
 	v.Post("/admin/users/new", fields{"email": "nia@acme.example", "name": "Nia Ngo", "role": "admin"})
@@ -38,7 +38,7 @@ func (s *shooting) invited() {
 	s.Exec("UPDATE policies SET invite_method = $1, version = version + 1", sallyport.InviteByLink)
 }
 
-// reset is somebody who lost the phone, and what an administrator does about it.
+// reset follows a person who lost the phone, and what an administrator does about it.
 func (s *shooting) reset() {
 	v := s.owners()
 	p, lost := s.somebody("remy@acme.example")
@@ -64,7 +64,7 @@ func (s *shooting) reset() {
 	s.get("not-for-a-manager", managers, "/admin/access-control")
 }
 
-// decided is access control, from the form to what others see of it.
+// decided follows a change of access control, from the form to what others see of it.
 func (s *shooting) decided() {
 	const at = "/admin/access-control"
 	v, other := s.owners(), s.Visitor()
@@ -91,7 +91,7 @@ func (s *shooting) decided() {
 	s.Exec("UPDATE policies SET require_2fa = $1, required_from = 0, version = version + 1", sallyport.RequireOptional)
 }
 
-// logged is the audit log after all that, and the brand last.
+// logged shows the audit log after all of that, and then the brand.
 func (s *shooting) logged() {
 	v := s.owners()
 	s.get("audit", v, "/admin/audit")

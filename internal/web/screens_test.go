@@ -24,7 +24,7 @@ var (
 	only        = flag.String("only", "", "take pictures of pages whose name matches this regular expression")
 )
 
-// screen is a page in one state, as it was answered.
+// screen is a page in one state, as the server sent it.
 type screen struct {
 	name string
 	page *sallyporttest.Page
@@ -37,7 +37,8 @@ type shooting struct {
 	screens []screen
 }
 
-// keep takes the newest answer of a browser, and a second to look at it. One that only leads on is no screen.
+// keep adds the newest response of a visitor as a screen, and advances the clock by a second. A redirect fails the
+// test.
 func (s *shooting) keep(name string, v *sallyporttest.Visitor) {
 	s.T.Helper()
 	if v.Page.Location != "" || v.Page.Title() == "" {
@@ -47,7 +48,7 @@ func (s *shooting) keep(name string, v *sallyporttest.Visitor) {
 	s.Clock.Advance(time.Second)
 }
 
-// shoot walks to every page and state in a language.
+// shoot collects every page in every state, in one language.
 func shoot(t *testing.T, lang *text.Lang) []screen {
 	e := sallyporttest.New(t, "sqlite")
 	s := &shooting{Site: sallyporttest.NewSite(t, e).In(lang), lang: lang}
@@ -57,7 +58,7 @@ func shoot(t *testing.T, lang *text.Lang) []screen {
 	return s.screens
 }
 
-// gallery serves screens again, each as it was answered, with the style and the scripts of the site.
+// gallery serves the screens again, as they were sent, with the styles and scripts of the site.
 func gallery(t *testing.T, screens []screen) (url string) {
 	e := sallyporttest.New(t, "sqlite")
 	v := sallyporttest.NewSite(t, e).Visitor()
@@ -77,10 +78,10 @@ func answer(w http.ResponseWriter, p *sallyporttest.Page) {
 	for _, name := range []string{"Content-Type", "Content-Security-Policy"} {
 		w.Header().Set(name, p.Header.Get(name))
 	}
-	fmt.Fprint(w, p.Body) // as 200: a browser complains of every other answer
+	fmt.Fprint(w, p.Body) // with 200, because browsers log errors for other statuses
 }
 
-// TestScreens holds every page and state to what all of them promise; make screenshots takes pictures of them besides.
+// TestScreens checks what every page must fulfil, in every state. make screenshots also takes pictures of them.
 func TestScreens(t *testing.T) {
 	chosen := regexp.MustCompile(*only)
 	screens := shoot(t, text.English)
@@ -125,7 +126,7 @@ func save(t *testing.T, file string, picture []byte) {
 	}
 }
 
-// TestScreensRightToLeft finds what breaks where texts are longer and run the other way.
+// TestScreensRightToLeft finds what breaks when texts are longer and run from right to left.
 func TestScreensRightToLeft(t *testing.T) {
 	screens := shoot(t, text.Pseudo(true))
 	b := sallyporttest.NewBrowser(t, gallery(t, screens), sallyporttest.Look{Width: 360})
@@ -148,11 +149,11 @@ func TestScreensInThePseudoLocale(t *testing.T) {
 	}
 }
 
-// spoken are the attributes that people get to read or hear.
+// spoken are the attributes whose values people read or hear.
 var spoken = []string{"alt", "aria-label", "placeholder", "title"}
 
-// escaped returns the texts of a page that do not stand between the brackets of the pseudo-locale: they may begin in
-// one node and end in another, as markup is part of a text.
+// escaped returns the texts of a page that are not between the brackets of the pseudo-locale. Brackets may open in one
+// node and close in another, because texts contain markup.
 func escaped(root *html.Node) (found []string) {
 	depth := 0
 	for n := range root.Descendants() {
@@ -188,7 +189,7 @@ func outside(s string, depth *int) (found bool) {
 	return found
 }
 
-// asGiven reports whether a text is a name, a code, a time or no text for people at all.
+// asGiven reports whether a text is a name, a code or a time, or not for people at all.
 func asGiven(n *html.Node) bool {
 	for up := n.Parent; up != nil; up = up.Parent {
 		switch up.Data {
@@ -196,7 +197,7 @@ func asGiven(n *html.Node) bool {
 			return true
 		}
 		for _, a := range up.Attr {
-			if a.Key == "class" && a.Val == "recovery-code" || a.Key == "data-key" || a.Key == "data-set-up-code" || a.Key == "aria-hidden" { // the last: initials
+			if a.Key == "class" && a.Val == "recovery-code" || a.Key == "data-key" || a.Key == "data-set-up-code" || a.Key == "aria-hidden" { // aria-hidden: initials
 				return true
 			}
 		}

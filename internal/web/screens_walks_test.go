@@ -14,8 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// walks lead to every page in every state that people meet. They go by the names of fields, as labels differ by
-// language.
+// walks lead to every page in every state. They use the names of fields, because labels differ by language.
 var walks = []func(*shooting){
 	(*shooting).door, (*shooting).set, (*shooting).challenged, (*shooting).account, (*shooting).twoFactor,
 	(*shooting).codes, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).admin,
@@ -38,7 +37,7 @@ func (s *shooting) post(name string, v *sallyporttest.Visitor, path string, f fi
 	s.keep(name, v)
 }
 
-// somebody has a long name and an authenticator, and is signed in.
+// somebody adds a person with a long name and an authenticator, and signs them in.
 func (s *shooting) somebody(address string) (sallyporttest.Person, *sallyporttest.Visitor) {
 	p := s.Add(address, sallyport.Member)
 	s.Exec("UPDATE users SET name = $1 WHERE id = $2", "Maximiliane Freifrau von Hohenstein-Waldburg", p.ID)
@@ -296,7 +295,7 @@ func (s *shooting) admin() {
 	s.get("outbox", v, "/admin/outbox")
 }
 
-// overview has a history of twelve weeks.
+// overview shows the overview with a history of 12 weeks.
 func (s *shooting) overview(v *sallyporttest.Visitor) {
 	today := s.Clock.Now().Unix() / 86400
 	for ago := int64(84); ago > 0; ago-- {
@@ -331,7 +330,7 @@ func (s *shooting) problems() {
 	s.get("fault", v, "/sign-in")
 }
 
-// firstRun is an installation of its own, where nobody has been yet.
+// firstRun shows a new installation, which has no workspace yet.
 func (s *shooting) firstRun() {
 	store, err := sqlstore.Open(context.Background(), filepath.Join(s.T.TempDir(), "empty.db"))
 	s.Check(err)

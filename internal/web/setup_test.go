@@ -21,13 +21,13 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// looks are those that every journey is made in: with scripts and without, wide and narrow, light and dark.
+// looks are the looks for every journey: with and without scripts, wide and narrow, light and dark.
 var looks = map[string]sallyporttest.Look{
 	"phone":      {Width: 360, Dark: true},
 	"no scripts": {NoScript: true},
 }
 
-// look takes a picture of the page and holds it to what every page promises.
+// look takes a picture of the page and checks what every page must fulfil.
 func look(b *sallyporttest.Browser, picture string) {
 	b.Screenshot(picture)
 	b.Fits()
@@ -35,7 +35,7 @@ func look(b *sallyporttest.Browser, picture string) {
 	sallyporttest.Axe(b)
 }
 
-// photograph reads the QR code on the page as a phone does.
+// photograph scans the QR code on the page as a phone does.
 func photograph(t *testing.T, b *sallyporttest.Browser) *url.URL {
 	t.Helper()
 	picture, err := png.Decode(bytes.NewReader(b.Screenshot("qr")))
@@ -57,7 +57,7 @@ func photograph(t *testing.T, b *sallyporttest.Browser) *url.URL {
 	return address
 }
 
-// scan takes the key from the QR code into the person's app, and holds it against the key in words.
+// scan reads the key from the QR code into the person's app, and compares it with the key in the text.
 func scan(t *testing.T, b *sallyporttest.Browser, p *sallyporttest.Person) {
 	t.Helper()
 	address := photograph(t, b)
@@ -131,7 +131,8 @@ func TestJourneySetUpAndLive(t *testing.T) {
 	}
 }
 
-// TestJourneyLiveWithIt goes through what a person does later: a second app, a new name, another phone, and the end.
+// TestJourneyLiveWithIt goes through what a person does later: add a second app, rename it, change phones, and disable
+// two-factor authentication.
 func TestJourneyLiveWithIt(t *testing.T) {
 	for name, l := range looks {
 		t.Run(name, func(t *testing.T) {
@@ -212,7 +213,7 @@ func TestJourneyLiveWithIt(t *testing.T) {
 	}
 }
 
-// TestJourneyWhatStandsInTheWay shows the pages of refusals.
+// TestJourneyWhatStandsInTheWay shows the pages about refusals.
 func TestJourneyWhatStandsInTheWay(t *testing.T) {
 	for name, l := range looks {
 		t.Run(name, func(t *testing.T) {
@@ -253,8 +254,8 @@ func TestJourneyWhatStandsInTheWay(t *testing.T) {
 	}
 }
 
-// TestForcedSetUpSaysWhy: both pages of a set-up that nobody can skip say who requires it and since when, in a sign-in and
-// in a session that is already open. Another change of the policy moves no day.
+// TestForcedSetUpSaysWhy: both pages of a forced set-up say who requires it and since when, in a sign-in and in an open
+// session. Other changes of the policy do not change that date.
 func TestForcedSetUpSaysWhy(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -328,7 +329,7 @@ func TestForcedSetUpSaysWhy(t *testing.T) {
 	})
 }
 
-// TestJourneyForcedSetUp shows the pages of a set-up that nobody can skip.
+// TestJourneyForcedSetUp shows the pages of a forced set-up.
 func TestJourneyForcedSetUp(t *testing.T) {
 	for name, l := range looks {
 		t.Run(name, func(t *testing.T) {
@@ -355,8 +356,8 @@ func TestJourneyForcedSetUp(t *testing.T) {
 	}
 }
 
-// TestSetUpWithLongLabels: with a brand and an address about as long as they may be, the code can be scanned, and key and link
-// are there. Four bytes a letter make the label longer than any QR code.
+// TestSetUpWithLongLabels: with a brand and an address of nearly the maximum length, the QR code can be scanned, and
+// key and link are on the page. With four bytes per letter, the label is too long for any QR code.
 func TestSetUpWithLongLabels(t *testing.T) {
 	for name, c := range map[string]struct{ brand, address string }{
 		"Chinese and Cyrillic": {strings.Repeat("界", 100), strings.Repeat("я", 32) + "@" + strings.Repeat("ж", 27) + "." + strings.Repeat("щ", 28) + ".рф"},

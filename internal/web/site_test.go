@@ -15,8 +15,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// TestForeignForwarding: a proxy that nobody named is told to the owner, who can do something about it, and to nobody
-// else.
+// TestForeignForwarding: the owner, who can do something about it, sees a warning about a proxy that is not configured.
+// No one else does.
 func TestForeignForwarding(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
@@ -52,7 +52,7 @@ func TestForeignForwarding(t *testing.T) {
 	}
 }
 
-// unsure is a Store that loses its connection at a COMMIT: which one, counted down, is left.
+// unsure is a Store that loses its connection at a COMMIT. left counts down to that COMMIT.
 type unsure struct {
 	sallyport.Store
 	left int
@@ -66,8 +66,8 @@ func (u *unsure) Write(ctx context.Context, fn func(sallyport.Tx) error) error {
 	return err
 }
 
-// TestI11_NobodyKnows: where a new password may have been set or not, the answer says so. That the link has been used
-// would be another one.
+// TestI11_NobodyKnows: if it is not known whether the new password was set, the page says so. It does not say that the
+// link was already used.
 func TestI11_NobodyKnows(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
@@ -95,7 +95,7 @@ func TestI11_NobodyKnows(t *testing.T) {
 		s.MailedLink("invitation", "ina@acme.example").Path: s.Visitor(),
 		"/sign-in/password":                                 toms,
 	} {
-		store.left = 2 // the first only looks
+		store.left = 2 // the first COMMIT only checks
 		got := v.Through(node).Post(path, sallyporttest.Fields{"name": "Ina", "new_password": newPassword})
 		if got.Status != http.StatusServiceUnavailable || !got.Has("does not know whether this was done") {
 			t.Errorf("%.12s: %d %s", path, got.Status, got.Text())

@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// TestI46_CancelLeadsBack: who does not confirm comes back to where they were, and never to another site.
+// TestI46_CancelLeadsBack: Cancel leads back to the page that the user came from, and never to another site.
 func TestI46_CancelLeadsBack(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
@@ -38,7 +38,7 @@ func TestI46_CancelLeadsBack(t *testing.T) {
 		{"POST", person + "/delete", s.URL + person + "/delete", person + "/delete"},
 		{"POST", "/admin/users/new", s.URL + "/admin/users/new", "/admin/users/new"},
 		{"GET", "/account/password", s.URL + "/account/password", "/account"}, // would ask again
-		// Where the browser does not tell, or tells of no page of ours to come back to.
+		// The browser sends no Referer, or one that is not a page of ours to return to.
 		{"GET", "/account/password", "", "/account"},
 		{"GET", "/account/2fa/recovery-codes", "", "/account/2fa"},
 		{"POST", person + "/delete", "", person},

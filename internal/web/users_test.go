@@ -16,10 +16,10 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// someone is a person as a test puts them into the list: nobody signs in as them.
+// someone is a person whom a test adds to the list. They never sign in.
 type someone struct{ name, address, role string }
 
-// fill puts many people into the first workspace at once.
+// fill adds many people to the first workspace at once.
 func fill(e *sallyporttest.Env, people []someone) {
 	e.T.Helper()
 	e.Check(e.Store.Write(context.Background(), func(tx sallyport.Tx) error {
@@ -36,7 +36,7 @@ func fill(e *sallyporttest.Env, people []someone) {
 	}))
 }
 
-// lastSignIn gives people with ids like this one a last sign-in.
+// lastSignIn sets the last sign-in of people whose ids match a pattern.
 func lastSignIn(e *sallyporttest.Env, id string, at int64, method string) {
 	e.T.Helper()
 	e.Exec("UPDATE users SET last_sign_in_at = $1, last_sign_in_method = $2 WHERE id LIKE $3", at, method, id)
@@ -45,9 +45,9 @@ func lastSignIn(e *sallyporttest.Env, id string, at int64, method string) {
 
 var listed = regexp.MustCompile(`<bdi class="sub">([^<]+)</bdi></span></th>`)
 
-// walk goes through a list by the links of its pager, to the end, and gives the addresses of each page.
+// walk goes through a list to its end by the links of its pager, and returns the addresses on each page.
 func walk(v *sallyporttest.Visitor, to, direction string) (pages [][]string) {
-	for to != "" && len(pages) < 10 { // a list that leads back into itself would not end
+	for to != "" && len(pages) < 10 { // a list that links back to itself would never end
 		got := v.Get(to)
 		var page []string
 		for _, m := range listed.FindAllStringSubmatch(got.Body, -1) {
@@ -64,8 +64,8 @@ func walk(v *sallyporttest.Visitor, to, direction string) (pages [][]string) {
 	return pages
 }
 
-// TestUsersSearchPages: a search finds people by the name and by the address, and nobody is left out or repeated where
-// one page ends and the next begins, in both directions and all orders.
+// TestUsersSearchPages: a search finds people by name and by address. Between pages, no one is left out or repeated, in
+// both directions and all orders.
 func TestUsersSearchPages(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -149,7 +149,7 @@ func TestUsersTotalAndSort(t *testing.T) {
 	})
 }
 
-// TestUsersTotal is the words for every kind of total.
+// TestUsersTotal checks the words for every kind of total.
 func TestUsersTotal(t *testing.T) {
 	fifty := make([]sallyport.User, 50)
 	for _, c := range []struct {
@@ -169,7 +169,8 @@ func TestUsersTotal(t *testing.T) {
 	}
 }
 
-// TestUsersCSV: what is filtered, whole, whatever the number of pages, and no cell is a formula.
+// TestUsersCSV: the file has all people whom the filter selects, however many pages that takes, and no cell is a
+// formula.
 func TestUsersCSV(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -213,7 +214,7 @@ func TestUsersCSV(t *testing.T) {
 	})
 }
 
-// TestResetWhileRequired: where the policy says so, the requirement is lifted first (SPEC section 5).
+// TestResetWhileRequired: if the policy does not allow resets, the requirement must be lifted first (SPEC section 5).
 func TestResetWhileRequired(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -234,7 +235,7 @@ func TestResetWhileRequired(t *testing.T) {
 		if n := len(e.Query("SELECT id FROM authenticators WHERE user_id = $1", mia.ID)); n != 1 {
 			t.Fatalf("%d authenticators", n)
 		}
-		// The way out that the console tells of: an owner whom it makes.
+		// The way out that the console suggests: it adds another owner.
 		gina, ginas := e.Add("gina@acme.example", sallyport.Owner), s.Visitor()
 		ginas.Enrol(&gina, "Gina's")
 		f := ginas.Get("/admin/access-control").Form("version")
@@ -258,8 +259,8 @@ func TestResetWhileRequired(t *testing.T) {
 	})
 }
 
-// TestI22_InvitingIntoARole: an open browser with an old proof invites members, and nobody who may do more; nor does it
-// send or read the invitation of somebody who may.
+// TestI22_InvitingIntoARole: with an old proof, a session can invite only members. It also cannot resend or read an
+// invitation into a higher role.
 func TestI22_InvitingIntoARole(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
@@ -311,8 +312,8 @@ func TestI22_InvitingIntoARole(t *testing.T) {
 	})
 }
 
-// TestConfirmingWhatFits: the page that asks refuses what the action would refuse, in its words, and what it says of
-// restoring somebody is true.
+// TestConfirmingWhatFits: the page that asks refuses what the action would refuse, with the same text, and what it says
+// about restoring a person is true.
 func TestConfirmingWhatFits(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
@@ -348,7 +349,7 @@ func TestConfirmingWhatFits(t *testing.T) {
 			}
 		}
 	}
-	if refused != 3+1+3*3+5 { // of the active, of the invited, of each of the suspended, and unlocking each
+	if refused != 3+1+3*3+5 { // for the active person, the invited one and each suspended one, and unlocking each
 		t.Errorf("%d were refused", refused)
 	}
 	mine := "/admin/users/" + me.ID + "/suspend"

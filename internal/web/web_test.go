@@ -24,7 +24,7 @@ type server struct {
 	log  *buffer
 }
 
-// buffer is a bytes.Buffer for several goroutines.
+// buffer is a bytes.Buffer that is safe for concurrent use.
 type buffer struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -54,7 +54,7 @@ func start(t *testing.T, lang *text.Lang) *server {
 	return &server{kit, strings.TrimPrefix(ts.URL, "http://"), log}
 }
 
-// send writes a request as given. Headers are lines; the host is ours.
+// send writes a request as given. Headers are whole lines. The Host header is the server's own.
 func (s *server) send(t *testing.T, method, target, body string, headers ...string) (*http.Response, string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.addr)
