@@ -5,7 +5,7 @@ import (
 	"strconv"
 )
 
-// Rename changes the name of who is signed in.
+// Rename changes the caller's name.
 func (s *Service) Rename(ctx context.Context, by Caller, name string) error {
 	name, err := cleanName("name", name)
 	if err != nil {
@@ -23,7 +23,7 @@ func (s *Service) Rename(ctx context.Context, by Caller, name string) error {
 	})
 }
 
-// OwnSessions returns the caller's living sessions, the one seen last first.
+// OwnSessions returns the caller's valid sessions, the most recently seen first.
 func (s *Service) OwnSessions(ctx context.Context, by Caller) ([]Session, error) {
 	if err := s.may(by, need{}); err != nil {
 		return nil, err
@@ -42,8 +42,8 @@ func (s *Service) OwnSessions(ctx context.Context, by Caller) ([]Session, error)
 	return living, err
 }
 
-// EndSession ends one session of who is signed in, be it the one in hand. One that is not there, or not theirs, is
-// ErrNotFound.
+// EndSession ends one of the caller's sessions, which may be the current one. A session that does not exist, or is not
+// theirs, is ErrNotFound.
 func (s *Service) EndSession(ctx context.Context, by Caller, id string) error {
 	return s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) error {
 		gone, err := tx.DeleteSession(me.Workspace, me.ID, id)
@@ -54,7 +54,7 @@ func (s *Service) EndSession(ctx context.Context, by Caller, id string) error {
 	})
 }
 
-// EndOtherSessions ends all sessions of the caller's user but the one in hand, in pages. Trusted devices stay.
+// EndOtherSessions ends all of the caller's sessions except the current one, page by page. Trusted devices stay.
 func (s *Service) EndOtherSessions(ctx context.Context, by Caller) error {
 	for {
 		var count int
@@ -76,8 +76,8 @@ const endedPage = 1000
 // ActivityPage is how many events Activity returns at most.
 const ActivityPage = 50
 
-// Activity returns events of who is signed in, newest first: those before the event with the id given, or with none the
-// newest. More says whether there are older ones.
+// Activity returns events about the caller, newest first: those before the event with the id before, or the newest if
+// before is empty. more reports whether there are older ones.
 func (s *Service) Activity(ctx context.Context, by Caller, before string) (events []Event, more bool, err error) {
 	if err := s.may(by, need{}); err != nil {
 		return nil, false, err
@@ -87,7 +87,7 @@ func (s *Service) Activity(ctx context.Context, by Caller, before string) (event
 		return err
 	})
 	for i, e := range events {
-		if e.Actor != "" && e.Actor != by.user.ID { // where an administrator was is nobody else's business
+		if e.Actor != "" && e.Actor != by.user.ID { // the location of an administrator is private
 			events[i].Address, events[i].Browser = "", ""
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 // Outcomes of administration.
 var (
-	// ErrNoPassword means that a user cannot be added without one.
+	// ErrNoPassword means that a user cannot be added without a password.
 	ErrNoPassword   = invalid("password", "password_missing", text.Say("Enter a password."))
 	ErrSuspended    = &Error{Kind: Conflict, Code: "suspended", Text: text.Say("This person is suspended already.")}
 	ErrNotSuspended = &Error{Kind: Conflict, Code: "not_suspended", Text: text.Say("This person is not suspended.")}
@@ -47,8 +47,8 @@ func (s *Service) AddUser(ctx context.Context, by Caller, address, name string, 
 	})
 }
 
-// Suspend keeps somebody out until Restore, and ends everything they had open. From the console the address names them
-// as well as the id; the same goes for Unlock and ResetTwoFactor.
+// Suspend keeps a person from signing in until Restore, and ends all their sessions, sign-ins, trusted devices and
+// links. From the console, the target may also be an e-mail address; so it may for Unlock and ResetTwoFactor.
 func (s *Service) Suspend(ctx context.Context, by Caller, id string) error {
 	return s.actOn(ctx, by, need{may: SuspendPeople}, id, func(tx Tx, o *other) error {
 		if err := o.Suspendable(); err != nil {
@@ -62,7 +62,7 @@ func (s *Service) Suspend(ctx context.Context, by Caller, id string) error {
 	})
 }
 
-// Suspendable is nil or ErrSuspended, which Suspend would be.
+// Suspendable returns the error that Suspend would return for this user: nil or ErrSuspended.
 func (u User) Suspendable() error {
 	if u.State == Suspended {
 		return ErrSuspended
@@ -70,7 +70,7 @@ func (u User) Suspendable() error {
 	return nil
 }
 
-// Restorable is nil or ErrNotSuspended, which Restore would be.
+// Restorable returns the error that Restore would return for this user: nil or ErrNotSuspended.
 func (u User) Restorable() error {
 	if u.State != Suspended {
 		return ErrNotSuspended
@@ -78,7 +78,7 @@ func (u User) Restorable() error {
 	return nil
 }
 
-// Restored is the state that Restore leads to: whoever had not accepted the invitation is invited still.
+// Restored returns the state that Restore leads to. A person who had not accepted the invitation is Invited again.
 func (u User) Restored() State {
 	if u.PasswordAt.IsZero() || !u.TemporaryEnds.IsZero() {
 		return Invited
@@ -86,7 +86,7 @@ func (u User) Restored() State {
 	return Active
 }
 
-// Restore lets somebody in again who was suspended. Whoever had not accepted the invitation needs a new one.
+// Restore lets a suspended person sign in again. A person who had not accepted the invitation needs a new one.
 func (s *Service) Restore(ctx context.Context, by Caller, id string) error {
 	return s.actOn(ctx, by, need{may: SuspendPeople}, id, func(tx Tx, o *other) error {
 		if err := o.Restorable(); err != nil {
@@ -97,14 +97,14 @@ func (s *Service) Restore(ctx context.Context, by Caller, id string) error {
 	})
 }
 
-// SignOutEverywhere ends everything somebody has open, trusted devices among it.
+// SignOutEverywhere ends all sessions, sign-ins, trusted devices and links of a person.
 func (s *Service) SignOutEverywhere(ctx context.Context, by Caller, id string) error {
 	return s.actOn(ctx, by, need{may: SignOutPeople}, id, func(tx Tx, o *other) error {
 		return s.changed(tx, by, o, "user.signed_out", nil)
 	})
 }
 
-// Delete removes somebody for good: events keep the id and nothing else of them.
+// Delete removes a person permanently. Events keep only their id.
 func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
 	return s.erasing(ctx, s.actOn(ctx, by, need{may: DeletePeople, fresh: true, strong: true}, id, func(tx Tx, o *other) error {
 		if err := o.remain(); err != nil {
@@ -117,7 +117,7 @@ func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
 	}))
 }
 
-// unburnt is the step that is the last used one after unburn, if that is earlier.
+// unburnt returns what LastStep is after unburn, if it was later before.
 func (a Authenticator) unburnt(now time.Time) int64 {
 	next := a.params().Step(now) + 1
 	if len(a.UsedSteps) == usedStepsKept {
@@ -126,12 +126,12 @@ func (a Authenticator) unburnt(now time.Time) int64 {
 	return next
 }
 
-// usedStepsKept is how many used steps an authenticator remembers. It bounds the row.
+// usedStepsKept is how many used steps an authenticator remembers. It limits the size of the row.
 const usedStepsKept = 16
 
-// unburn lets codes be used again that lie in the future and count as used, because a later one was used before the
-// clock was set back. Each code that was used stays refused, and so does what is accepted now. If more codes were used
-// than are remembered, everything up to the oldest one remembered stays refused.
+// unburn accepts future codes again that count as used because a later one was used before the clock was set back. Each
+// code that was really used stays refused, and so do the codes that are accepted now. If more codes were used than are
+// remembered, all codes up to the oldest one remembered stay refused.
 func (s *Service) unburn(tx Tx, u User) error {
 	all, err := tx.Authenticators(u.Workspace, u.ID)
 	if err != nil {
@@ -147,7 +147,7 @@ func (s *Service) unburn(tx Tx, u User) error {
 				a.RefusedSteps = append(a.RefusedSteps, step)
 			}
 		}
-		if next == a.params().Step(s.Now())+1 { // else the oldest one must be known at the next time, too
+		if next == a.params().Step(s.Now())+1 { // otherwise the next unburn also needs the oldest one
 			a.UsedSteps = slices.DeleteFunc(a.UsedSteps, func(step int64) bool { return step > next })
 		}
 		a.LastStep = next

@@ -6,15 +6,16 @@ import (
 	"time"
 )
 
-// Adoption is how many people a workspace has on a day, and how many of them have two-factor authentication. Those who
-// can sign in are counted: neither the invited nor the suspended.
+// Adoption is how many people a workspace has on a day, and how many of them have two-factor authentication. It counts
+// only people who can sign in: neither invited nor suspended ones.
 type Adoption struct {
 	Workspace       string
-	Day             time.Time // its beginning, UTC
+	Day             time.Time // the start of the day, UTC
 	People, Enabled int
 }
 
-// Percent is how many of a hundred have two-factor authentication, rounded: but 100 only if all do, 0 only if nobody does.
+// Percent returns the percentage of people with two-factor authentication, rounded. It is 100 only if all have it, and
+// 0 only if no one has it.
 func (a Adoption) Percent() int {
 	if a.Enabled == 0 || a.Enabled == a.People {
 		return min(a.Enabled, 1) * 100
@@ -22,19 +23,21 @@ func (a Adoption) Percent() int {
 	return min(max((a.Enabled*200+a.People)/(a.People*2), 1), 99)
 }
 
-// Without is how many people are without two-factor authentication.
+// Without returns how many people have no two-factor authentication.
 func (a Adoption) Without() int { return a.People - a.Enabled }
 
 // AdoptionTx is the storage of counts of people.
 type AdoptionTx interface {
-	// CountAdoption counts the people of a workspace, or with none given of each that has any. The day is left out.
+	// CountAdoption counts the people of a workspace, or of every workspace that has any if workspace is empty. It
+	// leaves Day empty.
 	CountAdoption(workspace string) ([]Adoption, error)
-	// Adoption returns what was saved for the days from the first to the last one given, oldest first.
+	// Adoption returns what was saved for the days from first to last, oldest first.
 	Adoption(workspace string, first, last time.Time) ([]Adoption, error)
 	// SaveAdoption replaces what was saved for its day.
 	SaveAdoption(Adoption) error
-	// Resold returns the workspaces that a reseller created, newest first, those before the one with the id given if
-	// there is one. Up to so many people of each are counted; of more, what was saved for the day is taken.
+	// Resold returns the workspaces that a reseller created, newest first: those before the one with the id before, or
+	// the newest if before is empty. It counts the people of each workspace that has at most count. For larger ones, it
+	// returns what was saved for the day.
 	Resold(reseller, before string, day time.Time, count, limit int) ([]Resold, error)
 }
 
@@ -44,18 +47,18 @@ const (
 	// OverviewPeople is how many people an Overview names.
 	OverviewPeople = 10
 
-	// A count is at most a minute old: countAge, and one countEvery until somebody looks.
+	// A count is at most a minute old: countAge plus countEvery.
 	countEvery = 20 * time.Second
 	countAge   = 40 * time.Second
 	countSaved = 1000   // workspaces in one transaction
-	countAgain = 10_000 // up to so many people are counted whenever somebody looks
+	countAgain = 10_000 // up to so many people are counted for each Overview
 )
 
-// dayOf is the beginning of the day of t, UTC.
+// dayOf returns the start of the day of t, in UTC.
 func dayOf(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
-// CountAdoption counts the people of every workspace and saves it for today: the last count of a day stands. Run calls
-// it; of several nodes one counts, less than once a minute.
+// CountAdoption counts the people of every workspace and saves the result for today, in place of any earlier count of
+// the day. Run calls it on every node, but only one node counts at a time, and not again within countAge.
 func (s *Service) CountAdoption(ctx context.Context) error {
 	now, mine := s.Now(), false
 	err := s.Store.Write(ctx, func(tx Tx) (err error) {
@@ -66,7 +69,7 @@ func (s *Service) CountAdoption(ctx context.Context) error {
 		return err
 	}
 	var all []Adoption
-	err = s.Store.Read(ctx, func(tx Tx) (err error) { // where it takes long, nobody waits for it
+	err = s.Store.Read(ctx, func(tx Tx) (err error) { // not in a Write, which would hold up others
 		all, err = tx.CountAdoption("")
 		return err
 	})
@@ -87,19 +90,19 @@ func (s *Service) CountAdoption(ctx context.Context) error {
 	return err
 }
 
-// Overview is how a workspace stands with two-factor authentication.
+// Overview is the state of two-factor authentication in a workspace.
 type Overview struct {
 	Days      []Adoption // oldest first, at least one; the last is today
-	Missing   []User     // the first of those who can sign in and are without, by name
-	Reminders Reminders  // the newest
-	Steps     FirstSteps // of an owner
+	Missing   []User     // the first people, by name, who can sign in and have none
+	Reminders Reminders  // the newest round
+	Steps     FirstSteps // for an owner
 }
 
-// Today is how things stand now.
+// Today returns the current figures.
 func (o Overview) Today() Adoption { return o.Days[len(o.Days)-1] }
 
-// Overview returns how the caller's workspace stands. In a workspace of more than ten thousand people its figures may be
-// a minute old.
+// Overview returns the state of the caller's workspace. If it has more than 10,000 people, the figures may be a minute
+// old.
 func (s *Service) Overview(ctx context.Context, by Caller) (o Overview, err error) {
 	if err := s.MayAct(by, SeePeople); err != nil {
 		return o, err
@@ -127,7 +130,8 @@ func (s *Service) Overview(ctx context.Context, by Caller) (o Overview, err erro
 	})
 }
 
-// upTo returns the days with today's count as the last one. What was saved is taken only where counting takes long.
+// upTo returns the days with today's count as the last one. It counts unless today's saved count is of so many people
+// that counting takes long.
 func upTo(tx Tx, workspace string, today time.Time, days []Adoption) ([]Adoption, error) {
 	saved := len(days) > 0 && days[len(days)-1].Day.Equal(today)
 	if saved && days[len(days)-1].People > countAgain {
@@ -138,7 +142,7 @@ func upTo(tx Tx, workspace string, today time.Time, days []Adoption) ([]Adoption
 	}
 	now := Adoption{Workspace: workspace}
 	counted, err := tx.CountAdoption(workspace)
-	if len(counted) > 0 { // of nobody there is no count
+	if len(counted) > 0 { // a workspace without people has no count
 		now = counted[0]
 	}
 	now.Day = today

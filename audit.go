@@ -11,20 +11,20 @@ import (
 	"time"
 )
 
-// Seal closes a batch of events and continues the seal before it: a chain, of which no link can be made without the
-// keyset.
+// Seal closes a batch of events and continues the previous seal. The seals form a chain, of which no link can be forged
+// without the keyset.
 type Seal struct {
 	Workspace string
 	Batch     int64 // 1, 2, 3, ...
 	Count     int   // of its events
 	At        time.Time
 	Previous  []byte // hash of the seal before it; empty for the first
-	Hash      []byte // SHA-256 over all above and the MACs of the events, in their order
-	MAC       []byte // of all of it
+	Hash      []byte // SHA-256 of all fields above and of the MACs of the events, in their order
+	MAC       []byte // of all fields above
 }
 
-// SealHead tells where the chain of a workspace begins and ends now. What was true earlier cannot be told from the
-// seals, as its MAC was in no other place and is overwritten.
+// SealHead is the first and the last batch of a workspace's chain. The seals do not prove an earlier head, because its
+// MAC was stored nowhere else and is overwritten.
 type SealHead struct {
 	Workspace string
 	First     int64 // the oldest batch that is kept
@@ -33,35 +33,36 @@ type SealHead struct {
 	MAC       []byte
 }
 
-// SealTx is the storage of the sealer. Nothing of it waits for those who write events, or lets them wait.
+// SealTx is the storage for sealing. None of its methods waits for transactions that write events, or delays them.
 type SealTx interface {
-	// UnsealedWorkspace returns the first workspace after the one given that has an event without a seal; empty: none.
+	// UnsealedWorkspace returns the first workspace after the given one that has an event without a seal, or "" if
+	// there is none.
 	UnsealedWorkspace(after string) (string, error)
-	// Unsealed returns the oldest events without a seal, after the one given.
+	// Unsealed returns the oldest events without a seal, after the given one.
 	Unsealed(workspace, after string, limit int) ([]Event, error)
 	SealHead(workspace string) (SealHead, bool, error)
-	// MoveSealHead replaces a head, or makes the first one in place of a zero head. Of concurrent calls that give the
-	// same head as was, exactly one gets true.
+	// MoveSealHead replaces the head was by now, or inserts the first head if was is zero. Of concurrent calls with the
+	// same was, exactly one returns true.
 	MoveSealHead(was, now SealHead) (bool, error)
-	// InsertSeal keeps a seal and gives its batch and their positions to the events of these ids, all of which have
-	// none yet, or fails.
+	// InsertSeal inserts a seal, and sets the batch and position of the events with these ids. It fails if any of them
+	// already has a seal.
 	InsertSeal(seal Seal, ids []string) error
 }
 
 // How the log is sealed.
 const (
 	sealEvery = 10 * time.Second
-	sealBatch = 256 // so that a batch holds SQLite's one writer for some milliseconds
+	sealBatch = 256 // so that a batch occupies SQLite's one writer for only some milliseconds
 	// SealLimit is how long an event may be without its seal before that counts as a finding.
 	SealLimit = 5 * time.Minute
 )
 
-// errHead means that somebody changed a head, or seals, behind our back. Nothing is sealed on top of that, as it would
-// cover what is missing.
+// errHead means that a head or seals were changed directly in the database. Nothing is sealed after that, because a new
+// seal would hide what is missing.
 var errHead = errors.New("the seals of the audit log were changed: run sallyport audit verify")
 
-// Seal seals all events that have no seal yet, whenever they were committed. Run calls it; several nodes may at once:
-// of two that continue the same seal, one wins, and the other goes on after it.
+// Seal seals all events that have no seal yet, whenever they were committed. Run calls it. Several nodes may run it at
+// the same time: if two continue the same seal, one wins, and the other continues after it.
 func (s *Service) Seal(ctx context.Context) error {
 	var failed error
 	for more := true; more && ctx.Err() == nil; {
@@ -88,12 +89,12 @@ func (s *Service) Seal(ctx context.Context) error {
 	return failed
 }
 
-// sealOne seals one batch of a workspace. Full tells that there may be more.
+// sealOne seals one batch of a workspace. full reports that there may be more.
 func (s *Service) sealOne(ctx context.Context, workspace string) (full bool, err error) {
 	var head SealHead
 	var events []Event
-	// First the head, then the events: whoever moved the head meanwhile is found out, and took events that we then
-	// do not take.
+	// Read the head before the events. If another node has sealed some of these events since, it has moved the head,
+	// and MoveSealHead returns false.
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		h, found, err := tx.SealHead(workspace)
 		if err != nil {
@@ -131,7 +132,7 @@ func (s *Service) sealOne(ctx context.Context, workspace string) (full bool, err
 	return len(events) == sealBatch || !won, err
 }
 
-// sign makes hash and MAC of a seal over the events, whose MACs have the hash given.
+// sign sets Hash and MAC of a seal. events is the hash of the events' MACs.
 func (s *Service) sign(seal *Seal, events []byte) {
 	var w words
 	w.text("seal", seal.Workspace)
@@ -160,7 +161,7 @@ func (s *Service) headMAC(h SealHead) []byte {
 
 func (s *Service) headHolds(h SealHead) bool { return hmac.Equal(h.MAC, s.headMAC(h)) }
 
-// seal keeps the log sealed until ctx ends, and then seals the last of it.
+// seal seals the log repeatedly until ctx ends, and once more after that.
 func (s *Service) seal(ctx context.Context) {
 	tick := time.NewTicker(sealEvery)
 	defer tick.Stop()
@@ -182,7 +183,7 @@ func (s *Service) seal(ctx context.Context) {
 }
 
 // DropOldEvents deletes events older than AuditDays, in whole batches, from the old end of each chain. The newest batch
-// stays. Without AuditDays it deletes nothing. Run calls it.
+// stays. If AuditDays is 0, it deletes nothing. Run calls it.
 func (s *Service) DropOldEvents(ctx context.Context) error {
 	if s.AuditDays == 0 {
 		return nil
@@ -230,15 +231,15 @@ func (s *Service) dropOldest(ctx context.Context, workspace string) (dropped boo
 	return dropped, err
 }
 
-// AuditPage is a piece of the audit log.
+// AuditPage is a page of the audit log.
 type AuditPage struct {
 	Events []Event // newest first
 	People map[string]User
 	More   bool // there are older ones
 }
 
-// AuditLog returns events of the caller's workspace that the filter lets through, those before the event with the id
-// given, or with none the newest; and the people that they name, as far as they are there still.
+// AuditLog returns events of the caller's workspace that match the filter: those before the event with the id before,
+// or the newest if before is empty. It also returns the people that they name who still exist.
 func (s *Service) AuditLog(ctx context.Context, by Caller, f EventFilter, before string, limit int) (AuditPage, error) {
 	var page AuditPage
 	if err := s.MayAct(by, ReadAudit); err != nil {
@@ -261,7 +262,7 @@ func (s *Service) AuditLog(ctx context.Context, by Caller, f EventFilter, before
 	return page, err
 }
 
-// distinct returns the ids that there are, each once.
+// distinct returns the ids that are not empty, each once.
 func distinct(ids []string) []string {
 	slices.Sort(ids)
 	ids = slices.Compact(ids)

@@ -17,28 +17,29 @@ type Authenticator struct {
 	Name         string
 	Algorithm    otp.Algorithm
 	Secret       []byte  // sealed
-	LastStep     int64   // the newest time step used; it and every one before it are burnt (I07)
-	UsedSteps    []int64 // the newest that were used, oldest first, at most usedStepsKept: see unburn
+	LastStep     int64   // the newest used time step; this and every earlier step count as used (I07)
+	UsedSteps    []int64 // the newest used steps, oldest first, at most usedStepsKept: see unburn
 	RefusedSteps []int64
 	CreatedAt    time.Time
 	LastUsedAt   time.Time
-	LastUsedFrom string // address
+	LastUsedFrom string // IP address
 }
 
-// MaxAuthenticators is how many a user may have.
+// MaxAuthenticators is how many authenticators a user may have.
 const MaxAuthenticators = 10
 
 // AuthenticatorTx is the storage of authenticators.
 type AuthenticatorTx interface {
-	// Authenticators returns those of a user, oldest first.
+	// Authenticators returns the authenticators of a user, oldest first.
 	Authenticators(workspace, user string) ([]Authenticator, error)
 	InsertAuthenticator(Authenticator) error
-	// BurnStep keeps LastStep, UsedSteps, LastUsedAt and LastUsedFrom. Unless the step kept is older, the transaction fails: of
-	// concurrent ones for one step exactly one succeeds (I08).
+	// BurnStep saves LastStep, UsedSteps, LastUsedAt and LastUsedFrom. The transaction fails unless the stored LastStep
+	// is older: of concurrent transactions that use the same step, exactly one succeeds (I08).
 	BurnStep(Authenticator) error
 	// SaveAuthenticator replaces name, sealed secret, last step, used steps and refused steps.
 	SaveAuthenticator(Authenticator) error
-	// DeleteAuthenticator removes one, and says whether it did. The user's last one it removes only if told so (I58).
+	// DeleteAuthenticator deletes an authenticator, and returns whether it did. It deletes the user's last one only if
+	// last is set (I58).
 	DeleteAuthenticator(workspace, user, id string, last bool) (bool, error)
 }
 
@@ -51,7 +52,7 @@ var (
 	ErrPasswordShort      = &Error{Kind: Conflict, Code: "password_too_short", Text: text.Say("Without two-factor authentication your password must have at least 15 characters, and yours is shorter. Change your password first.")}
 )
 
-// OwnAuthenticators returns those of who is signed in, oldest first, without their secrets.
+// OwnAuthenticators returns the caller's authenticators, oldest first, without their secrets.
 func (s *Service) OwnAuthenticators(ctx context.Context, by Caller) (all []Authenticator, err error) {
 	if err := s.may(by, need{}); err != nil {
 		return nil, err
@@ -63,7 +64,7 @@ func (s *Service) OwnAuthenticators(ctx context.Context, by Caller) (all []Authe
 	return withoutSecrets(all), err
 }
 
-// OwnAuthenticator returns one of them, or ErrNotFound.
+// OwnAuthenticator returns one of the caller's authenticators, without its secret, or ErrNotFound.
 func (s *Service) OwnAuthenticator(ctx context.Context, by Caller, id string) (Authenticator, error) {
 	all, err := s.OwnAuthenticators(ctx, by)
 	if err != nil {
@@ -91,7 +92,7 @@ func find(all []Authenticator, id string) *Authenticator {
 	return &all[i]
 }
 
-// RenameAuthenticator gives an authenticator another name.
+// RenameAuthenticator changes the name of an authenticator.
 func (s *Service) RenameAuthenticator(ctx context.Context, by Caller, id, name string) error {
 	name, err := cleanName("name", name)
 	if err != nil {
@@ -147,8 +148,8 @@ func (s *Service) removal(tx Tx, by Caller, me *actor, id string) (Removal, erro
 	return r, need{fresh: true}.judge(me.User, me.session, by.policy, me.now)
 }
 
-// RemoveAuthenticator removes an authenticator, and everything else that is signed in as the user ends. Removing the
-// last one is Disable, with the same conditions. It returns the session's new value.
+// RemoveAuthenticator removes an authenticator and signs the user out everywhere else. Removing the last one is
+// Disable, with the same conditions. It returns the session's new secret.
 func (s *Service) RemoveAuthenticator(ctx context.Context, by Caller, id string) (Secret, error) {
 	var token Secret
 	err := s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
@@ -175,7 +176,8 @@ func (s *Service) RemoveAuthenticator(ctx context.Context, by Caller, id string)
 	return token, err
 }
 
-// mayDisable says why the user may not disable two-factor authentication now, or nil. What no proof mends comes first.
+// mayDisable returns why the user may not disable two-factor authentication now, or nil. Reasons that no proof can
+// remove come first.
 func (a *actor) mayDisable(by Caller) error {
 	switch {
 	case by.policy.Required(a.User, a.now):
@@ -195,10 +197,10 @@ func (s *Service) MayDisable(ctx context.Context, by Caller) error {
 	return s.act(ctx, by, need{}, func(_ Tx, me *actor) error { return me.mayDisable(by) })
 }
 
-// Disable ends two-factor authentication: authenticators and recovery codes go, and with the epoch the other
-// sessions, trusted devices and half-done sign-ins. The user needs a fresh code of an authenticator and a password
-// that may stand alone (else ErrPasswordShort); where it is required it is ErrTwoFactorRequired. It returns the
-// session's new value.
+// Disable disables two-factor authentication. It deletes authenticators and recovery codes and, by raising the epoch,
+// ends all other sessions, trusted devices and unfinished sign-ins. The user needs a fresh code of an authenticator,
+// and a password that is long enough to be the only factor (otherwise ErrPasswordShort). If two-factor authentication
+// is required, it returns ErrTwoFactorRequired. It returns the session's new secret.
 func (s *Service) Disable(ctx context.Context, by Caller) (Secret, error) {
 	var token Secret
 	err := s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
@@ -242,7 +244,7 @@ func (s *Service) disable(tx Tx, by Caller, me *actor) (Secret, error) {
 	return token, s.record(tx, by, "two_factor.disabled", me.ID, Done, nil)
 }
 
-// cmpErr returns err, or the outcome if there is none.
+// cmpErr returns err, or the outcome if err is nil.
 func cmpErr(err, outcome error) error {
 	if err != nil {
 		return err
@@ -250,7 +252,7 @@ func cmpErr(err, outcome error) error {
 	return outcome
 }
 
-// match finds the authenticator whose code this is within one step of now, and puts the step into its LastStep.
+// match returns the authenticator that shows this code within one step of now, with that step as its LastStep.
 func (s *Service) match(all []Authenticator, digits string, now time.Time) (Authenticator, bool, error) {
 	var unreadable error
 	var hit Authenticator

@@ -11,9 +11,9 @@ import (
 // ErrColourInvalid means that a colour is not written as #rrggbb.
 var ErrColourInvalid = invalid("colour", "colour_invalid", text.Say("Enter a colour as # and six digits from 0 to 9 and a to f, such as #0b5cad."))
 
-// SaveBrand replaces the name and the colour by which people know the workspace, on pages, in mails and in their
-// authenticator apps. What is empty is the reseller's; without one, an empty name is the workspace's own, an empty
-// colour that of Sallyport.
+// SaveBrand replaces the name and the colour of the workspace's brand, which is shown on pages, in mails and in
+// authenticator apps. An empty name or colour means the reseller's. Without a reseller, an empty name means the name of
+// the workspace, and an empty colour that of Sallyport.
 func (s *Service) SaveBrand(ctx context.Context, by Caller, name, colour string) error {
 	name, colour = strings.TrimSpace(name), strings.ToLower(strings.TrimSpace(colour))
 	var wrong []error

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// BulkAction is something that an administrator does to several people at once.
+// BulkAction is an action of an administrator on several people at once.
 type BulkAction string
 
 const (
@@ -18,13 +18,13 @@ const (
 	BulkRestore BulkAction = "restore"
 )
 
-// Limits of what one request does to several people.
+// How many people one request may act on.
 const (
 	BulkLimit   = 200
 	InviteLimit = 100 // each may cost a password hash
 )
 
-// Outcomes of doing something to several people.
+// Outcomes of actions on several people.
 var (
 	ErrBulkUnknown = &Error{Kind: NotFound, Code: "bulk_unknown", Text: text.Say("There is no such action.")}
 	ErrBulkNobody  = &Error{Kind: Invalid, Code: "bulk_nobody", Text: text.Say("Select at least one person in the list.")}
@@ -35,20 +35,20 @@ var (
 	ErrInviteTooMany = invalid("emails", "emails_too_many", text.Say("Enter at most 100 e-mail addresses at once."))
 )
 
-// bulk is a BulkAction: the verb that does it to one person, and the state in which that verb would refuse.
+// bulk is a BulkAction: the verb that performs it on one person, and the error with which that verb would refuse.
 type bulk struct {
 	may     Action
 	refuses func(*Service, User) error
 	do      func(*Service, context.Context, Caller, string) error
 }
 
-// bulkOf returns a BulkAction, and whether it exists.
+// bulkOf returns the bulk of a BulkAction, and whether it exists.
 func bulkOf(a BulkAction) (bulk, bool) {
 	switch a {
 	case BulkRemind:
 		return bulk{RemindPeople, func(s *Service, u User) error { return u.Remindable(s.Now()) }, (*Service).RemindPerson}, true
 	case BulkSignOut:
-		// It would also end an invitation that has not been accepted yet.
+		// Only for active people, because it would also end an invitation that has not been accepted.
 		return bulk{SignOutPeople, func(_ *Service, u User) error { return u.active() }, (*Service).SignOutEverywhere}, true
 	case BulkSuspend:
 		return bulk{SuspendPeople, func(_ *Service, u User) error { return u.Suspendable() }, (*Service).Suspend}, true
@@ -65,9 +65,9 @@ func (u User) active() error {
 	return nil
 }
 
-// BulkResult says what a bulk action does, or did, to one person.
+// BulkResult is what a bulk action does, or did, for one person.
 type BulkResult struct {
-	User User  // with an ID alone, if the caller may not see the person
+	User User  // only the ID, if the caller may not see the person
 	Err  error // why the person is skipped; nil: not skipped
 }
 
@@ -112,9 +112,9 @@ func (s *Service) PlanBulk(ctx context.Context, by Caller, a BulkAction, ids []s
 	return plan, nil
 }
 
-// DoBulk does something to several people, at most BulkLimit. Each person has a transaction and an event of their own, and
-// is judged as if alone; a refusal is in that person's result. An error that is about the caller, such as ErrStepUp, is
-// returned as long as nothing was done.
+// DoBulk performs an action on several people, at most BulkLimit. It handles each person separately, with their own
+// transaction and event, and returns a refusal in that person's result. It returns an error about the caller, such as
+// ErrStepUp, only if nothing was done.
 func (s *Service) DoBulk(ctx context.Context, by Caller, a BulkAction, ids []string) ([]BulkResult, error) {
 	all, err := s.PlanBulk(ctx, by, a, ids)
 	if err != nil {
@@ -135,7 +135,7 @@ func (s *Service) DoBulk(ctx context.Context, by Caller, a BulkAction, ids []str
 	return all, nil
 }
 
-// ends returns the error that ends a series: a fault always, an outcome about the caller unless something was done.
+// ends returns err if it ends a series: a fault always does, an outcome about the caller unless something was done.
 func ends(err error, begun bool) error {
 	if e := (*Error)(nil); err == nil || errors.As(err, &e) && (begun || !aboutCaller(e)) {
 		return nil
@@ -151,15 +151,15 @@ func aboutCaller(err *Error) bool {
 // Invitee is a person to invite.
 type Invitee struct{ Address, Name string }
 
-// InviteResult says what became of one of several invitations.
+// InviteResult is the result of one of several invitations.
 type InviteResult struct {
 	Invitee
 	User User  // the new person
 	Err  error // why there is none; nil: invited
 }
 
-// InviteSeveral invites people, at most InviteLimit, who all get one role. Each is judged as Invite does, and has a
-// transaction and an event of their own. Errors are as those of DoBulk.
+// InviteSeveral invites people, at most InviteLimit, all with the same role. It handles each person as Invite does,
+// with their own transaction and event. Its errors are like those of DoBulk.
 func (s *Service) InviteSeveral(ctx context.Context, by Caller, people []Invitee, role Role) ([]InviteResult, error) {
 	if err := s.MayAct(by, InvitePeople); err != nil {
 		return nil, err

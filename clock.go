@@ -8,18 +8,19 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// clockSteps is how many time steps a phone's clock may be off, either way, to be told about it: ten minutes.
+// clockSteps is by how many time steps, in either direction, a phone's clock may be off to be recognised: 10 minutes.
 const clockSteps = 20
 
-// ErrClockOff is a wrong code that is right for another time. It is charged like every wrong one. What a guesser
-// learns from it is worth nothing: a code of the past is never accepted, and one of the future that was recognised is
-// refused when its time comes. No other code is, so whoever mends the clock signs in at once.
+// ErrClockOff is a wrong code that is correct for another time. It is charged like every wrong code. It is of no use to
+// an attacker who guesses: a past code is never accepted, and a recognised future one is refused when its time comes.
+// No other code is refused for that, so a person who corrects the clock can sign in immediately.
 var ErrClockOff = invalid("code", "clock_off", text.Say("The clock of your phone is off."))
 
-// clockOff says which way and by how much the phone's clock is off that shows the code of a time step.
+// clockOff returns ErrClockOff with the direction and amount by which a phone's clock is off that shows the code of
+// step.
 func clockOff(step int64, now time.Time) *Error {
 	off := step - otp.Default.Step(now)
-	minutes := (int(max(off, -off)) + 1) / 2 // of two time steps each, rounded up
+	minutes := (int(max(off, -off)) + 1) / 2 // two time steps per minute, rounded up
 	if off > 0 {
 		return ErrClockOff.saying(text.Count(minutes,
 			"The clock of your phone is about {n} minute ahead: here it is {time}. Set the phone to automatic date and time, then enter the code that it shows.",
@@ -32,9 +33,9 @@ func clockOff(step int64, now time.Time) *Error {
 		"time", now.UTC()))
 }
 
-// elsewhen returns the time step nearest to now, within ten minutes, that has this code, and the refused steps with
-// those added that are still to come. What is past and out of reach is dropped from them. A step that is burnt tells
-// nothing of a clock: somebody has typed an old code.
+// elsewhen returns the time step nearest to now, within 10 minutes, that has this code. It also returns the refused
+// steps: it adds the future steps with this code, and removes past ones that can no longer be accepted. A used step
+// says nothing about the clock, because the person may have typed an old code.
 func elsewhen(p otp.Params, secret []byte, digits string, now time.Time, last int64, refused []int64) (step int64, found bool, _ []int64) {
 	current := p.Step(now)
 	var keep []int64
@@ -57,8 +58,8 @@ func elsewhen(p otp.Params, secret []byte, digits string, now time.Time, last in
 	return step, found, keep
 }
 
-// elsewhen looks for the code among the other times of all authenticators, and keeps what has to be refused. It
-// returns ErrClockOff, or ErrCodeWrong when the code is of no time near.
+// elsewhen looks for the code at other times, for all authenticators, and saves the steps that must be refused. It
+// returns ErrClockOff, or ErrCodeWrong if the code does not belong to a time near now.
 func (s *Service) elsewhen(tx Tx, all []Authenticator, digits string, now time.Time) (*Error, error) {
 	var nearest int64
 	outcome := ErrCodeWrong
@@ -85,15 +86,15 @@ func (s *Service) elsewhen(tx Tx, all []Authenticator, digits string, now time.T
 
 func distance(a, b int64) int64 { return max(a-b, b-a) }
 
-// params are those of the authenticator's codes.
+// params returns the parameters of the authenticator's codes.
 func (a Authenticator) params() otp.Params {
 	p := otp.Default
 	p.Algorithm = a.Algorithm
 	return p
 }
 
-// ErrClockSetBack is a right code that counts as used because a later one was used before this server's clock was set
-// back. No code is accepted until the clock has made up for it, or an administrator unlocks the person.
+// ErrClockSetBack is a correct code that counts as used because a later one was used before this server's clock was set
+// back. No code is accepted until the clock has caught up, or an administrator unlocks the person.
 var ErrClockSetBack = invalid("code", "clock_set_back", text.Say("The clock of this server was set back, so this code counts as used."))
 
 // codeOfSetBackClock refuses a code of an authenticator whose newest used code lies in the future.

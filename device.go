@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// Browser is a known device: a browser that completed a sign-in of a user. It skips nothing; it has budgets of tries
-// of its own, so that a stranger cannot lock its user out of it (I38).
+// Browser is a known device: a browser in which a user has completed a sign-in. It does not skip any step. It has
+// separate budgets of tries, so that strangers cannot lock the user out in this browser (I38).
 type Browser struct {
 	Workspace  string
 	User       string
@@ -18,7 +18,7 @@ type Browser struct {
 	LastSeenAt time.Time
 }
 
-// How many known devices a user has, and how long one is remembered.
+// How many known devices a user may have, and how long each is remembered.
 const (
 	MaxBrowsers  = 20
 	BrowserLimit = 180 * 24 * time.Hour
@@ -26,15 +26,15 @@ const (
 
 // BrowserTx is the storage of known devices.
 type BrowserTx interface {
-	// BrowserSeen returns when the user last completed a sign-in in this browser; the zero time if never.
+	// BrowserSeen returns when the user last completed a sign-in in this browser, or the zero time if never.
 	BrowserSeen(workspace, user string, hash []byte) (time.Time, error)
-	// SeeBrowser notes that a known device was seen.
+	// SeeBrowser updates when a known device was last seen, and its name.
 	SeeBrowser(Browser) error
-	// InsertBrowser makes a device known and forgets all but the newest MaxBrowsers of the user.
+	// InsertBrowser inserts a known device, and deletes all of the user's except the MaxBrowsers most recently seen.
 	InsertBrowser(Browser) error
-	// RenewBrowser puts another hash in the place of a browser's, for everybody else of the workspace to whom it is known.
+	// RenewBrowser replaces a browser's hash for all other users of the workspace of whom it is a known device.
 	RenewBrowser(workspace, user string, old, renewed []byte) error
-	// ForgetBrowsers makes all devices of the user unknown.
+	// ForgetBrowsers deletes all known devices of the user.
 	ForgetBrowsers(workspace, user string) error
 }
 
@@ -44,14 +44,14 @@ func (s *Service) knows(tx Tx, by Caller, workspace, user string) (bool, error) 
 	return by.knownSince(seen, s.Now()), err
 }
 
-// knownSince reports whether a browser in which a user was last seen then is a known device.
+// knownSince reports whether the caller's browser, in which a user was last seen at seen, is a known device.
 func (by Caller) knownSince(seen, now time.Time) bool {
 	return by.browser != "" && within(seen, BrowserLimit, now)
 }
 
-// meet makes the caller's browser a known device of the user who has just completed a sign-in, and was seen in it then
-// before. It returns the value the browser is to keep, empty if it keeps what it has, and whether the device is new to
-// the user. What was known so long ago that it is not any more stays behind for the sweep.
+// meet makes the caller's browser a known device of the user, who has just completed a sign-in, and was last seen in it
+// at seen. It returns the new secret for the browser, or "" if it keeps its own, and whether the device is new to the
+// user. The row of a known device that has expired is left for the sweep.
 func (s *Service) meet(tx Tx, by Caller, u User, seen time.Time) (Secret, bool, error) {
 	now := s.Now()
 	b := Browser{Workspace: u.Workspace, User: u.ID, Hash: hashToken(by.browser), Name: by.agent, CreatedAt: now, LastSeenAt: now}
@@ -59,9 +59,9 @@ func (s *Service) meet(tx Tx, by Caller, u User, seen time.Time) (Secret, bool, 
 		if now.Sub(seen) <= time.Minute {
 			return "", false, nil
 		}
-		return by.browser, false, tx.SeeBrowser(b) // so that the browser keeps it for as long from now on
+		return by.browser, false, tx.SeeBrowser(b) // set the cookie again, to extend its lifetime
 	}
-	// A value that was planted must not become known to this user; others whom it is known to keep their device.
+	// A planted secret must not become a known device of this user. For other users of whom it is one, it stays known.
 	var value Secret
 	value, b.Hash = newSecret()
 	if by.browser != "" {
@@ -72,40 +72,41 @@ func (s *Service) meet(tx Tx, by Caller, u User, seen time.Time) (Secret, bool, 
 	return value, true, tx.InsertBrowser(b)
 }
 
-// TrustedDevice is a browser that need not give a code. It skips only the code at sign-in, lives while its epoch is
-// the user's, and ends when its days are over, counted from the ticking and never extended.
+// TrustedDevice is a browser in which a user need not enter a code. It skips only the code at sign-in. It is valid
+// while it has the user's epoch, for Days from when the user ticked the box; that is never extended.
 type TrustedDevice struct {
 	Workspace    string
 	User         string
 	ID           string
-	Hash         []byte // of the value that the browser holds; it changes at every use
+	Hash         []byte // of the secret in the browser, which changes at every use
 	PreviousHash []byte
 	RotatedAt    time.Time
 	Epoch        int64
 	Days         int
-	BrowserHash  []byte // of the known device, to tell when the value is held elsewhere
+	BrowserHash  []byte // of the known device, to detect a copy of the secret in another browser
 	Name         string // such as "Firefox on Windows"
 	Address      string
 	CreatedAt    time.Time
 	LastSeenAt   time.Time
 }
 
-// MaxTrustedDevices is how many a user may have; a further one ends the oldest.
+// MaxTrustedDevices is how many trusted devices a user may have. Another one ends the oldest.
 const MaxTrustedDevices = 50
 
-// twoTabs is how long after its rotation an old value may come back without anything being wrong.
+// twoTabs is how long after its rotation an old secret may come back without being suspicious.
 const twoTabs = time.Minute
 
 // DeviceTx is the storage of trusted devices.
 type DeviceTx interface {
-	// TrustedDevices returns those of a user, the one seen last first.
+	// TrustedDevices returns the trusted devices of a user, the most recently seen first.
 	TrustedDevices(workspace, user string) ([]TrustedDevice, error)
 	TrustedDevice(workspace, user, id string) (TrustedDevice, bool, error)
-	// InsertTrustedDevice keeps one, and ends all but the newest MaxTrustedDevices.
+	// InsertTrustedDevice inserts a trusted device, and deletes all of the user's except the newest MaxTrustedDevices.
 	InsertTrustedDevice(TrustedDevice) error
 	// RotateTrustedDevice replaces hashes, rotation, name, address and last seen.
 	RotateTrustedDevice(TrustedDevice) error
-	// DeleteTrustedDevices ends one, or with an empty id all of the user, and says how many there were.
+	// DeleteTrustedDevices deletes one trusted device, or all of the user's if id is empty. It returns how many it
+	// deleted.
 	DeleteTrustedDevices(workspace, user, id string) (int64, error)
 }
 
@@ -115,8 +116,8 @@ func (p Policy) trusts(d TrustedDevice, u User, now time.Time) bool {
 		between(d.CreatedAt, p.TrustUntil(d.CreatedAt, d.Days), now)
 }
 
-// useTrust lets a trusted device stand for the code. It returns the value that the browser is to keep from now on;
-// empty means that a code is asked for.
+// useTrust uses a trusted device in place of the code. It returns the new secret for the browser, or "" if a code is
+// needed.
 func (s *Service) useTrust(tx Tx, by Caller, u User) (Secret, error) {
 	user, id, hash, ok := parseToken(by.trust, prefixDevice)
 	if !ok || user != u.ID || !u.TwoFactor {
@@ -127,7 +128,7 @@ func (s *Service) useTrust(tx Tx, by Caller, u User) (Secret, error) {
 	if err != nil || !ok {
 		return "", err
 	}
-	if ahead(d.CreatedAt, now) || ahead(d.LastSeenAt, now) { // it would come alive when that time comes
+	if ahead(d.CreatedAt, now) || ahead(d.LastSeenAt, now) { // otherwise it would be valid again when that time comes
 		if _, err := tx.DeleteTrustedDevices(u.Workspace, u.ID, id); err != nil {
 			return "", err
 		}
@@ -146,8 +147,8 @@ func (s *Service) useTrust(tx Tx, by Caller, u User) (Secret, error) {
 	return value, tx.RotateTrustedDevice(d)
 }
 
-// oldTrust judges a value that was replaced. It is asked for a code in any case. When the value that replaced it was
-// seen since, or it comes from elsewhere, somebody has a copy, and the trust ends.
+// oldTrust judges a secret that was replaced. A code is needed in any case. If the secret that replaced it was already
+// used, or it comes from elsewhere, there is a copy of it, and the trust ends.
 func (s *Service) oldTrust(tx Tx, by Caller, u User, d TrustedDevice, hash []byte) error {
 	newerSeen := !bytes.Equal(d.PreviousHash, hash)
 	elsewhere := d.Address != addressOf(by) || !bytes.Equal(d.BrowserHash, hashToken(by.browser))
@@ -165,8 +166,8 @@ func (s *Service) oldTrust(tx Tx, by Caller, u User, d TrustedDevice, hash []byt
 	return s.record(tx, by.as(u), "trusted_device.copied", u.ID, Refused, detail)
 }
 
-// trust makes the caller's browser a trusted device of u, where the policy allows it, and returns the value that the
-// browser is to keep. A trust that the browser held before is replaced.
+// trust makes the caller's browser a trusted device of u, if the policy allows it, and returns the secret for the
+// browser. It replaces any trust that the browser had before.
 func (s *Service) trust(tx Tx, by Caller, u User) (Secret, error) {
 	now := s.Now()
 	if by.policy.TrustedDeviceDays == 0 {
@@ -196,10 +197,10 @@ func (s *Service) trust(tx Tx, by Caller, u User) (Secret, error) {
 type Trust struct {
 	TrustedDevice
 	Until time.Time
-	This  bool // it is the browser that asks
+	This  bool // it is the caller's browser
 }
 
-// TrustedDevices returns those of who is signed in that are still trusted, the one seen last first.
+// TrustedDevices returns the caller's devices that are still trusted, the most recently seen first.
 func (s *Service) TrustedDevices(ctx context.Context, by Caller) ([]Trust, error) {
 	if err := s.may(by, need{}); err != nil {
 		return nil, err
@@ -219,8 +220,8 @@ func (s *Service) TrustedDevices(ctx context.Context, by Caller) ([]Trust, error
 	return out, err
 }
 
-// RemoveTrustedDevice ends the trust in a device, or with an empty id in all of the user's. One that is not there is
-// ErrNotFound.
+// RemoveTrustedDevice ends the trust in one of the caller's devices, or in all of them if id is empty. A device that
+// does not exist is ErrNotFound.
 func (s *Service) RemoveTrustedDevice(ctx context.Context, by Caller, id string) error {
 	return s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) error {
 		n, err := tx.DeleteTrustedDevices(me.Workspace, me.ID, id)
@@ -237,7 +238,7 @@ func (s *Service) RemoveTrustedDevice(ctx context.Context, by Caller, id string)
 	})
 }
 
-// forget ends the trust that the caller's browser holds of a user.
+// forget ends a user's trust in the caller's browser.
 func (s *Service) forget(tx Tx, by Caller, user string) error {
 	holder, id, _, ok := parseToken(by.trust, prefixDevice)
 	if !ok || holder != user {

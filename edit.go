@@ -8,13 +8,14 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// ErrAddressNotActive means that a new address of this person could not be confirmed.
+// ErrAddressNotActive means that this person could not confirm a new address.
 var ErrAddressNotActive = &Error{Kind: Conflict, Code: "address_not_active", Field: "email",
 	Text: text.Say("You can change the address of an active person only. If the person is invited, revoke the invitation and invite the new address.")}
 
-// EditPerson changes the name of a person at once, and their e-mail address as ChangeEmail does: the new address gets a
-// link, and changes when the link is used. That tells the old address, with a link to undo it, and raises the epoch. An
-// address that gets password links is never one that nobody has proved to read. asked reports whether a link was mailed.
+// EditPerson changes the name of a person immediately, and their e-mail address as ChangeEmail does: a link goes to the
+// new address, and the address changes when the link is used. Then an undo link goes to the old address, and the epoch
+// rises. So password links are never sent to an address that the person has not confirmed. asked reports whether a link
+// was mailed.
 func (s *Service) EditPerson(ctx context.Context, by Caller, id, name, address string) (asked bool, err error) {
 	if name, err = cleanName("name", name); err != nil {
 		return false, err
@@ -39,7 +40,7 @@ func (s *Service) EditPerson(ctx context.Context, by Caller, id, name, address s
 	})
 }
 
-// askNewAddress mails the link that confirms a new address of somebody else, whose row is taken.
+// askNewAddress mails the link that confirms a new address of another person, whose row is locked.
 func (s *Service) askNewAddress(tx Tx, by Caller, u User, address string) error {
 	shown, folded, err := fold.Address(address)
 	if err != nil {

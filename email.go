@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Outcomes of changing one's e-mail address.
+// Outcomes of changing an e-mail address.
 var (
 	ErrAddressSame = invalid("email", "address_same", text.Say("This is your e-mail address already."))
 	ErrMailLimit   = &Error{Kind: TooMany, Code: "too_many_mails", Text: text.Say("Too many mails were sent for this. Try again later."), Field: "email"}
@@ -17,8 +17,8 @@ var (
 // MayChangeEmail reports whether the caller may change their e-mail address now; ErrStepUp asks for fresh proof first.
 func (s *Service) MayChangeEmail(by Caller) error { return s.may(by, need{fresh: true}) }
 
-// ChangeEmail mails a link to a new address; the address changes when the link is used. Whether somebody else has the
-// address is not told: then no mail goes out, and the outcome and its time are the same.
+// ChangeEmail mails a link to a new address; the address changes when the link is used. It does not reveal whether
+// someone else has the address: then no mail goes out, but the outcome and the time it takes are the same.
 func (s *Service) ChangeEmail(ctx context.Context, by Caller, address string) error {
 	shown, folded, err := fold.Address(address)
 	if err != nil {
@@ -80,9 +80,10 @@ func (s *Service) emailOf(ctx context.Context, by Caller, kind LinkKind, token S
 	return address, err
 }
 
-// ConfirmEmail makes a new address the user's own, by the link that was mailed to it. The old one is told, with a link
-// that undoes it for UndoEmailLimit. Everything of the user that was signed in ends, but for the session in this
-// browser, whose new value is returned; nobody is signed in by it. ErrAddressTaken: somebody else got the address first.
+// ConfirmEmail changes the user's address to the one that the link was mailed to. The old address gets a link that
+// undoes this for UndoEmailLimit. It ends all of the user's sessions and trusted devices except the session in this
+// browser, whose new secret it returns. It signs no one in. ErrAddressTaken means that someone else got the address
+// first.
 func (s *Service) ConfirmEmail(ctx context.Context, by Caller, token Secret) (Secret, error) {
 	var value Secret
 	err := s.write(ctx, func(tx Tx) error {
@@ -116,9 +117,9 @@ func (s *Service) ConfirmEmail(ctx context.Context, by Caller, token Secret) (Se
 	return value, taken(err)
 }
 
-// UndoEmail restores the address that a change replaced. The link survives every change made since, and ends those that
-// later changes sent out, so that nobody can take the address back. Everything that was signed in ends and the password
-// is dead: the link returned leads to choosing another. Two-factor authentication stays as it is.
+// UndoEmail restores the address that a change replaced. The link survives all later changes, and ends the links that
+// these sent out, so that no one can take the address away again. It ends all of the user's sessions, and the password
+// no longer works: the returned link leads to choosing another. Two-factor authentication stays as it is.
 func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secret, error) {
 	var reset Secret
 	err := s.write(ctx, func(tx Tx) error {
@@ -141,7 +142,7 @@ func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secre
 		if err := tx.SaveUser(u); err != nil {
 			return err
 		}
-		// The replaced address may be a thief's: the mail to it says nothing of the person and where they are.
+		// The replaced address may be a thief's, so the mail to it must not name the person or their location.
 		if err := s.notifyAt(tx, by.as(u), u, replaced.Address, "email.removed", nil); err != nil {
 			return err
 		}
@@ -156,7 +157,7 @@ func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secre
 	return reset, taken(err)
 }
 
-// moveTo gives a locked user the address that a link carries. Whether somebody else has it, saving the user tells.
+// moveTo sets the address of a locked user to the one in the link. If someone else has it, saving the user fails.
 func (s *Service) moveTo(u *User, l Link) error {
 	address, err := s.carried(l)
 	if err != nil {
@@ -166,7 +167,7 @@ func (s *Service) moveTo(u *User, l Link) error {
 	return err
 }
 
-// taken names the outcome of moving to an address that somebody else has, be it since this instant.
+// taken translates ErrDuplicate to ErrAddressTaken: someone else has the address, perhaps only just now.
 func taken(err error) error {
 	if errors.Is(err, ErrDuplicate) {
 		return ErrAddressTaken
@@ -174,8 +175,8 @@ func taken(err error) error {
 	return err
 }
 
-// endAllBut saves a locked user under a new epoch. The caller's session goes on if it is the user's and lives: its new
-// value is returned.
+// endAllBut saves a locked user under a new epoch. If the caller's session is a valid one of the user, it continues
+// under a new secret, which is returned.
 func (s *Service) endAllBut(tx Tx, by Caller, u *User) (Secret, error) {
 	if by.session != nil && by.user.ID == u.ID {
 		ses, _, ok, err := tx.TakeSession(u.Workspace, u.ID, by.session.ID)

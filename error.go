@@ -7,24 +7,24 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Kind is what sort of outcome an Error is. Doors map it to a status; nothing else of theirs depends on it.
+// Kind is the kind of an outcome. Doors map it to a status, and use it for nothing else.
 type Kind int
 
 const (
 	Invalid         Kind = iota + 1 // the input must be changed: 422
-	Unauthenticated                 // nobody is signed in, or the sign-in has ended: 401, or the way to /sign-in
-	Denied                          // signed in, and not allowed: 403
+	Unauthenticated                 // the caller is not signed in, or the sign-in has ended: 401, or a redirect to /sign-in
+	Denied                          // signed in, but not allowed: 403
 	NotFound                        // no such thing, here or for this person: 404
-	Conflict                        // the state of things does not allow it now: 409
-	Gone                            // a link or sign-in that was good once: 410
-	Misdirected                     // no workspace answers on this host: 421
+	Conflict                        // the current state does not allow it: 409
+	Gone                            // a link or sign-in that is no longer valid: 410
+	Misdirected                     // there is no workspace on this host: 421
 	TooMany                         // a budget of tries is spent: 429, RetryAfter says how long
 	Unavailable                     // too busy, or the outcome is unknown: 503
 )
 
-// Error is an outcome that its reader may see. Code is stable; Text says it in plain words; Field is the form field it
-// is about, or empty. Every other error is a fault: it is logged and never shown. Errors are immutable; errors.Is
-// compares codes, so that it holds whatever an outcome's text was filled with.
+// Error is an outcome that users may see. Code is stable; Text explains it in plain words; Field is the form field it
+// is about, or empty. Every other error is a fault: it is logged and never shown. Errors are immutable. errors.Is
+// compares only codes, whatever values the text contains.
 type Error struct {
 	Kind       Kind
 	Code       string
@@ -41,7 +41,7 @@ func (e *Error) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// saying returns a copy with another text, for one that holds numbers or names.
+// saying returns a copy with another text, for texts with numbers or names.
 func (e *Error) saying(m text.Message) *Error {
 	c := *e
 	c.Text = m
@@ -69,7 +69,7 @@ func (e *Error) after(d time.Duration) *Error {
 	return &c
 }
 
-// waiting returns a copy that says how long to wait, in the header alone.
+// waiting returns a copy that says how long to wait only in the header.
 func (e *Error) waiting(d time.Duration) *Error {
 	c := *e
 	c.RetryAfter = (d + time.Second - 1).Truncate(time.Second)
@@ -80,25 +80,25 @@ func invalid(field, code string, say text.Message) *Error {
 	return &Error{Kind: Invalid, Code: code, Text: say, Field: field}
 }
 
-// Errors of the store that the rules care about.
+// Errors of the store that the rules handle.
 var (
-	// ErrDuplicate is returned by a Tx method whose row would break a unique key.
+	// ErrDuplicate is returned by a Tx method whose row would violate a unique key.
 	ErrDuplicate = errors.New("duplicate key")
 	// ErrUnknownOutcome means that the connection was lost after COMMIT was sent. Doors answer 503.
 	ErrUnknownOutcome = errors.New("the database did not say whether it committed")
-	// ErrUnavailable means that the database cannot be reached, or takes nothing: its disk is full, it is read-only, it
+	// ErrUnavailable means that the database cannot be reached or written to: its disk is full, it is read-only, or it
 	// is a standby. Nothing was done. Doors answer 503.
 	ErrUnavailable = errors.New("the database is not available")
 )
 
-// several is what is wrong with more than one field of a form.
+// several is a list of what is wrong with the fields of a form.
 type several []error
 
 func (s several) Error() string   { return errors.Join(s...).Error() }
 func (s several) Unwrap() []error { return s }
 
-// outcomes joins what is wrong with the fields of a form, so that all of it is told at once. A fault among it is returned
-// alone.
+// outcomes joins the outcomes about the fields of a form, so that all can be shown at once. If one of the errors is a
+// fault, it returns only that.
 func outcomes(errs ...error) error {
 	var all several
 	for _, err := range errs {
@@ -133,10 +133,10 @@ func Outcomes(err error) (all []*Error) {
 	return nil
 }
 
-// kept marks an outcome that must be committed: a wrong code is an outcome, only a fault rolls back.
+// kept marks an outcome whose changes must be committed, such as the charge of a wrong code.
 type kept struct{ err error }
 
 func (k kept) Error() string { return k.err.Error() }
 
-// keep makes Service.write commit what was written and then return the outcome.
+// keep makes Service.write commit what was written, and then return the outcome.
 func keep(err error) error { return kept{err} }

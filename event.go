@@ -10,14 +10,14 @@ import (
 	"time"
 )
 
-// Event is one line of the audit log. Address and Browser are personal: what is bound to the line is PersonalHash, a
-// salted hash of the two, so that both can be erased with the person, with the salt, and the line still holds.
+// Event is one line of the audit log. Address and Browser are personal data. The MAC covers only PersonalHash, a salted
+// hash of the two. So both can be erased with the person, together with the salt, and the line is still valid.
 type Event struct {
 	Workspace    string
 	ID           string
 	At           time.Time
 	Kind         string // such as "sign_in.completed"
-	Actor        string // id of the user who did it; empty: nobody known, or ActorKind says who
+	Actor        string // id of the user who did it; empty: unknown, or ActorKind says who
 	ActorKind    string // user, console, reseller, system or nobody
 	Subject      string // id of the user it was done to, or empty
 	Door         Door
@@ -27,7 +27,7 @@ type Event struct {
 	PersonalHash []byte
 	Result       string // done or refused
 	Detail       map[string]string
-	MAC          []byte // of all of it but Address, Browser and Salt
+	MAC          []byte // of everything except Address, Browser and Salt
 
 	Batch    int64 // of its seal; 0: none yet
 	Position int   // in the batch, from 1
@@ -43,29 +43,29 @@ const (
 type EventTx interface {
 	// InsertEvent appends an event that has no seal yet.
 	InsertEvent(Event) error
-	// Events returns the events of a workspace that the filter lets through, newest first, those before the id given
-	// if there is one. Salt and MAC are left out.
+	// Events returns the events of a workspace that match the filter, newest first: those before the id before, or the
+	// newest if before is empty. Salt and MAC are left out.
 	Events(workspace string, f EventFilter, before string, limit int) ([]Event, error)
-	// Seals returns the seals of a workspace in their order, after the batch given.
+	// Seals returns the seals of a workspace in order, after the given batch.
 	Seals(workspace string, after int64, limit int) ([]Seal, error)
-	// Sealed hands out whole events with a seal of these batches, from first to last, in their order.
+	// Sealed calls each with the whole events of the batches from first to last, in order.
 	Sealed(workspace string, first, last int64, each func(Event) error) error
 	// DropBatch deletes a seal and its events.
 	DropBatch(workspace string, batch int64) error
 }
 
-// EventFilter says which events are wanted; what is empty says nothing.
+// EventFilter selects events. Empty fields match all events.
 type EventFilter struct {
 	Subject string    // id of the user it was done to
 	Person  string    // id of the user who did it, or to whom it was done
 	Kind    string    // of the event
 	Result  string    // Done or Refused
-	Address string    // IP address, whole
+	Address string    // complete IP address
 	From    time.Time // this time and later
 	To      time.Time // before this time
 }
 
-// IDs are the bounds that From and To set on the ids: from the first, before the second. Empty is no bound.
+// IDs returns the bounds on ids that From and To imply: ids are from or later, and before to. "" means no bound.
 func (f EventFilter) IDs() (from, to string) {
 	if !f.From.IsZero() {
 		from = idFrom(prefixEvent, f.From)
@@ -76,7 +76,7 @@ func (f EventFilter) IDs() (from, to string) {
 	return from, to
 }
 
-// record writes an event in the transaction of what it tells.
+// record inserts an event, in the transaction of the change that it describes.
 func (s *Service) record(tx Tx, by Caller, kind, subject, result string, detail map[string]string) error {
 	now := s.Now()
 	e := Event{
@@ -90,7 +90,8 @@ func (s *Service) record(tx Tx, by Caller, kind, subject, result string, detail 
 	return tx.InsertEvent(e)
 }
 
-// person is the id of the user whose address and browser an event has: of who did it, or of whom nobody known did it to.
+// person returns the id of the user whose address and browser are in the event: the actor or, if that is unknown, the
+// subject.
 func (e Event) person() string {
 	if e.Actor != "" {
 		return e.Actor
@@ -105,7 +106,7 @@ func personalHash(salt []byte, address, browser string) []byte {
 	return h[:]
 }
 
-// eventMAC binds what an event says to its place, from the moment it is written: 128 bits.
+// eventMAC returns the MAC of an event's content and id, which protects it from the moment it is written: 128 bits.
 func (s *Service) eventMAC(e Event) []byte {
 	w := make(words, 0, 512)
 	w.text("event", e.Workspace, e.ID, e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Result)
@@ -117,7 +118,7 @@ func (s *Service) eventMAC(e Event) []byte {
 	return s.Keys.Audit(w)[:16]
 }
 
-// genuine reports whether an event says what it said when it was written, but for what may be erased.
+// genuine reports whether an event is unchanged since it was written, except for data that may be erased.
 func (s *Service) genuine(e Event) bool {
 	if !hmac.Equal(e.MAC, s.eventMAC(e)) {
 		return false
@@ -128,7 +129,7 @@ func (s *Service) genuine(e Event) bool {
 	return hmac.Equal(e.PersonalHash, personalHash(e.Salt, e.Address, e.Browser))
 }
 
-// words are what a hash is made over: each has its length before it, so that none runs into the next.
+// words is the input of a hash. Each part is preceded by its length, so that parts cannot run into each other.
 type words []byte
 
 func (w *words) text(all ...string) {

@@ -9,14 +9,14 @@ import (
 // codeDigits is the length of an authenticator's code.
 const codeDigits = 6
 
-// answer is what somebody typed as a second factor: the code of an authenticator or a recovery code, told apart by
-// their shapes, in whichever field it was typed.
+// answer is what a person typed as a second factor: the code of an authenticator or a recovery code. Its format decides
+// which, whatever field it was typed into.
 type answer struct {
 	digits   string
 	recovery string
 }
 
-// readAnswer tells which it is. Something that has letters is taken for an attempt at a recovery code.
+// readAnswer parses an answer. Anything with letters counts as an attempt to enter a recovery code.
 func readAnswer(input string) (answer, error) {
 	if digits, ok := otp.Normalise(input); ok {
 		return answer{digits: digits}, nil
@@ -35,8 +35,8 @@ func readAnswer(input string) (answer, error) {
 
 func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }
 
-// checkAnswer takes a second factor from the user, whose row is taken, and returns which it was. The sign-in, where
-// there is one, counts its wrong codes.
+// checkAnswer checks a second factor of the user, whose row is locked, and returns which it was. If there is a sign-in,
+// it counts its wrong codes.
 func (s *Service) checkAnswer(tx Tx, by Caller, u *User, a answer, si *SignIn) (Method, error) {
 	if a.recovery != "" {
 		return ByRecoveryCode, s.useRecoveryCode(tx, by, u, a.recovery)
@@ -56,7 +56,8 @@ func (s *Service) checkAnswer(tx Tx, by Caller, u *User, a answer, si *SignIn) (
 	return ByAuthenticator, s.forgiveCodes(tx, by, *u, t, wrong)
 }
 
-// severalCodes reports whether a person pasted a list of codes: fields of one line run its lines together.
+// severalCodes reports whether a person pasted a list of codes: browsers join the lines that are pasted into a one-line
+// field.
 func severalCodes(input string) bool {
 	if len(input) > MaxRecoveryCodes*maxRecovery {
 		return false

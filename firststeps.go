@@ -2,16 +2,16 @@ package sallyport
 
 import "context"
 
-// FirstSteps is what the owner of a new workspace still has to do. All but Keyset and Dismissed is read from how things
-// stand, so nothing has to be ticked twice.
+// FirstSteps is what the owner of a new workspace has already done. Everything except Keyset and Dismissed is read from
+// the current state, so that owners need not tick it.
 type FirstSteps struct {
 	TwoFactor bool // the owner's own
 	Mail      bool // a mail server is set up
-	People    bool // somebody else is here, or invited
-	Required  bool // two-factor authentication is required of somebody
-	Keyset    bool // an owner says that there is a copy of it
+	People    bool // there is another person, or one is invited
+	Required  bool // two-factor authentication is required of someone
+	Keyset    bool // an owner has confirmed that there is a copy of it
 	Dismissed bool // an owner does not want to see the list any more
-	Server    bool // the owner's workspace is the first: mail and keyset are theirs to look after
+	Server    bool // the owner's workspace is the first, so mail and keyset are their responsibility
 }
 
 // Done reports whether nothing is left to do.
@@ -19,7 +19,7 @@ func (f FirstSteps) Done() bool {
 	return f.TwoFactor && f.People && f.Required && (!f.Server || f.Mail && f.Keyset)
 }
 
-// FirstStep is one that an owner ticks.
+// FirstStep is a step that an owner ticks.
 type FirstStep string
 
 const (
@@ -39,7 +39,7 @@ func (s *Service) firstSteps(tx Tx, by Caller) (FirstSteps, error) {
 	}, err
 }
 
-// TickFirstStep notes what an owner says is done. It is refused to everybody else.
+// TickFirstStep records that an owner has ticked a step. It refuses everyone else.
 func (s *Service) TickFirstStep(ctx context.Context, by Caller, step FirstStep) error {
 	return s.act(ctx, by, need{may: SeePeople}, func(tx Tx, me *actor) error {
 		if me.Role != Owner {
