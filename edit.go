@@ -22,7 +22,14 @@ func (s *Service) EditPerson(ctx context.Context, by Caller, id, name, address s
 	}
 	address = strings.TrimSpace(address)
 	return asked, s.actOn(ctx, by, need{may: EditPeople, strong: true}, id, func(tx Tx, o *other) error {
-		asked = false
+		asked = address != o.Address
+		shown := ""
+		if asked {
+			var err error
+			if shown, err = newAddress(tx, o.User, address); err != nil {
+				return err
+			}
+		}
 		if name != o.Name {
 			o.Name = name
 			if err := tx.SaveUser(o.User); err != nil {
@@ -32,30 +39,27 @@ func (s *Service) EditPerson(ctx context.Context, by Caller, id, name, address s
 				return err
 			}
 		}
-		if address == o.Address {
+		if !asked {
 			return nil
 		}
-		asked = true
-		return s.askNewAddress(tx, by, o.User, address)
+		return s.askNewAddress(tx, by, o.User, shown)
 	})
 }
 
-// askNewAddress mails the link that confirms a new address of another person, whose row is locked.
-func (s *Service) askNewAddress(tx Tx, by Caller, u User, address string) error {
+// newAddress returns an address as it will be shown, or the reason why the person cannot get it.
+func newAddress(tx Tx, u User, address string) (string, error) {
 	shown, folded, err := fold.Address(address)
 	if err != nil {
-		return ErrAddressInvalid
+		return "", ErrAddressInvalid
 	}
 	if u.State != Active {
-		return ErrAddressNotActive
+		return "", ErrAddressNotActive
 	}
-	other, taken, err := tx.UserByAddress(u.Workspace, folded)
-	if err != nil {
-		return err
-	}
-	if taken && other.ID != u.ID {
-		return ErrAddressTaken
-	}
+	return shown, free(tx, u, folded)
+}
+
+// askNewAddress mails the link that confirms a new address of somebody else, whose row is taken.
+func (s *Service) askNewAddress(tx Tx, by Caller, u User, shown string) error {
 	token, ends, err := s.newLink(tx, by, u, LinkConfirmEmail, u.Epoch, shown, ConfirmEmailLimit)
 	if err != nil {
 		return err

@@ -34,7 +34,7 @@ func (s *Service) ChangeEmail(ctx context.Context, by Caller, address string) er
 		}
 		n := b.of(bucketEmail)
 		if wait := emailRule.wait(n, me.now); wait > 0 {
-			return ErrMailLimit.after(wait)
+			return s.refuse(tx, n, ErrMailLimit.after(wait))
 		}
 		if err := tx.SaveTries(emailRule.charge(n, me.now)); err != nil {
 			return err
@@ -91,11 +91,11 @@ func (s *Service) ConfirmEmail(ctx context.Context, by Caller, token Secret) (Se
 		if err != nil {
 			return err
 		}
-		if err := s.useUp(tx, l); err != nil {
+		old := u
+		if err := s.moveTo(tx, &u, l); err != nil {
 			return err
 		}
-		old := u
-		if err := s.moveTo(&u, l); err != nil {
+		if err := s.useUp(tx, l); err != nil {
 			return err
 		}
 		if value, err = s.endAllBut(tx, by, &u); err != nil {
@@ -127,14 +127,14 @@ func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secre
 		if err != nil {
 			return err
 		}
+		replaced := u
+		if err := s.moveTo(tx, &u, l); err != nil {
+			return err
+		}
 		if err := s.useUp(tx, l); err != nil {
 			return err
 		}
 		if err := tx.DropLinks(u.Workspace, u.ID, LinkUndoEmail, l.CreatedAt); err != nil {
-			return err
-		}
-		replaced := u
-		if err := s.moveTo(&u, l); err != nil {
 			return err
 		}
 		u.PasswordHash, u.PasswordAt, u.PasswordLong = "", s.Now(), false
@@ -157,13 +157,25 @@ func (s *Service) UndoEmail(ctx context.Context, by Caller, token Secret) (Secre
 	return reset, taken(err)
 }
 
-// moveTo sets the address of a locked user to the one in the link. If someone else has it, saving the user fails.
-func (s *Service) moveTo(u *User, l Link) error {
+// moveTo sets the address of a locked user to the one in the link, or returns ErrAddressTaken. If someone else gets the
+// address after that, saving the user fails.
+func (s *Service) moveTo(tx Tx, u *User, l Link) error {
 	address, err := s.carried(l)
 	if err != nil {
 		return err
 	}
-	u.Address, u.Folded, err = fold.Address(address)
+	if u.Address, u.Folded, err = fold.Address(address); err != nil {
+		return err
+	}
+	return free(tx, *u, u.Folded)
+}
+
+// free returns ErrAddressTaken if somebody else in the user's workspace has an address.
+func free(tx Tx, u User, folded string) error {
+	other, taken, err := tx.UserByAddress(u.Workspace, folded)
+	if err == nil && taken && other.ID != u.ID {
+		return ErrAddressTaken
+	}
 	return err
 }
 

@@ -20,6 +20,15 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 	if err != nil {
 		return ErrAddressInvalid
 	}
+	if err := s.Store.Read(ctx, func(tx Tx) error {
+		u, seen, err := tx.UserInBrowser(by.workspace.ID, name, hashToken(by.browser))
+		if err != nil {
+			return err
+		}
+		return s.networkSpent(tx, s.forgotBudgets(by, u, name, by.knownSince(seen, s.Now())), ErrForgotLimit)
+	}); err != nil {
+		return err
+	}
 	return s.write(ctx, func(tx Tx) error {
 		u, _, err := tx.UserByAddress(by.workspace.ID, name)
 		if err != nil {
@@ -54,19 +63,23 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 	})
 }
 
-// chargeForgot takes from the budget of the network that asks, and of the name; for a known device, from its own alone.
+// chargeForgot takes from forgotBudgets.
 func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, error) {
 	known, err := s.knows(tx, by, by.workspace.ID, u.ID)
 	if err != nil {
 		return false, err
 	}
+	return s.charge(tx, s.forgotBudgets(by, u, name, known), ErrForgotLimit)
+}
+
+// forgotBudgets are those of the network that asks, and of the name; for a known device, its own alone.
+func (s *Service) forgotBudgets(by Caller, u User, name string, known bool) []budget {
 	own := budget{Tries{Workspace: by.workspace.ID, Subject: s.ofName(by.workspace.ID, name, u), Bucket: bucketForgot}, forgotRule}
-	all := by.withNetwork(bucketForgot, forgotAddressRule, own)
 	if known {
 		own.Bucket = ofDevice(bucketForgot, hashToken(by.browser))
-		all = []budget{own}
+		return []budget{own}
 	}
-	return s.charge(tx, all, ErrForgotLimit)
+	return by.withNetwork(bucketForgot, forgotAddressRule, own)
 }
 
 // pretending is a Tx in which a mail takes as long as any other, ends the link that it holds, and reaches nobody.

@@ -64,14 +64,15 @@ func (s *Service) host() string {
 // OpenFirstRun returns a new link's token while there is no owner; an earlier link ends. Empty: there is an owner.
 func (s *Service) OpenFirstRun(ctx context.Context) (Secret, error) {
 	token, hash := newSecret()
-	err := s.write(ctx, func(tx Tx) error {
-		open, err := tx.OpenFirstRun(hash, s.Now().Add(FirstRunLimit))
-		if !open {
-			token = ""
-		}
+	var open bool
+	err := s.write(ctx, func(tx Tx) (err error) {
+		open, err = tx.OpenFirstRun(hash, s.Now().Add(FirstRunLimit))
 		return err
 	})
-	return token, err
+	if err != nil || !open {
+		return "", err
+	}
+	return token, nil
 }
 
 // CheckFirstRun reports whether a first-run link still works: nil or ErrFirstRunOver.

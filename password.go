@@ -27,13 +27,15 @@ func (s *Service) tryPassword(ctx context.Context, by Caller, address, password 
 	name := folded(address)
 	var t passwordTry
 	if err := s.Store.Read(ctx, func(tx Tx) (err error) {
-		t.user, t.seen, err = tx.UserInBrowser(by.workspace.ID, name, hashToken(by.browser))
-		return err
+		if t.user, t.seen, err = tx.UserInBrowser(by.workspace.ID, name, hashToken(by.browser)); err != nil {
+			return err
+		}
+		known := by.knownSince(t.seen, s.Now())
+		t.charged = s.passwordBudgets(by, s.ofName(by.workspace.ID, name, t.user), known)
+		return s.networkSpent(tx, t.charged, ErrAddressLimit)
 	}); err != nil {
 		return t, err
 	}
-	known := by.knownSince(t.seen, s.Now())
-	t.charged = s.passwordBudgets(by, s.ofName(by.workspace.ID, name, t.user), known)
 	if err := s.write(ctx, func(tx Tx) (err error) {
 		t.allowed, err = s.charge(tx, t.charged, ErrAddressLimit)
 		return err

@@ -98,9 +98,6 @@ func (s *Service) Remind(ctx context.Context, by Caller) (r Reminders, err error
 		if r, err = s.remindSome(tx, Reminders{Workspace: me.Workspace, StartedAt: me.now}); err != nil {
 			return err
 		}
-		if r.Queued == 0 {
-			return ErrNobodyToRemind
-		}
 		detail := map[string]string{}
 		if !r.Open() {
 			detail["people"] = strconv.Itoa(r.Queued)
@@ -189,7 +186,8 @@ func (s *Service) remindOn(ctx context.Context, workspace string) (more bool, er
 }
 
 // remindSome queues the next page of a reminding: a person's mail and the time of it are one transaction, so that after
-// a crash the next page begins where the last one ended. The workspace's row is taken: it locks many users.
+// a crash the next page begins where the last one ended. The workspace's row is taken: it locks many users. If there is
+// nobody for the first page, it writes nothing and returns ErrNobodyToRemind.
 func (s *Service) remindSome(tx Tx, r Reminders) (Reminders, error) {
 	now := s.Now()
 	began := r.StartedAt
@@ -199,6 +197,9 @@ func (s *Service) remindSome(tx Tx, r Reminders) (Reminders, error) {
 	people, err := tx.TakeDue(r.Workspace, began.Add(-ReminderPause), now, reminderPage)
 	if err != nil {
 		return r, err
+	}
+	if len(people) == 0 && r.Queued == 0 {
+		return r, ErrNobodyToRemind
 	}
 	policy, err := tx.Policy(r.Workspace)
 	if err != nil {

@@ -132,7 +132,7 @@ func (s *Service) actOn(ctx context.Context, by Caller, n need, target string, f
 		if err != nil {
 			return err
 		}
-		o := other{by: Owner, owners: owners}
+		o, id := other{by: Owner, owners: owners}, target
 		if by.kind != callerConsole {
 			me, err := s.actor(tx, by, n)
 			if err != nil {
@@ -142,11 +142,11 @@ func (s *Service) actOn(ctx context.Context, by Caller, n need, target string, f
 				return ErrYourself
 			}
 			o.me, o.by = me, me.Role
-		} else if target, err = idOf(tx, by, target); err != nil {
+		} else if id, err = idOf(tx, by, target); err != nil {
 			return err
 		}
 		found := false
-		o.User, found, err = tx.LockUser(by.workspace.ID, target)
+		o.User, found, err = tx.LockUser(by.workspace.ID, id)
 		if err != nil {
 			return err
 		}

@@ -209,11 +209,12 @@ func (s *Service) StartChange(ctx context.Context, by Caller, name, replaces str
 		if err != nil {
 			return err
 		}
+		chosen := replaces
 		switch {
 		case len(all) == 0:
-			replaces = ReplacesAll
+			chosen = ReplacesAll
 		case replaces == "" && len(all) == 1:
-			replaces = all[0].ID
+			chosen = all[0].ID
 		case replaces == "":
 			return outcomes(ErrChooseReplaced, unnamed)
 		case replaces != ReplacesAll && find(all, replaces) == nil:
@@ -222,7 +223,7 @@ func (s *Service) StartChange(ctx context.Context, by Caller, name, replaces str
 		if unnamed != nil {
 			return unnamed
 		}
-		return s.putDraft(tx, h, name, replaces)
+		return s.putDraft(tx, h, name, chosen)
 	})
 }
 
@@ -396,8 +397,8 @@ func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, ste
 		return err
 	}
 	for _, o := range old {
-		if gone, err := tx.DeleteAuthenticator(o.Workspace, o.User, o.ID, false); err != nil || !gone {
-			return cmpErr(err, ErrNotFound)
+		if _, err := tx.DeleteAuthenticator(o.Workspace, o.User, o.ID, true); err != nil {
+			return err
 		}
 	}
 	if err := tx.ClearTries(h.Workspace, h.User.ID, bucketAuthenticator); err != nil {

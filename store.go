@@ -42,6 +42,8 @@ type Tx interface {
 	AdoptionTx
 	ReminderTx
 
+	// TriesOf returns the row of a workspace, subject and bucket, without taking it.
+	TriesOf(of Tries) (Tries, error)
 	// SaveChanges keeps the Changes of a user whose row is taken.
 	SaveChanges(User) error
 	// TrimSessions removes the sessions of a user that have ended, and ends all but the newest MaxSessions. It says how

@@ -49,8 +49,9 @@ func TestSweepIdle(t *testing.T) {
 			} {
 				turns := 0
 				for after, more := "", true; more && turns < 20; turns++ {
+					from := after
 					e.Check(e.Store.Write(context.Background(), func(tx sallyport.Tx) (err error) {
-						after, err = sweep(tx, after)
+						after, err = sweep(tx, from)
 						return err
 					}))
 					more = after != ""

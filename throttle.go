@@ -162,8 +162,26 @@ func (by Caller) withNetwork(bucket string, r rule, own budget) []budget {
 	return []budget{{Tries{Workspace: own.Workspace, Subject: ofAddress(by.address), Bucket: bucket}, r}, own}
 }
 
+// networkSpent returns the error given if the budget of the network, which is before the last one, has no try left. It
+// only reads: a network that is past its limit must not make the database write.
+func (s *Service) networkSpent(tx Tx, all []budget, limit *Error) error {
+	for _, b := range all[:len(all)-1] {
+		n, err := tx.TriesOf(b.Tries)
+		if err != nil {
+			return err
+		}
+		now := s.Now()
+		n = n.asOf(now)
+		if wait := b.rule.wait(n, now); wait > 0 && !n.moved { // else charge keeps what has moved
+			return limit.after(wait)
+		}
+	}
+	return nil
+}
+
 // charge charges a try to each budget, updates the budget's Tries, and says whether the last one had it left. If one before
-// it, the network's, has no try left, it returns the error given.
+// it, the network's, has no try left, it returns the error given, which is kept: the rows are made by then. The caller has
+// asked networkSpent before.
 func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err error) {
 	_, rows, err := tx.TakeTries(all[0].Workspace, "", rowsOf(all)...)
 	if err != nil {
@@ -176,7 +194,7 @@ func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err e
 		if allowed = wait == 0; allowed {
 			n = all[i].rule.charge(n, now)
 		} else if i < len(rows)-1 {
-			return false, s.refuse(tx, n, limit.after(wait))
+			return false, cmpErr(tx.SaveTries(n), keep(limit.after(wait)))
 		}
 		if err := tx.SaveTries(n); err != nil {
 			return false, err

@@ -39,6 +39,7 @@ type Env struct {
 	door   net.Listener // listens at URL
 	log    *logBook
 	beside *beside
+	rules  *writeRules
 }
 
 // Person is a user together with what they know and have.
@@ -75,7 +76,7 @@ func Database(t testing.TB, kind string) string {
 // New returns a started Service on a new database of the given kind.
 func New(t testing.TB, kind string) *Env {
 	t.Helper()
-	e := &Env{T: t, Clock: NewClock(time.Now().Truncate(time.Second)), log: &logBook{}, beside: &beside{}}
+	e := &Env{T: t, Clock: NewClock(time.Now().Truncate(time.Second)), log: &logBook{}, beside: &beside{}, rules: &writeRules{}}
 	if kind == "postgres" {
 		e.Database = migratedPostgres(t)
 	} else {
@@ -104,7 +105,7 @@ func (e *Env) Node(keys *seal.Keyset) *sallyport.Service {
 		e.SQL = store
 	}
 	s := sallyport.New(sallyport.Service{
-		Store: store, Keys: keys, Now: e.Clock.Now, Hasher: passwd.NewHasher(2, 64), Hash: Cheap, URL: e.URL,
+		Store: e.watched(store), Keys: keys, Now: e.Clock.Now, Hasher: passwd.NewHasher(2, 64), Hash: Cheap, URL: e.URL,
 		Log: e.log.logger(),
 	})
 	e.Check(s.Start(context.Background()))

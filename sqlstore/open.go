@@ -50,6 +50,7 @@ type engine interface {
 	read(ctx context.Context, fn func(*tx) error) error
 	write(ctx context.Context, fn func(*tx) error) error
 	version() (version, error)
+	undoneGroups() (groups, repeated int64)
 	close() error
 }
 
@@ -80,6 +81,10 @@ func open(ctx context.Context, url string, migrations fs.FS) (*Store, error) {
 	}
 	return &Store{engine: e}, nil
 }
+
+// UndoneGroups returns how many groups of Writes were undone since Open, because one of them failed after it had written,
+// and how many Writes ran again because of that. PostgreSQL has no groups.
+func (s *Store) UndoneGroups() (groups, repeated int64) { return s.engine.undoneGroups() }
 
 // Close waits for transactions in flight, then closes the database. Later calls of Read and Write return ErrClosed.
 func (s *Store) Close() error { return s.engine.close() }

@@ -44,6 +44,8 @@ const (
 // transactions, the start time the server.
 const look = `SELECT concat_ws(' ', pg_current_snapshot(), pg_postmaster_start_time())`
 
+func (*postgres) undoneGroups() (groups, repeated int64) { return 0, 0 }
+
 // version takes one round trip, which concurrent callers share.
 func (d *postgres) version() (version, error) {
 	q := &sharedRead{done: make(chan struct{})}

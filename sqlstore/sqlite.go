@@ -8,6 +8,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	lib "modernc.org/sqlite/lib"
@@ -45,6 +46,8 @@ type sqlite struct {
 	copying   bool
 	broken    error // why a commit could not be synced
 	flushes   sync.WaitGroup
+
+	undone, repeated atomic.Int64 // groups, and their members that ran again
 
 	copier *sqliteConn // belongs to the goroutine that copies; nil: not opened yet
 }
@@ -169,6 +172,8 @@ func (d *sqlite) close() error {
 
 func (d *sqlite) version() (version, error) { return d.watch.version() }
 
+func (d *sqlite) undoneGroups() (groups, repeated int64) { return d.undone.Load(), d.repeated.Load() }
+
 func (d *sqlite) read(ctx context.Context, fn func(*tx) error) error {
 	return fn(&tx{on: sqliteReads{d, ctx}, store: d, looksFree: true})
 }
@@ -213,7 +218,13 @@ func (r sqliteReads) query(sql string, args []any, each func([]cell) error) (err
 }
 
 // sqliteWrites runs the statements of a member of the group, immediately.
-type sqliteWrites struct{ *sqliteConn }
+type sqliteWrites struct {
+	*sqliteConn
+	before int64 // what allChanges returned when the member began
+}
+
+// wrote reports whether the member has changed a row.
+func (w sqliteWrites) wrote() bool { return w.allChanges() != w.before }
 
 func (w sqliteWrites) exec(sql string, args []any) error { return w.query(sql, args, nil) }
 

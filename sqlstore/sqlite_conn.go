@@ -21,13 +21,11 @@ type sqliteConn struct {
 	args       uintptr // the library's memory for texts and blobs of the running statement
 	argsSize   int
 	row, bound []cell
-	wrote      bool // set by each statement that may write
 }
 
 type sqliteStatement struct {
 	handle  uintptr // sqlite3_stmt*
 	columns int
-	writes  bool
 	// args is the index of the argument for each parameter: SQLite numbers $2 as 1 if it comes first.
 	args []int
 }
@@ -108,7 +106,6 @@ func (c *sqliteConn) query(sql string, args []any, each func([]cell) error) erro
 	if err := c.bind(s, args); err != nil {
 		return during(sql, err)
 	}
-	c.wrote = c.wrote || s.writes
 	defer lib.Xsqlite3_reset(c.tls, s.handle) // even if each panics
 	for {
 		rc := lib.Xsqlite3_step(c.tls, s.handle)
@@ -129,6 +126,10 @@ func (c *sqliteConn) query(sql string, args []any, each func([]cell) error) erro
 
 // changes returns the number of rows that the last INSERT, UPDATE or DELETE affected.
 func (c *sqliteConn) changes() int64 { return lib.Xsqlite3_changes64(c.tls, c.db) }
+
+// allChanges returns the number of rows inserted, changed or deleted since the connection was opened. It includes those
+// changed by foreign keys, and those rolled back.
+func (c *sqliteConn) allChanges() int64 { return lib.Xsqlite3_total_changes64(c.tls, c.db) }
 
 // inTransaction also returns false if SQLite has rolled back the transaction by itself, for example on a full disk.
 func (c *sqliteConn) inTransaction() bool { return lib.Xsqlite3_get_autocommit(c.tls, c.db) == 0 }
@@ -157,7 +158,6 @@ func (c *sqliteConn) prepare(sql string) (*sqliteStatement, error) {
 		return nil, fmt.Errorf("sqlstore: not one statement: %s", sql)
 	}
 	s.columns = int(lib.Xsqlite3_column_count(c.tls, s.handle))
-	s.writes = lib.Xsqlite3_stmt_readonly(c.tls, s.handle) == 0
 	for i := range lib.Xsqlite3_bind_parameter_count(c.tls, s.handle) {
 		name := libc.GoString(lib.Xsqlite3_bind_parameter_name(c.tls, s.handle, i+1))
 		n, err := strconv.Atoi(strings.TrimPrefix(name, "$"))

@@ -39,6 +39,7 @@ func (d *sqlite) write(ctx context.Context, fn func(*tx) error) error {
 		<-g.done
 		if errors.Is(g.err, errUndone) {
 			alone = alone || failed
+			d.repeated.Add(1)
 			ctx = context.WithoutCancel(ctx) // fn has begun
 			continue
 		}
@@ -64,10 +65,10 @@ func (d *sqlite) member(ctx context.Context, fn func(*tx) error, alone bool) (g 
 		return nil, false, err
 	}
 	g = d.group
-	t := &tx{on: sqliteWrites{d.conn}, store: d, writes: true}
-	d.conn.wrote = false
+	on := sqliteWrites{d.conn, d.conn.allChanges()}
+	t := &tx{on: on, store: d, writes: true}
 	err = errors.New("sqlstore: fn did not return")
-	defer func() { undone = d.endMember(t, err) }()
+	defer func() { undone = d.endMember(t, on.wrote(), err) }()
 	if err = fn(t); err == nil {
 		err = t.failed
 	}
@@ -99,13 +100,14 @@ func (d *sqlite) join(ctx context.Context) error {
 // endMember ends the group if what a member wrote must not be committed. undone is true if the group has other members,
 // which then run again. If SQLite has rolled back the transaction by itself (full disk, disk error), the group has
 // failed.
-func (d *sqlite) endMember(t *tx, failed error) (undone bool) {
-	switch wrote := d.conn.wrote; {
+func (d *sqlite) endMember(t *tx, wrote bool, failed error) (undone bool) {
+	switch {
 	case !d.conn.inTransaction():
 		d.end(fmt.Errorf("the transaction was rolled back: %w", t.failed))
 	case failed == nil:
 		d.group.wrote = d.group.wrote || wrote
 	case wrote && d.group.members > 1:
+		d.undone.Add(1)
 		d.end(errUndone)
 		return true
 	case wrote:

@@ -25,6 +25,13 @@ func (s *Store) Write(ctx context.Context, fn func(sallyport.Tx) error) error {
 	return s.write(ctx, func(t *tx) error { return fn(t) })
 }
 
+// Wrote reports whether the Write of a Tx has changed a row so far. It is for tests. On PostgreSQL it is always false: there
+// a Write that fails undoes no other.
+func Wrote(of sallyport.Tx) bool {
+	on, ok := of.(*tx).on.(sqliteWrites)
+	return ok && on.wrote()
+}
+
 // ms returns a time as it is stored: Unix milliseconds, 0 for never.
 func ms(t time.Time) int64 {
 	if t.IsZero() {

@@ -41,6 +41,13 @@ func (t *tx) TakeTries(workspace, user string, of ...sallyport.Tries) (sallyport
 	return u.user(), all, nil
 }
 
+func (t *tx) TriesOf(of sallyport.Tries) (sallyport.Tries, error) {
+	r := triesRow{Tries: of}
+	err := t.ask(`SELECT `+triesColumns+` FROM tries WHERE workspace_id = $1 AND subject = $2 AND bucket = $3`,
+		[]any{of.Workspace, of.Subject, of.Bucket}, func(scan scanner) error { return scan(r.dest()...) })
+	return r.tries(), err
+}
+
 func (t *tx) CodeTries(workspace, user string) (rows []sallyport.Tries, all []sallyport.Authenticator, err error) {
 	if err = t.ask(triesOf, []any{workspace, user}, addTries(&rows)); err == nil {
 		all, err = t.Authenticators(workspace, user)

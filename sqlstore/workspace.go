@@ -3,8 +3,9 @@ package sqlstore
 import "github.com/sallyport-2fa/sallyport"
 
 func (t *tx) InsertWorkspace(w sallyport.Workspace, p sallyport.Policy, host string) error {
-	if err := t.exec(`INSERT INTO workspaces (id, name, reseller, brand, colour, created_at) VALUES ($1, $2, $3, $4, $5, $6)`,
-		w.ID, w.Name, w.Reseller, w.Brand, w.Colour, ms(w.CreatedAt)); err != nil {
+	if err := inserted(t.affected(`INSERT INTO workspaces (id, name, reseller, brand, colour, created_at)
+		SELECT $1, $2, $3, $4, $5, $6 WHERE NOT EXISTS (SELECT 1 FROM hosts WHERE host = $7)`,
+		w.ID, w.Name, w.Reseller, w.Brand, w.Colour, ms(w.CreatedAt), host)); err != nil {
 		return err
 	}
 	if err := inserted(t.affected(`INSERT INTO hosts (host, workspace_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`, host, w.ID)); err != nil {

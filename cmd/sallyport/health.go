@@ -17,6 +17,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
 // readyLimit is how long the database may take to answer /readyz. readyPause is how long the answer is cached, so that
@@ -72,7 +73,7 @@ func health(store sallyport.Store, log *slog.Logger) http.Handler {
 }
 
 // metrics serves metrics for Prometheus on a separate listener, if --metrics-listen is set.
-func (c *serveCmd) metrics(s *server) (io.Closer, error) {
+func (c *serveCmd) metrics(s *server, store *sqlstore.Store) (io.Closer, error) {
 	if c.MetricsListen == "" {
 		return io.NopCloser(nil), nil
 	}
@@ -95,11 +96,24 @@ func (c *serveCmd) metrics(s *server) (io.Closer, error) {
 		prometheus.NewCounterFunc(prometheus.CounterOpts{
 			Name: "sallyport_password_hashes_total", Help: "Password hashes computed.",
 		}, func() float64 { return float64(s.hasher.Computed()) }))
+	registry.MustRegister(undone(store)...)
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	srv := edge.NewServer(mux, s.log)
 	go s.serveMetrics(srv, l)
 	return srv, nil
+}
+
+// undone counts what SQLite has to do twice.
+func undone(store *sqlstore.Store) []prometheus.Collector {
+	return []prometheus.Collector{
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sallyport_sqlite_undone_groups_total", Help: "Groups of writes to SQLite that were undone, because one of them failed.",
+		}, func() float64 { groups, _ := store.UndoneGroups(); return float64(groups) }),
+		prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "sallyport_sqlite_repeated_writes_total", Help: "Writes to SQLite that ran again, because their group was undone.",
+		}, func() float64 { _, repeated := store.UndoneGroups(); return float64(repeated) }),
+	}
 }
 
 func (s *server) serveMetrics(srv *http.Server, l net.Listener) {

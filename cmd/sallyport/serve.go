@@ -84,7 +84,7 @@ func (c *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	metrics, err := c.metrics(s)
+	metrics, err := c.metrics(s, in.store)
 	if err != nil {
 		return err
 	}
