@@ -90,6 +90,20 @@ func (t noting) SaveSession(s Session) error {
 	return t.Tx.SaveSession(s)
 }
 
+// MaxSignIns is how many sign-ins of a person can be half-way. A further one ends the oldest, and one in a known device only
+// if there is no other: a stranger with the password must not end the owner's.
+const MaxSignIns = 20
+
+// keepSignIn keeps a new sign-in. Only if there are too many it ends others.
+func (s *Service) keepSignIn(tx Tx, si SignIn, u User) error {
+	if u.OpenSignIns >= MaxSignIns {
+		if err := tx.TrimSignIns(u, s.Now(), MaxSignIns-1); err != nil {
+			return err
+		}
+	}
+	return tx.InsertSignIn(si)
+}
+
 // MaxSessions is how many sessions a person has. A further one ends the oldest.
 const MaxSessions = 50
 

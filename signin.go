@@ -24,6 +24,7 @@ type SignIn struct {
 	Parked    string // where its browser goes at the end, or empty: an address of the door's own
 	Wrong     int    // codes
 	Enrolled  bool   // it set up two-factor authentication
+	Known     bool   // it began in a known device
 	CreatedAt time.Time
 	ExpiresAt time.Time
 
@@ -121,7 +122,7 @@ func (s *Service) advance(tx Tx, by Caller, si SignIn, u User) (Passage, error) 
 	p := Passage{Step: step}
 	p.SignIn, si.Hash = newToken(u.ID, si.ID)
 	if si.fresh {
-		return p, tx.InsertSignIn(si)
+		return p, s.keepSignIn(tx, si, u)
 	}
 	return p, tx.SaveSignIn(si)
 }
@@ -242,7 +243,8 @@ func (s *Service) SignIn(ctx context.Context, by Caller, address, password strin
 		}
 		si := SignIn{
 			Workspace: u.Workspace, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
-			Proofs: Proofs{{ByPassword, now}}, Parked: by.to, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), BrowserSeen: try.seen, fresh: true,
+			Proofs: Proofs{{ByPassword, now}}, Parked: by.to, CreatedAt: now, ExpiresAt: now.Add(SignInLimit),
+			BrowserSeen: try.seen, Known: by.knownSince(try.seen, now), fresh: true,
 		}
 		value, err := s.useTrust(tx, by, u)
 		if err != nil {

@@ -49,6 +49,9 @@ type Tx interface {
 	// TrimSessions removes the sessions of a user that have ended, and ends all but the newest MaxSessions. It says how
 	// many it ended, and how many are left.
 	TrimSessions(u User, now time.Time) (ended, left int, err error)
+	// TrimSignIns ends the sign-ins of a user but for so many, with the drafts that belong to none. Those that began in a
+	// known device stay longest, and of the others the newest.
+	TrimSignIns(u User, now time.Time, left int) error
 	// DeleteOtherSessions ends at most limit sessions of a user, not the one with the id given, and says how many it ended.
 	DeleteOtherSessions(workspace, user, id string, limit int) (int, error)
 

@@ -24,7 +24,8 @@ type Tries struct {
 // TriesTx is the storage of the budgets.
 type TriesTx interface {
 	// TakeTries takes rows until the end of the transaction, one after the other and in one look, making them if need be. Of
-	// those given, workspace, subject and bucket count. Where a user is named, it takes and returns theirs before.
+	// those given, workspace, subject and bucket count. If a user is named, it takes their row first, and returns the user with
+	// OpenSignIns.
 	TakeTries(workspace, user string, of ...Tries) (User, []Tries, error)
 	// CodeTries returns all rows of a user and their authenticators, in one look. It takes none of them: the user's own row
 	// is taken.

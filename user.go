@@ -85,6 +85,7 @@ type User struct {
 	SignIns      Window    // completed
 	Changes      Window    // that the user made to their own account
 	OpenSessions int       // no more sessions than this exist
+	OpenSignIns  int       // sign-ins that exist, if TakeTries returned the user; else 0
 	BrowserTold  time.Time // when the user last got an e-mail about a new browser
 	JoinedUnder  int64     // version of the policy when they were invited or added
 }

@@ -17,10 +17,24 @@ func (t *tx) UserInBrowser(workspace, folded string, browser []byte) (sallyport.
 }
 
 func (t *tx) InsertSignIn(s sallyport.SignIn) error {
-	return t.exec(`INSERT INTO sign_ins (workspace_id, user_id, id, hash, epoch, proofs, door, parked, wrong, enrolled, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), string(s.Door), s.Parked, s.Wrong, s.Enrolled,
+	return t.exec(`INSERT INTO sign_ins (workspace_id, user_id, id, hash, epoch, proofs, door, parked, wrong, enrolled, known, created_at, expires_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), string(s.Door), s.Parked, s.Wrong, s.Enrolled, s.Known,
 		ms(s.CreatedAt), ms(s.ExpiresAt))
+}
+
+// TrimSignIns ends first what has ended anyway.
+func (t *tx) TrimSignIns(u sallyport.User, now time.Time, left int) error {
+	if err := t.exec(`DELETE FROM sign_ins WHERE workspace_id = $1 AND user_id = $2 AND id IN (
+			SELECT id FROM sign_ins WHERE workspace_id = $1 AND user_id = $2
+			ORDER BY CASE WHEN epoch = $3 AND expires_at > $4 AND created_at <= $5 THEN 0 ELSE 1 END, known DESC, created_at DESC, id DESC
+			LIMIT 1000 OFFSET $6)`,
+		u.Workspace, u.ID, u.Epoch, ms(now), ms(now.Add(sallyport.ClockGrace)), left); err != nil {
+		return err
+	}
+	return t.exec(`DELETE FROM drafts WHERE workspace_id = $1 AND user_id = $2
+			AND holder NOT IN (SELECT id FROM sign_ins WHERE workspace_id = $1 AND user_id = $2)
+			AND holder NOT IN (SELECT id FROM sessions WHERE workspace_id = $1 AND user_id = $2)`, u.Workspace, u.ID)
 }
 
 func (t *tx) TakeSignIn(workspace, user, id string, browser []byte) (sallyport.SignIn, sallyport.User, bool, error) {

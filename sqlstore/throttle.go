@@ -19,6 +19,7 @@ func (r *triesRow) tries() sallyport.Tries {
 	return r.Tries
 }
 
+// TakeTries counts the user's sign-ins in a statement that runs after the user's row was taken: nobody adds one meanwhile.
 func (t *tx) TakeTries(workspace, user string, of ...sallyport.Tries) (sallyport.User, []sallyport.Tries, error) {
 	var u userRow
 	var all []sallyport.Tries
@@ -34,7 +35,13 @@ func (t *tx) TakeTries(workspace, user string, of ...sallyport.Tries) (sallyport
 		}
 		if err := take(`INSERT INTO tries (workspace_id, subject, bucket) VALUES ($1, $2, $3)
 			ON CONFLICT (workspace_id, subject, bucket) DO UPDATE SET count = tries.count
-			RETURNING `+triesColumns, []any{n.Workspace, n.Subject, n.Bucket}, addTries(&all)); err != nil {
+			RETURNING `+triesColumns+`, (SELECT count(*) FROM sign_ins s WHERE s.workspace_id = $1 AND s.user_id = $4)`,
+			[]any{n.Workspace, n.Subject, n.Bucket, user}, func(scan scanner) error {
+				var r triesRow
+				err := scan(append(r.dest(), &u.OpenSignIns)...)
+				all = append(all, r.tries())
+				return err
+			}); err != nil {
 			return sallyport.User{}, nil, err
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -115,6 +116,64 @@ func TestI66_DeletingAPersonWithALongHistory(t *testing.T) {
 		}
 		if err := s.Delete(ctx, s.Console(), ben.Address); !errors.Is(err, sallyport.ErrNotFound) {
 			t.Errorf("a second time: %v", err)
+		}
+	})
+}
+
+// TestI66_SignInsHalfWay: of those who know the password and give no code, the newest 20 can go on. Nobody ends one that
+// the owner began in a browser that is known, in any tab of it.
+func TestI66_SignInsHalfWay(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		ben := member(s, "ben")
+		own := s.Visitor()
+		own.Enrol(&ben, "Ben's")
+		own.Post("/sign-out", nil)
+		tab := own.Fork()
+		for _, v := range []*Visitor{own, tab} {
+			if v.GivePassword(ben); v.Page.Location != "/sign-in/2fa" {
+				t.Fatalf("the owner: %d %s", v.Page.Status, v.Page.Location)
+			}
+		}
+		half := func() int { return len(s.Query("SELECT id FROM sign_ins WHERE user_id = $1", ben.ID)) }
+		var strangers []*Visitor
+		for range 30 {
+			v := s.Visitor()
+			v.GivePassword(ben)
+			strangers = append(strangers, v)
+			s.Clock.Advance(time.Second)
+		}
+		if n := half(); n != sallyport.MaxSignIns {
+			t.Errorf("%d sign-ins are half-way", n)
+		}
+		for i, v := range strangers {
+			if lives, want := v.Get("/sign-in/2fa").Status == 200, i >= 12; lives != want {
+				t.Errorf("stranger %d goes on: %v", i+1, lives)
+			}
+		}
+		for name, v := range map[string]*Visitor{"first": own, "second": tab} {
+			if page := v.Get("/sign-in/2fa"); page.Status != 200 {
+				t.Errorf("the owner's %s tab: %d %s", name, page.Status, page.Location)
+			}
+		}
+		if own.Post("/sign-in/2fa", Fields{"code": ben.Code(s.Clock.Now())}); !own.SignedIn() {
+			t.Errorf("the owner: %d %s", own.Page.Status, own.Page.Alert())
+		}
+		s.Clock.Advance(sallyport.SignInLimit)
+		signIn := func() {
+			if _, err := s.SignIn(context.Background(), s.Arriving().By(), ben.Address, ben.Password); err != nil {
+				t.Error(err)
+			}
+		}
+		for range sallyport.MaxSignIns - 3 {
+			signIn()
+		}
+		var all sync.WaitGroup
+		for range 8 { // of one password, no more than ten are tried at once
+			all.Go(signIn)
+		}
+		all.Wait()
+		if n := half(); n != sallyport.MaxSignIns {
+			t.Errorf("%d sign-ins are half-way after eight at once", n)
 		}
 	})
 }

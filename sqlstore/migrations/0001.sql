@@ -252,6 +252,7 @@ CREATE TABLE sign_ins (
   parked TEXT NOT NULL DEFAULT '',
   wrong INTEGER NOT NULL DEFAULT 0,
   enrolled INTEGER NOT NULL DEFAULT 0, -- it set up two-factor authentication
+  known INTEGER NOT NULL DEFAULT 0, -- it began in a known device
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, user_id, id)
