@@ -305,3 +305,24 @@ func TestKnownDeviceAfterLong(t *testing.T) {
 		}
 	})
 }
+
+// TestI38_ASharedBrowserThatIsTrusted: of two people with one browser, both stay known in it, whichever of them trusts it.
+func TestI38_ASharedBrowserThatIsTrusted(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		e.Exec("UPDATE policies SET trusted_device_days = 14")
+		amy, ben := e.Add("amy@acme.example", sallyport.Member), e.Add("ben@acme.example", sallyport.Member)
+		e.Enrol(&ben, "Ben's")
+		shared := e.Enrol(&amy, "Amy's")
+		shared.Session = ""
+		signIn(e, shared, ben, true)
+		if shared.Trust == "" {
+			t.Fatal("the browser is not trusted")
+		}
+		shared.Session, shared.Trust = "", ""
+		e.Clock.Advance(2 * time.Minute)
+		signIn(e, shared, amy, false)
+		if n := len(e.Query("SELECT hash FROM browsers WHERE user_id = $1", amy.ID)); n != 1 {
+			t.Errorf("the browser became %d of Amy's devices", n)
+		}
+	})
+}
