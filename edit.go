@@ -58,7 +58,7 @@ func newAddress(tx Tx, u User, address string) (string, error) {
 	return shown, free(tx, u, folded)
 }
 
-// askNewAddress mails the link that confirms a new address of somebody else, whose row is taken.
+// askNewAddress mails the link that confirms a new address of another person, whose row is locked.
 func (s *Service) askNewAddress(tx Tx, by Caller, u User, shown string) error {
 	token, ends, err := s.newLink(tx, by, u, LinkConfirmEmail, u.Epoch, shown, ConfirmEmailLimit)
 	if err != nil {
