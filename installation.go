@@ -10,21 +10,21 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// FirstRunLimit is how long the link that makes the first owner works.
+// FirstRunLimit is how long the link that creates the first owner works.
 const FirstRunLimit = 30 * time.Minute
 
 // Outcomes of starting and of the first run.
 var (
-	// ErrKeyset means that the database was written with another keyset. Nothing starts with it.
+	// ErrKeyset means that the database was written with another keyset. Nothing starts then.
 	ErrKeyset = errors.New("the keyset does not belong to this database")
-	// ErrURLTaken means that another workspace answers where the first one would with this URL.
-	ErrURLTaken     = errors.New("another workspace answers on this host")
+	// ErrURLTaken means that another workspace uses the host of URL, which is for the first workspace.
+	ErrURLTaken     = errors.New("another workspace uses this host")
 	ErrFirstRunOver = &Error{Kind: Gone, Code: "first_run_over", Text: text.Say("This link no longer works. It was used, or it is older than 30 minutes. If nobody used it, restart the server to get a new link.")}
 )
 
-// Start checks that the keyset is the database's own, making it so on an empty database, and lets the oldest
-// workspace answer on the host of URL. Of two nodes that start on an empty database with different keysets one gets
-// ErrKeyset. Where another workspace answers on that host it is ErrURLTaken.
+// Start checks that the keyset belongs to the database; an empty database is bound to it. It then moves the oldest
+// workspace to the host of URL. If two nodes with different keysets start on an empty database, one gets ErrKeyset. If
+// another workspace uses that host, it returns ErrURLTaken.
 func (s *Service) Start(ctx context.Context) error {
 	return s.write(ctx, func(tx Tx) error {
 		check := s.Keys.CheckValue()
@@ -55,13 +55,13 @@ func (s *Service) Start(ctx context.Context) error {
 	})
 }
 
-// host is that of URL, with its port unless it is the scheme's own.
+// host returns the host of URL, with its port unless that is the default of the scheme.
 func (s *Service) host() string {
 	_, h, _ := strings.Cut(s.URL, "://")
 	return h
 }
 
-// OpenFirstRun returns a new link's token while there is no owner; an earlier link ends. Empty: there is an owner.
+// OpenFirstRun returns the token of a new first-run link, and ends the earlier one. It returns "" if there is an owner.
 func (s *Service) OpenFirstRun(ctx context.Context) (Secret, error) {
 	token, hash := newSecret()
 	var open bool
@@ -89,7 +89,7 @@ func (s *Service) CheckFirstRun(ctx context.Context, token Secret) error {
 	})
 }
 
-// FirstOwner is what makes the first workspace and its owner.
+// FirstOwner is what a new workspace and its owner are created from.
 type FirstOwner struct {
 	Workspace string
 	Name      string
@@ -97,8 +97,8 @@ type FirstOwner struct {
 	Password  Secret
 }
 
-// FirstRun creates the first workspace and its owner, for a command on the host. It succeeds once, by either way; after
-// that it is ErrFirstRunOver.
+// FirstRun creates the first workspace and its owner, for a command on the host. FirstRun and FirstRunByLink together
+// succeed only once; after that, they return ErrFirstRunOver.
 func (s *Service) FirstRun(ctx context.Context, o FirstOwner) error {
 	w, u, err := s.newWorkspace(ctx, o)
 	if err != nil {
@@ -107,8 +107,8 @@ func (s *Service) FirstRun(ctx context.Context, o FirstOwner) error {
 	return s.write(ctx, func(tx Tx) error { return s.found(tx, founding(w, s.host()), nil, u) })
 }
 
-// FirstRunByLink does the same for the holder of the one-time link, and starts the new owner's sign-in: they have just
-// chosen the password.
+// FirstRunByLink does the same for the holder of the one-time link. It also starts the new owner's sign-in, because
+// they have just chosen the password.
 func (s *Service) FirstRunByLink(ctx context.Context, a Arrival, token Secret, o FirstOwner) (Passage, error) {
 	if err := s.CheckFirstRun(ctx, token); err != nil {
 		return Passage{}, err
@@ -136,7 +136,7 @@ func (s *Service) FirstRunByLink(ctx context.Context, a Arrival, token Secret, o
 	return p, err
 }
 
-// found uses up the first run, with the hash of its link or nil, and stores the workspace that by is in, and its owner.
+// found closes the first run, with the hash of its link or nil, and inserts by's workspace and its owner.
 func (s *Service) found(tx Tx, by Caller, link []byte, owner User) error {
 	won, err := tx.CloseFirstRun(link, s.Now())
 	if err != nil || !won {
@@ -145,7 +145,7 @@ func (s *Service) found(tx Tx, by Caller, link []byte, owner User) error {
 	return s.insertWorkspace(tx, by, owner, nil)
 }
 
-// AddWorkspace makes a further workspace with its owner, on a host of its own. A host that is taken is ErrHostTaken.
+// AddWorkspace creates another workspace with its owner, on its own host. A host that is taken is ErrHostTaken.
 func (s *Service) AddWorkspace(ctx context.Context, reseller, host string, o FirstOwner) error {
 	w, u, err := s.newWorkspace(ctx, o)
 	if err != nil {
@@ -163,7 +163,7 @@ func (s *Service) newWorkspace(ctx context.Context, o FirstOwner) (Workspace, Us
 	return w, u, s.setPassword(ctx, &u, w, LongPassword, "password", o.Password.Reveal())
 }
 
-// founding is the operator of the server, who makes a workspace on a host.
+// founding returns the caller for the operator of the server, who creates a workspace on a host.
 func founding(w Workspace, host string) Caller {
 	return Caller{kind: callerConsole, workspace: w, host: host, door: DoorConsole}
 }

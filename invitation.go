@@ -8,18 +8,18 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// ErrNotInvited means that there is no invitation of this person any more: it was accepted.
+// ErrNotInvited means that this person has no open invitation: they have accepted it or are suspended.
 var ErrNotInvited = &Error{Kind: Conflict, Code: "not_invited", Text: text.Say("This person has accepted the invitation already, or is suspended.")}
 
-// inviting is what it takes to make, send again or read an invitation of a person with a role. Above member that is a
-// fresh code of an authenticator, as for giving the role: neither an open browser nor a recovery code creates an owner.
+// inviting is what creating, resending or reading an invitation needs. Above member that is a fresh code of an
+// authenticator, as for giving the role, so that neither an unattended browser nor a recovery code can create an owner.
 func inviting(role Role) need {
 	above := role != Member
 	return need{may: InvitePeople, fresh: above, strong: above}
 }
 
-// Invite makes an account for somebody and mails them a link, or a temporary password, as the policy says. Either opens
-// nothing but the set-up of the account (I27). Nobody invites into a role above their own.
+// Invite creates an account for a person and mails them a link or a temporary password, as the policy says. Either is
+// good only for setting up the account (I27). The role must not be above the caller's.
 func (s *Service) Invite(ctx context.Context, by Caller, address, name string, role Role) (User, error) {
 	if err := s.MayAct(by, InvitePeople); err != nil {
 		return User{}, err
@@ -51,8 +51,8 @@ func (s *Service) Invite(ctx context.Context, by Caller, address, name string, r
 	})
 }
 
-// temporaryPassword gives u a temporary password of 125 bits, if the policy invites by one, else none. It computes a
-// hash, so it is called outside of Write.
+// temporaryPassword gives u a temporary password of 125 bits if the policy says so; otherwise it returns "". It
+// computes a hash, so it must be called outside of Write.
 func (s *Service) temporaryPassword(ctx context.Context, by Caller, u *User) (Secret, error) {
 	u.PasswordHash = ""
 	if by.policy.InviteMethod != InviteByPassword {
@@ -68,7 +68,7 @@ func (s *Service) temporaryPassword(ctx context.Context, by Caller, u *User) (Se
 	return Secret(password), err
 }
 
-// mailInvitation mails what opens the account, a link where there is no temporary password, and tells of it.
+// mailInvitation mails the temporary password or, if that is empty, a new link, and records an event of the kind.
 func (s *Service) mailInvitation(tx Tx, by Caller, u User, password Secret, kind string) error {
 	method := InviteByPassword
 	if password == "" {
@@ -86,7 +86,8 @@ func (s *Service) mailInvitation(tx Tx, by Caller, u User, password Secret, kind
 	return s.record(tx, by, kind, u.ID, Done, map[string]string{"role": string(u.Role), "by": method})
 }
 
-// Invitable is nil or ErrNotInvited, which ResendInvitation and RevokeInvitation would be.
+// Invitable returns the error that ResendInvitation and RevokeInvitation would return for this user: nil or
+// ErrNotInvited.
 func (u User) Invitable() error {
 	if u.State != Invited {
 		return ErrNotInvited
@@ -94,7 +95,8 @@ func (u User) Invitable() error {
 	return nil
 }
 
-// ResendInvitation mails a new link or temporary password, as the policy says now. What was mailed before is dead.
+// ResendInvitation mails a new link or temporary password, as the policy now says. What was mailed before no longer
+// works.
 func (s *Service) ResendInvitation(ctx context.Context, by Caller, id string) error {
 	if err := s.MayAct(by, InvitePeople); err != nil {
 		return err
@@ -120,7 +122,7 @@ func (s *Service) ResendInvitation(ctx context.Context, by Caller, id string) er
 	})
 }
 
-// RevokeInvitation takes an invitation back, and with it the account.
+// RevokeInvitation revokes an invitation and deletes the account.
 func (s *Service) RevokeInvitation(ctx context.Context, by Caller, id string) error {
 	return s.erasing(ctx, s.actOn(ctx, by, need{may: InvitePeople, whole: true}, id, func(tx Tx, o *other) error {
 		if err := o.Invitable(); err != nil {
@@ -139,7 +141,7 @@ type Invitation struct {
 	Name string
 }
 
-// Invitation returns what an invitation is for, or ErrLinkEnded. It uses nothing up.
+// Invitation returns what an invitation is for, or ErrLinkEnded. It does not use up the link.
 func (s *Service) Invitation(ctx context.Context, by Caller, token Secret) (Invitation, error) {
 	u, err := s.invited(ctx, by, token)
 	return Invitation{NewPassword{Address: u.Address, Least: s.LeastPassword(by, u)}, u.Name}, err
@@ -161,8 +163,8 @@ func (s *Service) invitation(tx Tx, by Caller, token Secret) (Link, User, error)
 	return l, u, err
 }
 
-// AcceptInvitation gives an invited person a name and a password of their own. Address, role and workspace are those of
-// the invitation. It signs nobody in: signing in by the new password asks for all that the policy wants.
+// AcceptInvitation sets the name and the password of an invited person. Address, role and workspace are those of the
+// invitation. It does not sign them in: signing in with the new password asks for everything that the policy requires.
 func (s *Service) AcceptInvitation(ctx context.Context, by Caller, token Secret, name string, password Secret) error {
 	chosen, err := s.invited(ctx, by, token)
 	if err != nil {

@@ -5,31 +5,31 @@ import (
 	"time"
 )
 
-// ClockGrace is how far ahead of this server's clock a stored time may lie. The clocks of two nodes differ a little, and
-// a clock that is corrected jumps a little.
+// ClockGrace is how far ahead of this server's clock a stored time may be. The clocks of two nodes differ a little, and
+// a clock jumps a little when it is corrected.
 const ClockGrace = time.Minute
 
-// ahead reports whether a time has not come yet. It was stored before the clock was set back.
+// ahead reports whether a stored time is in the future, because it was stored before the clock was set back.
 func ahead(at, now time.Time) bool { return at.Sub(now) > ClockGrace }
 
-// between reports whether something that began then and ends then is alive now. What begins in the future is not: after
-// the clock was set back, nobody knows how old it is (I63). Every lifetime in this package is judged here.
+// between reports whether something with these limits is valid now. Something that begins in the future is not: after
+// the clock was set back, its age is unknown (I63). Every lifetime in this package is checked here.
 func between(began, ends, now time.Time) bool {
 	return !began.IsZero() && !ahead(began, now) && now.Before(ends)
 }
 
-// within is between for what lasts for a limit from its beginning, or from when it was last seen.
+// within is between for something that lasts for limit from its beginning, or from when it was last seen.
 func within(began time.Time, limit time.Duration, now time.Time) bool {
 	return between(began, began.Add(limit), now)
 }
 
-// until is within for what is stored by its end alone.
+// until is within for something of which only the end is stored.
 func until(ends time.Time, limit time.Duration, now time.Time) bool {
 	return !ends.IsZero() && within(ends.Add(-limit), limit, now)
 }
 
-// asOf returns a budget as the clock has it. What was counted in the future was counted just now: the tries stay
-// counted, and the wait for the next one ends.
+// asOf corrects a budget whose times are in the future because the clock was set back. It moves them back, as if the
+// newest were now: the tries stay counted, and waiting still ends.
 func (t Tries) asOf(now time.Time) Tries {
 	if !ahead(t.Last, now) && !ahead(t.Since, now) {
 		return t
@@ -44,8 +44,8 @@ func (t Tries) asOf(now time.Time) Tries {
 	return t
 }
 
-// refuse returns a refusal for want of tries. A budget whose times asOf has moved is kept with it, so that the wait
-// runs from the first refusal and not from each.
+// refuse returns a refusal because a budget is used up. If asOf has moved the budget's times, it saves them, so that
+// the wait begins at the first refusal and not again at each.
 func (s *Service) refuse(tx Tx, t Tries, outcome *Error) error {
 	if !t.moved {
 		return outcome
@@ -58,13 +58,13 @@ func (s *Service) refuse(tx Tx, t Tries, outcome *Error) error {
 
 const (
 	clockEvery = 20 * time.Second
-	// clockTold is how long nobody is told again that the clock went back.
+	// clockTold is how long no further e-mail says that the clock went back.
 	clockTold = 24 * time.Hour
 )
 
-// WatchClock notes the time, and finds out whether the clock went back since it was last noted, by any node. Then what
-// began in the future is removed, so that it does not come alive when that time comes, and the owners are told. Run
-// calls it.
+// WatchClock records the time, and detects whether the clock went back since any node last recorded it. If it did,
+// WatchClock removes everything that begins in the future, so that it does not become valid when that time comes, and
+// mails the owners. Run calls it.
 func (s *Service) WatchClock(ctx context.Context) error {
 	now := s.Now()
 	var in Installation
@@ -101,8 +101,8 @@ func (s *Service) WatchClock(ctx context.Context) error {
 	})
 }
 
-// clockWentBack records that something in the caller's workspace is of a time that has not come yet, and tells the
-// owners, once a day at most.
+// clockWentBack records an event that something in the caller's workspace is from the future, and mails the owners, at
+// most once a day.
 func (s *Service) clockWentBack(tx Tx, by Caller) error {
 	now := s.Now()
 	first, err := tx.ClockTold(by.workspace.ID, now, clockTold)
@@ -124,10 +124,10 @@ func (s *Service) clockWentBack(tx Tx, by Caller) error {
 	return s.record(tx, Caller{kind: "system", door: DoorSystem, workspace: by.workspace}, "clock.set_back", "", Refused, nil)
 }
 
-// ownersTold is how many owners of a workspace get a mail at most.
+// ownersTold is how many owners of a workspace get an e-mail at most.
 const ownersTold = 20
 
-// ownerCells are the owners who can sign in.
+// ownerCells returns the cells of owners who can sign in.
 func ownerCells() (cells []PeopleCell) {
 	for _, factor := range []PeopleCell{{TwoFactor: true}, {}, {MustSetUp: true}} {
 		factor.Role, factor.State = Owner, Active
@@ -136,7 +136,8 @@ func ownerCells() (cells []PeopleCell) {
 	return cells
 }
 
-// endAhead ends a session that was last seen in the future, so that it does not come alive when that time comes.
+// endAhead ends a session that was created or last seen in the future, so that it does not become valid when that time
+// comes.
 func (s *Service) endAhead(ctx context.Context, by Caller, ses Session) error {
 	return s.write(ctx, func(tx Tx) error {
 		gone, err := tx.DeleteSession(ses.Workspace, ses.User, ses.ID)

@@ -7,21 +7,21 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Link is a mailed link: 256 random bits of which the hash is kept, single use, for one purpose. It never signs anybody
-// in and never touches two-factor authentication (I26).
+// Link is a mailed link: 256 random bits, of which only the hash is stored, for a single use and one purpose. It never
+// signs anyone in and never changes two-factor authentication (I26).
 type Link struct {
 	Workspace string
 	User      string
 	ID        string
 	Kind      LinkKind
 	Hash      []byte
-	Epoch     int64  // of the user when it was made; lasting: it outlives every change
+	Epoch     int64  // of the user when it was made, or lasting
 	Data      []byte // sealed, or nil
 	CreatedAt time.Time
 	ExpiresAt time.Time
 }
 
-// LinkKind is the one purpose of a link. Of mailed links it is also the path.
+// LinkKind is the purpose of a link. For mailed links it is also the path.
 type LinkKind string
 
 const (
@@ -30,8 +30,8 @@ const (
 	LinkUndoEmail    LinkKind = "/email/undo/"
 	LinkInvitation   LinkKind = "/invitation/"
 
-	// LinkHandedReset is a reset link that an administrator hands over. It has a kind of its own because anyone can have
-	// a link mailed to somebody, which ends the older mailed ones.
+	// LinkHandedReset is a reset link that an administrator hands over. It is a separate kind because anyone can
+	// request a mailed reset link for a person, which ends the older mailed ones.
 	LinkHandedReset LinkKind = "handed reset"
 )
 
@@ -42,30 +42,30 @@ const (
 	ConfirmEmailLimit = 24 * time.Hour
 	UndoEmailLimit    = 72 * time.Hour
 	InvitationLimit   = 72 * time.Hour
-	LinkLimit         = 72 * time.Hour // the longest of them
+	LinkLimit         = 72 * time.Hour // the longest of these limits
 )
 
-// lasting is the epoch of a link that no change of its user ends.
+// lasting is the epoch of a link that stays valid when its user's epoch rises.
 const lasting = 0
 
 // LinkTx is the storage of mailed links.
 type LinkTx interface {
-	// InsertLink keeps a link, if its user is there.
+	// InsertLink inserts a link if its user exists.
 	InsertLink(Link) error
 	Link(workspace, user, id string) (Link, bool, error)
-	// DeleteLink uses a link up; of concurrent calls exactly one gets true.
+	// DeleteLink deletes a link. Of concurrent calls, exactly one returns true.
 	DeleteLink(workspace, user, id string) (bool, error)
-	// DropLinks ends those of a kind that a user got at a time or later.
+	// DropLinks deletes the links of a kind that were created for a user at since or later.
 	DropLinks(workspace, user string, kind LinkKind, since time.Time) error
-	// MailSender returns a workspace and the host that the links in its e-mails lead to.
+	// MailSender returns a workspace and the host for the links in its e-mails.
 	MailSender(workspace string) (HostedWorkspace, error)
 }
 
-// ErrLinkEnded is the answer to every link that does not work, whatever the reason.
+// ErrLinkEnded is the outcome for every link that does not work, whatever the reason.
 var ErrLinkEnded = &Error{Kind: Gone, Code: "link_ended", Text: text.Say("This link no longer works. It was used, has expired, or was replaced by a newer one. Ask for a new link, or open the newest one.")}
 
-// newLink makes a link for a user, whose row is taken, and returns its token and when it ends. What it carries is sealed. It
-// ends the older ones of its kind, but for those that are lasting.
+// newLink creates a link for a user, whose row is locked, and returns its token and when it ends. It seals what the
+// link carries. It ends the older links of the same kind unless epoch is lasting.
 func (s *Service) newLink(tx Tx, by Caller, u User, kind LinkKind, epoch int64, carries string, limit time.Duration) (Secret, time.Time, error) {
 	now := s.Now()
 	l := Link{
@@ -88,7 +88,7 @@ func (s *Service) newLink(tx Tx, by Caller, u User, kind LinkKind, epoch int64, 
 	return token, l.ExpiresAt, tx.InsertLink(l)
 }
 
-// link returns a link that works, and its user, whose row it takes; else ErrLinkEnded.
+// link returns a valid link and its user, whose row it locks, or ErrLinkEnded.
 func (s *Service) link(tx Tx, by Caller, kind LinkKind, token Secret) (Link, User, error) {
 	user, id, hash, ok := parseToken(token, prefixLink)
 	if !ok {
@@ -109,7 +109,7 @@ func (s *Service) link(tx Tx, by Caller, kind LinkKind, token Secret) (Link, Use
 	return l, u, nil
 }
 
-// useUp ends a link for good: of two who use it at once, one gets ErrLinkEnded.
+// useUp deletes a link. If two callers use it at the same time, one gets ErrLinkEnded.
 func (s *Service) useUp(tx Tx, l Link) error {
 	gone, err := tx.DeleteLink(l.Workspace, l.User, l.ID)
 	if err != nil || !gone {
@@ -118,7 +118,7 @@ func (s *Service) useUp(tx Tx, l Link) error {
 	return nil
 }
 
-// carried is what a link was made with.
+// carried returns what a link carries, unsealed.
 func (s *Service) carried(l Link) (string, error) {
 	plain, err := s.Keys.Open(l.Data, l.AD())
 	return string(plain), err

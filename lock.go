@@ -32,7 +32,7 @@ func (l Lock) OfKnown() Lock { return l + ":known" }
 var lockedForGood = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const (
-	lockPage  = 200 // people whose locks are looked at before the next ones are read
+	lockPage  = 200 // people that are read at a time
 	lockEvery = time.Minute
 )
 
@@ -46,7 +46,7 @@ var (
 // Locked reports whether a try of the user is refused now, at least in some browsers. LockedBy says which.
 func (u User) Locked(now time.Time) bool { return u.State != Suspended && now.Before(u.LockedUntil) }
 
-// StateAt is the user's state, or Locked. Somebody who was invited has an account only after accepting, so they stay
+// StateAt returns the user's state, or Locked. An invited person has an account only after accepting, so they stay
 // Invited, whatever strangers type.
 func (u User) StateAt(now time.Time) State {
 	if u.State == Active && u.Locked(now) {
@@ -141,7 +141,7 @@ func (s *Service) relock(tx Tx, u *User) (ended bool, err error) {
 		}
 		t = t.asOf(now)
 		l, until := lockOf(t, now)
-		if t.moved && l != NoLock { // keep the wait from beginning again at each look
+		if t.moved && l != NoLock { // save it, so that the wait does not begin again at each call
 			if err := tx.SaveTries(t); err != nil {
 				return false, err
 			}
@@ -288,7 +288,7 @@ func (s *Service) unlocks(tx Tx, u User) error {
 	return ErrNotLocked
 }
 
-// clockLock is the lock of an authenticator of which a code was used before the clock was set back, and its end.
+// clockLock returns the lock of an authenticator of which a code was used before the clock was set back, and its end.
 func (a Authenticator) clockLock(now time.Time) (Lock, time.Time) {
 	until := a.params().Time(a.LastStep + 1)
 	switch {
@@ -300,7 +300,7 @@ func (a Authenticator) clockLock(now time.Time) (Lock, time.Time) {
 	return LockClock, until
 }
 
-// counts reports whether something is counted that Unlock forgets, and that may lock.
+// counts reports whether the budget has counts that Unlock clears and that may lock.
 func (t Tries) counts() bool {
 	kind, _, _ := strings.Cut(t.Bucket, ":")
 	return t.Count+t.Row+t.Earlier > 0 && slices.Contains([]string{bucketPassword, bucketCode, bucketRecovery, bucketSetUpCode}, kind)

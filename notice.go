@@ -13,17 +13,17 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// notice is one kind of mail. Its texts may hold {brand}, and what facts names.
+// notice is one kind of e-mail. Its texts may contain {brand} and the facts.
 type notice struct {
 	subject text.Key
 	says    text.Key // what happened
-	many    text.Key // the same for any other number than one; says and many then hold {n}
-	count   string   // the fact that n is
+	many    text.Key // the same for any number other than one; both then contain {n}
+	count   string   // the fact that is n
 	then    text.Key // what follows from it
 	only    string   // then is said only if this fact, a bool, is true
 	not     text.Key // what to do if it was not you
 
-	// facts are what notify is given, no more and no less:
+	// facts are exactly what notify must be given:
 	//
 	//	app, device    string     the name of an authenticator, of a browser
 	//	old, new       string     e-mail addresses
@@ -31,14 +31,14 @@ type notice struct {
 	//	workspace      string     its name
 	//	days, n, left  int
 	//	low            bool       few recovery codes are left
-	//	on             time.Time  a date to come
-	//	ends           time.Time  when what the mail holds stops working; from then on it is not sent any more
-	//	token          Secret     of the one link
-	//	password       Secret     a temporary one
+	//	on             time.Time  a future date
+	//	ends           time.Time  when the link or password in the mail stops working; the mail is not sent after that
+	//	token          Secret     of the link
+	//	password       Secret     a temporary password
 	facts []string
 
-	open     string // the page that the mail's link opens; it ends in "/" where the token follows
-	unproven bool   // to an address that may be somebody else's: nothing is said of the person and of where they are
+	open     string // the page that the mail's link opens; it ends in "/" if the token follows
+	unproven bool   // the address may be someone else's, so the mail does not name the person or their location
 }
 
 const (
@@ -50,7 +50,7 @@ const (
 	tellAdmin      text.Key = "If you did not expect this, tell an administrator of {brand} now."
 )
 
-// notices are all mails there are, by the kind that notify is given.
+// notices are all kinds of e-mail, by the kind that notify is given.
 var notices = map[string]notice{
 	"two_factor.enabled": {
 		subject: "Two-factor authentication is enabled",
@@ -229,7 +229,7 @@ var notices = map[string]notice{
 	},
 }
 
-// openWords are what the links to pages are called.
+// openWords are the texts of links, by the page that they open.
 var openWords = map[string]text.Key{
 	"/account/2fa":                "Go to two-factor authentication",
 	"/account/2fa/recovery-codes": "Go to recovery codes",
@@ -243,13 +243,12 @@ var openWords = map[string]text.Key{
 	"/email/undo/":                "Undo the change",
 }
 
-// notify queues the mail that follows an event, to the user, in the event's transaction. Users without an address get
-// none.
+// notify queues the e-mail to a user about an event, in the event's transaction. Users without an address get none.
 func (s *Service) notify(tx Tx, by Caller, u User, kind string, facts map[string]any) error {
 	return s.notifyAt(tx, by, u, u.Address, kind, facts)
 }
 
-// notifyAt is notify to an address that is not the user's own yet, or no longer.
+// notifyAt is notify to an address that is not yet, or no longer, the user's.
 func (s *Service) notifyAt(tx Tx, by Caller, u User, to, kind string, facts map[string]any) error {
 	if to == "" {
 		return nil
@@ -261,7 +260,7 @@ func (s *Service) notifyAt(tx Tx, by Caller, u User, to, kind string, facts map[
 	return s.notifyFrom(tx, by, from, u, to, kind, facts)
 }
 
-// notifyFrom is notifyAt where the workspace is read already.
+// notifyFrom is notifyAt for a workspace that was already read.
 func (s *Service) notifyFrom(tx Tx, by Caller, from HostedWorkspace, u User, to, kind string, facts map[string]any) error {
 	m, body, err := s.compose(by, from, u, to, kind, facts)
 	if err != nil {
@@ -270,7 +269,7 @@ func (s *Service) notifyFrom(tx Tx, by Caller, from HostedWorkspace, u User, to,
 	return s.queue(tx, m, body)
 }
 
-// compose is a mail that is not queued yet.
+// compose returns a mail, without queueing it.
 func (s *Service) compose(by Caller, from HostedWorkspace, u User, to, kind string, facts map[string]any) (m Mail, body MailBody, err error) {
 	n, ok := notices[kind]
 	if !ok || len(facts) != len(n.facts) {
@@ -290,7 +289,8 @@ func (s *Service) compose(by Caller, from HostedWorkspace, u User, to, kind stri
 	return Mail{Workspace: u.Workspace, User: u.ID, Kind: kind, To: to, Subject: subject, ExpiresAt: ends}, body, err
 }
 
-// scheme is that of URL. Commands do not know it: then it is https, as on every public installation.
+// scheme returns the scheme of URL. If URL is empty, as in commands, it returns https, which every public installation
+// uses.
 func (s *Service) scheme() string {
 	if scheme, _, ok := strings.Cut(s.URL, "://"); ok {
 		return scheme
@@ -298,7 +298,7 @@ func (s *Service) scheme() string {
 	return "https"
 }
 
-// base is the scheme and host of links to a workspace. In a command a loopback host is taken to be without TLS.
+// base returns the scheme and host of links to a workspace. In commands, it assumes that a loopback host has no TLS.
 func (s *Service) base(host string) string {
 	if name, _, ok := fold.Host(host); ok && s.URL == "" && fold.LoopbackHost(name) {
 		return "http://" + host
@@ -306,7 +306,7 @@ func (s *Service) base(host string) string {
 	return s.scheme() + "://" + host
 }
 
-// letter is a notice with everything that is to be said in it.
+// letter is a notice with all values for its texts.
 type letter struct {
 	notice
 	from             Workspace
@@ -314,7 +314,7 @@ type letter struct {
 	user             User
 	to               string
 	at               time.Time
-	browser, address string         // of who did it, where that is the user; or empty
+	browser, address string         // where it was done from, if the user did it; or empty
 	given            map[string]any // the facts
 }
 
@@ -323,7 +323,7 @@ var noticeHTML string
 
 var noticePage = template.Must(template.New("notice").Funcs(text.English.Funcs()).Parse(noticeHTML))
 
-// write puts the same facts into words twice.
+// write returns the subject and both forms of the body, text and HTML.
 func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 	values := l.values()
 	say := func(key text.Key) text.Message { return text.Say(key, values...) }
@@ -374,7 +374,7 @@ func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 	return subject, MailBody{From: brand, Text: plain.String(), HTML: html.String()}, err
 }
 
-// colour is that of the brand, or our own.
+// colour returns the colour of the brand, or our own.
 func (l letter) colour() colour.RGB {
 	if c, ok := colour.Parse(l.from.BrandColour()); ok {
 		return c
@@ -382,7 +382,7 @@ func (l letter) colour() colour.RGB {
 	return colour.Own
 }
 
-// where tells when it happened, and from where where that is known and nobody else's business.
+// where says when it happened. If the user did it, it also says from where.
 func (l letter) where() []text.Message {
 	all := []text.Message{text.Say("When: {time}", "time", l.at.UTC())}
 	if l.unproven {
@@ -397,7 +397,7 @@ func (l letter) where() []text.Message {
 	return append(all, text.Say("Account: <bdi>{account}</bdi>", "account", text.Plain(l.user.Address)))
 }
 
-// url is the one link of the mail: to the workspace's own host, whatever a request said of its host (I45).
+// url returns the link of the mail: to the workspace's own host, never to a host from a request (I45).
 func (l letter) url() string {
 	if token, ok := l.given["token"].(Secret); ok {
 		return l.base + l.open + token.Reveal()
@@ -405,7 +405,7 @@ func (l letter) url() string {
 	return l.base + l.open
 }
 
-// values are the facts for the texts. A name somebody chose stays on its line.
+// values returns the facts for the texts. It removes control characters from names that people chose.
 func (l letter) values() []any {
 	all := []any{"brand", text.Plain(l.from.Issuer())}
 	for _, name := range slices.DeleteFunc(slices.Clone(l.facts), func(name string) bool { return name == "token" }) {

@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Mail is one row of the outbox. Its body is sealed, and erased when the mail was sent or its link has expired.
+// Mail is one row of the outbox. Its body is sealed, and erased once the mail was sent or its link has expired.
 type Mail struct {
 	Workspace string
 	ID        string
@@ -26,77 +26,79 @@ type Mail struct {
 	Lease     string // of the node that is sending it, or empty
 	Attempts  int
 	TriedFrom time.Time // of the first attempt that failed, or zero
-	NextAt    time.Time // before it nobody takes the mail; while a lease runs, its end
-	ExpiresAt time.Time // from then on it is of no use, because what it links to has ended; zero: never
+	NextAt    time.Time // the mail is not sent before then; during a lease, the end of the lease
+	ExpiresAt time.Time // when it becomes useless because its link has expired; zero: never
 	CreatedAt time.Time
 	SentAt    time.Time
 	Error     string // why the last attempt failed, or empty
 }
 
-// States of a mail. A failed one is not tried again unless an administrator says so (SendAgain).
+// States of a mail. A failed one is tried again only if an administrator calls SendAgain.
 const (
 	MailWaiting = "waiting"
 	MailSent    = "sent"
 	MailFailed  = "failed"
 )
 
-// MailBody is the same facts twice, and the name that the mail comes from.
+// MailBody is the content of a mail, as text and as HTML, and the name of its sender.
 type MailBody struct {
 	From string `json:"from"`
 	Text string `json:"text"`
 	HTML string `json:"html"`
 }
 
-// Message is a mail ready to be sent, to one recipient.
+// Message is a mail to one recipient, ready to be sent.
 type Message struct {
-	ID       string // the same ID is the same mail, however often it is sent
-	From     string // address readers see; empty: the mailer's own
+	ID       string // identifies the mail, however often it is sent
+	From     string // sender address; empty: the mailer's own
 	FromName string
 	To       string // one address, without a name
 	Subject  string
 	Text     string
-	HTML     string // the same facts; empty: a mail of text alone
+	HTML     string // the same content; empty: the mail is text only
 	At       time.Time
 }
 
-// Mailer makes one attempt to deliver a message, which ends when ctx does; nil means that it was taken. Where its error
-// has Permanent() bool that is true, no attempt will ever succeed; where it has Unknown() bool that is true, the mail
-// may have been taken. The error's text is kept and shown to administrators, so it holds nothing of the body.
+// Mailer makes one attempt to deliver a message, which ends when ctx does; nil means that the message was accepted. If
+// the error has a method Permanent() bool that returns true, no attempt will ever succeed. If it has Unknown() bool
+// that returns true, the message may have been accepted. The error's text is stored and shown to administrators, so it
+// must not contain anything of the body.
 type Mailer func(ctx context.Context, m Message) error
 
 // MailTx is the storage of the outbox.
 type MailTx interface {
 	InsertMail(Mail) error
-	// Mails returns the newest mails of a workspace, oldest first: of those in a state and before an id, where these are
-	// not empty.
+	// Mails returns the newest mails of a workspace, oldest first. If state or before are not empty, it returns only
+	// mails in that state or before that id.
 	Mails(workspace, state, before string, limit int) ([]Mail, error)
-	// TakeMails leases at most limit mails that wait and are due: nobody else takes them before until. It counts the
+	// TakeMails leases at most limit waiting mails that are due: no other node takes them before until. It counts the
 	// attempt that is about to be made.
 	TakeMails(now, until time.Time, lease string, limit int) ([]Mail, error)
-	// SettleMail replaces state, body, tried from, next, sent and error of a mail that still has the lease given with it, and
-	// ends the lease. Without that lease nothing changes.
+	// SettleMail replaces state, body, tried from, next, sent and error of a mail, and ends its lease. It changes
+	// nothing unless the mail still has the given lease.
 	SettleMail(Mail) error
-	// RetryMails makes failed mails wait again as if they had never been tried: the one with the id given, or with none
-	// at most limit of them. It skips mails without a body, and those that expire by now. It returns how many it changed.
+	// RetryMails makes failed mails wait again as if they had never been tried: the one with the given id or, if id is
+	// empty, at most limit of them. It skips mails without a body and mails that have expired. It returns how many it
+	// changed.
 	RetryMails(workspace, id string, now time.Time, limit int) (int64, error)
 }
 
 // MailWaitLimit is longer than any mail waits for its next attempt.
 const MailWaitLimit = 2 * time.Hour
 
-// How mail is tried.
+// How mail is delivered.
 const (
 	mailLease     = 2 * time.Minute  // longer than an attempt may take
 	mailAttempt   = time.Minute      // one attempt, in real time
-	mailAtOnce    = 10               // attempts side by side
-	mailFirstWait = time.Minute      // after the first failure; doubling
+	mailAtOnce    = 10               // concurrent attempts
+	mailFirstWait = time.Minute      // after the first failure; it doubles with each further one
 	mailMaxWait   = time.Hour        // between two attempts
 	mailGiveUp    = 72 * time.Hour   // after the first attempt that failed
-	mailPoll      = 15 * time.Second // for mail that became due, or that another node left behind
-	mailSettle    = 5 * time.Second  // to note what became of an attempt, when the node is stopping
+	mailPoll      = 15 * time.Second // for mail that becomes due, or that another node has left behind
+	mailSettle    = 5 * time.Second  // to save the result of an attempt, even if the node is stopping
 )
 
-// queue puts a mail into the outbox, in the transaction of what it tells of.
+// queue inserts a mail into the outbox, in the transaction of what it is about.
 func (s *Service) queue(tx Tx, m Mail, b MailBody) error {
 	now := s.Now()
 	m.ID, m.State, m.NextAt, m.CreatedAt = newID(prefixMail, now), MailWaiting, now, now
@@ -110,7 +112,7 @@ func (s *Service) queue(tx Tx, m Mail, b MailBody) error {
 	return tx.InsertMail(m)
 }
 
-// OpenMail returns the body of a mail that waits.
+// OpenMail returns the body of a waiting mail.
 func (s *Service) OpenMail(m Mail) (MailBody, error) {
 	var b MailBody
 	plain, err := s.Keys.Open(m.Body, m.AD())
@@ -120,7 +122,7 @@ func (s *Service) OpenMail(m Mail) (MailBody, error) {
 	return b, json.Unmarshal(plain, &b)
 }
 
-// queueing is a Tx that notes whether mail was queued in it.
+// queueing is a Tx that records whether mail was queued in it.
 type queueing struct {
 	Tx
 	queued *bool
@@ -135,11 +137,11 @@ func (t queueing) InsertMail(m Mail) error {
 func (s *Service) mailQueued() {
 	select {
 	case s.wake <- struct{}{}:
-	default: // it is about to look anyway
+	default: // it has been woken already
 	}
 }
 
-// deliver sends mail until ctx ends: what this node queues at once, everything else when it is due.
+// deliver sends mail until ctx ends: mail from this node immediately, all other mail when it is due.
 func (s *Service) deliver(ctx context.Context) {
 	tick := time.NewTicker(mailPoll)
 	defer tick.Stop()
@@ -160,9 +162,10 @@ func (s *Service) deliver(ctx context.Context) {
 	}
 }
 
-// Deliver makes one attempt for each of at most ten mails that are due, side by side, and returns how many it took.
-// Run calls it. A mail has at most one lease at a time, over all nodes, and what became of it is noted under that lease:
-// nothing is sent twice within one, and a mail whose node died is taken again after it. Without a Mailer it takes none.
+// Deliver makes one attempt for each of at most 10 mails that are due, concurrently, and returns how many it took. Run
+// calls it. Over all nodes, a mail has at most one lease at a time, and only the holder of the lease saves the result.
+// So a mail is not sent twice during a lease, and if its node dies, another takes it after the lease. Without a Mailer,
+// Deliver takes none.
 func (s *Service) Deliver(ctx context.Context) (int, error) {
 	if s.Mailer == nil {
 		return 0, nil
@@ -185,7 +188,7 @@ func (s *Service) Deliver(ctx context.Context) (int, error) {
 	return len(mails), errors.Join(faults...)
 }
 
-// attempt sends a mail that this node has the lease of, outside of any transaction, and notes what became of it.
+// attempt sends a mail that this node has leased, outside of any transaction, and saves the result.
 func (s *Service) attempt(ctx context.Context, m Mail) error {
 	err := s.send(ctx, m)
 	m = m.settled(err, s.Now())
@@ -198,7 +201,7 @@ func (s *Service) attempt(ctx context.Context, m Mail) error {
 	return s.Store.Write(ctx, func(tx Tx) error { return tx.SettleMail(m) })
 }
 
-// hopeless is the error of a mail that cannot be sent any more, whatever the mail server says.
+// hopeless is the error of a mail that can no longer be sent, whatever the mail server says.
 type hopeless string
 
 func (h hopeless) Error() string { return string(h) }
@@ -210,7 +213,7 @@ func (s *Service) send(ctx context.Context, m Mail) error {
 	}
 	b, err := s.OpenMail(m)
 	if err != nil {
-		return hopeless("its body cannot be read under the keyset")
+		return hopeless("its body cannot be read with the keyset")
 	}
 	ctx, cancel := context.WithTimeout(ctx, mailAttempt)
 	defer cancel()
@@ -219,7 +222,7 @@ func (s *Service) send(ctx context.Context, m Mail) error {
 	})
 }
 
-// settled judges what an attempt that ended now with err means for the mail.
+// settled returns the mail after an attempt that ended now with err.
 func (m Mail) settled(err error, now time.Time) Mail {
 	if err == nil {
 		m.State, m.SentAt, m.Body, m.Error = MailSent, now, nil, ""
@@ -241,13 +244,13 @@ func (m Mail) settled(err error, now time.Time) Mail {
 	}
 	next := now.Add(mailWait(m.Attempts))
 	if errors.As(err, &unknown) && unknown.Unknown() && next.Before(m.NextAt) {
-		next = m.NextAt // it may have arrived: not again within this lease
+		next = m.NextAt // the mail may have arrived, so it is not sent again during this lease
 	}
 	m.NextAt = next
 	return m
 }
 
-// mailWait is how long to wait after so many failed attempts.
+// mailWait returns how long to wait after so many failed attempts.
 func mailWait(attempts int) time.Duration {
 	wait := mailFirstWait
 	for range attempts - 1 {
@@ -261,13 +264,13 @@ func mailWait(attempts int) time.Duration {
 // OutboxMail is a mail as administrators see it.
 type OutboxMail struct {
 	Mail
-	Readable bool // by who asks: see ReadMail
-	Withheld bool // from the session in hand, which began with a recovery code
+	Readable bool // by the caller: see ReadMail
+	Withheld bool // not readable in the current session, because it began with a recovery code
 	Again    bool // it can be sent again: see SendAgain
 }
 
-// Outbox returns the mails of the caller's workspace without their bodies, newest first: those in a state, or with none
-// all; before the one with the id given, or with none the newest. More tells whether there are older ones.
+// Outbox returns the mails of the caller's workspace without their bodies, newest first. If state or before are not
+// empty, it returns only mails in that state or before that id. more reports whether there are older ones.
 func (s *Service) Outbox(ctx context.Context, by Caller, state, before string, limit int) (all []OutboxMail, more bool, err error) {
 	if err := s.MayAct(by, ReadOutbox); err != nil {
 		return nil, false, err
@@ -295,8 +298,9 @@ func (s *Service) Outbox(ctx context.Context, by Caller, state, before string, l
 	return all, more, err
 }
 
-// readable: without a mail server, an invitation that waits, for who may act on the person it is for (SPEC 6.9). That of
-// the first owner of another workspace is for whoever may create one.
+// readable reports whether me may read a mail. If there is no mail server, people who may act on an invited person may
+// read the waiting invitation (SPEC 6.9). People who may create workspaces may read the invitation of the first owner
+// of one.
 func (s *Service) readable(me User, m Mail, to User) bool {
 	if s.Mailer != nil || m.State != MailWaiting {
 		return false
@@ -311,7 +315,8 @@ func (s *Service) readable(me User, m Mail, to User) bool {
 }
 
 // ReadMail opens an invitation that waits because there is no mail server, for an administrator who hands it over. It
-// takes what making it takes, and leaves an event. Every other mail is ErrNotFound, as one that is not there.
+// needs the same proof as creating the invitation, and records an event. For every other mail, it returns ErrNotFound,
+// as for one that does not exist.
 func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b MailBody, err error) {
 	err = s.act(ctx, by, need{may: ReadOutbox}, func(tx Tx, me *actor) error {
 		found, err := mailOf(tx, me.Workspace, id)
@@ -323,7 +328,7 @@ func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b
 		if err != nil || !s.readable(me.User, m, to) {
 			return cmpErr(err, ErrNotFound)
 		}
-		if err := me.meets(inviting(to.Role), by.policy); err != nil { // of no role of ours is the owner of another workspace
+		if err := me.meets(inviting(to.Role), by.policy); err != nil { // to is zero for the owner of another workspace
 			return err
 		}
 		if b, err = s.OpenMail(m); err != nil {
@@ -335,7 +340,7 @@ func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b
 }
 
 func mailOf(tx Tx, workspace, id string) (Mail, error) {
-	found, err := tx.Mails(workspace, "", id+"~", 1) // the newest that is not after it
+	found, err := tx.Mails(workspace, "", id+"~", 1) // the newest mail up to this id
 	if err == nil && (len(found) == 0 || found[0].ID != id) {
 		err = ErrNotFound
 	}
@@ -352,10 +357,10 @@ var (
 	ErrNoMailServer  = &Error{Kind: Conflict, Code: "no_mail_server", Text: text.Say("No mail server is set up, so no e-mails are sent.")}
 )
 
-// RetryLimit is how many failed mails SendAllAgain takes at once.
+// RetryLimit is how many failed mails SendAllAgain takes at a time.
 const RetryLimit = 1000
 
-// retriable is nil, or what SendAgain would say of a mail.
+// retriable returns the error that SendAgain would return for a mail, or nil.
 func (m Mail) retriable(now time.Time) error {
 	switch {
 	case m.State != MailFailed:
@@ -366,8 +371,8 @@ func (m Mail) retriable(now time.Time) error {
 	return nil
 }
 
-// SendAgain makes a failed mail wait again. It is tried as if it were new, goes to the same address, and its link ends
-// when it would have ended.
+// SendAgain makes a failed mail wait again. It is tried as if it were new, and goes to the same address. Its link ends
+// when it would have ended anyway.
 func (s *Service) SendAgain(ctx context.Context, by Caller, id string) error {
 	err := s.act(ctx, by, need{may: SendMailAgain}, func(tx Tx, me *actor) error {
 		m, err := mailOf(tx, me.Workspace, id)
@@ -378,7 +383,7 @@ func (s *Service) SendAgain(ctx context.Context, by Caller, id string) error {
 			return err
 		}
 		n, err := tx.RetryMails(me.Workspace, id, me.now, 1)
-		if err != nil || n == 0 { // another administrator was faster
+		if err != nil || n == 0 { // n is 0 if another administrator was faster
 			return cmpErr(err, ErrMailNotFailed)
 		}
 		return s.record(tx, by, "mail.sent_again", m.User, Done, map[string]string{"mail": m.Kind})
@@ -389,7 +394,7 @@ func (s *Service) SendAgain(ctx context.Context, by Caller, id string) error {
 	return err
 }
 
-// FailedMail returns a mail that SendAgain would take now, without its body.
+// FailedMail returns a mail that SendAgain would accept now, without its body.
 func (s *Service) FailedMail(ctx context.Context, by Caller, id string) (m Mail, err error) {
 	if err := s.MayAct(by, SendMailAgain); err != nil {
 		return Mail{}, err

@@ -11,18 +11,18 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// passwordTry is one checked password, not yet settled.
+// passwordTry is one checked password that is not yet settled.
 type passwordTry struct {
-	user    User      // as it was before the hash; empty where there is none
-	seen    time.Time // when it was last seen in this browser
-	charged []budget  // the last is the name's
-	allowed bool      // the name's had a try left
+	user    User      // as it was before the hash was computed; empty if there is none
+	seen    time.Time // when the user was last seen in this browser
+	charged []budget  // the last one is that of the name
+	allowed bool      // the budget of the name had a try left
 	right   bool
-	rehash  Secret // the same password under today's parameters, where they rose
+	rehash  Secret // the same password with the current parameters, if they have been raised
 }
 
-// tryPassword charges a try, commits that, and only then computes the one hash (I35). It runs the same statements
-// whether the name exists or not. What is right is given back by settle.
+// tryPassword charges a try, commits that, and only then computes exactly one hash (I35). It runs the same statements
+// whether the name exists or not. settle refunds the try if the password is correct.
 func (s *Service) tryPassword(ctx context.Context, by Caller, address, password string) (passwordTry, error) {
 	name := folded(address)
 	var t passwordTry
@@ -68,8 +68,8 @@ func (s *Service) tempOver(u User) bool {
 	return !u.TemporaryEnds.IsZero() && !until(u.TemporaryEnds, TemporaryLimit, s.Now())
 }
 
-// passwordBudgets are what a try draws on: that of the name, in this browser or over all unknown clients, and then also
-// that of the address, taken first.
+// passwordBudgets returns the budgets for a try. In a known device, that is the one of the name in this browser.
+// Otherwise it is the one of the name for all unknown clients, preceded by that of the IP address.
 func (s *Service) passwordBudgets(by Caller, subject string, known bool) []budget {
 	own := Tries{Workspace: by.workspace.ID, Subject: subject, Bucket: bucketPassword}
 	if known {
@@ -79,7 +79,7 @@ func (s *Service) passwordBudgets(by Caller, subject string, known bool) []budge
 	return by.withNetwork(bucketAddress, addressRule, budget{own, passwordRule})
 }
 
-// refund gives the charged try back. The rows are those of its budgets, taken.
+// refund refunds the charged try. rows are those of its budgets, locked.
 func (t passwordTry) refund(tx Tx, rows []Tries) error {
 	for i, n := range rows {
 		if i == len(rows)-1 && !t.allowed {
@@ -92,7 +92,7 @@ func (t passwordTry) refund(tx Tx, rows []Tries) error {
 	return nil
 }
 
-// giveBack gives a try back that came to nothing for want of time.
+// giveBack refunds a try whose hash could not be computed in time.
 func (s *Service) giveBack(ctx context.Context, t passwordTry) error {
 	return s.write(ctx, func(tx Tx) error {
 		_, rows, err := tx.TakeTries(t.charged[0].Workspace, "", rowsOf(t.charged)...)
@@ -103,8 +103,9 @@ func (s *Service) giveBack(ctx context.Context, t passwordTry) error {
 	})
 }
 
-// settle ends a try inside the transaction that acts on it. A right one is given back, and its user's row is taken;
-// a wrong one is told in the audit log. A user who changed since the hash was computed did not give this password.
+// settle ends a try inside the transaction that acts on it. If the password is correct, it refunds the try and locks
+// the user's row. If it is wrong, it records an event. If the user has changed since the hash was computed, it counts
+// as wrong.
 func (s *Service) settle(tx Tx, by Caller, t passwordTry) (User, bool, error) {
 	wrong := func() (User, bool, error) {
 		by, detail := by.stranger(t.user.ID)
@@ -141,7 +142,7 @@ var (
 	ErrTemporaryOver = &Error{Kind: Gone, Code: "temporary_password_over", Text: text.Say("This temporary password is no longer valid. Ask an administrator for a new one.")}
 )
 
-// checkPassword says whether a password may be chosen, without computing a hash.
+// checkPassword returns whether a password may be chosen. It computes no hash.
 func (s *Service) checkPassword(u User, w Workspace, least int, field, password string) error {
 	if err := passwd.Check(password, least, u.about(w)); err != nil {
 		return weakPassword(err, field, least)
@@ -156,8 +157,8 @@ func (s *Service) checkPassword(u User, w Workspace, least int, field, password 
 	return weakPassword(&passwd.Weak{Reason: passwd.Compromised}, field, least)
 }
 
-// setPassword checks a chosen password and puts its hash into u, which the caller then saves. It computes a hash, so
-// it is called outside of Write.
+// setPassword checks a chosen password and puts its hash into u, which the caller then saves. It computes a hash, so it
+// must be called outside of Write.
 func (s *Service) setPassword(ctx context.Context, u *User, w Workspace, least int, field, password string) error {
 	if err := s.checkPassword(*u, w, least, field, password); err != nil {
 		return err
@@ -174,14 +175,14 @@ func (s *Service) setPassword(ctx context.Context, u *User, w Workspace, least i
 	return nil
 }
 
-// takePassword gives a locked user the password that setPassword put into a copy.
+// takePassword copies the password that setPassword put into from to a user whose row is locked.
 func (u *User) takePassword(from User) {
 	u.PasswordHash, u.PasswordAt, u.PasswordLong = from.PasswordHash, from.PasswordAt, from.PasswordLong
 	u.TemporaryEnds = from.TemporaryEnds
 }
 
-// newPassword follows every new password of a user: what was counted against the old one is forgotten, codes from
-// unknown clients are taken again, and the user is told.
+// newPassword is called after every change of a user's password. It clears the tries counted for the old one, lets
+// unknown clients enter codes again, and mails the user.
 func (s *Service) newPassword(tx Tx, by Caller, u User, kind string) error {
 	rows, _, err := tx.CodeTries(u.Workspace, u.ID)
 	if err != nil {
@@ -203,12 +204,12 @@ func (s *Service) newPassword(tx Tx, by Caller, u User, kind string) error {
 	return s.record(tx, by.as(u), kind, u.ID, Done, nil)
 }
 
-// LeastPassword is how many characters a new password of who is signed in, or whose sign-in is in hand, must have.
+// LeastPassword returns how many characters a new password of u must have.
 func (s *Service) LeastPassword(by Caller, u User) int { return by.policy.MinPassword(u, s.Now()) }
 
-// ChoosePassword takes a password in place of a temporary one or one that is too short to be the only factor, which is
-// dead from then on, and leads to the sign-in's next step. A password that may not be chosen is refused with the reason,
-// the one that it replaces with ErrPasswordSame.
+// ChoosePassword replaces a temporary password, or one that is too short to be the only factor, and advances the
+// sign-in to its next step. The old password no longer works. A password that may not be chosen is refused with the
+// reason. The old one itself is ErrPasswordSame.
 func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string) (Passage, error) {
 	var u User
 	if err := s.write(ctx, func(tx Tx) (err error) {
@@ -253,8 +254,8 @@ func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string
 	return p, err
 }
 
-// isPassword reports whether a password is the one that a user has. A temporary one is also recognised in other letters
-// and with spaces, as people may type it.
+// isPassword reports whether a password is the user's. A temporary one is also recognised in another case and with
+// spaces, as people may type it.
 func (s *Service) isPassword(ctx context.Context, u User, password string) (bool, error) {
 	same, err := s.Hasher.Verify(ctx, u.PasswordHash.Reveal(), password)
 	if same || err != nil || u.TemporaryEnds.IsZero() {
@@ -271,11 +272,11 @@ func (s *Service) isPassword(ctx context.Context, u User, password string) (bool
 type NewPassword struct {
 	Address   string
 	Least     int  // characters
-	Temporary bool // the one that it replaces
+	Temporary bool // it replaces a temporary password
 }
 
-// Choosing returns what the step shows at which a password is replaced. ErrOtherStep: the sign-in in hand is
-// not there.
+// Choosing returns what the step that replaces a password shows. ErrOtherStep means that the current sign-in is at
+// another step.
 func (s *Service) Choosing(ctx context.Context, by Caller) (NewPassword, error) {
 	var v NewPassword
 	err := s.write(ctx, func(tx Tx) error {
@@ -286,7 +287,7 @@ func (s *Service) Choosing(ctx context.Context, by Caller) (NewPassword, error) 
 	return v, err
 }
 
-// choosing is signIn for the step at which a password is replaced.
+// choosing is signIn for the step that replaces a password.
 func (s *Service) choosing(tx Tx, by Caller) (SignIn, User, error) {
 	si, u, err := s.signIn(tx, by)
 	switch {
@@ -300,8 +301,8 @@ func (s *Service) choosing(tx Tx, by Caller) (SignIn, User, error) {
 	return si, u, nil
 }
 
-// MayChangePassword reports whether who is signed in may change the password now: ErrStepUp asks for fresh proof of the
-// second factor first. The password itself is asked for with the change.
+// MayChangePassword reports whether the caller may change their password now. ErrStepUp asks for fresh proof of the
+// second factor first. The change itself asks for the current password.
 func (s *Service) MayChangePassword(by Caller) error {
 	if by.session == nil {
 		return ErrSignedOut
@@ -313,8 +314,8 @@ func mayChangePassword(by Caller, u User, ses Session, now time.Time) error {
 	return need{fresh: u.TwoFactor}.judge(u, ses, by.policy, now)
 }
 
-// ChangePassword replaces the password of who is signed in, given the current one, which draws on the budget of signing
-// in. Everything else that was signed in ends; the session goes on under the value returned.
+// ChangePassword replaces the caller's password, given the current one. A try of that uses the budget for signing in.
+// It signs the user out everywhere else; the session continues with the returned secret.
 func (s *Service) ChangePassword(ctx context.Context, by Caller, current, password string) (Secret, error) {
 	if err := s.MayChangePassword(by); err != nil {
 		return "", err
@@ -364,7 +365,7 @@ func (s *Service) ChangePassword(ctx context.Context, by Caller, current, passwo
 	return token, err
 }
 
-// weakPassword turns the reason of a refusal into an outcome that says it.
+// weakPassword translates the reason why a password was refused into an outcome.
 func weakPassword(err error, field string, least int) error {
 	var weak *passwd.Weak
 	if !errors.As(err, &weak) {

@@ -8,40 +8,40 @@ import (
 	"time"
 )
 
-// PeopleTx is the storage of lists of people, and of what they have open.
+// PeopleTx is the storage of people and their sessions.
 type PeopleTx interface {
-	// Sessions returns at most MaxSessions sessions of a user's epoch that were last seen before now, the one seen last
-	// first. Some of them may have ended.
+	// Sessions returns at most MaxSessions sessions of a user's epoch that were not last seen in the future, the most
+	// recently seen first. Some of them may have ended.
 	Sessions(u User, now time.Time) ([]Session, error)
-	// User returns a user without taking the row.
+	// User returns a user without locking the row.
 	User(workspace, id string) (User, bool, error)
-	// DeleteUser removes a user with everything that belongs to them. Their e-mails and what is personal in the events that
-	// they did, or that were done to them, are left to EraseDeleted.
+	// DeleteUser deletes a user with everything that belongs to them. Their e-mails, and the personal data in events of
+	// which they are the actor or the subject, are left to EraseDeleted.
 	DeleteUser(workspace, id string) error
-	// EraseDeleted erases a page of what a deleted person left: their e-mails, then address and browser in events (see
-	// Event.person). More says that there may be more to erase.
+	// EraseDeleted erases one page of what a deleted person has left: their e-mails, then address and browser in events
+	// (see Event.person). more reports whether there may be more to erase.
 	EraseDeleted(page int) (more bool, err error)
-	// LockOwners takes the workspace's row until the end of the transaction, and then counts its active owners.
-	// Whoever acts on others takes it first of all rows, so that no two of them wait for each other.
+	// LockOwners locks the workspace's row until the end of the transaction, and then counts its active owners. A verb
+	// that acts on other people locks it before all other rows, so that two of them cannot deadlock.
 	LockOwners(workspace string) (int64, error)
 }
 
-// PeopleListTx is the storage of lists of people. Each of its methods goes along ranges of indexes, as far as its limit.
+// PeopleListTx is the storage of lists of people. Each method reads ranges of indexes, up to its limit.
 type PeopleListTx interface {
-	// People returns users in an order that an index has.
+	// People returns the users of a range, in an order that an index has.
 	People(PeopleRange) ([]User, error)
-	// PlacePeople counts the users of a range, at most limit, and those of them who come before one.
+	// PlacePeople counts the users of a range, at most limit, and those of them who come before from.
 	PlacePeople(r PeopleRange, from User, limit int) (all, before int, err error)
-	// FindPeople returns the ids of the users whom a search finds, or who are locked, sorted, at most limit.
+	// FindPeople returns the sorted ids of at most limit users whom a search finds, or who are locked.
 	FindPeople(r PeopleRange, limit int) ([]string, error)
 	// LockedBetween returns at most limit users of all workspaces whose lock ends after from, and at to or before. The lock
 	// that ends first comes first.
 	LockedBetween(from, to time.Time, limit int) ([]User, error)
-	// Named returns those of these users who are there, by id: the people that events and mails name.
+	// Named returns those of the given users who exist, by id: the people that events and mails name.
 	Named(workspace string, ids []string) (map[string]User, error)
 }
 
-// Users returns people of the caller's workspace, the oldest first, after the one with the id given, at most limit.
+// Users returns at most limit people of the caller's workspace, oldest first, after the one with the id after.
 func (s *Service) Users(ctx context.Context, by Caller, after string, limit int) (users []User, err error) {
 	if by.kind != callerConsole {
 		return nil, ErrNotAllowed
@@ -61,7 +61,7 @@ func (s *Service) Users(ctx context.Context, by Caller, after string, limit int)
 	return users, err
 }
 
-// named is a person whom the console names by id or e-mail address.
+// named returns a person whom the console names by id or e-mail address.
 func (s *Service) named(ctx context.Context, by Caller, target string) (u User, err error) {
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		id, err := idOf(tx, by, target)
@@ -78,12 +78,12 @@ func (s *Service) named(ctx context.Context, by Caller, target string) (u User, 
 }
 
 const (
-	erasedPage = 1000 // rows that one transaction looks at or erases
+	erasedPage = 1000 // rows that one transaction reads or erases
 	erasedSoon = 50   // pages that are erased before Delete returns
 )
 
-// EraseDeleted erases, page by page, what deleted people left. Run calls it; several nodes may at once, and if one stops
-// another goes on.
+// EraseDeleted erases, page by page, what deleted people have left. Run calls it. Several nodes may run it at the same
+// time, and if one stops, another continues.
 func (s *Service) EraseDeleted(ctx context.Context) error {
 	for more := true; more; {
 		var err error
@@ -94,18 +94,19 @@ func (s *Service) EraseDeleted(ctx context.Context) error {
 	return nil
 }
 
-// erasing erases what somebody left who was just deleted, if err is nil: all of it, unless it is much. Run does the rest.
+// erasing erases what a person who was just deleted has left, if err is nil. If that is more than erasedSoon pages, Run
+// erases the rest.
 func (s *Service) erasing(ctx context.Context, err error) error {
 	if err != nil {
 		return err
 	}
 	if _, err := s.eraseDeleted(ctx, erasedSoon); err != nil {
-		s.Log.Error("erasing what a deleted person left", "error", err)
+		s.Log.Error("erasing what a deleted person has left", "error", err)
 	}
 	return nil
 }
 
-// eraseDeleted is EraseDeleted for so many pages.
+// eraseDeleted is EraseDeleted for at most so many pages.
 func (s *Service) eraseDeleted(ctx context.Context, pages int) (more bool, err error) {
 	more = true
 	for ; pages > 0 && more && err == nil; pages-- {
@@ -124,28 +125,28 @@ const (
 	ByName    Order = "name"
 	ByAddress Order = "address"
 	ByCreated Order = "created"
-	// ByLastSignIn begins with those who have never signed in.
+	// ByLastSignIn begins with people who have never signed in.
 	ByLastSignIn Order = "last_sign_in"
-	// ByTwoFactor is enabled, set-up required, disabled, each by name.
+	// ByTwoFactor lists enabled, set-up required and disabled, each by name.
 	ByTwoFactor Order = "two_factor"
-	// ByWord is by the word that a search found and those after it. Nobody chooses it: a search that finds too many
-	// people to sort lists them like that.
+	// ByWord is by the word that a search found, and the words after it. It cannot be chosen: it is the order of a
+	// search that finds too many people to sort.
 	ByWord Order = "word"
-	// ByLock is by when locks end. Nobody chooses it: it is for files of locked people.
+	// ByLock is by when locks end. It cannot be chosen: it is for CSV files of locked people.
 	ByLock Order = "lock"
 )
 
-// PeopleFilter says who is listed, and in which order. What is empty or unknown does not narrow the list.
+// PeopleFilter says who is listed, and in which order. Empty or unknown values do not narrow the list.
 type PeopleFilter struct {
-	Search    string // starts of words of the name or the address, in any case; everybody listed has all of them
+	Search    string // beginnings of words of the name or the address, in any case; people listed have all of them
 	TwoFactor string // TwoFactorEnabled, TwoFactorDisabled or TwoFactorRequired
 	Role      Role
-	State     State // Locked: those whose StateAt is
-	Order     Order // ByName unless said
+	State     State // Locked: people whose StateAt is Locked
+	Order     Order // empty: ByName
 	Reverse   bool
 }
 
-// PeopleCell is a set of users that stand together in every index of the filters.
+// PeopleCell is a set of users who are consecutive in every index of the filters.
 type PeopleCell struct {
 	Role                 Role
 	State                State
@@ -154,26 +155,26 @@ type PeopleCell struct {
 	JoinedBefore, JoinedSince int64 // versions of the policy that they joined under; 0: no bound
 }
 
-// PeopleRange is one walk along an index.
+// PeopleRange is a range of an index.
 type PeopleRange struct {
 	Workspace string
 	Order     Order
 	Filtered  bool
-	Cells     []PeopleCell // if Filtered: who is in one of them; of none, nobody
-	Prefix    string       // start of a word that those have who are found, folded
-	Also      []string     // and starts of others
-	Look      int          // how many people of each cell are looked at for Also
-	LockedAt  time.Time    // not zero: FindPeople finds those who are locked then, and have all of Also
+	Cells     []PeopleCell // if Filtered: the users in one of these cells; empty: none
+	Prefix    string       // folded beginning of a word that the users have
+	Also      []string     // folded beginnings of further words that they have
+	Look      int          // how many users of each cell are checked for Also
+	LockedAt  time.Time    // not zero: FindPeople finds users who are locked then, and have all of Also
 	From      *User        // the users after this one
 	Backward  bool         // from the end
 	Limit     int
 }
 
-// States lists those of users.
+// States lists the states that a user can be in.
 var States = []State{Active, Invited, Suspended}
 
-// cells are the sets of users that the filter names, of those with a state of two-factor authentication, if one is
-// given.
+// cells returns the cells of users that match the filter and, if twoFactor is not empty, have that state of two-factor
+// authentication.
 func (f PeopleFilter) cells(p Policy, now time.Time, twoFactor string) []PeopleCell {
 	cells := []PeopleCell{}
 	for _, role := range Roles {
@@ -196,10 +197,10 @@ func (f PeopleFilter) cells(p Policy, now time.Time, twoFactor string) []PeopleC
 	return cells
 }
 
-// narrows reports whether the filter leaves anybody out, whatever is searched for.
+// narrows reports whether the filter leaves anyone out, apart from its search.
 func (f PeopleFilter) narrows() bool { return f.TwoFactor != "" || f.Role != "" || f.State != "" }
 
-// walks are the walks along indexes whose users, one after the other, are the list without its search.
+// walks returns the ranges whose users, one range after the other, are the list without its search.
 func (f PeopleFilter) walks(workspace string, p Policy, now time.Time) (all []PeopleRange) {
 	r := PeopleRange{Workspace: workspace, Order: f.Order, Backward: f.Reverse, Filtered: f.narrows(), Cells: f.cells(p, now, "")}
 	switch f.Order {
@@ -220,7 +221,7 @@ func (f PeopleFilter) walks(workspace string, p Policy, now time.Time) (all []Pe
 	return []PeopleRange{r}
 }
 
-// holds reports whether a user is in one of the range's sets.
+// holds reports whether a user is in one of the range's cells.
 func (r PeopleRange) holds(u User) bool {
 	return !r.Filtered || slices.ContainsFunc(r.Cells, func(c PeopleCell) bool {
 		return c.Role == u.Role && c.State == u.State && c.TwoFactor == u.TwoFactor && c.MustSetUp == u.MustSetUp &&
@@ -228,27 +229,27 @@ func (r PeopleRange) holds(u User) bool {
 	})
 }
 
-// Limits of lists of people: what is beyond them is not counted and not sorted, so that no list takes longer the more
-// people there are.
+// Limits of lists of people. People beyond them are not counted or sorted, so that the time for a list does not depend
+// on how many people there are.
 const (
 	PeoplePage = 50
 	MaxCounted = 10_000 // people that a list counts
-	MaxSorted  = 1000   // people found by a search whom it sorts by any order
+	MaxSorted  = 1000   // people that a search sorts by any order
 )
 
 // PeopleList is a page of people, and whether there are others before and after it.
 type PeopleList struct {
 	People         []User
 	Before, Beyond bool
-	Order          Order // in which it is: the filter's, or ByWord
-	First          int   // place of the first one in the list, from 1; 0: not known
-	Total          int   // how many the list has
-	More           bool  // it has more than Total, or where that is 0 nobody knows how many
-	Wide           bool  // each word finds too many people to look at all of them, so some may be missing
+	Order          Order // the order of the list: the filter's, or ByWord
+	First          int   // place of the first person in the list, from 1; 0: not known
+	Total          int   // how many people the list has
+	More           bool  // it has more than Total; if that is 0, it is not known how many
+	Wide           bool  // each word finds too many people to check all of them, so some may be missing
 }
 
-// People lists people: those after the one with the id given, or those before, or with neither the first. Somebody who
-// is not there any more stands for neither.
+// People returns a page of people: those after the one with the id after, those before the one with the id before, or
+// the first ones if both are empty. An id that no longer exists counts as empty.
 func (s *Service) People(ctx context.Context, by Caller, f PeopleFilter, after, before string) (list PeopleList, err error) {
 	if err := s.MayAct(by, SeePeople); err != nil {
 		return list, err
@@ -275,7 +276,7 @@ func (s *Service) People(ctx context.Context, by Caller, f PeopleFilter, after, 
 	})
 }
 
-// page is a page of the ids.
+// page returns a page of the ids.
 func (l found) page(tx Tx, workspace, after, before string) (list PeopleList, err error) {
 	first, end := 0, min(PeoplePage, len(l.ids))
 	if at := slices.Index(l.ids, cmp.Or(after, before)); at >= 0 && after != "" {
@@ -288,7 +289,7 @@ func (l found) page(tx Tx, workspace, after, before string) (list PeopleList, er
 	return list, err
 }
 
-// listPeople returns the users with these ids, in their order. It leaves out those who do not exist any more.
+// listPeople returns the users with these ids, in their order. It leaves out users who no longer exist.
 func listPeople(tx Tx, workspace string, ids []string) (all []User, err error) {
 	named, err := tx.Named(workspace, ids)
 	for _, id := range ids {
@@ -299,7 +300,7 @@ func listPeople(tx Tx, workspace string, ids []string) (all []User, err error) {
 	return all, err
 }
 
-// walk is a page along the walks.
+// walk returns a page of the walks.
 func (l found) walk(tx Tx, workspace, after, before string) (list PeopleList, err error) {
 	from, there, err := tx.User(workspace, cmp.Or(after, before))
 	if err != nil {
@@ -346,9 +347,9 @@ func (list *PeopleList) count(tx Tx, walks []PeopleRange) error {
 // PeopleBatch is how many people NextPeople returns.
 const PeopleBatch = 1000
 
-// NextPeople returns the people of a filter that come after one that it returned before, or with the zero User the
-// first. If the filter finds few, it returns all of them at once. Locked people come in the order in which their locks end.
-// Nothing of the database is held between two calls.
+// NextPeople returns the people of a filter who come after one that it returned before, or the first ones if after is
+// the zero User. If the filter finds few people, it returns all of them at once. Locked people come in the order in
+// which their locks end. No transaction stays open between calls.
 func (s *Service) NextPeople(ctx context.Context, by Caller, f PeopleFilter, after User) (all []User, err error) {
 	if err := s.MayAct(by, SeePeople); err != nil {
 		return nil, err
@@ -360,14 +361,14 @@ func (s *Service) NextPeople(ctx context.Context, by Caller, f PeopleFilter, aft
 		}
 		l, err := f.find(tx, by.workspace.ID, by.policy, s.Now())
 		if err == nil && l.few {
-			if after.ID == "" { // else they were all returned before
+			if after.ID == "" { // otherwise all were returned before
 				all, err = listPeople(tx, by.workspace.ID, l.ids)
 			}
 			return err
 		}
 		if err == nil {
 			for i := range l.walks {
-				l.walks[i].Look = math.MaxInt64 // a file has everyone, and nobody waits for its next line
+				l.walks[i].Look = math.MaxInt64 // a file contains everyone, however long that takes
 			}
 			all, err = along(tx, l.walks, after, false, PeopleBatch)
 		}
@@ -375,7 +376,7 @@ func (s *Service) NextPeople(ctx context.Context, by Caller, f PeopleFilter, aft
 	})
 }
 
-// along goes along the walks, on or back, from the user given or from the end, until it has limit users.
+// along reads the walks, forwards or backwards, from the given user or from the end, until it has limit users.
 func along(tx Tx, walks []PeopleRange, from User, back bool, limit int) (all []User, err error) {
 	walks = slices.Clone(walks)
 	if back {
@@ -401,14 +402,14 @@ func along(tx Tx, walks []PeopleRange, from User, back bool, limit int) (all []U
 	return all, nil
 }
 
-// Person is what administrators see of somebody. A manager sees no more than the User.
+// Person is what administrators see of a person. A manager sees only the User.
 type Person struct {
 	User
-	Security       bool // what follows is filled in
+	Security       bool // the fields below are filled in
 	Authenticators []Authenticator
 	Trusted        []Trust
-	Sessions       []Session // living ones, the one seen last first
-	Self           bool      // it is who asks
+	Sessions       []Session // valid ones, the most recently seen first
+	Self           bool      // it is the caller
 }
 
 // Person returns a person, whom the console may also name by e-mail address. A person who does not exist, or whose role is
