@@ -34,7 +34,7 @@ type mailRow struct {
 }
 
 func (s *site) mailRow(m sallyport.OutboxMail) mailRow {
-	row := mailRow{ID: m.ID, To: m.To, Subject: m.Subject, Error: m.Error, At: s.time(m.CreatedAt), State: s.part("mail-state", m.State),
+	row := mailRow{ID: m.ID, To: m.To, Subject: m.Subject, Error: m.Error, At: s.shortTime(m.CreatedAt), State: s.part("mail-state", m.State),
 		Readable: m.Readable, Withheld: m.Withheld, Again: m.Again && s.service.Mailer != nil}
 	if row.Readable || row.Again {
 		row.Whose = s.lang.HTML(text.Say("the e-mail to <bdi>{address}</bdi>", "address", m.To))

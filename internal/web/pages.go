@@ -224,6 +224,7 @@ func (p *pages) funcs() template.FuncMap {
 	words := p.lang.Funcs()
 	words["time"] = p.time
 	words["date"] = p.date
+	words["moment"] = p.shortTime
 	words["static"] = StaticAddress
 	words["field"] = p.newField
 	return words

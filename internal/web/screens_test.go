@@ -28,6 +28,7 @@ var (
 type screen struct {
 	name string
 	page *sallyporttest.Page
+	menu string // the name of a button that opens a menu, in English
 }
 
 // shooting collects screens.
@@ -44,8 +45,15 @@ func (s *shooting) keep(name string, v *sallyporttest.Visitor) {
 	if v.Page.Location != "" || v.Page.Title() == "" {
 		s.T.Fatalf("%s: %s is not a page but %d %s", name, v.Page.Target, v.Page.Status, v.Page.Location)
 	}
-	s.screens = append(s.screens, screen{fmt.Sprintf("%02d-%s", len(s.screens)+1, name), v.Page})
+	s.screens = append(s.screens, screen{fmt.Sprintf("%02d-%s", len(s.screens)+1, name), v.Page, ""})
 	s.Clock.Advance(time.Second)
+}
+
+// menu takes the newest answer again, with a menu that is open.
+func (s *shooting) menu(name string, v *sallyporttest.Visitor, button string) {
+	s.T.Helper()
+	s.keep(name, v)
+	s.screens[len(s.screens)-1].menu = button
 }
 
 // shoot collects every page in every state, in one language.
@@ -105,6 +113,9 @@ func TestScreens(t *testing.T) {
 				continue
 			}
 			b.Open("/screen/" + s.name)
+			if s.menu != "" {
+				b.Click(s.menu)
+			}
 			if *screenshots == "" {
 				b.Fits()
 				sallyporttest.Axe(b)

@@ -18,7 +18,7 @@ import (
 var walks = []func(*shooting){
 	(*shooting).door, (*shooting).set, (*shooting).challenged, (*shooting).account, (*shooting).twoFactor,
 	(*shooting).codes, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).admin,
-	(*shooting).invited, (*shooting).reset, (*shooting).decided, (*shooting).logged, (*shooting).problems, (*shooting).firstRun,
+	(*shooting).invited, (*shooting).reset, (*shooting).decided, (*shooting).logged, (*shooting).withoutMail, (*shooting).problems, (*shooting).firstRun,
 }
 
 // get opens a page and keeps it.
@@ -47,6 +47,7 @@ func (s *shooting) somebody(address string) (sallyporttest.Person, *sallyporttes
 }
 
 func (s *shooting) door() {
+	s.SetUpMail()
 	v := s.Visitor()
 	s.get("sign-in", v, "/sign-in")
 	s.post("sign-in-wrong", v, "/sign-in", fields{"email": "mia@acme.example", "password": "wrong"})
@@ -56,6 +57,11 @@ func (s *shooting) door() {
 	v.Follow()
 	s.keep("forgot-asked", v)
 	s.get("help", v, "/help/2fa")
+	hasty := s.Visitor().From("198.51.100.7")
+	for i := range 20 {
+		hasty.Post("/forgot", fields{"email": fmt.Sprintf("n%d@acme.example", i)})
+	}
+	s.post("too-many", hasty, "/forgot", fields{"email": "n20@acme.example"})
 	for range 10 {
 		v.Post("/sign-in", fields{"email": "locked@acme.example", "password": "wrong"})
 	}
@@ -256,12 +262,17 @@ func (s *shooting) admin() {
 	v.Enrol(&s.Owner, "Pixel – Google Authenticator")
 	s.overview(v)
 	s.get("users", v, "/admin/users")
+	s.menu("users-bulk-menu", v, "With the selected people")
+	s.menu("account-menu", v, "Your account, Olive Owner")
+	s.get("users-by-2fa", v, "/admin/users?sort=-two_factor&q=max")
+	s.menu("users-row-menu", v, "Actions for Maximiliane Freifrau von Hohenstein-Waldburg")
 	s.get("users-none", v, "/admin/users?q=nobody-of-that-name")
 	locked, strangers := s.Add("lou@acme.example", sallyport.Member), s.Visitor()
 	for range 10 {
 		strangers.Post("/sign-in", fields{"email": locked.Address, "password": "wrong"})
 	}
 	s.get("users-locked", v, "/admin/users?state=locked")
+	s.get("user-locked", v, "/admin/users/"+locked.ID)
 	s.get("user-security-locked", v, "/admin/users/"+locked.ID+"/security")
 	s.get("user-new", v, "/admin/users/new")
 	s.post("user-new-refused", v, "/admin/users/new", fields{"email": "no address", "name": "", "role": "member"})
@@ -311,6 +322,33 @@ func (s *shooting) overview(v *sallyporttest.Visitor) {
 	s.get("reminders-none", v, "/admin/reminders")
 }
 
+// withoutMail is what differs where no mail server is set up.
+func (s *shooting) withoutMail() {
+	v := s.owners()
+	s.Mailer = nil
+	s.get("overview-without-mail", v, "/admin")
+	s.get("user-new-without-mail", v, "/admin/users/new")
+	s.get("users-new-without-mail", v, "/admin/users/new/several")
+	v.Post("/admin/users/new", fields{"email": "nils@acme.example", "name": "Nils Ngo", "role": "member"})
+	v.Follow()
+	s.keep("user-invited-without-mail", v)
+	s.get("outbox-without-mail", v, "/admin/outbox")
+	mail := s.Query("SELECT id FROM outbox WHERE kind = 'invitation' AND address = 'nils@acme.example'")[0][0]
+	s.get("outbox-mail", v, "/admin/outbox/"+mail)
+	s.get("email-without-mail", v, "/account/email")
+	guest := s.Visitor()
+	s.get("forgot-without-mail", guest, "/forgot")
+	guest.Post("/forgot", fields{"email": "nobody@acme.example"})
+	guest.Follow()
+	s.keep("forgot-asked-without-mail", guest)
+	s.SetUpMail()
+}
+
+// full is a database on a full disk.
+type full struct{ sallyport.Store }
+
+func (full) Write(context.Context, func(sallyport.Tx) error) error { return sallyport.ErrUnavailable }
+
 func (s *shooting) problems() {
 	v := s.Visitor()
 	s.get("not-found", v, "/nothing")
@@ -328,6 +366,9 @@ func (s *shooting) problems() {
 	broken.Store = closed
 	v.Through(s.Over(sallyport.New(broken)).In(s.lang))
 	s.get("fault", v, "/sign-in")
+	broken.Store = full{s.Store}
+	v.Through(s.Over(sallyport.New(broken)).In(s.lang))
+	s.post("unavailable", v, "/sign-in", fields{"email": "mia@acme.example", "password": "wrong"})
 }
 
 // firstRun shows a new installation, which has no workspace yet.

@@ -245,5 +245,5 @@ function enhance(root) {
   unsavedNotes(root);
 }
 
-enhance(document);
-document.querySelector('.bar nav [aria-current]')?.scrollIntoView({ inline: 'center', block: 'nearest' });
+each('nav [aria-current]', (link) => link.scrollIntoView({ inline: 'center', block: 'nearest' }));
+enhance(document); // afterwards, as this scrolls to what is wrong
