@@ -45,9 +45,9 @@ type AuthenticatorTx interface {
 
 // Outcomes about authenticators and two-factor authentication as a whole.
 var (
-	ErrKeyUnreadable      = &Error{Kind: Conflict, Code: "authenticator_unreadable", Text: text.Say("The codes of your authenticator app cannot be checked. Use a recovery code, or ask an administrator for help."), Field: "code"}
-	ErrAuthenticatorStale = &Error{Kind: Conflict, Code: "authenticator_refused", Text: text.Say("The codes of your authenticator app are no longer accepted, because of too many wrong ones. Use a recovery code, or ask an administrator for help."), Field: "code"}
-	ErrTwoFactorRequired  = &Error{Kind: Conflict, Code: "two_factor_required", Text: text.Say("Your company requires two-factor authentication of you, so it cannot be disabled.")}
+	ErrKeyUnreadable      = &Error{Kind: Conflict, Code: "authenticator_unreadable", Text: text.Say("This server cannot check codes from your authenticator app. Use a recovery code, or ask an administrator for help."), Field: "code"}
+	ErrAuthenticatorStale = &Error{Kind: Conflict, Code: "authenticator_refused", Text: text.Say("There were too many wrong codes, so codes from your authenticator app are no longer accepted. Use a recovery code, or ask an administrator for help."), Field: "code"}
+	ErrTwoFactorRequired  = &Error{Kind: Conflict, Code: "two_factor_required", Text: text.Say("Your company requires you to use two-factor authentication, so you cannot disable it.")}
 	ErrTwoFactorOff       = &Error{Kind: Conflict, Code: "two_factor_disabled", Text: text.Say("Two-factor authentication is disabled, so there is nothing to change.")}
 	ErrPasswordShort      = &Error{Kind: Conflict, Code: "password_too_short", Text: text.Say("Without two-factor authentication your password must have at least 15 characters, and yours is shorter. Change your password first.")}
 )

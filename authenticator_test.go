@@ -303,7 +303,7 @@ func TestI21_Draft(t *testing.T) {
 		{"of another user", func(e *sallyporttest.Env, _ sallyporttest.Person, _ *sallyporttest.Client) *sallyporttest.Client {
 			return challenged(e, e.Add(newAddress(), sallyport.Member))
 		}, sallyport.ErrNoDraft},
-		{"started anew", func(e *sallyporttest.Env, _ sallyporttest.Person, b *sallyporttest.Client) *sallyporttest.Client {
+		{"started this set-up again", func(e *sallyporttest.Env, _ sallyporttest.Person, b *sallyporttest.Client) *sallyporttest.Client {
 			e.Check(e.StartSetUp(context.Background(), b.By(), "Tablet", ""))
 			return b
 		}, sallyport.ErrOtherDraft},

@@ -11,7 +11,7 @@ import (
 // Outcomes of changing an e-mail address.
 var (
 	ErrAddressSame = invalid("email", "address_same", text.Say("This is your e-mail address already."))
-	ErrMailLimit   = &Error{Kind: TooMany, Code: "too_many_mails", Text: text.Say("Too many mails were sent for this. Try again later."), Field: "email"}
+	ErrMailLimit   = &Error{Kind: TooMany, Code: "too_many_mails", Text: text.Say("Too many e-mails were sent because of this. Try again later."), Field: "email"}
 )
 
 // MayChangeEmail reports whether the caller may change their e-mail address now; ErrStepUp asks for fresh proof first.

@@ -376,7 +376,7 @@ func weakPassword(err error, field string, least int) error {
 		passwd.TooLong:     text.Say("This password is too long. Use at most 1,000 characters."),
 		passwd.Compromised: text.Say("This password is in a list of stolen passwords. Choose another one."),
 		passwd.Guessable:   text.Say("This password is easy to guess. Add a few unrelated words."),
-		passwd.Personal:    text.Say("This password is made of your name, your address or your company's. Choose another one."),
+		passwd.Personal:    text.Say("This password is made from your name, your e-mail address or your company's name. Choose another one."),
 		passwd.Unreadable:  text.Say("This password has a character that cannot be read. Type it again."),
 	}[weak.Reason]
 	return &Error{Kind: Invalid, Code: "password_" + string(weak.Reason), Text: say, Field: field}

@@ -45,9 +45,9 @@ type ReminderTx interface {
 
 // Outcomes of reminding.
 var (
-	ErrNobodyToRemind = &Error{Kind: Conflict, Code: "nobody_to_remind", Text: text.Say("Nobody gets a reminder now: who is without two-factor authentication had one within the last 24 hours.")}
+	ErrNobodyToRemind = &Error{Kind: Conflict, Code: "nobody_to_remind", Text: text.Say("Everyone without two-factor authentication has had a reminder within the last 24 hours. Send the next one later.")}
 	ErrReminding      = &Error{Kind: Conflict, Code: "reminding", Text: text.Say("Reminders are being sent already. Wait until they are done.")}
-	ErrReminded       = &Error{Kind: Conflict, Code: "reminded", Text: text.Say("This person had a reminder within the last 24 hours.")}
+	ErrReminded       = &Error{Kind: Conflict, Code: "reminded", Text: text.Say("This person has had a reminder within the last 24 hours.")}
 	ErrHasTwoFactor   = &Error{Kind: Conflict, Code: "has_two_factor", Text: text.Say("This person has two-factor authentication already.")}
 	ErrNoAddress      = &Error{Kind: Conflict, Code: "no_address", Text: text.Say("This person has no e-mail address.")}
 )

@@ -25,8 +25,8 @@ const SetUpCodeLimit = 24 * time.Hour
 var (
 	ErrReasonMissing    = invalid("reason", "reason_missing", text.Say("Enter a reason."))
 	ErrReasonInvalid    = invalid("reason", "reason_invalid", text.Say("Enter a reason of at most 500 characters."))
-	ErrNothingToReset   = &Error{Kind: Conflict, Code: "nothing_to_reset", Text: text.Say("This person has no two-factor authentication that could be reset.")}
-	ErrResetRequired    = &Error{Kind: Conflict, Code: "reset_not_allowed", Text: text.Say("Two-factor authentication is required of this person, and may not be reset while it is. The requirement must be lifted first.")}
+	ErrNothingToReset   = &Error{Kind: Conflict, Code: "nothing_to_reset", Text: text.Say("This person does not use two-factor authentication, so there is nothing to reset.")}
+	ErrResetRequired    = &Error{Kind: Conflict, Code: "reset_not_allowed", Text: text.Say("This person must use two-factor authentication, and access control does not allow a reset while that is so. Change access control first.")}
 	ErrSetUpCodeMissing = invalid("set_up_code", "set_up_code_wrong", text.Say("This set-up code is not right. Enter the one that your administrator gave you: only the newest works."))
 	ErrSetUpCodeOver    = invalid("set_up_code", "set_up_code_over", text.Say("Your set-up code is no longer valid. Ask an administrator to reset your two-factor authentication once more, and to give you a new one."))
 	ErrSetUpCodeLimit   = &Error{Kind: TooMany, Code: "too_many_set_up_codes", Text: text.Say("There were too many wrong set-up codes. Try again later."), Field: "set_up_code"}

@@ -83,7 +83,7 @@ func (r Role) Over(other Role) bool { return r.Valid() && r.rank() >= other.rank
 
 // Outcomes of acting on others.
 var (
-	ErrYourself  = &Error{Kind: Denied, Code: "yourself", Text: text.Say("Nobody does this to themselves. Ask another administrator.")}
+	ErrYourself  = &Error{Kind: Denied, Code: "yourself", Text: text.Say("You cannot do this to your own account. Ask another administrator.")}
 	ErrLastOwner = &Error{Kind: Conflict, Code: "last_owner", Text: text.Say("This is the last owner. Make somebody else an owner first.")}
 	ErrRoleAbove = &Error{Kind: Denied, Code: "role_above", Text: text.Say("You cannot give a role above your own.")}
 )

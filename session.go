@@ -184,7 +184,7 @@ var (
 	ErrSignedOut     = &Error{Kind: Unauthenticated, Code: "signed_out", Text: text.Say("You are signed out. Sign in to go on.")}
 	ErrSetUpRequired = &Error{Kind: Denied, Code: "set_up_required", Text: text.Say("Your company requires two-factor authentication. Set it up to go on.")}
 	ErrStepUp        = &Error{Kind: Denied, Code: "step_up_required", Text: text.Say("Confirm that it is you to go on.")}
-	ErrNotAllowed    = &Error{Kind: Denied, Code: "not_allowed", Text: text.Say("You are not allowed to do this.")}
+	ErrNotAllowed    = &Error{Kind: Denied, Code: "not_allowed", Text: text.Say("Your role does not allow this. If you need it, ask an administrator.")}
 	ErrUnknownHost   = &Error{Kind: Misdirected, Code: "unknown_host", Text: text.Say("No workspace answers at this address. Check the address, or ask your administrator.")}
 	ErrNotFound      = &Error{Kind: NotFound, Code: "not_found", Text: text.Say("There is nothing here. It may have been removed.")}
 )

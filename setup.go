@@ -45,12 +45,12 @@ type DraftTx interface {
 // Outcomes of setting up.
 var (
 	ErrNoDraft        = &Error{Kind: Gone, Code: "set_up_expired", Text: text.Say("This set-up has ended: it was finished in another tab, took longer than 15 minutes, or was stopped by another change of your account.")}
-	ErrOtherDraft     = invalid("code", "set_up_restarted", text.Say("This set-up was started anew in another tab. Scan the QR code that is shown here now, and enter the code for it."))
+	ErrOtherDraft     = invalid("code", "set_up_restarted", text.Say("You started this set-up again in another tab. Scan the QR code that you see here now, and enter the code that the app then shows."))
 	ErrSetUpCodeWrong = invalid("code", "code_wrong", text.Say("This code is not right. Enter the code that the app shows now."))
 	ErrAppUnnamed     = invalid("name", "app_unnamed", text.Say("Pick an app, or enter a name."))
 	ErrCodeMalformed  = invalid("code", "code_malformed", text.Say("Enter the 6 digits that the app shows."))
 	ErrChooseReplaced = invalid("replaces", "replaces_missing", text.Say("Choose the app that the new one replaces."))
-	ErrTooManyApps    = &Error{Kind: Conflict, Code: "too_many_authenticators", Text: text.Say("You have 10 authenticator apps, and no more are possible. Remove one first.")}
+	ErrTooManyApps    = &Error{Kind: Conflict, Code: "too_many_authenticators", Text: text.Say("You have 10 authenticator apps, and cannot add more. Remove one first.")}
 )
 
 // SetUp is what the pages show of a draft: it is shown to its holder alone, until it is confirmed.

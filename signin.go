@@ -102,11 +102,11 @@ type Passage struct {
 var (
 	// ErrPasswordWrong is the one answer to a wrong address, a wrong password, an account that may not sign in, and
 	// too many tries: none of them can be told from another (I39).
-	ErrPasswordWrong = invalid("password", "password_wrong", text.Say("The e-mail address or the password is not right. After several wrong tries you must also wait before the next one."))
+	ErrPasswordWrong = invalid("password", "password_wrong", text.Say("The e-mail address or the password is not right. After several wrong tries, you have to wait before the next one."))
 	ErrAddressLimit  = &Error{Kind: TooMany, Code: "too_many_tries", Text: text.Say("There were too many wrong passwords from your network. Try again later.")}
 	ErrBusy          = &Error{Kind: Unavailable, Code: "busy", Text: text.Say("Too many people are signing in right now. Try again in a moment."), RetryAfter: 2 * time.Second}
 	ErrSignInEnded   = &Error{Kind: Gone, Code: "sign_in_ended", Text: text.Say("This sign-in has ended, because it took longer than 10 minutes or was finished elsewhere. Start again.")}
-	ErrOtherStep     = &Error{Kind: Conflict, Code: "other_step", Text: text.Say("The sign-in is at another step.")}
+	ErrOtherStep     = &Error{Kind: Conflict, Code: "other_step", Text: text.Say("Your sign-in is at another step. Go to the start page to continue it.")}
 	ErrCodeWrong     = invalid("code", "code_wrong", text.Say("This code is not right. Enter the code that your authenticator app shows now."))
 	ErrCodeUsed      = invalid("code", "code_used", text.Say("This code was already used. Wait for the next one."))
 	ErrCodesDelayed  = &Error{Kind: TooMany, Code: "codes_delayed", Text: text.Say("There were too many wrong codes. Try again later."), Field: "code"}

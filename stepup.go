@@ -12,7 +12,7 @@ import (
 
 // Outcomes of step-up.
 var (
-	ErrOwnPasswordWrong = invalid("password", "password_wrong", text.Say("This password is not right. After several wrong tries you must also wait before the next one."))
+	ErrOwnPasswordWrong = invalid("password", "password_wrong", text.Say("This password is not right. After several wrong tries, you have to wait before the next one."))
 	ErrCodeWanted       = invalid("code", "authenticator_wanted", text.Say("You cannot use a recovery code here. Enter the code that your authenticator app shows now."))
 	ErrOtherFactor      = &Error{Kind: Conflict, Code: "other_factor", Text: text.Say("Confirm with a code from your authenticator app.")}
 )

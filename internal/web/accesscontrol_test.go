@@ -301,7 +301,7 @@ func TestI22_ConfirmedAccessControlIsDoneAfterStepUp(t *testing.T) {
 			confirm := v.PostValues(f.Action, f.Values).Form("confirm")
 			e.Clock.Advance(sallyport.StepUpLimit + time.Second)
 			got := v.PostValues(confirm.Action, confirm.Values)
-			if !strings.HasPrefix(got.Location, "/step-up?") || !v.Fork().Get(got.Location).Has("It is done as soon as you have confirmed") {
+			if !strings.HasPrefix(got.Location, "/step-up?") || !v.Fork().Get(got.Location).Has("This happens as soon as you confirm") {
 				t.Fatalf("with an old code: %d %s", got.Status, got.Location)
 			}
 			meanwhile()

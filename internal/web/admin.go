@@ -102,7 +102,7 @@ var personActions = []personAction{
 		path: "restore", may: sallyport.SuspendPeople, menu: text.Say("Restore"), title: text.Say("Restore this person?"),
 		question: func(u sallyport.User) text.Message {
 			if u.Restored() == sallyport.Invited {
-				return text.Say("<bdi>{name}</bdi> had not accepted the invitation, and will be invited as before. A link that was mailed no longer works, so send the invitation again afterwards.", "name", nameOf(u))
+				return text.Say("<bdi>{name}</bdi> had not accepted the invitation, and will be invited again. The link in the earlier e-mail no longer works, so send the invitation again afterwards.", "name", nameOf(u))
 			}
 			return text.Say("<bdi>{name}</bdi> may sign in again, with the same password and authenticator apps as before.", "name", nameOf(u))
 		},
@@ -111,7 +111,7 @@ var personActions = []personAction{
 	{
 		path: "delete", may: sallyport.DeletePeople, menu: text.Say("Delete"), title: text.Say("Delete this person?"),
 		question: func(u sallyport.User) text.Message {
-			return text.Say("The account of <bdi>{name}</bdi> is removed for good. The audit log keeps what happened, without the person. This cannot be undone.", "name", nameOf(u))
+			return text.Say("The account of <bdi>{name}</bdi> is deleted for good. The audit log keeps the events, but no longer says who they were about. This cannot be undone.", "name", nameOf(u))
 		},
 		danger: true, notice: "deleted", gone: true, do: (*sallyport.Service).Delete, fits: notInvited,
 	},

@@ -37,7 +37,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request) error {
 	for _, l := range []struct {
 		state string
 		say   text.Message
-	}{{sallyport.TwoFactorRequired, text.Say("All who must set it up")}, {sallyport.TwoFactorDisabled, text.Say("All who have it disabled")}} {
+	}{{sallyport.TwoFactorRequired, text.Say("Everyone who must set it up")}, {sallyport.TwoFactorDisabled, text.Say("Everyone who has it disabled")}} {
 		f := sallyport.PeopleFilter{TwoFactor: l.state, State: sallyport.Active, Order: sallyport.ByName}
 		v.Lists = append(v.Lists, link{Href: listAddress(usersPath, f), Text: l.say})
 	}

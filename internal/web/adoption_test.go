@@ -129,9 +129,9 @@ func TestRemindersPage(t *testing.T) {
 		e.Add("late@acme.example", sallyport.Admin)
 		e.Exec(`UPDATE policies SET require_2fa = 'admins', required_from = $1, version = version + 1`, e.Clock.Now().AddDate(0, 0, 9).UnixMilli())
 		on := e.Clock.Now().UTC().AddDate(0, 0, 9).Format("2 January 2006")
-		ask("1 person without two-factor authentication gets a mail", "3 more people had a reminder", "People who do not have to set it up yet are told the day from which they must: "+on)
+		ask("1 person without two-factor authentication gets an e-mail", "3 more people have had a reminder", "The e-mail tells people who do not have to set it up yet that they must from "+on)
 		e.Exec(`UPDATE policies SET require_2fa = 'everyone', version = version + 1`)
-		ask("People who do not have to set it up yet are told the day from which they must: " + on)
+		ask("The e-mail tells people who do not have to set it up yet that they must from " + on)
 		owners.Post("/admin/reminders", nil)
 		if p := owners.Follow(); p.Notice() != "1 reminder is on its way." || !p.Has("The last reminder went to 1 person") || sent() != "4" {
 			t.Errorf("afterwards: %s", p.Text())

@@ -61,7 +61,7 @@ func (s *site) removeAuthenticator(w http.ResponseWriter, r *http.Request) error
 		Button:   text.Say("Remove"), Danger: true, Back: "/account/2fa",
 	}
 	if a.Last {
-		v.Points = append([]text.Message{text.Say("It is your only authenticator app: to remove it <strong>disables two-factor authentication</strong>. To move to another phone, <a href=\"/account/2fa/change\">change the app</a> instead.")}, disablePoints...)
+		v.Points = append([]text.Message{text.Say("This is your only authenticator app, so removing it <strong>disables two-factor authentication</strong>. To move to another phone, <a href=\"/account/2fa/change\">change the app</a> instead.")}, disablePoints...)
 	}
 	return s.render(w, r, http.StatusOK, "confirm", v)
 }
@@ -80,7 +80,7 @@ func (s *site) removeAuthenticatorPost(w http.ResponseWriter, r *http.Request) e
 
 var disablePoints = []text.Message{
 	text.Say("Your password alone will protect your account."),
-	text.Say("Your recovery codes stop working, and no device is trusted any more."),
+	text.Say("Your recovery codes stop working, and your devices are no longer trusted."),
 	text.Say("You stay signed in here, and are signed out everywhere else."),
 }
 

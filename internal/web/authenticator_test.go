@@ -226,7 +226,7 @@ func TestI58_LastWhileRequired(t *testing.T) {
 				tell(t, v, http.StatusConflict, "")
 				v.Post(path, nil)
 				tell(t, v, http.StatusConflict, "")
-				if !v.Page.Has("requires two-factor authentication") {
+				if !v.Page.Has("requires you to use two-factor authentication") {
 					t.Errorf("%s does not give the reason: %s", path, v.Page.Text())
 				}
 			}
@@ -237,7 +237,7 @@ func TestI58_LastWhileRequired(t *testing.T) {
 				t.Errorf("the page offers %s", to)
 			}
 		}
-		if !v.Page.Has("so it cannot be disabled") {
+		if !v.Page.Has("so you cannot disable it") {
 			t.Error("the page gives no reason")
 		}
 	})
@@ -309,7 +309,7 @@ func TestTwoTabsInOneSetUp(t *testing.T) {
 				form.Values.Set("code", codeOf(t, s, first.Key()))
 				v.PostValues(form.Action, form.Values)
 				tell(t, v, http.StatusUnprocessableEntity, "")
-				if !v.Page.Has("started anew in another tab") || v.Page.Key() != second.Key() {
+				if !v.Page.Has("You started this set-up again in another tab") || v.Page.Key() != second.Key() {
 					t.Errorf("the first tab reads: %s", v.Page.Text())
 				}
 				form = second.Form("code")

@@ -46,7 +46,7 @@ var bulkActions = []bulkAction{
 	{
 		action: sallyport.BulkRestore, may: sallyport.SuspendPeople, menu: text.Say("Restore"),
 		title:    func(n int) text.Message { return text.Count(n, "Restore {n} person?", "Restore {n} people?") },
-		question: text.Say("They may sign in again. People who had not accepted their invitation need a new one."),
+		question: text.Say("They can sign in again. People who had not accepted their invitation need a new one."),
 	},
 }
 

@@ -47,7 +47,7 @@ func (s *site) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 		page:     page{Title: text.Say("Use this e-mail address?")},
 		Question: text.Say("You will sign in with <bdi>{address}</bdi> from now on.", "address", address),
 		Points: []text.Message{
-			text.Say("Wherever else you are signed in, you will have to sign in again."),
+			text.Say("You will be signed out everywhere else."),
 			text.Say("Your old address gets an e-mail with a link that undoes this for 72 hours."),
 		},
 		Button: text.Say("Change e-mail address"), Back: "/", Mailed: true,

@@ -62,7 +62,7 @@ var (
 	errNoSuchPage   = &problem{status: http.StatusNotFound, say: text.Say("This page does not exist, or you may not see it. Check the address, or go to the start page.")}
 	errMethod       = &problem{status: http.StatusMethodNotAllowed, say: text.Say("This address cannot be used in this way. Go to the start page.")}
 	errCrossSite    = &problem{status: http.StatusForbidden, say: text.Say("This form was not sent from a page of this site, so it was not accepted. Open the page again here and send it from there.")}
-	errFormType     = &problem{status: http.StatusUnsupportedMediaType, say: text.Say("This page takes forms as browsers send them, and nothing else.")}
+	errFormType     = &problem{status: http.StatusUnsupportedMediaType, say: text.Say("This page accepts only forms that a browser sends.")}
 	errFormTooLarge = &problem{status: http.StatusRequestEntityTooLarge, say: text.Say("This is too much to send at once. Go back and shorten it.")}
 	errNotSetUp     = &problem{status: http.StatusServiceUnavailable, say: text.Say("This server has no workspace yet. Open the link that it printed when it started.")}
 	errNoSignIn     = &problem{status: http.StatusGone, say: text.Say(`No sign-in is in progress in this browser. It may have taken longer than 10 minutes: start again. If you entered your password only a moment ago, your browser blocks cookies, which signing in needs. <a href="/help/2fa#cookies">Allow cookies</a> for this site, then start again.`)}
@@ -87,7 +87,7 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, sallyport.ErrUnknownOutcome):
 		setRetryAfter(w, time.Second)
 		p.showProblem(w, r, http.StatusServiceUnavailable,
-			text.Say("The server does not know whether this was done. Look before you try again."))
+			text.Say("The server does not know whether this was done. Check before you try again."))
 	case errors.Is(err, sallyport.ErrUnavailable):
 		p.unavailable(w, r, err)
 	case errors.As(err, &outcome):

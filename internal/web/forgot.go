@@ -70,9 +70,9 @@ func (s *site) passwordLink(w http.ResponseWriter, r *http.Request) error {
 	}
 	v := &confirmPage{
 		page: page{Title: text.Say("Create a link to a new password?")}, Button: text.Say("Create the link"), Back: userPath(u.ID),
-		Question: text.Say("For <bdi>{name}</bdi>, who has forgotten the password. Make sure that this person is really the one asking.", "name", nameOf(u)),
+		Question: text.Say("<bdi>{name}</bdi> can then choose a new password. First make sure that the request really comes from this person.", "name", nameOf(u)),
 		Points: []text.Message{
-			text.Say("You see the link once, and give it to them yourself. It works once, within 24 hours."),
+			text.Say("The link is shown only once, and you give it to the person yourself. It works once, within 24 hours."),
 			text.Say("Two-factor authentication stays as it is: they still need their authenticator app."),
 			text.Say("They get an e-mail that says that you did this."),
 		},

@@ -68,7 +68,7 @@ func TestI62_TheActionNamedIsTheActionCarriedOut(t *testing.T) {
 				q := parked.Query()
 				q.Set("to", test.to)
 				page := confirming.Get("/step-up?" + q.Encode())
-				if at := page.Has("It is done as soon as you have confirmed."); at != test.done || !page.Has(test.header) {
+				if at := page.Has("This happens as soon as you confirm."); at != test.done || !page.Has(test.header) {
 					t.Errorf("the page says that it is done: %v, want %v: %s", at, test.done, page.Text())
 				}
 				confirming.Post(page.Target, sallyporttest.Fields{"code": code(s, p)})

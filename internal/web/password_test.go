@@ -44,7 +44,7 @@ func TestI27_ATemporaryPasswordOpensOnlyTheChoiceOfAnother(t *testing.T) {
 			"short":                   "at least 15 characters",
 			"":                        "at least 15 characters",
 			"aaaaaaaaaaaaaaaaaaaa":    "easy to guess",
-			"mia@acme.example acme":   "made of your name",
+			"mia@acme.example acme":   "made from your name",
 			strings.Repeat("x", 5000): "too long",
 		} {
 			got := v.Post("/sign-in/password", sallyporttest.Fields{"new_password": password})
@@ -121,7 +121,7 @@ func TestAShortPasswordIsNoOnlyFactor(t *testing.T) {
 		if got := v.GivePassword(p); got.Location != "/sign-in/password" || v.SignedIn() {
 			t.Fatalf("without a second factor it leads to %s", got.Location)
 		}
-		if got := v.Get("/sign-in/password"); !strings.Contains(got.Body, "your password alone protects it") {
+		if got := v.Get("/sign-in/password"); !strings.Contains(got.Body, "only your password protects it") {
 			t.Errorf("the page says: %s", got.Body)
 		}
 		if got := v.Post("/sign-in/password", sallyporttest.Fields{"new_password": newPassword}); got.Location != "/" || !v.SignedIn() {

@@ -207,7 +207,7 @@ func TestUserPages(t *testing.T) {
 	path := "/admin/users/" + mia.ID
 	b.Open(path)
 	b.Click("Show the events of this person")
-	b.Sees("One person's events.")
+	b.Sees("You see the events of one person.")
 	b.Open(path)
 	inspect(t, b, "user")
 	b.Click("Edit name and address")
@@ -256,7 +256,7 @@ func TestAuditPage(t *testing.T) {
 	inspect(t, b, "audit")
 	b.ClickWithin("tbody tr", "More about Wrong password, "+b.Text("tbody time"))
 	b.Click("All events of " + mia.Name)
-	b.Sees("One person's events.")
+	b.Sees("You see the events of one person.")
 	b.Clean()
 }
 

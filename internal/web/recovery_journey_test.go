@@ -89,7 +89,7 @@ func TestJourneyRecoveryCodes(t *testing.T) {
 				t.Errorf("disabled: %q", disabled)
 			}
 			b.ClickWithin(".banner", "See how to lift this restriction")
-			b.Click("I have my phone, it was only elsewhere")
+			b.Click("I still have my phone")
 			b.Sees("Lift the restriction of this session")
 			look(b, "after-recovery-code")
 			b.Fill("6-digit code", p.Code(e.Clock.Now()))
@@ -97,7 +97,7 @@ func TestJourneyRecoveryCodes(t *testing.T) {
 			b.Sees("The restriction is lifted")
 			b.DoesNotSee("some actions are not possible yet")
 			b.Click("Show recovery codes")
-			b.Sees("Each works once.")
+			b.Sees("Each code works once.")
 		})
 	}
 }
@@ -135,7 +135,7 @@ func TestJourneyOnce(t *testing.T) {
 			b.Click("Continue")
 			b.Sees("Two-factor authentication is enabled.")
 			b.Open("/account/2fa/recovery-codes")
-			b.Sees("Recovery codes are shown once")
+			b.Sees("Recovery codes are shown only once")
 			look(b, "once-never-again")
 			for range 3 {
 				recovering(site, &p)

@@ -33,8 +33,8 @@ func (s *site) reminders(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := &confirmPage{page: page{Title: text.Say("Send a reminder?")}, Back: overviewPath,
-		Question: text.Count(p.Due, "{n} person without two-factor authentication gets a mail that asks to set it up.",
-			"{n} people without two-factor authentication get a mail that asks to set it up."), Button: text.Say("Send a reminder")}
+		Question: text.Count(p.Due, "{n} person without two-factor authentication gets an e-mail that asks them to set it up.",
+			"{n} people without two-factor authentication get an e-mail that asks them to set it up."), Button: text.Say("Send a reminder")}
 	if s.service.Mailer == nil {
 		v.Title, v.Question, v.Button = text.Say("No reminder can be sent"), noReminder, text.Message{}
 		return s.render(w, r, http.StatusOK, "confirm", v)
@@ -47,11 +47,11 @@ func (s *site) reminders(w http.ResponseWriter, r *http.Request) error {
 		return s.render(w, r, http.StatusOK, "confirm", v)
 	}
 	if p.Recent > 0 {
-		v.Points = append(v.Points, text.Count(p.Recent, "{n} more person had a reminder within the last 24 hours, and gets none.",
-			"{n} more people had a reminder within the last 24 hours, and get none."))
+		v.Points = append(v.Points, text.Count(p.Recent, "{n} more person has had a reminder within the last 24 hours, and gets none now.",
+			"{n} more people have had a reminder within the last 24 hours, and get none now."))
 	}
 	if !p.On.IsZero() {
-		v.Points = append(v.Points, text.Say("People who do not have to set it up yet are told the day from which they must: {date}.", "date", s.lang.Date(p.On.UTC())))
+		v.Points = append(v.Points, text.Say("The e-mail tells people who do not have to set it up yet that they must from {date}.", "date", s.lang.Date(p.On.UTC())))
 	}
 	return s.render(w, r, http.StatusOK, "confirm", v)
 }

@@ -17,11 +17,11 @@ func (s *site) resetTwoFactorPage(r *http.Request) (*confirmPage, error) {
 	u, err := s.service.MayReset(r.Context(), by(r), r.PathValue("id"))
 	return &confirmPage{
 		page: page{Title: text.Say("Reset two-factor authentication?"), OneField: true}, Button: text.Say("Reset two-factor authentication"),
-		Question: text.Say("For <bdi>{name}</bdi>, who must set it up again at the next sign-in. Make sure first that it is really this person who asks.", "name", nameOf(u)),
+		Question: text.Say("<bdi>{name}</bdi> must then set it up again at the next sign-in. First make sure that the request really comes from this person.", "name", nameOf(u)),
 		Points: []text.Message{
 			text.Say("Authenticator apps, recovery codes and trusted devices are deleted."),
 			text.Say("All sessions end."),
-			text.Say("You get a set-up code to hand over personally. It works for 24 hours, and it is never sent by e-mail."),
+			text.Say("You get a set-up code. Give it to the person yourself: it is never sent by e-mail. It works for 24 hours."),
 		},
 		Danger: true, AskReason: true, Back: userPath(r.PathValue("id")) + "/security",
 	}, err

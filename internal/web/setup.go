@@ -57,13 +57,13 @@ type app struct {
 }
 
 var apps = []app{
-	{"google", text.Say("Google Authenticator"), text.Say("Comes back on a new phone when it is signed in to your Google account.")},
-	{"microsoft", text.Say("Microsoft Authenticator"), text.Say("Has a backup that you switch on; it comes back on the same kind of phone.")},
+	{"google", text.Say("Google Authenticator"), text.Say("Your codes come back when you sign in to your Google account on a new phone.")},
+	{"microsoft", text.Say("Microsoft Authenticator"), text.Say("Has a backup that you must switch on. It can be restored only on the same kind of phone.")},
 	{"authy", text.Say("Authy"), text.Say("Has an encrypted backup, and runs on several devices.")},
-	{"1password", text.Say("1Password"), text.Say("Comes back with your 1Password account, on every device.")},
-	{"aegis", text.Say("Aegis"), text.Say("For Android. Comes back from a backup file that you keep.")},
-	{"2fas", text.Say("2FAS"), text.Say("Has a backup in Google Drive or iCloud that you switch on.")},
-	{"freeotp", text.Say("FreeOTP"), text.Say("Has no backup of its own online: a new phone is set up anew.")},
+	{"1password", text.Say("1Password"), text.Say("Your codes come back when you sign in to your 1Password account on any device.")},
+	{"aegis", text.Say("Aegis"), text.Say("For Android. You can restore your codes from a backup file that you keep.")},
+	{"2fas", text.Say("2FAS"), text.Say("Has a backup in Google Drive or iCloud that you must switch on.")},
+	{"freeotp", text.Say("FreeOTP"), text.Say("Has no online backup. You have to set up a new phone from the beginning.")},
 }
 
 // appOptions returns the radio buttons of the first page.
@@ -73,7 +73,7 @@ func (s *site) appOptions() []option {
 		all = append(all, option{Value: a.id, Label: s.lang.HTML(a.name), Hint: s.lang.HTML(a.note)})
 	}
 	return append(all, option{Value: "other", Label: s.lang.HTML(text.Say("Another app")),
-		Hint: s.lang.HTML(text.Say("Every app for time-based codes works. It is called TOTP there."))})
+		Hint: s.lang.HTML(text.Say("Any app for time-based codes works. Such apps often call them TOTP."))})
 }
 
 // nameOf returns the name that was entered or, if there is none, the name of the chosen app.

@@ -166,7 +166,7 @@ func (s *site) proxyBanner(c sallyport.Caller, u sallyport.User) []banner {
 	if u.Role != sallyport.Owner || c.Workspace().Reseller != "" || !s.edge.ForeignForwarding() {
 		return nil
 	}
-	return []banner{{Kind: "warn", Text: text.Say("A request came with forwarding headers from an address that is no trusted proxy. If a proxy stands before this server, start the server with <code>--trusted-proxies</code>: without it everybody seems to come from one address, and one limit of wrong passwords holds for all. If there is none, ignore this.")}}
+	return []banner{{Kind: "warn", Text: text.Say("A request had forwarding headers, but did not come from a trusted proxy. If there is a proxy in front of this server, start the server with <code>--trusted-proxies</code>. Otherwise everyone seems to come from one address, and shares one limit of wrong passwords. If there is no proxy, ignore this.")}}
 }
 
 // keep sets the cookies for the secrets in a passage.

@@ -225,7 +225,7 @@ func TestResetWhileRequired(t *testing.T) {
 		policy := func(assignments string) { e.Exec("UPDATE policies SET version = version + 1, " + assignments) }
 		policy("require_2fa = 'everyone', allow_reset_when_required = 0")
 		for _, got := range []*sallyporttest.Page{owners.Get(path), owners.Post(path, sallyporttest.Fields{"reason": "lost the phone"})} {
-			if got.Status != http.StatusConflict || !got.Has("The requirement must be lifted first.") {
+			if got.Status != http.StatusConflict || !got.Has("Change access control first.") {
 				t.Errorf("refused: %d %s", got.Status, got.Text())
 			}
 		}
@@ -332,7 +332,7 @@ func TestConfirmingWhatFits(t *testing.T) {
 			e.Exec(`UPDATE users SET `+values+` WHERE id = $1`, p.ID)
 			at := "/admin/users/" + p.ID + "/" + action
 			asked := owner.Get(at)
-			if says := asked.Has("will be invited as before"); says != (action == "restore" && name != "suspended" && asked.Status == http.StatusOK) {
+			if says := asked.Has("will be invited again"); says != (action == "restore" && name != "suspended" && asked.Status == http.StatusOK) {
 				t.Errorf("%s of %s: it says that they are invited again: %v", action, name, says)
 			}
 			offered := slices.Contains(owner.Get("/admin/users/"+p.ID).Links(), at)
@@ -344,7 +344,7 @@ func TestConfirmingWhatFits(t *testing.T) {
 			default:
 				t.Errorf("%s of %s, offered: %v: asked %d %s, done %d %s", action, name, offered, asked.Status, asked.Alert(), done.Status, done.Alert())
 			}
-			if state := e.Query(`SELECT state FROM users WHERE id = $1`, p.ID); action == "restore" && asked.Has("will be invited as before") && state[0][0] != "invited" {
+			if state := e.Query(`SELECT state FROM users WHERE id = $1`, p.ID); action == "restore" && asked.Has("will be invited again") && state[0][0] != "invited" {
 				t.Errorf("restoring %s leads to %s", name, state[0][0])
 			}
 		}
