@@ -121,7 +121,10 @@ var (
 // cleanName returns a name without surrounding space, or ErrNameInvalid about the field.
 func cleanName(field, name string) (string, error) {
 	name = strings.TrimSpace(name)
-	if name == "" || utf8.RuneCountInString(name) > MaxName || strings.ContainsFunc(name, steers) {
+	if name == "" {
+		return "", ErrNameInvalid.saying(text.Say("Enter a name.")).in(field)
+	}
+	if utf8.RuneCountInString(name) > MaxName || strings.ContainsFunc(name, steers) {
 		return "", ErrNameInvalid.in(field)
 	}
 	return name, nil

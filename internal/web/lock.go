@@ -59,5 +59,5 @@ func (s *site) lockHint(u sallyport.User) template.HTML {
 	if !u.LockedForGood() {
 		why = text.Say("{reason}, until {until}", "reason", why, "until", s.shortTime(u.LockedUntil))
 	}
-	return `<span class="sub">` + s.lang.HTML(why) + `</span>`
+	return ` <span class="sub">` + s.lang.HTML(why) + `</span>`
 }
