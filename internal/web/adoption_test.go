@@ -112,7 +112,7 @@ func TestRemindersPage(t *testing.T) {
 		for i := range 3 {
 			e.Add(fmt.Sprintf("m%d@acme.example", i), sallyport.Member)
 		}
-		ask("3 people without two-factor authentication get a mail")
+		ask("3 people without two-factor authentication get an e-mail")
 		if p := owners.Post("/admin/reminders", nil); p.Status != http.StatusSeeOther || p.Location != "/admin" || sent() != "3" {
 			t.Fatalf("sent: %d %s, %s mails", p.Status, p.Location, sent())
 		}

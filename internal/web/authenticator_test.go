@@ -132,6 +132,7 @@ func TestI22_ParkedIsAuthorisedAgain(t *testing.T) {
 
 func TestFormsComeBackFilledIn(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
+		s.SetUpMail()
 		s.Clock.Advance(stale)
 		v.Post("/account/2fa/set-up", sallyporttest.Fields{"name": "Tablet <b>", "app": "aegis", "code2": "not ours"})
 		v.Post(v.Page.Location, sallyporttest.Fields{"code": code(s, p)})

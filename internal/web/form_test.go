@@ -13,6 +13,7 @@ import (
 // TestFormsOfOneField: the error is shown once, at the field, which has the focus.
 func TestFormsOfOneField(t *testing.T) {
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
+		s.SetUpMail()
 		_, owners := ownerOf(s)
 		lea := s.Add("lea@acme.example", sallyport.Member)
 		entering, settingUp := s.Visitor(), s.Visitor()

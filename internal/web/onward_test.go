@@ -164,6 +164,7 @@ func TestI66_StrangersWriteNothing(t *testing.T) {
 func TestFormsSentTooLateComeBack(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
+		s.SetUpMail()
 		owner, v := ownerOf(s)
 		mia := e.Add("mia@acme.example", sallyport.Member)
 		s.Visitor().Enrol(&mia, "Pixel")

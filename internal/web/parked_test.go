@@ -91,6 +91,7 @@ func TestI62_TheActionNamedIsTheActionCarriedOut(t *testing.T) {
 func TestI62_FormsComeBackToTheirBrowserAlone(t *testing.T) {
 	e := sallyporttest.New(t, "sqlite")
 	s := sallyporttest.NewSite(t, e)
+	s.SetUpMail()
 	p, v := ownerOf(s)
 	for name, parks := range map[string]*sallyporttest.Visitor{"mine@acme.example": v, "thief@evil.example": without(v, "browser")} {
 		s.Clock.Advance(sallyport.StepUpLimit + stale)

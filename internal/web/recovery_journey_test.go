@@ -37,7 +37,7 @@ func TestJourneyRecoveryCodes(t *testing.T) {
 			b.Check("I have saved these recovery codes")
 			b.Click("Continue")
 			b.Sees("Two-factor authentication is enabled.")
-			b.Sees("8 codes of 8 are left")
+			b.Sees("8 of 8 codes are left")
 			look(b, "recovery-section")
 
 			b.Click("Show recovery codes")

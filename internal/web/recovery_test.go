@@ -134,7 +134,7 @@ func TestI20_CodesShownOnceNeverComeBack(t *testing.T) {
 				}
 			}
 		}
-		if !v.Get(codesPage).Has("8 codes of 8 are left") {
+		if !v.Get(codesPage).Has("8 of 8 codes are left") {
 			t.Errorf("the page says %s", v.Page.Text())
 		}
 	})
