@@ -21,6 +21,7 @@ var (
 func TestOverview(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
+		e.SetUpMail()
 		e.Clock.Set(e.Clock.Now().UTC().Truncate(24 * time.Hour).Add(25 * time.Hour)) // early in the morning
 		_, owners := ownerOf(s)
 		p := owners.Get("/admin")
