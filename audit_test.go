@@ -91,7 +91,7 @@ func TestI52_ATamperedLogIsFoundOut(t *testing.T) {
 		{"the events of a batch removed", []string{`DELETE FROM events WHERE ` + acme + ` AND seal_batch = 2`}, "was removed @2.1+3"},
 		{"the first batch removed", []string{`DELETE FROM events WHERE ` + acme + ` AND seal_batch = 1`, `DELETE FROM seals WHERE ` + acme + ` AND batch = 1`}, "was removed @1.0"},
 		{"the tail cut off", []string{`DELETE FROM events WHERE ` + acme + ` AND seal_batch >= 3`, `DELETE FROM seals WHERE ` + acme + ` AND batch >= 3`},
-			"was cut off, with all that followed @3.0+1"},
+			"was cut off, with everything after it @3.0+1"},
 		{"the last seal removed", []string{`DELETE FROM seals WHERE ` + acme + ` AND batch = 4`}, "has lost its seal @4.0"},
 		{"the tail cut off, the head set back", []string{`DELETE FROM events WHERE ` + acme + ` AND seal_batch >= 4`, `DELETE FROM seals WHERE ` + acme + ` AND batch >= 4`,
 			`UPDATE seal_heads SET batch = 3, hash = (SELECT hash FROM seals WHERE ` + acme + ` AND batch = 3), mac = (SELECT mac FROM seals WHERE ` + acme + ` AND batch = 3) WHERE ` + acme},
@@ -183,7 +183,7 @@ func TestI52_ACutTailIsNotSealedOver(t *testing.T) {
 		e.Exec(`DELETE FROM seals WHERE workspace_id = $1`, by.Workspace().ID)
 		e.Exec(`DELETE FROM events WHERE workspace_id = $1 AND seal_batch IS NOT NULL`, by.Workspace().ID)
 		e.Check(e.Seal(ctx))
-		if _, found := verify(e, by); !slices.Contains(found, "does not begin where the workspace was made @0.0") {
+		if _, found := verify(e, by); !slices.Contains(found, "does not begin with the creation of the workspace @0.0") {
 			t.Errorf("after all of it was removed: %q", found)
 		}
 	})
@@ -262,7 +262,7 @@ func late(t *testing.T, e *sallyporttest.Env) {
 	}
 	e.Exec(`DELETE FROM seals WHERE batch = 3`)
 	e.Exec(`DELETE FROM events WHERE seal_batch = 3`)
-	if _, found := verify(e, e.Console()); !slices.Contains(found, "was cut off, with all that followed @3.0") {
+	if _, found := verify(e, e.Console()); !slices.Contains(found, "was cut off, with everything after it @3.0") {
 		t.Errorf("without the late event: %q", found)
 	}
 	// The event was not a real one: the log goes on as if it had not been.

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// ReminderPause is how long a person is left alone after a reminder to set up two-factor authentication.
+// ReminderPause is how long a person gets no further reminder to set up two-factor authentication.
 const ReminderPause = 24 * time.Hour
 
 const (
@@ -16,34 +16,34 @@ const (
 	reminderEvery = 15 * time.Second
 )
 
-// Reminders is one reminding of everybody in a workspace who is without two-factor authentication.
+// Reminders is one round of reminders to everyone in a workspace who has no two-factor authentication.
 type Reminders struct {
 	Workspace string
 	StartedAt time.Time // zero: there was none
 	Queued    int       // mails so far
-	EndedAt   time.Time // zero: Run queues the others
+	EndedAt   time.Time // zero: Run queues the remaining ones
 }
 
 // Open reports whether there may be people left to remind.
 func (r Reminders) Open() bool { return !r.StartedAt.IsZero() && r.EndedAt.IsZero() }
 
-// ReminderTx is the storage of reminders. They are for people who can sign in, are without two-factor authentication and
-// have an e-mail address; due are those whose last one was not after a time.
+// ReminderTx is the storage of reminders. They are for people who can sign in, have no two-factor authentication, and
+// have an e-mail address. A person is due if their last reminder was at last or earlier.
 type ReminderTx interface {
-	// Reminders returns the newest reminding of a workspace.
+	// Reminders returns the newest round of a workspace.
 	Reminders(workspace string) (Reminders, error)
 	// SaveReminders replaces it.
 	SaveReminders(Reminders) error
-	// OpenReminders returns the workspaces that have an open one.
+	// OpenReminders returns the workspaces that have an open round.
 	OpenReminders() ([]string, error)
-	// CountReminders counts who is due, and who is not.
+	// CountReminders counts the people who are due, and the others.
 	CountReminders(workspace string, last time.Time) (due, others int, err error)
-	// TakeDue returns at most limit people who are due, and are not any more: now is their last reminder. Of concurrent
-	// calls one gets each.
+	// TakeDue sets the last reminder of at most limit people who are due to now, and returns these people. Concurrent
+	// calls never return the same person.
 	TakeDue(workspace string, last, now time.Time, limit int) ([]User, error)
 }
 
-// Outcomes of reminding.
+// Outcomes of reminders.
 var (
 	ErrNobodyToRemind = &Error{Kind: Conflict, Code: "nobody_to_remind", Text: text.Say("Everyone without two-factor authentication has had a reminder within the last 24 hours. Send the next one later.")}
 	ErrReminding      = &Error{Kind: Conflict, Code: "reminding", Text: text.Say("Reminders are being sent already. Wait until they are done.")}
@@ -54,11 +54,11 @@ var (
 
 // ReminderPlan is whom Remind would reach now.
 type ReminderPlan struct {
-	Due, Recent int       // those who would get a mail, and those who had one less than ReminderPause ago
-	On          time.Time // the day from which it is required of people who have time until then; zero: of none
+	Due, Recent int       // people who would get an e-mail, and people who got one less than ReminderPause ago
+	On          time.Time // the day on which people who still have time must have set up; zero: no one has a day
 }
 
-// PlanReminders tells whom Remind would reach now.
+// PlanReminders returns whom Remind would reach now.
 func (s *Service) PlanReminders(ctx context.Context, by Caller) (p ReminderPlan, err error) {
 	if err := s.MayAct(by, RemindPeople); err != nil {
 		return p, err
@@ -75,8 +75,8 @@ func (s *Service) PlanReminders(ctx context.Context, by Caller) (p ReminderPlan,
 	})
 }
 
-// Remind mails a reminder to everybody who can sign in and is without two-factor authentication, but at most one in
-// ReminderPause to a person. It queues the first thousand; Run queues the others. ErrNobodyToRemind: all had one.
+// Remind mails a reminder to everyone who can sign in and has no two-factor authentication, but to each person at most
+// one in ReminderPause. It queues the first 1,000; Run queues the others. ErrNobodyToRemind means that no one is due.
 func (s *Service) Remind(ctx context.Context, by Caller) (r Reminders, err error) {
 	if by.session == nil {
 		return r, ErrSignedOut
@@ -106,7 +106,7 @@ func (s *Service) Remind(ctx context.Context, by Caller) (r Reminders, err error
 	})
 }
 
-// Remindable is nil, or the reason why RemindPerson would refuse now.
+// Remindable returns the error that RemindPerson would return now, or nil.
 func (u User) Remindable(now time.Time) error {
 	switch {
 	case u.State != Active:
@@ -147,7 +147,7 @@ func (s *Service) RemindPerson(ctx context.Context, by Caller, id string) error 
 	})
 }
 
-// remind queues one reminder. It names the day, if two-factor authentication will be required of the person.
+// remind queues one reminder. If two-factor authentication will be required of the person, it names the day.
 func (s *Service) remind(tx Tx, by Caller, from HostedWorkspace, u User, p Policy) error {
 	if on, ok := p.Due(u, s.Now()); ok {
 		return s.notifyFrom(tx, by, from, u, u.Address, "two_factor.reminder_dated", map[string]any{"on": on})
@@ -155,7 +155,8 @@ func (s *Service) remind(tx Tx, by Caller, from HostedWorkspace, u User, p Polic
 	return s.notifyFrom(tx, by, from, u, u.Address, "two_factor.reminder", nil)
 }
 
-// QueueReminders queues what is left of all remindings, in pages. Run calls it; several nodes may at once.
+// QueueReminders queues the remaining mails of all open rounds, page by page. Run calls it. Several nodes may run it at
+// the same time.
 func (s *Service) QueueReminders(ctx context.Context) error {
 	var open []string
 	err := s.Store.Read(ctx, func(tx Tx) (err error) {
@@ -170,7 +171,7 @@ func (s *Service) QueueReminders(ctx context.Context) error {
 	return err
 }
 
-// remindOn queues one page. More tells that there may be others.
+// remindOn queues one page. more reports whether there may be others.
 func (s *Service) remindOn(ctx context.Context, workspace string) (more bool, err error) {
 	return more, s.write(ctx, func(tx Tx) error {
 		if _, err := tx.LockOwners(workspace); err != nil {
@@ -185,13 +186,13 @@ func (s *Service) remindOn(ctx context.Context, workspace string) (more bool, er
 	})
 }
 
-// remindSome queues the next page of a reminding: a person's mail and the time of it are one transaction, so that after
-// a crash the next page begins where the last one ended. The workspace's row is taken: it locks many users. If there is
-// nobody for the first page, it writes nothing and returns ErrNobodyToRemind.
+// remindSome queues the next page of a round. A person's mail and its time are saved in one transaction, so that after
+// a crash the next page begins where the last one ended. The workspace's row must be locked, because this locks many
+// users. If there is nobody for the first page, it writes nothing and returns ErrNobodyToRemind.
 func (s *Service) remindSome(tx Tx, r Reminders) (Reminders, error) {
 	now := s.Now()
 	began := r.StartedAt
-	if began.After(now) { // the clock was set back: nobody gets a second one
+	if began.After(now) { // the clock was set back, so stop: people would get a second reminder
 		began = now
 	}
 	people, err := tx.TakeDue(r.Workspace, began.Add(-ReminderPause), now, reminderPage)

@@ -9,8 +9,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Resold is a workspace as the reseller that created it sees it: how many have two-factor authentication, and nobody
-// of them (SPEC 6.11).
+// Resold is a workspace as the reseller that created it sees it: how many people have two-factor authentication, but
+// not who (SPEC 6.11).
 type Resold struct {
 	HostedWorkspace
 	Adoption
@@ -21,19 +21,19 @@ type NewWorkspace struct {
 	Name    string
 	Host    string // as typed: a DNS name, without a port
 	Owner   string // name of the first owner
-	Address string // and e-mail address
+	Address string // e-mail address of the first owner
 }
 
 // Outcomes of creating workspaces.
 var (
 	ErrHostInvalid  = invalid("host", "host_invalid", text.Say("Enter a host name such as login.example.com, without https:// before it and without a port or path behind it. You cannot use an IP address."))
 	ErrHostLoopback = invalid("host", "host_not_loopback", text.Say("This server is reached by plain http, which is for this machine alone. Enter a host name that ends in .localhost, or let the server be reached by https."))
-	// ErrHostTaken means that another workspace answers on the host.
+	// ErrHostTaken means that another workspace uses the host.
 	ErrHostTaken = &Error{Kind: Conflict, Code: "host_taken", Text: text.Say("Another workspace answers on this host name. Choose another."), Field: "host"}
 )
 
-// MayResell is MayAct for a workspace's part as a reseller. What was created by a reseller does not create others: for
-// its people there is nothing here.
+// MayResell is MayAct for acting as a reseller. A workspace that a reseller created cannot create others: its people
+// get ErrNotFound.
 func (s *Service) MayResell(by Caller) error {
 	if err := s.MayAct(by, KeepWorkspaces); err != nil {
 		return err
@@ -44,9 +44,9 @@ func (s *Service) MayResell(by Caller) error {
 	return nil
 }
 
-// Resold returns the workspaces that the caller's created, newest first, those before the one with the id given, or
-// with none the newest. More tells whether there are older ones. The figures of one with more than ten thousand people
-// may be a minute old.
+// Resold returns the workspaces that the caller's workspace created, newest first: those before the one with the id
+// before, or the newest if before is empty. more reports whether there are older ones. If a workspace has more than
+// 10,000 people, its figures may be a minute old.
 func (s *Service) Resold(ctx context.Context, by Caller, before string, limit int) (all []Resold, more bool, err error) {
 	if err := s.MayResell(by); err != nil {
 		return nil, false, err
@@ -61,9 +61,9 @@ func (s *Service) Resold(ctx context.Context, by Caller, before string, limit in
 	return all, more, err
 }
 
-// CreateWorkspace makes a workspace that the caller's is the reseller of. Its first owner is invited by a link, as the
-// settings of every new workspace have it; the mail is in the outbox of the reseller, who has written it. The workspace
-// answers from the next request on, on every node. From then on the reseller reaches nothing in it.
+// CreateWorkspace creates a workspace with the caller's workspace as its reseller. Its first owner is invited by a
+// link, which is the default of every new workspace. The mail is in the reseller's outbox. The workspace can be used
+// from the next request on, on every node. From then on, the reseller has no access to it.
 func (s *Service) CreateWorkspace(ctx context.Context, by Caller, n NewWorkspace) error {
 	if err := s.MayResell(by); err != nil {
 		return err
@@ -75,7 +75,7 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, n NewWorkspace
 	}
 	w.Reseller, owner.State = by.workspace.ID, Invited
 	return s.write(ctx, func(tx Tx) error {
-		if _, err := tx.LockOwners(by.workspace.ID); err != nil { // the workspace's row goes first: it is marked below
+		if _, err := tx.LockOwners(by.workspace.ID); err != nil { // lock the workspace's row first, because it is marked below
 			return err
 		}
 		if _, err := s.actor(tx, by, need{may: KeepWorkspaces, strong: true}); err != nil {
@@ -92,7 +92,7 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, n NewWorkspace
 	})
 }
 
-// inviteFirst mails the link to the first owner of a workspace.
+// inviteFirst mails a link to the first owner of a workspace.
 func (s *Service) inviteFirst(tx Tx, by, there Caller, owner User) error {
 	token, ends, err := s.newLink(tx, there, owner, LinkInvitation, owner.Epoch, "", InvitationLimit)
 	if err != nil {
@@ -111,7 +111,7 @@ func (s *Service) inviteFirst(tx Tx, by, there Caller, owner User) error {
 	return s.queue(tx, m, body)
 }
 
-// newHost is a host name that somebody typed as browsers will send it: it has the scheme and port of URL.
+// newHost returns a typed host name as browsers will send it, with the port of URL.
 func (s *Service) newHost(typed string) (string, error) {
 	host, err := fold.HostName(typed)
 	if err != nil {
@@ -126,7 +126,7 @@ func (s *Service) newHost(typed string) (string, error) {
 	return host, nil
 }
 
-// planWorkspace is a workspace and its owner, who has no password yet.
+// planWorkspace returns a workspace and its owner, who has no password yet, without storing them.
 func (s *Service) planWorkspace(o FirstOwner) (Workspace, User, error) {
 	now := s.Now()
 	name, wrongName := cleanName("workspace", o.Workspace)
@@ -135,7 +135,7 @@ func (s *Service) planWorkspace(o FirstOwner) (Workspace, User, error) {
 	return w, u, outcomes(wrongName, wrongOwner)
 }
 
-// insertWorkspace keeps the workspace that by is in, on by's host, and its first owner.
+// insertWorkspace inserts by's workspace, on by's host, and its first owner.
 func (s *Service) insertWorkspace(tx Tx, by Caller, owner User, detail map[string]string) error {
 	err := tx.InsertWorkspace(by.workspace, DefaultPolicy(), by.host)
 	if errors.Is(err, ErrDuplicate) {

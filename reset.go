@@ -10,11 +10,11 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// SetUpCode is the one-time code without which nobody sets up two-factor authentication after a reset. The
-// administrator sees it once and hands it over; it goes into no mail (I25).
+// SetUpCode is the one-time code that is needed to set up two-factor authentication after a reset. The administrator
+// sees it once and hands it over. It is never mailed (I25).
 type SetUpCode struct {
 	User User
-	Code Secret // as people are shown it
+	Code Secret // as it is shown to people
 	Ends time.Time
 }
 
@@ -44,7 +44,7 @@ func cleanReason(reason string) (string, error) {
 	return reason, nil
 }
 
-// MayReset is what ResetTwoFactor would say now, short of asking for fresh proof.
+// MayReset returns the user, or the error that ResetTwoFactor would return now, apart from ErrStepUp.
 func (s *Service) MayReset(ctx context.Context, by Caller, id string) (User, error) {
 	u, err := s.see(ctx, by, ResetTwoFactor, id)
 	switch {
@@ -66,8 +66,8 @@ func (s *Service) resettable(by Caller, u User) error {
 	return nil
 }
 
-// ResetTwoFactor takes away somebody's authenticators, recovery codes and devices, and ends everything they had open.
-// They must set up two-factor authentication again at the next sign-in, with the set-up code returned.
+// ResetTwoFactor deletes a person's authenticators, recovery codes and devices, and ends all their sessions. At the
+// next sign-in, they must set up two-factor authentication again, with the returned set-up code.
 func (s *Service) ResetTwoFactor(ctx context.Context, by Caller, id, reason string) (SetUpCode, error) {
 	var c SetUpCode
 	reason, err := cleanReason(reason)
@@ -100,7 +100,7 @@ func (s *Service) ResetTwoFactor(ctx context.Context, by Caller, id, reason stri
 	return c, nil
 }
 
-// takeFactors deletes every second factor of a user, and what was counted against them. The caller saves the user.
+// takeFactors deletes every second factor of a user, and their budgets of tries. The caller saves the user.
 func (s *Service) takeFactors(tx Tx, u *User) error {
 	all, err := tx.Authenticators(u.Workspace, u.ID)
 	if err != nil {
@@ -125,7 +125,8 @@ func (s *Service) takeFactors(tx Tx, u *User) error {
 	return tx.ForgetBrowsers(u.Workspace, u.ID)
 }
 
-// checkSetUpCode judges a set-up code, or charges a wrong one. It works until the set-up that it begins is confirmed.
+// checkSetUpCode checks a set-up code, and charges a wrong one. A set-up code works until the set-up that it begins is
+// confirmed.
 func (s *Service) checkSetUpCode(tx Tx, by Caller, u User, input string) error {
 	now := s.Now()
 	if u.SetUpCodeHash == nil || !until(u.SetUpCodeEnds, SetUpCodeLimit, now) {

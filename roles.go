@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Action is something that an administrator does.
+// Action is an action of an administrator.
 type Action string
 
 const (
@@ -33,11 +33,11 @@ const (
 	KeepWorkspaces Action = "keep_workspaces"
 )
 
-// Power is one line of the table of roles: an action, whether it is done to a person, and the roles that may.
+// Power is one line of the table of roles: an action, whether it is on a person, and the roles that may perform it.
 type Power struct {
 	Action Action
 	Says   text.Message
-	Person bool // done to somebody: then never to oneself, and never upwards
+	Person bool // the action is on a person: never on oneself, and never on a higher role
 	Roles  []Role
 }
 
@@ -46,7 +46,7 @@ var (
 	fromManager = []Role{Owner, Admin, Manager}
 )
 
-// powers is the table: nobody has a power that does not stand here.
+// powers is the table of roles. No role has a power that is not in it.
 var powers = []Power{
 	{SeePeople, text.Say("See people, and whether they have two-factor authentication"), true, fromManager},
 	{SeeSecurity, text.Say("See a person's authenticator apps, trusted devices and sessions"), true, fromAdmin},
@@ -72,29 +72,29 @@ var powers = []Power{
 // Powers returns the table of roles.
 func Powers() []Power { return append([]Power(nil), powers...) }
 
-// May reports whether a role has the power to do something, to whomever.
+// May reports whether a role has the power to perform an action, whoever it is on.
 func (r Role) May(a Action) bool {
 	return slices.ContainsFunc(powers, func(p Power) bool { return p.Action == a && slices.Contains(p.Roles, r) })
 }
 
-// Over reports whether somebody with role r may act on, and see the page of, somebody with the other role: nobody acts
-// upwards.
+// Over reports whether people with role r may act on people with the other role and see their pages: no one acts on a
+// higher role.
 func (r Role) Over(other Role) bool { return r.Valid() && r.rank() >= other.rank() }
 
-// Outcomes of acting on others.
+// Outcomes of acting on other people.
 var (
 	ErrYourself  = &Error{Kind: Denied, Code: "yourself", Text: text.Say("You cannot do this to your own account. Ask another administrator.")}
 	ErrLastOwner = &Error{Kind: Conflict, Code: "last_owner", Text: text.Say("This is the last owner. Make somebody else an owner first.")}
 	ErrRoleAbove = &Error{Kind: Denied, Code: "role_above", Text: text.Say("You cannot give a role above your own.")}
 )
 
-// MayAct reports whether who is signed in may do something as an administrator, now. ErrStepUp asks for proof after an
-// hour without use (I33).
+// MayAct reports whether the caller may perform an action now. ErrStepUp asks for proof after an hour without use
+// (I33).
 func (s *Service) MayAct(by Caller, a Action) error {
 	return s.may(by, need{may: a})
 }
 
-// see is MayAct for looking at a person. What is above the caller's role is not there (I28).
+// see is MayAct for seeing a person. A person whose role is above the caller's is ErrNotFound (I28).
 func (s *Service) see(ctx context.Context, by Caller, a Action, id string) (u User, err error) {
 	if err := s.MayAct(by, a); err != nil {
 		return u, err
@@ -113,16 +113,16 @@ func (s *Service) see(ctx context.Context, by Caller, a Action, id string) (u Us
 	return u, nil
 }
 
-// other is somebody whom an administrator, or the console, acts on; the rows of both are taken.
+// other is a person whom an administrator, or the console, acts on. The rows of both people are locked.
 type other struct {
 	User
-	me     *actor // nil: the console
-	by     Role   // of who acts; Owner for the console
+	me     *actor // the administrator; nil: the console
+	by     Role   // of the caller; Owner for the console
 	owners int64  // active ones in the workspace
 }
 
-// actOn runs a change that an administrator makes to another person, who is named by id; from the console also by
-// address. Whoever is not there, or above the role of who acts, is ErrNotFound.
+// actOn runs a change that an administrator makes to another person. target is the person's id; from the console, it
+// may also be an e-mail address. A person who does not exist, or whose role is above the caller's, is ErrNotFound.
 func (s *Service) actOn(ctx context.Context, by Caller, n need, target string, fn func(Tx, *other) error) error {
 	if by.session == nil && by.kind != callerConsole {
 		return ErrSignedOut
@@ -157,7 +157,7 @@ func (s *Service) actOn(ctx context.Context, by Caller, n need, target string, f
 	})
 }
 
-// idOf turns an e-mail address into the id of who has it; ids stay as they are.
+// idOf returns the id of the user with an e-mail address. It returns ids as they are.
 func idOf(tx Tx, by Caller, target string) (string, error) {
 	if !strings.Contains(target, "@") {
 		return target, nil
@@ -166,7 +166,7 @@ func idOf(tx Tx, by Caller, target string) (string, error) {
 	return u.ID, err
 }
 
-// remain is ErrLastOwner if without o there were no owner who can sign in (I58).
+// remain returns ErrLastOwner if o is the only owner who can sign in (I58).
 func (o *other) remain() error {
 	if o.Role == Owner && o.State == Active && o.owners <= 1 {
 		return ErrLastOwner
@@ -174,7 +174,8 @@ func (o *other) remain() error {
 	return nil
 }
 
-// ChangeRole gives somebody another role, at most that of who gives it. Everything they had open ends (I24).
+// ChangeRole changes a person's role. The new role must not be above the caller's. It ends all of the person's sessions
+// (I24).
 func (s *Service) ChangeRole(ctx context.Context, by Caller, id string, role Role) error {
 	if !role.Valid() {
 		return ErrRoleInvalid
@@ -201,7 +202,7 @@ func (s *Service) ChangeRole(ctx context.Context, by Caller, id string, role Rol
 	})
 }
 
-// changed ends everything that somebody had open, saves them as they are now, and tells of it.
+// changed ends all of the person's sessions, saves the person, and records an event.
 func (s *Service) changed(tx Tx, by Caller, o *other, kind string, detail map[string]string) error {
 	o.endAll()
 	if err := tx.SaveUser(o.User); err != nil {
@@ -210,7 +211,7 @@ func (s *Service) changed(tx Tx, by Caller, o *other, kind string, detail map[st
 	return s.record(tx, by, kind, o.ID, Done, detail)
 }
 
-// tellOwners mails the owners that there is a new owner or admin: so that one whom nobody wanted does not go unnoticed.
+// tellOwners mails the owners that there is a new owner or admin, so that an unwanted one does not go unnoticed.
 func (s *Service) tellOwners(tx Tx, by Caller, u User) error {
 	kind := "user.admin_created"
 	switch u.Role {
@@ -237,13 +238,14 @@ func (s *Service) tellOwners(tx Tx, by Caller, u User) error {
 	return nil
 }
 
-// Offers reports whether the caller may do something to a person, so that a page shows what can be done and no more.
+// Offers reports whether the caller may perform an action on a person, so that pages show only actions that are
+// allowed.
 func (c Caller) Offers(a Action, to User) bool {
 	return c.user != nil && c.user.ID != to.ID && c.user.Role.May(a) && c.user.Role.Over(to.Role)
 }
 
-// Withholds reports whether the caller would get ErrRestricted for doing to a person what Offers allows, because the
-// session began with a recovery code (I60).
+// Withholds reports whether an action that Offers allows would return ErrRestricted, because the session began with a
+// recovery code (I60).
 func (c Caller) Withholds(a Action, to User) bool {
 	if c.session == nil || !c.session.Restricted() {
 		return false

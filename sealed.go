@@ -10,12 +10,12 @@ import (
 // its user and its row, so that it opens nowhere else.
 type SealedColumn struct {
 	Table, Column string
-	Key           string // the column that names the row, beside workspace_id and user_id; bytes are written as hexadecimal
+	Key           string // the column that names the row, besides workspace_id and user_id; bytes are written as hexadecimal
 	Purpose       string
 }
 
-// SealedColumns are all of them. What opens or reseals every secret goes through this list: a value in a column that is
-// not here would be lost when the key under which it is sealed is removed.
+// SealedColumns are all sealed columns. Code that opens or reseals every secret uses this list. A value in a column
+// that is missing here would be lost when the key with which it is sealed is removed.
 var SealedColumns = []SealedColumn{
 	sealedAuthenticator, sealedDraft, sealedRecoveryCode, sealedParked, sealedLink, sealedMail,
 }
@@ -46,10 +46,10 @@ func (c RecoveryCode) AD() seal.AD {
 	return sealedRecoveryCode.AD(c.Workspace, c.User, hex.EncodeToString(c.Hash))
 }
 
-// Two values are sealed for a browser to hold for some minutes. A key can be removed without them: what no longer opens
-// counts as expired.
+// Two values are sealed into cookies for some minutes. They need not be resealed before a key is removed: a value that
+// no longer opens counts as expired.
 
-// shownAD is for recovery codes that are shown once, on the page of their holder: a session or a sign-in.
+// shownAD is for recovery codes that are shown once to their holder, which is a session or a sign-in.
 func shownAD(u User, holder string) seal.AD {
 	return seal.AD{Purpose: "recovery shown", Workspace: u.Workspace, User: u.ID, Row: holder}
 }

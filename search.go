@@ -8,28 +8,28 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 )
 
-// maxSearching is how many of the words typed are counted to see which one finds fewest people.
+// maxSearching is how many of the typed words are counted to see which one finds the fewest people.
 const maxSearching = 8
 
-// Variables for tests, which would need thousands of people. maxLooked is how many people with one word a page of a search
-// looks at, for those who have the other words too.
+// Variables, because with constants tests would need thousands of people. maxLooked is how many people with one word a
+// page of a search checks for the other words.
 var (
 	maxSorted = MaxSorted
 	maxLooked = 5000
 )
 
-// found is what a list goes through: walks along indexes or, if a search found few enough, ids in their order.
+// found is what a list reads: ranges of indexes or, if a search found few enough people, sorted ids.
 type found struct {
 	order Order
 	walks []PeopleRange
 	ids   []string
 	few   bool
 	cut   bool // there are more than ids has
-	more  int  // a search found more than so many; 0: not known
+	more  int  // a search found more people than this; 0: not known
 	wide  bool // see PeopleList
 }
 
-// find prepares a list. A search goes through the entries of that word typed of which there are fewest.
+// find prepares a list. A search reads the entries of the typed word that has the fewest.
 func (f PeopleFilter) find(tx Tx, workspace string, p Policy, now time.Time) (found, error) {
 	l := found{walks: f.walks(workspace, p, now), order: cmp.Or(f.Order, ByName)}
 	words := fold.Words(fold.Name(f.Search))
@@ -68,7 +68,7 @@ func (f PeopleFilter) find(tx Tx, workspace string, p Policy, now time.Time) (fo
 	return l, nil
 }
 
-// rarest returns the word of which there are fewest entries, and how many: at most one more than limit.
+// rarest returns the word with the fewest entries, and how many it has, counted up to one more than limit.
 func (r PeopleRange) rarest(tx Tx, words []string, limit int) (word string, fewest int, err error) {
 	fewest = limit + 2
 	for _, w := range words[:min(len(words), maxSearching)] {

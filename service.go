@@ -17,24 +17,25 @@ type Service struct {
 	Keys   *seal.Keyset
 	Now    func() time.Time
 	Hasher *passwd.Hasher
-	Hash   passwd.Params // of new password hashes; older ones are re-hashed at sign-in when these rise
+	Hash   passwd.Params // of new password hashes; if they are raised, sign-ins replace older hashes
 	Log    *slog.Logger
-	URL    string // under which the first workspace is reached, without a path; the others differ in the host
+	URL    string // of the first workspace, without a path; other workspaces differ only in the host
 	Mailer Mailer // nil: mail waits in the outbox
 
-	// Compromised is a list of stolen passwords on disk, beside the one that is built in; nil: none.
+	// Compromised is a list of stolen passwords on disk, in addition to the built-in one; nil: none.
 	Compromised *passwd.List
-	// SecurityContact is where weaknesses are reported (mailto: or https:), for /.well-known/security.txt; may be empty.
+	// SecurityContact is where to report vulnerabilities (mailto: or https:), for /.well-known/security.txt; may be
+	// empty.
 	SecurityContact string
 
 	// AuditDays is how long events are kept, in days; 0: for ever.
 	AuditDays int
 
-	decoy string        // costs what a real hash costs, and no password matches it
+	decoy string        // costs as much as a real hash, and matches no password
 	wake  chan struct{} // mail was queued on this node
 }
 
-// New returns a Service over the parts given, with defaults for the clock, the log and the hash.
+// New returns a Service with the given parts, and defaults for the clock, the log and the hash parameters.
 func New(s Service) *Service {
 	if s.Now == nil {
 		s.Now = time.Now
@@ -50,7 +51,7 @@ func New(s Service) *Service {
 	return &s
 }
 
-// Door is the way a request came in.
+// Door is the way in which a request arrived.
 type Door string
 
 const (
@@ -59,10 +60,10 @@ const (
 	DoorSystem  Door = "system"
 )
 
-// Arrival is what a request carries. The door has checked it and made it canonical.
+// Arrival is what identifies the caller of a request. The door has checked it and made it canonical.
 type Arrival struct {
 	Door    Door
-	Host    string     // canonical, with the port unless it is the scheme's own
+	Host    string     // canonical, with the port unless that is the default of the scheme
 	Address netip.Addr // of the client
 	Agent   string     // browser and system in words, such as "Firefox on Windows"
 	Session Secret     // values of the cookies, or empty
@@ -71,24 +72,25 @@ type Arrival struct {
 	Trust   Secret
 }
 
-// callerKind is what sort of caller acts, as events have it.
+// callerKind is the kind of a caller, as it is stored in events.
 type callerKind string
 
 const (
 	callerNobody   callerKind = "nobody"   // not signed in
-	callerUser     callerKind = "user"     // signed in, or the user of the sign-in or link in hand
+	callerUser     callerKind = "user"     // signed in, or the user of the current sign-in or link
 	callerConsole  callerKind = "console"  // a command on the host
 	callerReseller callerKind = "reseller" // the workspace that created this one
 )
 
-// Caller is who asks. Only the Service makes one: Arrive from a request, Console for the host's own commands.
+// Caller is the caller of a verb. Only the Service creates one: Arrive for a request, Console for a command on the
+// host.
 type Caller struct {
 	kind      callerKind
 	workspace Workspace
 	policy    Policy
 	user      *User
 	session   *Session
-	held      *Session // the browser's living one, also where it takes no part
+	held      *Session // the browser's valid session, even if the verb must ignore it
 	host      string
 	door      Door
 	address   netip.Addr
@@ -96,17 +98,17 @@ type Caller struct {
 	browser   Secret
 	trust     Secret
 	signIn    Secret
-	ended     string // user whose session the browser still names, though it has ended
+	ended     string // the user of the session in the browser's cookie, if it has ended
 	to        string // where the browser is going: see To
 }
 
-// Workspace is the one the caller is in.
+// Workspace returns the caller's workspace.
 func (c Caller) Workspace() Workspace { return c.workspace }
 
-// Policy is the workspace's, as it was when the caller arrived.
+// Policy returns the workspace's policy, as it was when the caller arrived.
 func (c Caller) Policy() Policy { return c.policy }
 
-// User is who is signed in, and whether somebody is.
+// User returns the user who is signed in, and whether there is one.
 func (c Caller) User() (User, bool) {
 	if c.user == nil {
 		return User{}, false
@@ -114,7 +116,7 @@ func (c Caller) User() (User, bool) {
 	return *c.user, true
 }
 
-// Session is the living session the caller arrived with, and whether there is one.
+// Session returns the valid session with which the caller arrived, and whether there is one.
 func (c Caller) Session() (Session, bool) {
 	if c.session == nil {
 		return Session{}, false
@@ -122,17 +124,17 @@ func (c Caller) Session() (Session, bool) {
 	return *c.session, true
 }
 
-// SessionEnded reports whether the browser brought a session that has ended.
+// SessionEnded reports whether the browser sent a session that has ended.
 func (c Caller) SessionEnded() bool { return c.ended != "" }
 
-// To returns the caller on the way to an address of the door's own. A sign-in keeps it, and its Passage gives it back at
-// the end.
+// To returns the caller with an address of the door to continue to. A sign-in stores it, and its last Passage returns
+// it.
 func (c Caller) To(address string) Caller {
 	c.to = address
 	return c
 }
 
-// InSignIn returns the caller as the holder of a sign-in alone: a session in the same browser takes no part.
+// InSignIn returns the caller as the holder of a sign-in only. A session in the same browser is ignored.
 func (c Caller) InSignIn() Caller {
 	c.kind, c.user, c.session = callerNobody, nil, nil
 	return c
@@ -145,15 +147,15 @@ func (c Caller) actor() string {
 	return c.user.ID
 }
 
-// as returns the caller as the user that the sign-in or link in hand belongs to, for the audit log and for mails: a
-// session of somebody else in the same browser takes no part.
+// as returns the caller as the user of the current sign-in or link, for the audit log and for mails. Another user's
+// session in the same browser is ignored.
 func (c Caller) as(u User) Caller {
 	c.kind, c.user = callerUser, &u
 	return c
 }
 
-// stranger returns the caller as one who proved nothing about a user, for the audit log. A session of someone else in the
-// same browser is named in the detail: it may be a shared computer, and the colleague who is signed in did nothing.
+// stranger returns the caller as one who has proved nothing about a user, for the audit log. If someone else is signed
+// in in the same browser, the detail names them, but not as the actor: it may be a shared computer.
 func (c Caller) stranger(user string) (Caller, map[string]string) {
 	if c.user == nil || c.user.ID == user {
 		return c, nil
@@ -161,8 +163,8 @@ func (c Caller) stranger(user string) (Caller, map[string]string) {
 	return c.InSignIn(), map[string]string{"signed_in": c.user.ID}
 }
 
-// Console returns the caller for a command on the host itself, in the workspace with this host name; an empty host
-// is the oldest workspace.
+// Console returns the caller for a command on the host itself, in the workspace with this host name, or in the oldest
+// workspace if host is empty.
 func (s *Service) Console(ctx context.Context, host string) (Caller, error) {
 	by := Caller{kind: callerConsole, door: DoorConsole}
 	err := s.Store.Read(ctx, func(tx Tx) error {
@@ -182,8 +184,8 @@ func (s *Service) Console(ctx context.Context, host string) (Caller, error) {
 	return by, err
 }
 
-// write runs a change whose outcome may have to be kept: an error made by keep is committed, and returned after the
-// commit; every other error rolls back.
+// write runs a change whose outcome may have to be committed: if fn returns an error made by keep, write commits and
+// then returns the outcome. Every other error rolls back.
 func (s *Service) write(ctx context.Context, fn func(Tx) error) error {
 	var outcome error
 	var queued bool

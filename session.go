@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Method is one way of proving who one is.
+// Method is a way for users to prove their identity.
 type Method string
 
 const (
@@ -22,16 +22,16 @@ const (
 	NoSecondFactor  Method = "no_second_factor"
 )
 
-// Proof is one method and when it was last given.
+// Proof is a method and when it was last used.
 type Proof struct {
 	Method Method
 	At     time.Time
 }
 
-// Proofs are what a browser has shown, each method at most once, in the order given.
+// Proofs are the proofs that a browser has given, each method at most once, in the order in which they were given.
 type Proofs []Proof
 
-// With returns the proofs with a method given now.
+// With returns the proofs with a method given at at.
 func (p Proofs) With(m Method, at time.Time) Proofs {
 	out := make(Proofs, 0, len(p)+1)
 	for _, x := range p {
@@ -42,7 +42,7 @@ func (p Proofs) With(m Method, at time.Time) Proofs {
 	return append(out, Proof{m, at})
 }
 
-// At returns when a method was last given; the zero time if it was not.
+// At returns when a method was last given, or the zero time if it was not.
 func (p Proofs) At(m Method) time.Time {
 	for _, x := range p {
 		if x.Method == m {
@@ -55,13 +55,13 @@ func (p Proofs) At(m Method) time.Time {
 // Has reports whether a method was given.
 func (p Proofs) Has(m Method) bool { return !p.At(m).IsZero() }
 
-// Within reports whether a method was given, at most d before now. A proof from the future is none: the clock was set
-// back since (I43).
+// Within reports whether a method was given at most d before now. A proof from the future does not count, because the
+// clock was set back since (I43).
 func (p Proofs) Within(m Method, d time.Duration, now time.Time) bool {
 	return within(p.At(m), d+1, now)
 }
 
-// secondFactor is the method that stood for the second factor.
+// secondFactor returns the method that was the second factor, or NoSecondFactor.
 func (p Proofs) secondFactor() Method {
 	for _, m := range []Method{ByAuthenticator, ByRecoveryCode, ByTrustedDevice} {
 		if p.Has(m) {
@@ -71,7 +71,7 @@ func (p Proofs) secondFactor() Method {
 	return NoSecondFactor
 }
 
-// String is the stored form: "password@1732240000000 authenticator@1732240012000", Unix milliseconds.
+// String returns the stored form: "password@1732240000000 authenticator@1732240012000", in Unix milliseconds.
 func (p Proofs) String() string {
 	var b strings.Builder
 	for i, x := range p {
@@ -85,7 +85,7 @@ func (p Proofs) String() string {
 	return b.String()
 }
 
-// ParseProofs reads the stored form; what it cannot read proves nothing and is left out.
+// ParseProofs parses the stored form. It leaves out what it cannot parse, which then proves nothing.
 func ParseProofs(s string) Proofs {
 	var p Proofs
 	for s != "" {
@@ -99,32 +99,32 @@ func ParseProofs(s string) Proofs {
 	return p
 }
 
-// Session is a browser that is signed in. It lives while its epoch is the user's, until ExpiresAt, and no longer
+// Session is a browser that is signed in. It is valid while it has the user's epoch, until ExpiresAt, and no longer
 // than IdleLimit after LastSeenAt.
 type Session struct {
 	Workspace  string
 	User       string
 	ID         string
-	Hash       []byte // SHA-256 of the cookie's value, which changes at every change of level
+	Hash       []byte // SHA-256 of the cookie's value, which rotate replaces
 	Epoch      int64
 	Proofs     Proofs
 	Door       Door
 	Address    string
 	Browser    string // such as "Firefox on Windows"
 	CreatedAt  time.Time
-	LastSeenAt time.Time // at most a minute behind
+	LastSeenAt time.Time // up to a minute too early
 	ExpiresAt  time.Time
 	Parked     []byte // a confirmed action that waits for step-up, sealed
 	ParkedAt   time.Time
-	WokeAt     time.Time // when it was last used again after AdminIdleLimit
+	WokeAt     time.Time // when it was last used after AdminIdleLimit without use
 }
 
-// Limits of sessions, held by the server (I33).
+// Limits of sessions, which the server enforces (I33).
 const (
 	SessionLimit   = 7 * 24 * time.Hour
 	IdleLimit      = 12 * time.Hour
 	AdminIdleLimit = time.Hour
-	// StepUpLimit is how old the last second factor may be for what I22 lists.
+	// StepUpLimit is how old the last second factor may be for the actions that I22 lists.
 	StepUpLimit = 5 * time.Minute
 )
 
@@ -133,8 +133,8 @@ func (s Session) Restricted() bool {
 	return s.Proofs.Has(ByRecoveryCode) && !s.Proofs.Has(ByAuthenticator)
 }
 
-// awake reports whether the session may open the pages of administrators: after AdminIdleLimit without use it takes a
-// proof given since (I33).
+// awake reports whether the session may open the pages for administrators. After AdminIdleLimit without use, that needs
+// a proof given since then (I33).
 func (s Session) awake(now time.Time) bool {
 	if !within(s.LastSeenAt, AdminIdleLimit, now) {
 		return false
@@ -147,31 +147,31 @@ func (s Session) awake(now time.Time) bool {
 	return false
 }
 
-// lives reports whether the session may be used by its user now.
+// lives reports whether the session is valid now, for a hash of its secret and its user.
 func (s Session) lives(hash []byte, u User, now time.Time) bool {
 	return s.genuine(hash, u) && between(s.CreatedAt, s.ExpiresAt, now) && within(s.LastSeenAt, IdleLimit, now)
 }
 
-// genuine is lives, whatever the time.
+// genuine is lives without the limits of time.
 func (s Session) genuine(hash []byte, u User) bool {
 	return bytes.Equal(s.Hash, hash) && s.Epoch == u.Epoch && u.State == Active
 }
 
 // SessionTx is the storage of sessions.
 type SessionTx interface {
-	// Arrive returns, in one statement, the workspace that answers on a host with its policy, and of it the session
-	// and its user where they exist; nil for an unknown host. Nobody may change what it returns.
+	// Arrive returns, in one statement, the workspace on a host with its policy, and a session of the workspace with
+	// its user if they exist. It returns nil for an unknown host. Callers must not change what it returns.
 	Arrive(host, user, session string) (*Presence, error)
 	InsertSession(Session) error
-	// TakeSession takes the user's row until the end of the transaction, and returns it with the session.
+	// TakeSession locks the user's row until the end of the transaction, and returns it with the session.
 	TakeSession(workspace, user, id string) (Session, User, bool, error)
-	// SaveSession replaces hash, epoch, proofs, last seen, when it woke and what is parked.
+	// SaveSession replaces hash, epoch, proofs, address, browser, last seen, when it woke and what is parked.
 	SaveSession(Session) error
-	// DeleteSession ends a session, and says whether it was there.
+	// DeleteSession deletes a session, and returns whether it existed.
 	DeleteSession(workspace, user, id string) (bool, error)
 }
 
-// Presence is what one look at the database tells about who arrives.
+// Presence is what the database knows about the caller of a request.
 type Presence struct {
 	Workspace Workspace
 	Policy    Policy
@@ -189,8 +189,8 @@ var (
 	ErrNotFound      = &Error{Kind: NotFound, Code: "not_found", Text: text.Say("There is nothing here. It may have been removed.")}
 )
 
-// Arrive makes the Caller of a request, from what the request carries. An unknown host is ErrUnknownHost; a session
-// cookie that is missing, damaged, ended or of another workspace leaves a caller who is signed out.
+// Arrive returns the Caller of a request. An unknown host is ErrUnknownHost. If the session is missing, invalid, ended
+// or of another workspace, the caller is signed out.
 func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 	now := s.Now()
 	user, session, hash, ok := parseToken(a.Session, prefixSession)
@@ -228,7 +228,7 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 	return by, nil
 }
 
-// seen keeps that the session is in use. The session may have ended meanwhile: then nothing is written.
+// seen saves that the session is in use. If it has ended in the meantime, seen writes nothing.
 func (s *Service) seen(ctx context.Context, by Caller, hash []byte) error {
 	return s.Store.Write(ctx, func(tx Tx) error {
 		ses, u, ok, err := tx.TakeSession(by.workspace.ID, by.user.ID, by.session.ID)
@@ -244,7 +244,7 @@ func (s *Service) seen(ctx context.Context, by Caller, hash []byte) error {
 	})
 }
 
-// touch notes that the session is in use.
+// touch sets when the session was last used.
 func (s *Session) touch(now time.Time) {
 	if now.Sub(s.LastSeenAt) >= AdminIdleLimit {
 		s.WokeAt = now
@@ -252,25 +252,25 @@ func (s *Session) touch(now time.Time) {
 	s.LastSeenAt = now
 }
 
-// need is what a verb asks of the session in hand beside being alive.
+// need is what a verb requires of the caller's session, besides being valid.
 type need struct {
-	may    Action // what an administrator does; empty: nothing of that kind
-	forced bool   // also open to somebody who must set up first
+	may    Action // the action of an administrator; empty: none
+	forced bool   // allowed even if the user must set up two-factor authentication first
 	fresh  bool   // a second factor at most StepUpLimit old; the password, for a user who has none (I22)
 	strong bool   // and a recovery code does not count (I60)
-	ends   bool   // it ends what others may have open: it has some more changes than the rest
+	ends   bool   // it may end the sessions of an intruder, so it may use some more changes than other verbs
 	whole  bool   // not in a session that began with a recovery code, however old the proof (I60)
 }
 
-// actor is who acts, as the database has it inside the transaction.
+// actor is the caller's user and session, as they are in the database inside the transaction.
 type actor struct {
 	User
 	session Session
 	now     time.Time
 }
 
-// act runs a change that a signed-in person makes: it takes the user's row, reads the session again, and judges by
-// that (DESIGN rule 2).
+// act runs a change that a signed-in caller makes. It locks the user's row, reads the session again, and checks n
+// against that (DESIGN rule 2).
 func (s *Service) act(ctx context.Context, by Caller, n need, fn func(Tx, *actor) error) error {
 	if by.session == nil {
 		return ErrSignedOut
@@ -280,14 +280,14 @@ func (s *Service) act(ctx context.Context, by Caller, n need, fn func(Tx, *actor
 		if err != nil {
 			return err
 		}
-		if n.may != "" { // what administrators do is no change of their own account
+		if n.may != "" { // actions of administrators do not change their own account
 			return fn(tx, me)
 		}
 		return s.ownChange(tx, me, n, fn)
 	})
 }
 
-// actor takes the row of who is signed in, and judges by it and by the session as it is now.
+// actor locks the caller's row, and checks n against it and against the session as it is now.
 func (s *Service) actor(tx Tx, by Caller, n need) (*actor, error) {
 	now := s.Now()
 	ses, u, ok, err := tx.TakeSession(by.workspace.ID, by.user.ID, by.session.ID)
@@ -301,11 +301,11 @@ func (s *Service) actor(tx Tx, by Caller, n need) (*actor, error) {
 	return me, me.meets(n, by.policy)
 }
 
-// meets is need.judge of who acts, for what is known only once the transaction has read more.
+// meets is need.judge for the actor, for needs that are known only after the transaction has read more.
 func (me *actor) meets(n need, p Policy) error { return n.judge(me.User, me.session, p, me.now) }
 
-// may judges by the session as the caller arrived with it: for what only reads, and for pages that lead to a change.
-// A change judges again inside its transaction.
+// may checks n against the session as it was when the caller arrived. It is for verbs that only read, and for pages
+// that lead to a change. The change checks again inside its transaction.
 func (s *Service) may(by Caller, n need) error {
 	if by.session == nil {
 		return ErrSignedOut
@@ -332,7 +332,8 @@ func (n need) judge(u User, ses Session, p Policy, now time.Time) error {
 	return nil
 }
 
-// fresh reports whether the proofs hold a second factor given within StepUpLimit, or the password for a user without.
+// fresh reports whether the proofs contain a second factor given within StepUpLimit. For a user without two-factor
+// authentication, that is the password.
 func fresh(u User, p Proofs, strong bool, now time.Time) bool {
 	if !u.TwoFactor {
 		return p.Within(ByPassword, StepUpLimit, now)
@@ -340,7 +341,7 @@ func fresh(u User, p Proofs, strong bool, now time.Time) bool {
 	return p.Within(ByAuthenticator, StepUpLimit, now) || !strong && p.Within(ByRecoveryCode, StepUpLimit, now)
 }
 
-// rotate gives the session in hand a new value: what the browser held before is dead (I31).
+// rotate gives the session a new secret: the one that the browser had before no longer works (I31).
 func (a *actor) rotate() Secret {
 	token, hash := newToken(a.ID, a.session.ID)
 	a.session.Hash = hash
@@ -348,8 +349,8 @@ func (a *actor) rotate() Secret {
 	return token
 }
 
-// endOthers raises the user's epoch: every other session, sign-in, trusted device and link of the user ends (I24).
-// The session in hand is moved over, under a new value, which is returned; nothing stays parked with it.
+// endOthers raises the user's epoch, which ends every other session, sign-in, trusted device and link of the user
+// (I24). It moves the current session to the new epoch, without what was parked in it, and returns its new secret.
 func (a *actor) endOthers(tx Tx) (Secret, error) {
 	a.endAll()
 	a.session.Epoch, a.session.Parked = a.Epoch, nil
@@ -360,7 +361,7 @@ func (a *actor) endOthers(tx Tx) (Secret, error) {
 	return token, tx.SaveSession(a.session)
 }
 
-// endHeld ends the session that the browser holds and is about to lose to a new one: its value may be in other hands.
+// endHeld ends the browser's session, which a new one is about to replace. Someone else may have a copy of its secret.
 func (s *Service) endHeld(tx Tx, by Caller) error {
 	if by.held == nil {
 		return nil
@@ -372,8 +373,8 @@ func (s *Service) endHeld(tx Tx, by Caller) error {
 	return s.record(tx, by.as(User{ID: by.held.User}), "session.signed_out", by.held.User, Done, nil)
 }
 
-// SignOut ends the session and the sign-in in hand on the server, and if told to forget, the trust in this browser too.
-// Without either it changes nothing.
+// SignOut ends the current session and sign-in on the server. If forget is set, it also ends the trust in this browser.
+// If there is neither session nor sign-in, it changes nothing.
 func (s *Service) SignOut(ctx context.Context, by Caller, forget bool) error {
 	if err := s.abandon(ctx, by, forget); err != nil || by.session == nil {
 		return err

@@ -17,9 +17,9 @@ var (
 	ErrOtherFactor      = &Error{Kind: Conflict, Code: "other_factor", Text: text.Say("Confirm with a code from your authenticator app.")}
 )
 
-// StepUpCode takes a code of an authenticator, or a recovery code, from somebody who is signed in, as fresh proof. A
-// strong one is wanted where a recovery code does not count (I60): then none is spent. It returns the session's new
-// value. The budget is that of signing in.
+// StepUpCode accepts the code of an authenticator, or a recovery code, as fresh proof from a signed-in caller. If
+// strong is set, a recovery code does not count (I60) and is not used up. It returns the session's new secret. It uses
+// the budget for signing in.
 func (s *Service) StepUpCode(ctx context.Context, by Caller, code string, strong bool) (Secret, error) {
 	given, err := readAnswer(code)
 	if err != nil {
@@ -40,8 +40,8 @@ func (s *Service) StepUpCode(ctx context.Context, by Caller, code string, strong
 	return token, err
 }
 
-// StepUpPassword takes the password, from somebody without two-factor authentication. It draws on the budget of
-// signing in, and runs one hash.
+// StepUpPassword accepts the password as fresh proof from a caller without two-factor authentication. It uses the
+// budget for signing in, and computes one hash.
 func (s *Service) StepUpPassword(ctx context.Context, by Caller, password string) (Secret, error) {
 	me, ok := by.User()
 	if !ok {
@@ -70,7 +70,7 @@ func (s *Service) StepUpPassword(ctx context.Context, by Caller, password string
 	return token, err
 }
 
-// stepUp keeps a fresh proof with the session, under a new value.
+// stepUp saves a fresh proof in the session, and returns the session's new secret.
 func (s *Service) stepUp(tx Tx, by Caller, me *actor, m Method) (Secret, error) {
 	me.session.Proofs = me.session.Proofs.With(m, me.now)
 	token := me.rotate()
@@ -80,27 +80,27 @@ func (s *Service) stepUp(tx Tx, by Caller, me *actor, m Method) (Secret, error) 
 	return token, s.record(tx, by, "session.stepped_up", me.ID, Done, map[string]string{"method": string(m)})
 }
 
-// Parked is what a step-up interrupted: a page of the door's, and what was entered in its form. It is authorised like
-// every other request when it is carried out at last.
+// Parked is a request that a step-up has interrupted: a page of the door, and what was entered in its form. When it is
+// carried out, it is authorised like any other request.
 type Parked struct {
-	ID        string            `json:"id"`        // of this parking; Park makes it
-	Path      string            `json:"path"`      // of the page, with the id of what it is about
+	ID        string            `json:"id"`        // of this record; Park sets it
+	Path      string            `json:"path"`      // of the page, with the id of what it acts on
 	Confirmed bool              `json:"confirmed"` // it is carried out after the step-up
 	Fields    map[string]string `json:"fields,omitempty"`
 	Browser   []byte            `json:"browser"` // hash of the known device that parked it; Park sets it
-	At        time.Time         `json:"at"`      // when; KeepForm sets it
+	At        time.Time         `json:"at"`      // when it was parked; KeepForm sets it
 }
 
-// ParkedLimit is how long something waits for a step-up.
+// ParkedLimit is how long a parked request waits for a step-up.
 const ParkedLimit = 10 * time.Minute
 
-// maxParked is how much of a form is kept, in bytes; a larger one comes back empty.
+// maxParked is the maximum size of a parked form, in bytes. A larger one comes back empty.
 const maxParked = 8 << 10
 
-// Park keeps what a step-up interrupted, sealed, with the session in hand, in place of what was parked before. It
-// returns the id to take it by. A record belongs to the browser that parked it: a stolen session cookie alone can
-// neither park an action for its owner to confirm nor find what the owner parked. In a browser that is not a known
-// device nothing is parked, and the id is empty.
+// Park seals an interrupted request into the current session, in place of what was parked before, and returns its id.
+// The record belongs to the browser that parked it: with only a stolen session cookie, a thief can neither park an
+// action for its owner to confirm, nor read what the owner has parked. In a browser that is not a known device, Park
+// stores nothing and returns "".
 func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error) {
 	if err := s.may(by, need{forced: true}); err != nil {
 		return "", err
@@ -136,8 +136,8 @@ func (s *Service) Confirmed(by Caller, id, path string) bool {
 	return found && p.is(id, path)
 }
 
-// TakeConfirmed returns the action of a page that was parked under an id and had been confirmed, once: of concurrent
-// calls one gets it. There is nothing after ParkedLimit, for another browser, or when something else was parked since.
+// TakeConfirmed returns the confirmed action of a page that was parked under an id, once: of concurrent calls, one gets
+// it. It returns nothing after ParkedLimit, for another browser, or if something else was parked since.
 func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id, path string) (p Parked, found bool, err error) {
 	err = s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
 		var ok bool
@@ -164,7 +164,7 @@ func (s *Service) Interrupted(by Caller, path string) map[string]string {
 	return nil
 }
 
-// parked opens what the caller's browser parked with a session. What does not open is nothing.
+// parked opens what the caller's browser has parked in a session. What cannot be opened counts as nothing.
 func (s *Service) parked(by Caller, ses Session) (Parked, bool) {
 	var p Parked
 	if ses.Parked == nil || by.browser == "" || !within(ses.ParkedAt, ParkedLimit, s.Now()) {
@@ -180,12 +180,12 @@ func (s *Service) parked(by Caller, ses Session) (Parked, bool) {
 // FormLimit is how long a form waits for its user to sign in again.
 const FormLimit = 15 * time.Minute
 
-// maxKeptForm is how much of such a form is kept, in bytes: sealed and encoded, it fits into a cookie.
+// maxKeptForm is the maximum size of such a form, in bytes. Sealed and encoded, it fits into a cookie.
 const maxKeptForm = 2 << 10
 
-// KeepForm seals a form that arrived after its user's session had ended, for the browser to hold until that user has
-// signed in there again. It is empty where there was no session, in a browser that is not a known device, and where the
-// form is too large. Nothing is written: strangers post forms, too.
+// KeepForm seals a form that arrived after its user's session had ended, for a cookie that lasts until that user has
+// signed in there again. It returns "" if there was no session, if the browser is not a known device, and if the form
+// is too large. It writes nothing to the database, because strangers can post forms too.
 func (s *Service) KeepForm(by Caller, p Parked) (Secret, error) {
 	if by.ended == "" || by.browser == "" || len(p.Fields) == 0 {
 		return "", nil
@@ -199,8 +199,8 @@ func (s *Service) KeepForm(by Caller, p Parked) (Secret, error) {
 	return Secret(base64.RawURLEncoding.EncodeToString(sealed)), err
 }
 
-// KeptForm returns what was entered in the form of a page, out of what the browser holds of it: to the user who entered
-// it, in the browser in which they did.
+// KeptForm returns what was entered in the form of a page, from the secret that KeepForm returned. It returns it only
+// to the user who entered it, in the same browser.
 func (s *Service) KeptForm(by Caller, held Secret, path string) map[string]string {
 	sealed, err := base64.RawURLEncoding.DecodeString(held.Reveal())
 	if err != nil || held == "" || by.user == nil || by.browser == "" {

@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// Sweep removes what has ended and counts nothing any more. What has ended is refused without it, too.
+// Sweep deletes what has ended and no longer counts for anything. What has ended is refused even before it is deleted.
 func (s *Service) Sweep(ctx context.Context) error {
 	now := s.Now()
 	return s.Store.Write(ctx, func(tx Tx) error { return tx.Sweep(now) })
 }
 
-// MailDays is how long a mail that was sent, or failed, stands in the outbox, in days after it was queued.
+// MailDays is how long a mail that was sent, or failed, stays in the outbox, in days after it was queued.
 const MailDays = 90
 
-// What SweepIdle does in one transaction takes some milliseconds.
+// How much SweepIdle does in one transaction, so that each takes only some milliseconds.
 const (
-	idlePage = 5000 // rows that are looked at
+	idlePage = 5000 // rows that are read
 	mailPage = 1000 // mails that are deleted
 )
 
-// SweepIdle removes tries and known devices that nothing has touched for long, sessions that have ended, what was last
-// seen in the future, and old mail that does not wait. There are as many of each as people, and no index tells which are old, as it would be written at every
-// sign-in: it goes over all, page by page.
+// SweepIdle deletes tries and known devices that have not been used for long, sessions that have ended, rows that were
+// last seen in the future, and old mail that is not waiting. There are about as many rows of each as people. No index
+// says which are old, because every sign-in would have to write it, so SweepIdle reads all of them, page by page.
 func (s *Service) SweepIdle(ctx context.Context) error {
 	now := s.Now()
 	oldMail := idFrom(prefixMail, now.AddDate(0, 0, -MailDays))
@@ -56,7 +56,7 @@ func (s *Service) SweepIdle(ctx context.Context) error {
 	return err
 }
 
-// sweepDaily is SweepIdle, once a day on one node. A new installation has nothing that is idle.
+// sweepDaily runs SweepIdle once a day on one node. A new installation has nothing to sweep.
 func (s *Service) sweepDaily(ctx context.Context) error {
 	var mine bool
 	err := s.Store.Write(ctx, func(tx Tx) (err error) {
@@ -69,7 +69,7 @@ func (s *Service) sweepDaily(ctx context.Context) error {
 	return s.SweepIdle(ctx)
 }
 
-// Run does the work that no request waits for, and returns when ctx has ended and the last of it is put away. Every
+// Run does the work that no request waits for. It returns after ctx has ended and the current work is finished. Every
 // node runs it.
 func (s *Service) Run(ctx context.Context) {
 	var all sync.WaitGroup
@@ -87,7 +87,7 @@ func (s *Service) Run(ctx context.Context) {
 	all.Wait()
 }
 
-// every does something at once, and again and again until ctx ends. What failed is told in the log, and done next time.
+// every calls do immediately, and then repeatedly until ctx ends. It logs errors, and tries again the next time.
 func (s *Service) every(ctx context.Context, wait time.Duration, what string, do func(context.Context) error) {
 	tick := time.NewTicker(wait)
 	defer tick.Stop()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Secret is a string that never prints: every format, log and JSON shows "[redacted]". Reveal gives the value.
+// Secret is a string that is never printed: all formats, logs and JSON show "[redacted]". Reveal returns the value.
 type Secret string
 
 func (Secret) String() string               { return "[redacted]" }
@@ -34,7 +34,7 @@ const (
 	prefixLink          = "lnk_"
 )
 
-// ids sort as their time does: the alphabet is in the order of its bytes.
+// Ids sort by time, because the alphabet is in the order of its bytes.
 var idEncoding = base32.NewEncoding("0123456789abcdefghijklmnopqrstuv").WithPadding(base32.NoPadding)
 
 // newID returns a prefix and a UUIDv7 (RFC 9562 section 5.7) of the given time, in base32.
@@ -50,7 +50,7 @@ func newID(prefix string, now time.Time) string {
 	return prefix + idEncoding.EncodeToString(u[:])
 }
 
-// idFrom returns the least of the ids that newID makes at a time or later.
+// idFrom returns the smallest id that newID can return at a time or later.
 func idFrom(prefix string, at time.Time) string {
 	var u [16]byte
 	for i := range 6 {
@@ -61,8 +61,8 @@ func idFrom(prefix string, at time.Time) string {
 
 const tokenSize = 16 + 16 + 32
 
-// newToken returns a value for a cookie or link: the ids of the user and the row it is looked up by, and 256 random
-// bits. Only its hash is kept.
+// newToken returns a token for a cookie or link: the ids of the user and of the row by which it is looked up, and 256
+// random bits. Only its hash is stored.
 func newToken(user, row string) (token Secret, hash []byte) {
 	var b [tokenSize]byte
 	decodeID(b[:16], user)
@@ -72,7 +72,7 @@ func newToken(user, row string) (token Secret, hash []byte) {
 	return token, hashToken(token)
 }
 
-// parseToken returns the ids inside a token and its hash. The ids find the row; the row decides.
+// parseToken returns the ids in a token and its hash. The ids serve only to find the row; the hash in the row decides.
 func parseToken(token Secret, rowPrefix string) (user, row string, hash []byte, ok bool) {
 	var b [tokenSize]byte
 	if len(token) != base64.RawURLEncoding.EncodedLen(tokenSize) {
@@ -86,7 +86,7 @@ func parseToken(token Secret, rowPrefix string) (user, row string, hash []byte, 
 	return user, row, hashToken(token), true
 }
 
-// newSecret returns 256 random bits for a value that names no row of its own.
+// newSecret returns 256 random bits for a secret that contains no ids, and their hash.
 func newSecret() (Secret, []byte) {
 	var b [32]byte
 	rand.Read(b[:])
@@ -99,7 +99,7 @@ func hashToken(s Secret) []byte {
 	return h[:]
 }
 
-// decodeID puts the 16 bytes of an id behind its four-letter prefix into dst; a malformed id leaves zeros, which no
+// decodeID decodes the 16 bytes after the four-letter prefix of an id into dst. A malformed id leaves zeros, which no
 // row has.
 func decodeID(dst []byte, id string) {
 	if len(id) == 4+idEncoding.EncodedLen(16) {

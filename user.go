@@ -9,7 +9,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Role is what a user may do to others (SPEC 6.1).
+// Role determines what a user may do to others (SPEC 6.1).
 type Role string
 
 const (
@@ -19,7 +19,7 @@ const (
 	Member  Role = "member"
 )
 
-// Roles lists them from the most to the least.
+// Roles lists the roles from the highest to the lowest.
 var Roles = []Role{Owner, Admin, Manager, Member}
 
 // Valid reports whether r is one of Roles.
@@ -50,41 +50,41 @@ const (
 type User struct {
 	Workspace string
 	ID        string
-	App       string // id of the app that keeps this user, or empty
+	App       string // id of the app that manages this user, or empty
 	Ref       string // the app's own id of the user
 	Address   string // e-mail address as shown
-	Folded    string // and as compared
+	Folded    string // e-mail address as compared
 	Name      string
 	Role      Role
 	State     State
-	Epoch     int64 // what carries another epoch has ended
+	Epoch     int64 // sessions and the like with another epoch have ended
 
 	PasswordHash  Secret // PHC string; empty: none yet
 	PasswordAt    time.Time
-	PasswordLong  bool      // it has LongPassword characters: it may be the only factor
-	TemporaryEnds time.Time // the password is temporary and opens nothing but the choice of another, until then
+	PasswordLong  bool      // it has at least LongPassword characters, so it may be the only factor
+	TemporaryEnds time.Time // until when a temporary password works; it is good only for choosing another
 
 	TwoFactor       bool
 	TwoFactorSince  time.Time
-	MustSetUp       bool // reset by an administrator: must set up at the next sign-in, also where it is optional
+	MustSetUp       bool // reset by an administrator: must set up at the next sign-in, even if that is optional
 	SetUpCodeHash   []byte
 	SetUpCodeEnds   time.Time
-	RecoveryCount   int // of the set when it was made
-	RecoveryLeft    int // of them not used, or replaced
+	RecoveryCount   int // codes in the set when it was made
+	RecoveryLeft    int // codes that can still be used
 	RecoveryMadeAt  time.Time
-	RecoverySavedAt time.Time // the tick "I have saved these recovery codes"
+	RecoverySavedAt time.Time // when the user ticked "I have saved these recovery codes"
 
-	LockedBy    Lock      // what refuses the user's tries, if LockedUntil has not passed
-	LockedUntil time.Time // see Locked; zero: no lock whose end was not recorded
+	LockedBy    Lock      // why the user's tries are refused, if LockedUntil has not passed
+	LockedUntil time.Time // see Locked; zero: no lock, or its end has been recorded
 
 	LastSignInAt     time.Time
-	LastSignInMethod Method    // the second factor it was done with, or NoSecondFactor
-	RemindedAt       time.Time // by mail, to set up two-factor authentication; zero: never
+	LastSignInMethod Method    // its second factor, or NoSecondFactor
+	RemindedAt       time.Time // when last reminded by mail to set up two-factor authentication; zero: never
 	CreatedAt        time.Time
 
-	SignIns      Window    // completed
-	Changes      Window    // that the user made to their own account
-	OpenSessions int       // no more sessions than this exist
+	SignIns      Window    // completed sign-ins
+	Changes      Window    // changes of the user to their own account
+	OpenSessions int       // at most so many sessions exist
 	OpenSignIns  int       // sign-ins that exist, if TakeTries returned the user; else 0
 	BrowserTold  time.Time // when the user last got an e-mail about a new browser
 	JoinedUnder  int64     // version of the policy when they were invited or added
@@ -92,15 +92,15 @@ type User struct {
 
 // UserTx is the storage of users.
 type UserTx interface {
-	// LockUser takes the user's row until the end of the transaction, and returns it.
+	// LockUser locks the user's row until the end of the transaction, and returns it.
 	LockUser(workspace, id string) (User, bool, error)
-	// UserByAddress returns the user of the workspace itself (of no app) with this folded address.
+	// UserByAddress returns the user of the workspace itself (not of an app) with this folded address.
 	UserByAddress(workspace, folded string) (User, bool, error)
-	// InsertUser keeps a new user. An address or ref that is taken is ErrDuplicate.
+	// InsertUser inserts a new user. An address or ref that is taken is ErrDuplicate.
 	InsertUser(User) error
-	// SaveUser replaces everything about a locked user but the last sign-in, the budgets and the lock.
+	// SaveUser replaces everything about a locked user except the last sign-in, the budgets and the lock.
 	SaveUser(User) error
-	// SaveLastSignIn keeps when and how a locked user last signed in, with SignIns, OpenSessions and BrowserTold.
+	// SaveLastSignIn saves when and how a locked user last signed in, with SignIns, OpenSessions and BrowserTold.
 	SaveLastSignIn(User) error
 }
 
@@ -118,7 +118,7 @@ var (
 	ErrRoleInvalid    = invalid("role", "role_invalid", text.Say("Choose one of the roles owner, admin, manager, member."))
 )
 
-// cleanName returns a name without surrounding space, or ErrNameInvalid about the field.
+// cleanName returns a name without surrounding space, or ErrNameInvalid for the field.
 func cleanName(field, name string) (string, error) {
 	name = strings.TrimSpace(name)
 	if name == "" {
@@ -133,7 +133,7 @@ func cleanName(field, name string) (string, error) {
 // steers reports the characters that change how the text around a name reads. No name has them.
 func steers(r rune) bool { return text.IsControl(r) || text.IsBidi(r) }
 
-// newUser checks what describes a person and returns a user without a password.
+// newUser checks the data of a person and returns a user without a password.
 func newUser(workspace, address, name string, role Role, p Policy, now time.Time) (User, error) {
 	var wrong []error
 	shown, folded, err := fold.Address(address)
@@ -155,13 +155,13 @@ func newUser(workspace, address, name string, role Role, p Policy, now time.Time
 	}, nil
 }
 
-// enters reports whether the user may give a password: whoever was invited gives the temporary one, and no other.
+// enters reports whether the user may sign in with a password. An invited person may use only a temporary one.
 func (u User) enters() bool {
 	return u.State == Active || u.State == Invited && !u.TemporaryEnds.IsZero()
 }
 
-// endAll raises the epoch: what carries another one has ended. A temporary password ends with it, as the link of an
-// invitation does (I24, I27).
+// endAll raises the epoch, which ends all sessions, sign-ins, trusted devices and links. A temporary password ends too,
+// like the link of an invitation (I24, I27).
 func (u *User) endAll() {
 	u.Epoch++
 	if !u.TemporaryEnds.IsZero() {
@@ -169,7 +169,7 @@ func (u *User) endAll() {
 	}
 }
 
-// about lists what a password must not be made of.
+// about returns texts that a password must not consist of.
 func (u User) about(w Workspace) []string {
 	return []string{u.Name, u.Address, w.Name, w.Issuer()}
 }

@@ -10,7 +10,7 @@ import (
 	"slices"
 )
 
-// AuditFault is what can be wrong with the audit log, in words that follow on the name of the place.
+// AuditFault is what can be wrong with the audit log, in words that follow the name of the place.
 type AuditFault string
 
 const (
@@ -21,33 +21,34 @@ const (
 	FaultRemoved   AuditFault = "was removed"
 	FaultSeal      AuditFault = "has a seal that does not fit its events or the seal before it"
 	FaultNoSeal    AuditFault = "has lost its seal"
-	FaultCut       AuditFault = "was cut off, with all that followed"
+	FaultCut       AuditFault = "was cut off, with everything after it"
 	FaultHead      AuditFault = "has lost the record of where it begins and ends, or that record was changed"
-	FaultBeginning AuditFault = "does not begin where the workspace was made"
+	FaultBeginning AuditFault = "does not begin with the creation of the workspace"
 	FaultUnsealed  AuditFault = "has waited too long for its seal: is the server running?"
 )
 
-// AuditFinding is one thing that is wrong, and where: a line by Event or by Batch and Position, a batch by Batch, the
-// log as a whole by none.
+// AuditFinding is something that is wrong, and where: Event, or Batch and Position, name a line; Batch alone names a
+// batch; with none of them, it is about the whole log.
 type AuditFinding struct {
 	Fault    AuditFault
 	Batch    int64
 	Position int
 	Event    string // id
-	Count    int    // of lines in a row, from Position on; 0 is one
+	Count    int    // how many consecutive lines or batches, from this one on; 0 is one
 }
 
-// AuditReport is what was looked at.
+// AuditReport is a summary of what was verified.
 type AuditReport struct {
-	Events   int // all of them
-	Waiting  int // those of them that have no seal yet
+	Events   int // number of all events
+	Waiting  int // number of those that have no seal yet
 	Findings int
-	Head     SealHead // after it
+	Head     SealHead // after the verification
 }
 
-// VerifyAudit checks the audit log of the caller's workspace, from the console: that every line says what it said when
-// it was written, and that none was removed, inserted or moved since it was sealed. Found is called for each thing that
-// is wrong. The log may grow meanwhile. What is removed from the end within seconds, before it is sealed, is not missed.
+// VerifyAudit verifies the audit log of the caller's workspace, from the console. It checks that no line was changed
+// since it was written, and that none was removed, inserted or moved since it was sealed. It calls found for each
+// finding. The log may grow while it runs. It cannot detect that lines were removed from the end within seconds, before
+// they were sealed.
 func (s *Service) VerifyAudit(ctx context.Context, by Caller, found func(AuditFinding)) (AuditReport, error) {
 	if by.kind != callerConsole {
 		return AuditReport{}, ErrNotAllowed
@@ -61,7 +62,7 @@ func (s *Service) VerifyAudit(ctx context.Context, by Caller, found func(AuditFi
 	return v.report, err
 }
 
-// verifier goes through one log.
+// verifier verifies one log.
 type verifier struct {
 	s         *Service
 	ctx       context.Context
@@ -71,18 +72,18 @@ type verifier struct {
 	report    AuditReport
 	head      SealHead
 
-	last    int64  // batch, up to which all is looked at
-	hash    []byte // of its seal, if that holds
+	last    int64  // the last batch that was verified
+	hash    []byte // of its seal, if that is valid
 	batch   *openBatch
 	pending []AuditFinding
 	erased  []Event
-	begun   bool // the line about the making of the workspace was seen
+	begun   bool // the line about the creation of the workspace was seen
 }
 
-// openBatch is the batch that is being gone through.
+// openBatch is the batch that is being verified.
 type openBatch struct {
 	Seal
-	next    int // position
+	next    int // next expected position
 	id      string
 	macs    hash.Hash
 	faulty  bool
@@ -124,7 +125,7 @@ func (v *verifier) run() error {
 	return v.unsealed()
 }
 
-// before looks for what stands before the first batch.
+// before looks for lines and seals before the first batch.
 func (v *verifier) before() error {
 	seals, err := v.tx.Seals(v.workspace.ID, math.MinInt64, 1)
 	if err == nil && len(seals) > 0 && seals[0].Batch <= v.last {
@@ -143,10 +144,10 @@ func (v *verifier) before() error {
 	return v.flush()
 }
 
-// chunk goes through some batches, up to the last of them.
+// chunk verifies the batches of some consecutive seals.
 func (v *verifier) chunk(seals []Seal) error {
 	all := seals
-	next := func(batch int64) { // opens the batch, and closes those before it
+	next := func(batch int64) { // opens the batch, and closes the batches before it
 		for v.batch == nil || v.batch.Batch < batch {
 			v.close()
 			if len(seals) > 0 && seals[0].Batch <= batch {
@@ -173,27 +174,27 @@ func (v *verifier) chunk(seals []Seal) error {
 	return v.flush()
 }
 
-// line is an event, and whether it says what it said when it was written.
+// line is an event, and whether it is unchanged since it was written.
 type line struct {
 	Event
 	genuine bool
 }
 
-// piece is some batches on their way from the database.
+// piece is a number of batches that are being read from the database.
 type piece struct {
 	pages chan []line
-	err   error // when pages is closed
+	err   error // may be read once pages is closed
 }
 
 const (
-	// piecesAtOnce are read beside each other, as to read a line and to check what it says takes longest.
+	// piecesAtOnce is how many pieces are read in parallel, because reading and checking lines takes the most time.
 	piecesAtOnce  = 4
 	pieceBatches  = 16
 	piecePage     = 512
-	piecesPending = 2 * pieceBatches * sealBatch / piecePage // pages: a piece as it should be is never waited for
+	piecesPending = 2 * pieceBatches * sealBatch / piecePage // pages; reading an intact piece never has to wait for room
 )
 
-// lines hands out the lines of batches that follow on the last, in their order.
+// lines calls each with the lines of the batches after the last one, in order.
 func (v *verifier) lines(seals []Seal, each func(line)) (err error) {
 	ctx, cancel := context.WithCancel(v.ctx)
 	defer cancel()
@@ -240,7 +241,7 @@ func (s *Service) readPiece(ctx context.Context, p *piece, workspace string, fir
 	p.pages <- page
 }
 
-// step goes on to a batch, and misses those between.
+// step advances to a batch, and reports any batches in between as removed.
 func (v *verifier) step(batch int64) {
 	if batch > v.last+1 {
 		v.fault(AuditFinding{Fault: FaultRemoved, Batch: v.last + 1, Count: int(batch - v.last - 1)})
@@ -282,7 +283,7 @@ func (v *verifier) line(e line) {
 	b.macs.Write(e.MAC)
 }
 
-// content checks what one event says.
+// content checks the content of one event.
 func (v *verifier) content(e line) {
 	v.report.Events++
 	v.begun = v.begun || e.Kind == "workspace.created"
@@ -318,7 +319,7 @@ func (v *verifier) close() {
 	}
 }
 
-// end compares the last seal with the head; grown tells that there are new ones.
+// end compares the last seal with the head. grown reports that there are new seals.
 func (v *verifier) end() (grown bool, err error) {
 	var stray []AuditFinding
 	err = v.tx.Sealed(v.workspace.ID, v.last+1, math.MaxInt64, func(e Event) error {
@@ -349,7 +350,7 @@ func (v *verifier) end() (grown bool, err error) {
 	return false, v.flush()
 }
 
-// unsealed checks what has no seal yet.
+// unsealed checks the events that have no seal yet.
 func (v *verifier) unsealed() error {
 	late := AuditFinding{Fault: FaultUnsealed}
 	for after := ""; ; {
@@ -387,7 +388,7 @@ func (v *verifier) fault(f AuditFinding) {
 	v.pending = append(v.pending, f)
 }
 
-// flush tells what was found so far, but for what was deleted meanwhile because it was old.
+// flush reports what was found so far, except batches that were deleted in the meantime because they were old.
 func (v *verifier) flush() error {
 	var ids []string
 	for _, e := range v.erased {
@@ -421,8 +422,8 @@ func (v *verifier) flush() error {
 	return nil
 }
 
-// ContainsSeal reports whether the log of the caller's workspace contains this seal. A log that was cut back to an older
-// state, together with its head, does not contain the seals that were made after it.
+// ContainsSeal reports whether the log of the caller's workspace contains this seal. If a log was cut back to an older
+// state, together with its head, it does not contain the seals made after that.
 func (s *Service) ContainsSeal(ctx context.Context, by Caller, batch int64, hash []byte) (there bool, err error) {
 	if by.kind != callerConsole {
 		return false, ErrNotAllowed
