@@ -14,7 +14,7 @@ import (
 
 var temporaryShape = regexp.MustCompile(`[0-9A-Z]{5}(-[0-9A-Z]{5}){4}`)
 
-// byPassword lets an owner invite a member by a temporary password, which it returns.
+// byPassword makes an owner invite a member by a temporary password, which it returns.
 func byPassword(e *sallyporttest.Env, b *sallyporttest.Client, address string) (sallyport.User, string) {
 	e.T.Helper()
 	e.Exec(`UPDATE policies SET invite_method = 'temporary_password'`)
@@ -24,7 +24,8 @@ func byPassword(e *sallyporttest.Env, b *sallyporttest.Client, address string) (
 	return u, temporaryShape.FindString(mails[len(mails)-1].Text)
 }
 
-// TestI24_TemporaryPasswordsEndWithTheEpoch: whatever ends the link of an invitation ends a temporary password.
+// TestI24_TemporaryPasswordsEndWithTheEpoch: everything that ends the link of an invitation also ends a temporary
+// password.
 func TestI24_TemporaryPasswordsEndWithTheEpoch(t *testing.T) {
 	ctx := context.Background()
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -63,7 +64,8 @@ func TestI24_TemporaryPasswordsEndWithTheEpoch(t *testing.T) {
 	})
 }
 
-// TestI27_TemporaryPasswordInOtherLetters: nor is it chosen in small letters, with spaces or without dashes.
+// TestI27_TemporaryPasswordInOtherLetters: a temporary password cannot be chosen as the new one, not even in lower
+// case, with spaces or without dashes.
 func TestI27_TemporaryPasswordInOtherLetters(t *testing.T) {
 	ctx := context.Background()
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -87,7 +89,8 @@ func TestI27_TemporaryPasswordInOtherLetters(t *testing.T) {
 	})
 }
 
-// TestOwnersHearOfNewAdministrators, however they were made, and of nobody else.
+// TestOwnersHearOfNewAdministrators: owners get an e-mail about each new administrator, however they became one, and
+// about no one else.
 func TestOwnersHearOfNewAdministrators(t *testing.T) {
 	ctx := context.Background()
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -128,7 +131,8 @@ func TestOwnersHearOfNewAdministrators(t *testing.T) {
 	})
 }
 
-// TestFirstSignInIsNoAlarm: every browser is new to a new account; the second one is not.
+// TestFirstSignInIsNoAlarm: no e-mail follows the first sign-in of a new account, for which every browser is new. One
+// follows the first sign-in in a second browser.
 func TestFirstSignInIsNoAlarm(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		mia := e.Add("mia@acme.example", sallyport.Member)

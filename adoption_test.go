@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// figures are what is saved of the first workspace, oldest day first.
+// figures returns the saved counts of the first workspace, oldest day first.
 func figures(e *sallyporttest.Env) string {
 	e.T.Helper()
 	var all []string
@@ -24,7 +24,7 @@ func figures(e *sallyporttest.Env) string {
 	return strings.Join(all, " ")
 }
 
-// morning turns the clock to an early hour, so that no test runs over midnight.
+// morning sets the clock to an early hour, so that no test runs past midnight.
 func morning(e *sallyporttest.Env) {
 	e.Clock.Set(e.Clock.Now().UTC().Truncate(24 * time.Hour).Add(25 * time.Hour))
 }
@@ -71,7 +71,7 @@ func TestCountAdoption(t *testing.T) {
 	})
 }
 
-// counting is a store that tells how often people are counted.
+// counting is a store that counts how often people are counted.
 type counting struct {
 	sallyport.Store
 	mu sync.Mutex
@@ -164,7 +164,7 @@ func TestOverview(t *testing.T) {
 		}
 		e.Exec(`UPDATE users SET state = 'suspended' WHERE id <> $1 AND id <> $2`, e.Owner.ID, manager.ID)
 		e.Exec(`UPDATE users SET two_factor = 1 WHERE id = $1`, e.Owner.ID)
-		e.Clock.Advance(24 * time.Hour) // of this day nothing is saved
+		e.Clock.Advance(24 * time.Hour) // nothing is saved for this day
 		by = signedIn(e, manager).By()
 		if o, days = see(by); !strings.HasSuffix(days, " 1/2") || len(o.Missing) != 1 || o.Missing[0].ID != manager.ID {
 			t.Errorf("two are left: %s, missing %v", days, o.Missing)

@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// verify checks the log of a workspace and returns what is wrong, each as "fault @batch.position".
+// verify verifies the log of a workspace and returns the findings, each as "fault @batch.position".
 func verify(e *sallyporttest.Env, by sallyport.Caller) (sallyport.AuditReport, []string) {
 	e.T.Helper()
 	var found []string
@@ -32,7 +32,7 @@ func verify(e *sallyporttest.Env, by sallyport.Caller) (sallyport.AuditReport, [
 	return report, found
 }
 
-// twoLogs makes two workspaces, each with four batches: one of the first events, then three of four events each.
+// twoLogs creates two workspaces, each with four batches: one of the first events, then three of four events each.
 func twoLogs(e *sallyporttest.Env) (acme, globex sallyport.Caller) {
 	e.T.Helper()
 	ctx := context.Background()
@@ -68,7 +68,7 @@ func TestI52_ATamperedLogIsFoundOut(t *testing.T) {
 	type tampering struct {
 		name string
 		sql  []string
-		want string // among what is found
+		want string // one of the findings
 	}
 	cases := []tampering{
 		{"a line removed", []string{`DELETE FROM events` + at22}, "was removed @2.2"},
@@ -209,7 +209,7 @@ func TestSealWaitsForNobody(t *testing.T) {
 		if e.Postgres() {
 			late(t, e)
 		}
-		// More than one batch holds.
+		// More than fit into one batch.
 		for i := range 300 {
 			e.Check(e.SignOutEverywhere(ctx, by, []string{"mia@acme.example", e.Owner.Address}[i%2]))
 		}
@@ -220,8 +220,8 @@ func TestSealWaitsForNobody(t *testing.T) {
 	})
 }
 
-// late has an event committed that is older than one that is sealed already. On SQLite there is one writer, so that
-// events are committed in their order.
+// late commits an event that is older than one that was already sealed. SQLite has only one writer, so there events are
+// always committed in order.
 func late(t *testing.T, e *sallyporttest.Env) {
 	ctx := context.Background()
 	begun, commit, done := make(chan bool), make(chan bool), make(chan error)
@@ -240,7 +240,7 @@ func late(t *testing.T, e *sallyporttest.Env) {
 			if err := tx.InsertEvent(first); err != nil {
 				return err
 			}
-			if _, _, err := tx.SealHead(u.Workspace); err != nil { // so that the event has gone out to the server
+			if _, _, err := tx.SealHead(u.Workspace); err != nil { // so that the event has been sent to the server
 				return err
 			}
 			begun <- true
@@ -265,7 +265,7 @@ func late(t *testing.T, e *sallyporttest.Env) {
 	if _, found := verify(e, e.Console()); !slices.Contains(found, "was cut off, with everything after it @3.0") {
 		t.Errorf("without the late event: %q", found)
 	}
-	// The event was not a real one: the log goes on as if it had not been.
+	// The event was not a real one: remove it, and continue as if it had never existed.
 	e.Exec(`DELETE FROM seal_heads`)
 	e.Exec(`DELETE FROM seals`)
 	e.Exec(`UPDATE events SET seal_batch = NULL, seal_position = NULL`)
@@ -363,8 +363,8 @@ func TestOldEventsAreDropped(t *testing.T) {
 	})
 }
 
-// TestI52_HeadKeptElsewhere: an old head that was kept lets a log be cut back so that nothing is missed in the database. A
-// newer head that was written down elsewhere shows it.
+// TestI52_HeadKeptElsewhere: with a copy of an old head, a log can be cut back so that the database alone does not
+// reveal it. A newer head that was kept elsewhere does.
 func TestI52_HeadKeptElsewhere(t *testing.T) {
 	ctx := context.Background()
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {

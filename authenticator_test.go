@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// proved gives every session of the person these proofs, each so long ago.
+// proved gives every session of the person these proofs, with their ages.
 func proved(e *sallyporttest.Env, p sallyporttest.Person, ago map[sallyport.Method]time.Duration) {
 	e.T.Helper()
 	var proofs sallyport.Proofs
@@ -21,7 +21,7 @@ func proved(e *sallyporttest.Env, p sallyporttest.Person, ago map[sallyport.Meth
 	e.Exec(`UPDATE sessions SET proofs = $1 WHERE user_id = $2`, proofs.String(), p.User.ID)
 }
 
-// own are the person's authenticators, as the database has them.
+// own returns the person's authenticators as they are in the database.
 func own(e *sallyporttest.Env, p sallyporttest.Person) (all []sallyport.Authenticator) {
 	e.T.Helper()
 	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) (err error) {
@@ -31,13 +31,13 @@ func own(e *sallyporttest.Env, p sallyporttest.Person) (all []sallyport.Authenti
 	return all
 }
 
-// require sets whom the first workspace requires two-factor authentication of.
+// require sets of whom the first workspace requires two-factor authentication.
 func require(e *sallyporttest.Env, of string) {
 	e.T.Helper()
 	e.Exec(`UPDATE policies SET require_2fa = $1, version = version + 1`, of)
 }
 
-// another sets up one more authenticator in the browser, and turns the clock on by a minute.
+// another sets up one more authenticator in the browser, and advances the clock by a minute.
 func another(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Person, name string) sallyporttest.Person {
 	e.T.Helper()
 	ctx := context.Background()
@@ -64,8 +64,8 @@ var (
 
 type proofs = map[sallyport.Method]time.Duration
 
-// TestI22_FreshProof holds each verb to the proof it wants: of a user who has two-factor authentication a fresh code
-// (I19, I60), of one who has not the password.
+// TestI22_FreshProof checks the proof that each verb requires: a fresh code from a user with two-factor authentication
+// (I19, I60), the password from a user without.
 func TestI22_FreshProof(t *testing.T) {
 	type verb struct {
 		name string
@@ -88,7 +88,7 @@ func TestI22_FreshProof(t *testing.T) {
 	tests := []struct {
 		name   string
 		proofs proofs
-		want   map[string]string // code of the outcome by verb; none: it is done
+		want   map[string]string // code of the outcome by verb; empty: it succeeds
 	}{
 		{"fresh", proofs{password: old, authenticator: fresh}, nil},
 		{"at the limit", proofs{password: old, authenticator: 5 * time.Minute}, nil},
@@ -127,7 +127,8 @@ func TestI22_FreshProof(t *testing.T) {
 	}
 }
 
-// holds compares an outcome with the code wanted; "restricted" is what a session from a recovery code may not do.
+// holds compares an outcome with the wanted code. "restricted" is the outcome for a session that began with a recovery
+// code.
 func holds(t *testing.T, err error, want string) {
 	t.Helper()
 	var e *sallyport.Error
@@ -145,7 +146,7 @@ var addresses struct {
 	n int
 }
 
-// newAddress is one that nobody has.
+// newAddress returns an address that no one has.
 func newAddress() string {
 	addresses.Lock()
 	defer addresses.Unlock()
@@ -175,7 +176,7 @@ func TestChange(t *testing.T) {
 	tests := []struct {
 		name     string
 		proofs   proofs
-		replaces string // "first", "second", or as it is
+		replaces string // "first", "second", or the value itself
 		want     string // code of the outcome
 		left     []string
 	}{
@@ -238,8 +239,8 @@ func TestChange(t *testing.T) {
 	})
 }
 
-// TestI19_RecoveryCodeEndsAllOld: a draft that began with a code of an authenticator and is confirmed after a recovery
-// code alone replaces every old one.
+// TestI19_RecoveryCodeEndsAllOld: a draft that began with a code of an authenticator, but is confirmed after only a
+// recovery code, replaces all old authenticators.
 func TestI19_RecoveryCodeEndsAllOld(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -258,7 +259,8 @@ func TestI19_RecoveryCodeEndsAllOld(t *testing.T) {
 	})
 }
 
-// TestI19_DraftBesideOthersWantsAnAuthenticator: a draft that would stand beside others is not confirmed by a recovery code.
+// TestI19_DraftBesideOthersWantsAnAuthenticator: a draft of an additional authenticator cannot be confirmed after a
+// recovery code.
 func TestI19_DraftBesideOthersWantsAnAuthenticator(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -416,8 +418,8 @@ func TestDisable(t *testing.T) {
 	}
 }
 
-// TestI58_RemovedAtOnce: of two authenticators that two sessions remove in the same instant one stays, where
-// two-factor authentication is required.
+// TestI58_RemovedAtOnce: if two sessions remove two authenticators at the same time, one stays if two-factor
+// authentication is required.
 func TestI58_RemovedAtOnce(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -448,7 +450,7 @@ func TestI58_RemovedAtOnce(t *testing.T) {
 	})
 }
 
-// TestI58_TheStatementItself: without any rule above it, the database does not let the last one go.
+// TestI58_TheStatementItself: even without the rules above it, the statement does not delete the last authenticator.
 func TestI58_TheStatementItself(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		p := e.Add("mia@acme.example", sallyport.Member)
@@ -493,7 +495,7 @@ func TestRename(t *testing.T) {
 	})
 }
 
-// TestConfirmedTwiceAtOnce: of two tabs that confirm one draft, one does.
+// TestConfirmedTwiceAtOnce: if two tabs confirm the same draft, one of them succeeds.
 func TestConfirmedTwiceAtOnce(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()

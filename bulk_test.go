@@ -13,7 +13,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// eventsOf are the kinds and subjects of events with one of these kinds, in order.
+// eventsOf returns the kinds and subjects of events of these kinds, in order.
 func eventsOf(e *sallyporttest.Env, kind string) (all []string) {
 	e.T.Helper()
 	for _, row := range e.Query(`SELECT u.address FROM events e JOIN users u ON u.id = e.subject WHERE e.kind = $1 ORDER BY u.address`, kind) {
@@ -23,7 +23,8 @@ func eventsOf(e *sallyporttest.Env, kind string) (all []string) {
 	return all
 }
 
-// TestBulk does each action to people in every situation at once: each person gets what they would get alone.
+// TestBulk performs each action on people in every situation at once: each person gets the result that they would get
+// alone.
 func TestBulk(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -111,7 +112,7 @@ func TestBulk(t *testing.T) {
 	})
 }
 
-// TestBulkLimits: what is not about one of the people is refused before anything is done.
+// TestBulkLimits: a refusal that is not about one of the people comes before anything is done.
 func TestBulkLimits(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -145,7 +146,7 @@ func TestBulkLimits(t *testing.T) {
 	})
 }
 
-// TestI58_BulkLeavesAnOwner: of two owners who suspend each other and themselves, one remains.
+// TestI58_BulkLeavesAnOwner: if two owners suspend each other and themselves, one remains.
 func TestI58_BulkLeavesAnOwner(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -164,7 +165,8 @@ func TestI58_BulkLeavesAnOwner(t *testing.T) {
 	})
 }
 
-// TestInviteSeveral: each line is judged as alone, and nothing is sent before the caller may do it.
+// TestInviteSeveral: each line gets the result that it would get alone, and nothing is sent unless the caller may
+// invite.
 func TestInviteSeveral(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()

@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// challenged is a new browser in which the person has given the password.
+// challenged returns a new browser in which the person has entered the password.
 func challenged(e *sallyporttest.Env, p sallyporttest.Person) *sallyporttest.Client {
 	e.T.Helper()
 	b := e.Arriving()
@@ -24,7 +24,7 @@ func challenged(e *sallyporttest.Env, p sallyporttest.Person) *sallyporttest.Cli
 	return b
 }
 
-// answer gives a code in a sign-in, and keeps what comes of it.
+// answer enters a code in a sign-in, and keeps the passage.
 func answer(e *sallyporttest.Env, b *sallyporttest.Client, code string) error {
 	p, err := e.AnswerCode(context.Background(), b.By(), code, false)
 	if err == nil {
@@ -91,8 +91,8 @@ func TestClockIsOff(t *testing.T) {
 	})
 }
 
-// TestI42_RecognisedCodesAreRefused: what was recognised as a code of the future is refused when its time comes, in
-// its own words and without a charge; its neighbours are accepted.
+// TestI42_RecognisedCodesAreRefused: a code that was recognised as a future one is refused when its time comes, with
+// its own text and without a charge. The codes before and after it are accepted.
 func TestI42_RecognisedCodesAreRefused(t *testing.T) {
 	for _, ahead := range []time.Duration{time.Minute, 5 * time.Minute, 10 * time.Minute} {
 		t.Run(ahead.String(), func(t *testing.T) {
@@ -123,7 +123,7 @@ func TestI42_RecognisedCodesAreRefused(t *testing.T) {
 	}
 }
 
-// TestOldCodesTellNothingOfAClock: a code that is burnt, or older than one that is, is wrong and no more.
+// TestOldCodesTellNothingOfAClock: a used code, or one that is older than a used one, is simply wrong.
 func TestOldCodesTellNothingOfAClock(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		p := e.Add("mia@acme.example", sallyport.Member)
@@ -140,7 +140,8 @@ func TestOldCodesTellNothingOfAClock(t *testing.T) {
 	})
 }
 
-// TestRecognisedCodesAreCharged: the hint is no free try, and what is kept of it does not grow.
+// TestRecognisedCodesAreCharged: a code that gets the hint is charged too, and the stored steps do not grow without
+// limit.
 func TestRecognisedCodesAreCharged(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -205,7 +206,7 @@ func TestClockAtSetUp(t *testing.T) {
 	})
 }
 
-// draftSecret is the key of the set-up that the browser is in.
+// draftSecret returns the key of the browser's current set-up.
 func draftSecret(e *sallyporttest.Env, b *sallyporttest.Client) []byte {
 	e.T.Helper()
 	d, err := e.SetUp(context.Background(), b.By())
@@ -215,8 +216,8 @@ func draftSecret(e *sallyporttest.Env, b *sallyporttest.Client) []byte {
 	return secret
 }
 
-// TestI07_NoCodeIsReplayedAfterTheClockWentBackAndAnUnlock: every code that was used while the clock was ahead stays used
-// when its time comes. The codes between them work, so that nobody is locked out.
+// TestI07_NoCodeIsReplayedAfterTheClockWentBackAndAnUnlock: every code that was used while the clock was ahead is still
+// refused when its time comes. The codes between them work, so that no one is locked out.
 func TestI07_NoCodeIsReplayedAfterTheClockWentBackAndAnUnlock(t *testing.T) {
 	ctx := context.Background()
 	for _, used := range []int{2, 16, 20} {
@@ -256,7 +257,7 @@ func TestI07_NoCodeIsReplayedAfterTheClockWentBackAndAnUnlock(t *testing.T) {
 						t.Fatalf("the code of %v was used and works again", at.Sub(now))
 					}
 				}
-				// Only so many are remembered: of those before, none works at all.
+				// Only 16 are remembered, and none of the codes before them works.
 				for _, at := range codes[max(0, used-16):] {
 					e.Clock.Set(at.Add(10 * time.Minute))
 					if err := answer(e, challenged(e, p), p.Code(e.Clock.Now())); err != nil {

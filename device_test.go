@@ -13,7 +13,7 @@ import (
 
 const day = 24 * time.Hour
 
-// trustFor lets the first workspace trust devices for so many days, and keeps the lowering that this may be.
+// trustFor sets for how many days the first workspace trusts devices, and saves any lowering.
 func trustFor(e *sallyporttest.Env, days int) {
 	e.T.Helper()
 	ctx := context.Background()
@@ -36,11 +36,11 @@ func trustFor(e *sallyporttest.Env, days int) {
 	}))
 }
 
-// signIn gives the password, and the code if it is asked for; it returns whether it was.
+// signIn enters the password, and a code if one is needed. It returns whether one was.
 func signIn(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Person, trust bool) (asked bool) {
 	e.T.Helper()
 	ctx := context.Background()
-	e.Clock.Advance(time.Minute) // a code of its own
+	e.Clock.Advance(time.Minute) // so that the code is unused
 	passage, err := e.SignIn(ctx, b.By(), p.Address, p.Password)
 	e.Check(err)
 	b.Keep(passage)
@@ -56,7 +56,7 @@ func signIn(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Perso
 	return asked
 }
 
-// trusting is a browser in which the person has ticked the box.
+// trusting returns a browser that the person has made a trusted device.
 func trusting(e *sallyporttest.Env, p *sallyporttest.Person) *sallyporttest.Client {
 	e.T.Helper()
 	b := e.Arriving()
@@ -153,7 +153,8 @@ func TestI29_TrustedDevice(t *testing.T) {
 	}
 }
 
-// An old value always gets the code page; what becomes of the trust hangs on who brought it.
+// TestI29_OldValue: with an old secret, a code is always needed. Whether the trust ends depends on where the secret
+// came from.
 func TestI29_OldValue(t *testing.T) {
 	elsewhere := netip.MustParseAddr("198.51.100.7")
 	tests := []struct {
@@ -231,7 +232,7 @@ func countEvents(e *sallyporttest.Env, p sallyporttest.Person, kind string) (n i
 	return n
 }
 
-// Of simultaneous uses of one value one passes; the others are asked for a code.
+// TestI29_OneValueAtOnce: if one secret is used several times at once, one use passes. The others need a code.
 func TestI29_OneValueAtOnce(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		trustFor(e, 14)
@@ -261,7 +262,7 @@ func TestI29_OneValueAtOnce(t *testing.T) {
 	})
 }
 
-// Ids of other people are like ids that do not exist.
+// TestI06_TrustedDeviceOfAnother: an id of another person's device is treated as one that does not exist.
 func TestI06_TrustedDeviceOfAnother(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -281,11 +282,11 @@ func TestI06_TrustedDeviceOfAnother(t *testing.T) {
 	})
 }
 
-// TestKnownDeviceAfterLong: a browser that was not used for longer than it is remembered is new again, also before the
-// sweep; one that is used stays known, and keeps its cookie for as long.
+// TestKnownDeviceAfterLong: a browser that was not used for longer than BrowserLimit is new again, even before the
+// sweep. One that is used stays known, and its cookie is extended.
 func TestKnownDeviceAfterLong(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
-		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
+		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in gets no mail
 		b := e.Arriving()
 		news := func() int { return len(e.Query("SELECT id FROM outbox WHERE kind = 'sign_in.new_browser'")) }
 		signIn(e, b, e.Owner, false)
@@ -306,7 +307,8 @@ func TestKnownDeviceAfterLong(t *testing.T) {
 	})
 }
 
-// TestI38_ASharedBrowserThatIsTrusted: of two people with one browser, both stay known in it, whichever of them trusts it.
+// TestI38_ASharedBrowserThatIsTrusted: if two people share a browser, it stays a known device of both, whichever of
+// them trusts it.
 func TestI38_ASharedBrowserThatIsTrusted(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		e.Exec("UPDATE policies SET trusted_device_days = 14")

@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// TestI24_AddressGivenByAnAdministrator: nothing changes until the new address is confirmed. Then everything of the person
-// ends, and the old address can undo it.
+// TestI24_AddressGivenByAnAdministrator: nothing changes until the new address is confirmed. Then all of the person's
+// sessions end, and the old address can undo the change.
 func TestI24_AddressGivenByAnAdministrator(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()

@@ -24,16 +24,16 @@ func NoticeTexts(kind string) []text.Key {
 	return slices.DeleteFunc([]text.Key{n.subject, n.says, n.many, n.then, n.not, openWords[n.open]}, func(k text.Key) bool { return k == "" })
 }
 
-// NoticePages are the links of all mails, those before a token ending in "/".
+// NoticePages returns the paths of the links of all mails. A path that a token follows ends in "/".
 func NoticePages() []string { return slices.Sorted(maps.Keys(openWords)) }
 
-// WriteNotice puts a mail into words.
+// WriteNotice renders a mail.
 func WriteNotice(kind string, w Workspace, base string, u User, to string, at time.Time, browser, address string, facts map[string]any) (string, MailBody, error) {
 	l := letter{notice: notices[kind], from: w, base: base, user: u, to: to, at: at, browser: browser, address: address, given: facts}
 	return l.write(text.English)
 }
 
-// MailWait is the wait after so many failed attempts.
+// MailWait returns the wait after so many failed attempts.
 func MailWait(attempts int) time.Duration { return mailWait(attempts) }
 
 // QueueNotice queues a mail to a user, as a verb does.

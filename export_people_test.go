@@ -1,7 +1,7 @@
 package sallyport
 
-// FindAtMost changes how many people a search sorts, and how many with one word it looks at, until the function that it
-// returns is called.
+// FindAtMost changes how many people a search sorts, and how many with one word it checks, until the returned function
+// is called.
 func FindAtMost(sorted, looked int) (restore func()) {
 	s, l := maxSorted, maxLooked
 	maxSorted, maxLooked = sorted, looked

@@ -2,7 +2,7 @@ package sallyport
 
 import "time"
 
-// Replacing and Tightens let tests judge decisions without a database.
+// Replacing and Tightens let tests check decisions without a database.
 func (r Requirement) Replacing(old Requirement, version int64, now time.Time) Requirement {
 	return r.replacing(old, version, now)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// lockEvents are the locks in the audit log that are about a person, the oldest first.
+// lockEvents returns the events about locks of a person, oldest first.
 func lockEvents(e *sallyporttest.Env, id string) (kinds []string) {
 	e.T.Helper()
 	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) error {
@@ -36,8 +36,8 @@ func person(e *sallyporttest.Env, id string) sallyport.User {
 	return p.User
 }
 
-// TestEveryLockIsSeen: while a budget refuses somebody's next try, their row and an event say so, and say until when. What
-// lifts the refusal ends the lock, with an event of its own.
+// TestEveryLockIsSeen: while a budget refuses a person's next try, their row and an event say so and until when. When
+// the refusal is lifted, the lock ends, with another event.
 func TestEveryLockIsSeen(t *testing.T) {
 	ctx := context.Background()
 	wrongPasswords := func(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Person, n int) {
@@ -139,7 +139,7 @@ func TestEveryLockIsSeen(t *testing.T) {
 				if len(before) == 0 || before[len(before)-1] != "user.locked "+string(c.lock) {
 					t.Errorf("events: %q", before)
 				}
-				e.Clock.Advance(time.Millisecond) // events of one millisecond have no order
+				e.Clock.Advance(time.Millisecond) // events from the same millisecond have no order
 				c.ends(e, p)
 				e.Check(e.EndLocks(ctx))
 				if u := person(e, p.ID); u.Locked(e.Clock.Now()) || u.LockedBy != sallyport.NoLock {
@@ -153,7 +153,8 @@ func TestEveryLockIsSeen(t *testing.T) {
 	}
 }
 
-// TestEveryLockedPersonIsInAFile: it is read batch by batch, in the order in which locks end, however many there are.
+// TestEveryLockedPersonIsInAFile: a CSV file has all locked people, batch by batch in the order in which their locks
+// end, however many there are.
 func TestEveryLockedPersonIsInAFile(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		now := e.Clock.Now()
@@ -187,14 +188,14 @@ func TestEveryLockedPersonIsInAFile(t *testing.T) {
 	})
 }
 
-// TestUnlockWhereItHasNoEffect: it says so, and writes no event.
+// TestUnlockWhereItHasNoEffect: Unlock returns an error if it would change nothing, and records no event.
 func TestUnlockWhereItHasNoEffect(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
 		p := e.Add("mia@acme.example", sallyport.Member)
 		e.Enrol(&p, "Pixel")
 		giveWrongCodes(e, p, 1)
-		e.Check(e.Unlock(ctx, e.Console(), p.ID)) // it makes the count start again
+		e.Check(e.Unlock(ctx, e.Console(), p.ID)) // so that the count starts again
 		if err := e.Unlock(ctx, e.Console(), p.ID); !errors.Is(err, sallyport.ErrNotLocked) {
 			t.Errorf("a second time: %v", err)
 		}

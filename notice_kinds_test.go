@@ -28,7 +28,7 @@ func TestNoticesNameTheirFacts(t *testing.T) {
 	}
 }
 
-// Every call of notify in the rules names kinds that there are, with the facts of each.
+// TestEveryNoticeIsKnown: every call of notify in the rules has an existing kind, with exactly its facts.
 func TestEveryNoticeIsKnown(t *testing.T) {
 	sent := 0
 	files, err := filepath.Glob("*.go")
@@ -72,7 +72,7 @@ func TestUnknownNoticesAreFound(t *testing.T) {
 	}
 }
 
-// noticeFaults reads one Go file, and returns what is wrong with its calls of notify and the kinds they name.
+// noticeFaults parses one Go file. It returns what is wrong with its calls of notify, and their kinds.
 func noticeFaults(t *testing.T, name string, source any) (faults, kinds []string) {
 	t.Helper()
 	files := token.NewFileSet()
@@ -118,7 +118,7 @@ func noticeFaults(t *testing.T, name string, source any) (faults, kinds []string
 	return faults, kinds
 }
 
-// valuesOf are the expressions that e may stand for: itself, or all that fn assigns to the variable it is.
+// valuesOf returns the possible values of e: e itself or, if it is a variable, all expressions that fn assigns to it.
 func valuesOf(fn *ast.FuncDecl, e ast.Expr) []ast.Expr {
 	name, ok := e.(*ast.Ident)
 	if !ok || name.Name == "nil" {

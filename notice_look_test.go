@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// The HTML of e-mails is readable with every brand, in both looks, on a phone and in a wide window.
+// TestNoticesLook: the HTML of e-mails is readable with every brand, light and dark, on a phone and in a wide window.
 func TestNoticesLook(t *testing.T) {
 	brands := []struct{ kind, name, colour string }{
 		{"two_factor.enabled", "Acme", "#7b1fa2"},

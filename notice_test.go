@@ -24,7 +24,7 @@ const (
 
 var noticeAt = time.Date(2026, 11, 22, 10, 12, 0, 0, time.FixedZone("CET", 3600))
 
-// noticeFact is a value of every fact, of the type that notice.go says.
+// noticeFact returns a value for each fact, of the type that notice.go specifies.
 func noticeFact(t *testing.T, name string) any {
 	t.Helper()
 	switch name {
@@ -109,8 +109,8 @@ func TestNoticesRead(t *testing.T) {
 	}
 }
 
-// An e-mail says the same in text and in HTML, links to one page of the workspace, loads nothing, and holds a secret only
-// where it must.
+// TestNoticesHoldOneLinkAndNoMoreSecrets: an e-mail says the same in text and in HTML, links to one page of the
+// workspace, loads nothing, and contains a secret only where it must.
 func TestNoticesHoldOneLinkAndNoMoreSecrets(t *testing.T) {
 	for kind := range sallyport.NoticeKinds() {
 		t.Run(kind, func(t *testing.T) {
@@ -211,8 +211,8 @@ func TestNamesStayNamesInMails(t *testing.T) {
 	}
 }
 
-// TestNothingSteersTheReaderOfAMail: names that were stored before they were refused, and what a browser calls itself,
-// neither reverse the text after them nor begin a line or a command of the terminal.
+// TestNothingSteersTheReaderOfAMail: names that were stored before they were refused, and names of browsers, neither
+// reverse the text after them, nor begin a new line, nor control a terminal.
 func TestNothingSteersTheReaderOfAMail(t *testing.T) {
 	const hostile = "Mia\u202egnp.\u2066x\u2069\u202c\x1b[31m\r\nBcc: eve@evil.example\u2028y\u009bz\x7f"
 	for kind := range sallyport.NoticeKinds() {

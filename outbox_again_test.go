@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// signedIn is a caller of a role in a browser of their own. The e-mails about that are not kept.
+// signedIn returns a caller with a role, in a new browser. It deletes the e-mails about the sign-in.
 func (o *outbox) signedIn(name string, role sallyport.Role) sallyport.Caller {
 	o.T.Helper()
 	p := o.Owner
@@ -26,10 +26,10 @@ func (o *outbox) signedIn(name string, role sallyport.Role) sallyport.Caller {
 	return b.By()
 }
 
-// refused queues an e-mail that the server refuses for good, and returns its id.
+// refused queues an e-mail that the server rejects permanently, and returns its id.
 func (o *outbox) refused(queue func()) string {
 	o.T.Helper()
-	o.Clock.Advance(time.Second) // ids of one millisecond are in no order
+	o.Clock.Advance(time.Second) // ids from the same millisecond have no order
 	queue()
 	o.server.Refuse(sallyporttest.AtRecipient, 550, "5.1.1 no such mailbox")
 	o.deliver(o.Service, 1)

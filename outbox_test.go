@@ -17,7 +17,7 @@ import (
 
 const lease = 2 * time.Minute
 
-// outbox is an Env whose mail goes to a real server, and somebody to write to.
+// outbox is an Env whose mail goes to a real server, with a person to write to.
 type outbox struct {
 	*sallyporttest.Env
 	server *sallyporttest.MailServer
@@ -29,7 +29,7 @@ func eachOutbox(t *testing.T, fn func(t *testing.T, o *outbox)) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		o := &outbox{Env: e, server: sallyporttest.NewMailServer(t, sallyporttest.MailServerOptions{})}
 		o.mia = e.Add("mia@acme.example", sallyport.Member)
-		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
+		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in gets no mail
 		e.Mailer = o.mailer()
 		fn(t, o)
 	})
@@ -42,7 +42,7 @@ func (o *outbox) mailer() sallyport.Mailer {
 	return smtp.Send
 }
 
-// node is one more node, that sends through the same server.
+// node returns another node, which sends through the same server.
 func (o *outbox) node() *sallyport.Service {
 	o.T.Helper()
 	n := o.Node(o.Keys)
@@ -50,10 +50,10 @@ func (o *outbox) node() *sallyport.Service {
 	return n
 }
 
-// queue makes one mail wait: a sign-in from a new browser.
+// queue queues one mail, about a sign-in from a new browser.
 func (o *outbox) queue() {
 	o.T.Helper()
-	o.Exec("UPDATE users SET sign_ins_since = 1, browser_told_at = 0") // neither the first sign-in nor one within an hour of another
+	o.Exec("UPDATE users SET sign_ins_since = 1, browser_told_at = 0") // there is no mail for the first sign-in, nor within an hour after another mail
 	p, err := o.SignIn(context.Background(), o.Arriving().By(), o.mia.Address, o.mia.Password)
 	o.Check(err)
 	if p.Step != sallyport.StepDone {
@@ -70,7 +70,7 @@ func (o *outbox) mails() (all []sallyport.Mail) {
 	return all
 }
 
-// mail is the only one there is.
+// mail returns the only mail in the outbox.
 func (o *outbox) mail() sallyport.Mail {
 	o.T.Helper()
 	all := o.mails()
@@ -164,8 +164,8 @@ func TestMailThatIsRefusedForGoodFails(t *testing.T) {
 	})
 }
 
-// A server that took the mail, and whose answer was lost: the mail may not be sent again within the lease, nor be
-// forgotten.
+// TestMailWhoseAnswerWasLostWaitsForItsLease: if the server's answer to a mail is lost, the mail is not sent again
+// during the lease, but is sent after it.
 func TestMailWhoseAnswerWasLostWaitsForItsLease(t *testing.T) {
 	eachOutbox(t, func(t *testing.T, o *outbox) {
 		other := o.node()
@@ -204,7 +204,8 @@ func TestMailOfADeadNodeIsTakenAfterItsLease(t *testing.T) {
 	})
 }
 
-// A node that was slow comes back after its lease, and finds that another has sent the mail.
+// TestMailIsSettledByWhoHasTheLease: a slow node returns after its lease, and finds that another node has sent the
+// mail.
 func TestMailIsSettledByWhoHasTheLease(t *testing.T) {
 	eachOutbox(t, func(t *testing.T, o *outbox) {
 		other := o.node()
@@ -291,7 +292,8 @@ func TestAHungMailServerHoldsNobodyUp(t *testing.T) {
 	})
 }
 
-// Run looks every 15 seconds for mail of others, and the server waits for 10: what is queued here does not wait.
+// TestQueuedMailIsSentAtOnce: Run polls for mail from other nodes every 15 seconds, but mail from this node arrives
+// within the 10 seconds that the server of the test waits.
 func TestQueuedMailIsSentAtOnce(t *testing.T) {
 	eachOutbox(t, func(t *testing.T, o *outbox) {
 		ctx, stop := context.WithCancel(context.Background())
@@ -391,7 +393,7 @@ func TestNamesStayNamesInHeaders(t *testing.T) {
 		}))
 		b := o.Arriving()
 		b.Host = "globex.localhost"
-		o.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
+		o.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in gets no mail
 		_, err := o.SignIn(context.Background(), b.By(), "gil@globex.example", sallyporttest.Password)
 		o.Check(err)
 		o.deliver(o.Service, 1)
@@ -424,7 +426,7 @@ func TestI45_LinksLeadToTheWorkspaceAndMailToTheStoredAddress(t *testing.T) {
 			"another host":        {at: e.URL, host: "evil.example", email: e.Owner.Address},
 			"another port":        {at: e.URL, host: "localhost:1", email: e.Owner.Address},
 		} {
-			e.Exec("UPDATE users SET sign_ins_since = 1, browser_told_at = 0") // so that each sign-in is told of
+			e.Exec("UPDATE users SET sign_ins_since = 1, browser_told_at = 0") // so that each sign-in gets a mail
 			before := allMails(e)
 			v := site.Visitor().At(c.at)
 			header := v.PostHeader()
@@ -444,7 +446,7 @@ func TestI45_LinksLeadToTheWorkspaceAndMailToTheStoredAddress(t *testing.T) {
 				continue
 			}
 			if len(added) == 0 && c.forwarded != "" && v.Page.Status >= 400 {
-				continue // denied is as good
+				continue // a refusal is fine too
 			}
 			if len(added) != 1 {
 				t.Errorf("%s: %d, and %d mails", name, v.Page.Status, len(added))
@@ -462,7 +464,7 @@ func TestI45_LinksLeadToTheWorkspaceAndMailToTheStoredAddress(t *testing.T) {
 	})
 }
 
-// allMails are those of all workspaces.
+// allMails returns the mails of all workspaces.
 func allMails(e *sallyporttest.Env) (all []sallyport.Mail) {
 	e.T.Helper()
 	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) error {

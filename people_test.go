@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// populate adds people straight to the store, as an import would.
+// populate adds people directly to the store, as an import would.
 func populate(e *sallyporttest.Env, people []sallyport.User) {
 	e.T.Helper()
 	e.Check(e.Store.Write(context.Background(), func(tx sallyport.Tx) error {
@@ -32,7 +32,7 @@ func populate(e *sallyporttest.Env, people []sallyport.User) {
 	}))
 }
 
-// finds is what a search should do, told in the plainest way.
+// finds is a search in its simplest form.
 func finds(u sallyport.User, search string) bool {
 	for _, word := range fold.Words(fold.Name(search)) {
 		if !slices.ContainsFunc(fold.Words(fold.Name(u.Name), u.Folded, fold.Name(u.Address)), func(w string) bool { return strings.HasPrefix(w, word) }) {
@@ -42,7 +42,7 @@ func finds(u sallyport.User, search string) bool {
 	return true
 }
 
-// expected is the list of a filter, told in the plainest way.
+// expected is the list of a filter in its simplest form.
 func expected(people []sallyport.User, f sallyport.PeopleFilter, p sallyport.Policy, now time.Time) (ids []string) {
 	rank := func(u sallyport.User) int {
 		return slices.Index([]string{sallyport.TwoFactorEnabled, sallyport.TwoFactorRequired, sallyport.TwoFactorDisabled}, p.TwoFactorState(u, now))
@@ -80,7 +80,7 @@ func expected(people []sallyport.User, f sallyport.PeopleFilter, p sallyport.Pol
 	return ids
 }
 
-// leaf goes through all pages of a list and back, and returns the ids in their order.
+// leaf pages through a list to its end and back, and returns the ids in their order.
 func leaf(e *sallyporttest.Env, by sallyport.Caller, f sallyport.PeopleFilter) (ids []string, last sallyport.PeopleList) {
 	e.T.Helper()
 	ctx := context.Background()
@@ -118,8 +118,8 @@ func idsOf(people []sallyport.User) (ids []string) {
 	return ids
 }
 
-// TestPeopleLists: every filter, order and search lists the people it should, each once, in its order, on pages that lead
-// there and back, and says how many they are.
+// TestPeopleLists: for every filter, order and search, the list has the right people, each once and in order, on pages
+// that lead there and back, and it says how many people there are.
 func TestPeopleLists(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		names := []string{"Anna Okafor", "Zoë O'Neill-Okafor", "Ana Ann Annis", "山田 太郎", "Okan Family", "maria  GARCÍA", "X"}
@@ -148,7 +148,7 @@ func TestPeopleLists(t *testing.T) {
 				for j, f := range []sallyport.PeopleFilter{{}, {Role: sallyport.Admin}, {State: sallyport.Suspended}, {TwoFactor: sallyport.TwoFactorEnabled},
 					{TwoFactor: sallyport.TwoFactorRequired}, {TwoFactor: sallyport.TwoFactorDisabled, Role: sallyport.Member, State: sallyport.Active}} {
 					if search != "" && (turn+i+j)%6 != 0 {
-						continue // each search with each filter once
+						continue // combine each search with each filter only once
 					}
 					f.Order, f.Search, f.Reverse = order, search, (i/6+j)%2 == 1
 					want := expected(people, f, by.Policy(), e.Clock.Now())
@@ -163,7 +163,7 @@ func TestPeopleLists(t *testing.T) {
 }
 
 // TestPeopleSearchFindsMany: a search that finds too many people to sort lists them by the words found. It still finds
-// all of them, and narrowed by a filter or another word it is sorted again.
+// all of them. If a filter or another word narrows it, it is sorted again.
 func TestPeopleSearchFindsMany(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		var people []sallyport.User
@@ -219,8 +219,8 @@ func TestPeopleSearchFindsMany(t *testing.T) {
 	})
 }
 
-// TestPeopleSearchTooWide: where each word finds more people than a page looks at, the list says that somebody may be
-// missing. A file has everyone, and so has a list where one of the words finds few enough.
+// TestPeopleSearchTooWide: if each word finds more people than a page checks, the list says that people may be missing.
+// A CSV file has everyone, and so has a list if one of the words finds few enough.
 func TestPeopleSearchTooWide(t *testing.T) {
 	defer sallyport.FindAtMost(20, 30)()
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -228,7 +228,7 @@ func TestPeopleSearchTooWide(t *testing.T) {
 		for i := range 200 {
 			address := fmt.Sprintf("x%04d@%s.example", i, []string{"north", "south"}[i%2])
 			u := sallyport.User{Address: address, Folded: address, Name: []string{"Ada", "Nora"}[i%2], Role: sallyport.Member, State: sallyport.Active, CreatedAt: time.UnixMilli(int64(1 + i))}
-			if i%40 == 0 && i > 60 { // the only ones in the north, and not among the first with either word
+			if i%40 == 0 && i > 60 { // the only people with both words, and not among the first with either
 				u.Name = "Nora Zwo"
 			}
 			people = append(people, u)
@@ -262,7 +262,7 @@ func TestPeopleSearchTooWide(t *testing.T) {
 	})
 }
 
-// TestPeopleAreFoundAsTheyAre: what lists repeat of a user follows each change, by whatever verb.
+// TestPeopleAreFoundAsTheyAre: the copies of a user's data for lists follow each change, whichever verb makes it.
 func TestPeopleAreFoundAsTheyAre(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()

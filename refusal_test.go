@@ -11,13 +11,13 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// refusal is something that anyone in reach of it can be refused as often as they like.
+// refusal is a request that is refused, and that its sender can repeat as often as they like.
 type refusal struct {
 	want error
 	do   func() error
 }
 
-// refusals returns one of each kind that is refused only after something was read in its Write.
+// refusals returns one of each kind of request that is refused only after its Write has read something.
 func refusals(e *sallyporttest.Env) map[string]refusal {
 	ctx := context.Background()
 	owner := e.Owner
@@ -129,7 +129,8 @@ func TestI66_RefusalsUndoNobody(t *testing.T) {
 	}
 }
 
-// TestI66_SpentNetworksWriteNothing: what a network is refused because it is past its limit costs the database no write.
+// TestI66_SpentNetworksWriteNothing: a request that is refused because its network is past the limit writes nothing to
+// the database.
 func TestI66_SpentNetworksWriteNothing(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		all := refusals(e)

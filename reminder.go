@@ -192,7 +192,7 @@ func (s *Service) remindOn(ctx context.Context, workspace string) (more bool, er
 func (s *Service) remindSome(tx Tx, r Reminders) (Reminders, error) {
 	now := s.Now()
 	began := r.StartedAt
-	if began.After(now) { // the clock was set back, so stop: people would get a second reminder
+	if began.After(now) { // the clock was set back; with a later time, people would get a second reminder
 		began = now
 	}
 	people, err := tx.TakeDue(r.Workspace, began.Add(-ReminderPause), now, reminderPage)

@@ -14,7 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// reminded are the addresses that have a reminder in the outbox, with how many, in order.
+// reminded returns the addresses with reminders in the outbox, and how many each has, in order.
 func reminded(e *sallyporttest.Env) (all []string) {
 	e.T.Helper()
 	for _, row := range e.Query(`SELECT address, count(*) FROM outbox WHERE kind LIKE 'two_factor.reminder%' GROUP BY address ORDER BY address`) {
@@ -78,7 +78,7 @@ func TestReminders(t *testing.T) {
 		if r, err = e.Remind(ctx, signedIn(e, ada).By()); err != nil || r.Queued != 1 {
 			t.Errorf("who came later: %+v %v", r, err)
 		}
-		e.Exec(`UPDATE users SET two_factor = 1 WHERE id = $1`, nia.ID) // and has it since
+		e.Exec(`UPDATE users SET two_factor = 1 WHERE id = $1`, nia.ID) // set up since
 		e.Clock.Set(dayLater.Add(-time.Minute))
 		again := signedIn(e, ada).By()
 		e.Clock.Set(dayLater.Add(-time.Millisecond))
@@ -99,7 +99,8 @@ func TestReminders(t *testing.T) {
 	})
 }
 
-// The mail names the day only to those of whom it is required then, and for as long as it is to come.
+// TestRemindersNameTheDay: the mail names the day only to people of whom it will be required, and only until the day
+// comes.
 func TestRemindersNameTheDay(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -140,7 +141,7 @@ func TestRemindersNameTheDay(t *testing.T) {
 	})
 }
 
-// crashing is a store that breaks off a Write after its function has run, before the commit.
+// crashing is a store that aborts a Write after its function has run, before the commit.
 type crashing struct{ sallyport.Store }
 
 var errCrash = errors.New("the node has died")
@@ -149,7 +150,8 @@ func (c *crashing) Write(ctx context.Context, fn func(sallyport.Tx) error) error
 	return c.Store.Write(ctx, func(tx sallyport.Tx) error { return errors.Join(fn(tx), errCrash) })
 }
 
-// TestRemindersComeInPages reminds 1,041 people. A node dies in the middle of it, and four go on at once.
+// TestRemindersComeInPages reminds 1,041 people. A node dies in the middle of it, and four nodes continue at the same
+// time.
 func TestRemindersComeInPages(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -178,7 +180,7 @@ func TestRemindersComeInPages(t *testing.T) {
 			t.Fatalf("the node lives: %v", err)
 		}
 		queued(1000)
-		e.Clock.Advance(sallyport.ReminderPause) // those of the first page are due again, and not of this reminding
+		e.Clock.Advance(sallyport.ReminderPause) // the people of the first page are due again, but not in this round
 		all, faults := sync.WaitGroup{}, make([]error, 4)
 		for i := range faults {
 			node := e.Node(e.Keys)
@@ -201,7 +203,7 @@ func TestRemindersComeInPages(t *testing.T) {
 	})
 }
 
-// TestTwoRemindAtOnce lets administrators remind the same people over several nodes.
+// TestTwoRemindAtOnce makes administrators remind the same people on several nodes.
 func TestTwoRemindAtOnce(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()

@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// TestPowers holds the table of roles to SPEC 6.1, line by line.
+// TestPowers compares the table of roles with SPEC 6.1, line by line.
 func TestPowers(t *testing.T) {
 	admins := []sallyport.Action{
 		sallyport.SeeSecurity, sallyport.RemindPeople, sallyport.InvitePeople, sallyport.EditPeople, sallyport.SuspendPeople, sallyport.UnlockPeople,

@@ -56,5 +56,5 @@ func TestSealedColumns(t *testing.T) {
 	})
 }
 
-// openColumn matches the names of columns of bytes that hold no secret.
+// openColumn matches the names of columns of bytes that contain no secret.
 var openColumn = regexp.MustCompile(`(^|_)(hash|mac|salt|previous)$`)

@@ -10,7 +10,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// TestSweepIdle goes over tries and known devices in pages of every size, and over the end of each.
+// TestSweepIdle sweeps tries and known devices in pages of every size, past the end of each.
 func TestSweepIdle(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ws, now := e.Console().Workspace().ID, e.Clock.Now()
@@ -79,7 +79,7 @@ func TestSweepIdle(t *testing.T) {
 	})
 }
 
-// TestSweepMails: mail that was sent or failed goes 90 days after it was queued; what waits stays.
+// TestSweepMails: mail that was sent or failed is deleted 90 days after it was queued. Waiting mail stays.
 func TestSweepMails(t *testing.T) {
 	ctx := context.Background()
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -104,7 +104,7 @@ func TestSweepMails(t *testing.T) {
 			}
 		}
 		first := e.Clock.Now()
-		at := func(days int, then time.Duration) { // after the first was queued
+		at := func(days int, then time.Duration) { // that long after the first was queued
 			e.Clock.Advance(first.AddDate(0, 0, days).Add(then).Sub(e.Clock.Now()))
 		}
 		queue("sent", "waiting", "failed", "sent")
@@ -120,7 +120,7 @@ func TestSweepMails(t *testing.T) {
 			left(fmt.Sprintf("after %d days and %v", step.days, step.then), step.want)
 		}
 		queue("sent", "failed")
-		for page, want := range []string{"wwsf", "wwf", "ww", "ww"} { // one mail a page
+		for page, want := range []string{"wwsf", "wwf", "ww", "ww"} { // one mail per page
 			e.Check(e.Store.Write(ctx, func(tx sallyport.Tx) error {
 				more, err := tx.SweepMails(e.Owner.Workspace, "mai_~", 1)
 				if more != (page < 3) {
@@ -133,8 +133,8 @@ func TestSweepMails(t *testing.T) {
 	})
 }
 
-// TestEraseRecoveryCodes goes over codes in pages of every size. Each page is one transaction: whoever comes next goes on
-// where it ended, and from the beginning when the policy took showing away once more.
+// TestEraseRecoveryCodes erases codes in pages of every size. Each page is one transaction. The next call continues
+// where it ended, or starts again if the policy has switched showing off once more.
 func TestEraseRecoveryCodes(t *testing.T) {
 	ctx := context.Background()
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -173,7 +173,7 @@ func TestEraseRecoveryCodes(t *testing.T) {
 			if n, whole := left(), min((page+2)/3, len(people)); n != fmt.Sprint(12-whole) {
 				t.Errorf("one page of %d: %s left", page, n)
 			}
-			hide(2) // it begins anew
+			hide(2) // erasing starts again
 			turns := 0
 			for erase(page) {
 				if turns++; turns == 20 {
@@ -187,7 +187,7 @@ func TestEraseRecoveryCodes(t *testing.T) {
 	})
 }
 
-// One node a day looks for what is idle, and none on the first day of an installation.
+// TestTurnToSweep: one node sweeps each day, and none on the first day of an installation.
 func TestTurnToSweep(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		for i, step := range []struct {

@@ -10,11 +10,12 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// Verbs that some callers may use although they are not signed in, must set up first, or began with a recovery code.
-// What is in none of these lists is refused to all three, so a new verb is refused until somebody decides otherwise.
+// Verbs that some callers may use although they are not signed in, must set up two-factor authentication first, or
+// began with a recovery code. A verb that is in none of these lists must refuse all three, so that opening a new verb
+// is a decision.
 var (
-	// tokenVerbs act for whoever holds a link or a sign-in, and judge that instead of a session. They are open to all
-	// callers, and refuse those who hold nothing by an outcome of their own.
+	// tokenVerbs act for the holder of a link or a sign-in, and check that instead of a session. They are open to all
+	// callers, and return an outcome of their own to a caller who has neither.
 	tokenVerbs = []string{
 		"AcceptInvitation", "AnswerCode", "Challenge", "ChoosePassword", "Choosing", "ConfirmEmail", "ConfirmSetUp", "Forgot",
 		"Invitation", "KeepForm", "MaySetUp", "NewEmail", "OldEmail", "Replaceable", "Reset", "ResetPassword", "SaveRecoveryCodes", "SetUp",
@@ -24,7 +25,7 @@ var (
 	forcedVerbs = []string{"Park", "StepUpCode", "StepUpPassword", "TakeConfirmed"}
 	// consoleVerbs are for commands on the host.
 	consoleVerbs = []string{"AddUser", "ContainsSeal", "QueueNotice", "Users", "VerifyAudit"}
-	// silentVerbs return no error: they tell what the caller could know anyway.
+	// silentVerbs return no error, and nothing that the caller could not know anyway.
 	silentVerbs = []string{"Confirmed", "Interrupted", "KeptForm", "LeastPassword"}
 	// restrictedVerbs are closed to a session that began with a recovery code (I60).
 	restrictedVerbs = []string{
@@ -87,7 +88,7 @@ type verb struct {
 	method reflect.Value
 }
 
-// verbs are the methods of the Service that take a Caller.
+// verbs returns the methods of the Service that take a Caller.
 func verbs(e *sallyporttest.Env) (all []verb) {
 	service := reflect.ValueOf(e.Service)
 	for i := range service.NumMethod() {
@@ -104,7 +105,7 @@ func verbs(e *sallyporttest.Env) (all []verb) {
 	return all
 }
 
-// call calls the verb with input that is well formed, and returns its error.
+// call calls the verb with well-formed input, and returns its error.
 func (v verb) call(by sallyport.Caller, target string) error {
 	var in []reflect.Value
 	for i := range v.method.Type().NumIn() {
@@ -146,7 +147,7 @@ func (v verb) call(by sallyport.Caller, target string) error {
 	return nil
 }
 
-// text is what a verb takes in all its strings.
+// text returns the value for all string parameters of a verb.
 func (v verb) text(target string) string {
 	switch v.name {
 	case "ChangeEmail", "Invite":
