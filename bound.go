@@ -8,8 +8,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// What one person may write in an hour. Someone who is about to end sessions or to change the password has some more, so
-// that a thief with a session cannot use up what its owner needs.
+// How much one person may write in an hour. Verbs that end sessions or change the password may write some more, so that
+// a thief with a session cannot use up what its owner needs.
 var (
 	signInRule = rule{limit: 120, window: time.Hour}
 	changeRule = rule{limit: 300, window: time.Hour}
@@ -25,7 +25,7 @@ var (
 	ErrChangeLimit = &Error{Kind: TooMany, Code: "too_many_changes", Text: text.Say("You have made too many changes within an hour. Wait a while, then try again.")}
 )
 
-// Window is a budget that is stored with its user, so that it needs no row of its own. One that began in the future is
+// Window is a budget that is stored in the user's row instead of a separate one. A window that began in the future is
 // over.
 type Window struct {
 	Count int
@@ -49,7 +49,7 @@ func (w Window) charge(r rule, now time.Time) Window {
 	return w
 }
 
-// ownChange runs a change that a person makes to their own account, and counts it if it writes.
+// ownChange runs a change of a person to their own account, and counts it if it writes.
 func (s *Service) ownChange(tx Tx, me *actor, n need, fn func(Tx, *actor) error) error {
 	r := changeRule
 	if n.ends {
@@ -69,7 +69,7 @@ func (s *Service) ownChange(tx Tx, me *actor, n need, fn func(Tx, *actor) error)
 	return err
 }
 
-// noting is a Tx that notes whether something was written that there may be any number of.
+// noting is a Tx that records whether something was written that could be repeated without limit.
 type noting struct {
 	Tx
 	wrote *bool
@@ -90,11 +90,11 @@ func (t noting) SaveSession(s Session) error {
 	return t.Tx.SaveSession(s)
 }
 
-// MaxSignIns is how many sign-ins of a person can be half-way. A further one ends the oldest, and one in a known device only
-// if there is no other: a stranger with the password must not end the owner's.
+// MaxSignIns is how many unfinished sign-ins a person may have. Another one ends the oldest. It ends one that began in
+// a known device only if there is no other, so that a stranger with the password cannot end the owner's.
 const MaxSignIns = 20
 
-// keepSignIn keeps a new sign-in. Only if there are too many it ends others.
+// keepSignIn inserts a new sign-in. If there are too many, it first ends others.
 func (s *Service) keepSignIn(tx Tx, si SignIn, u User) error {
 	if u.OpenSignIns >= MaxSignIns {
 		if err := tx.TrimSignIns(u, s.Now(), MaxSignIns-1); err != nil {
@@ -104,10 +104,11 @@ func (s *Service) keepSignIn(tx Tx, si SignIn, u User) error {
 	return tx.InsertSignIn(si)
 }
 
-// MaxSessions is how many sessions a person has. A further one ends the oldest.
+// MaxSessions is how many sessions a person may have. Another one ends the oldest.
 const MaxSessions = 50
 
-// makeRoom ends the oldest sessions of a user who has just got one more. Only if there may be too many it looks.
+// makeRoom ends the oldest sessions of a user who has just got one more, if there are too many. It counts them only if
+// there may be.
 func (s *Service) makeRoom(tx Tx, by Caller, u *User) error {
 	if u.OpenSessions++; u.OpenSessions <= MaxSessions {
 		return nil

@@ -9,12 +9,12 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// ErrForgotLimit says nothing of any person: it is about the network that asks.
+// ErrForgotLimit reveals nothing about any person: it is about the network of the caller.
 var ErrForgotLimit = &Error{Kind: TooMany, Code: "too_many_requests", Text: text.Say("Too many links were asked for from your network. Try again later."), Field: "email"}
 
-// Forgot mails a link to choose a new password to whoever has the address, if somebody does who can sign in. Nothing
-// tells whether somebody does: the outcome is the same, and the same statements run. Three mails an hour go to one
-// person at most, without a word about it.
+// Forgot mails a link to choose a new password to the person with the address, if there is one who can sign in. It does
+// not reveal whether there is: the outcome is the same, and the same statements run. A person gets at most three such
+// mails an hour; further requests are ignored silently.
 func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 	shown, name, err := fold.Address(address)
 	if err != nil {
@@ -42,7 +42,7 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 		if err != nil {
 			return err
 		}
-		// A temporary password that is over must not come back to life by mail (I27).
+		// A mailed link must not revive an expired temporary password (I27).
 		found = found && u.Folded == name && u.State == Active && u.TemporaryEnds.IsZero()
 		result := Done
 		if !allowed {
@@ -63,7 +63,7 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 	})
 }
 
-// chargeForgot takes from forgotBudgets.
+// chargeForgot charges a request to forgotBudgets.
 func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, error) {
 	known, err := s.knows(tx, by, by.workspace.ID, u.ID)
 	if err != nil {
@@ -72,7 +72,8 @@ func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, err
 	return s.charge(tx, s.forgotBudgets(by, u, name, known), ErrForgotLimit)
 }
 
-// forgotBudgets are those of the network that asks, and of the name; for a known device, its own alone.
+// forgotBudgets returns the budgets of the caller's network and of the name or, for a known device, only that of the
+// device.
 func (s *Service) forgotBudgets(by Caller, u User, name string, known bool) []budget {
 	own := budget{Tries{Workspace: by.workspace.ID, Subject: s.ofName(by.workspace.ID, name, u), Bucket: bucketForgot}, forgotRule}
 	if known {
@@ -82,7 +83,7 @@ func (s *Service) forgotBudgets(by Caller, u User, name string, known bool) []bu
 	return by.withNetwork(bucketForgot, forgotAddressRule, own)
 }
 
-// pretending is a Tx in which a mail takes as long as any other, ends the link that it holds, and reaches nobody.
+// pretending is a Tx that does not queue a mail. Instead, in the same time, it deletes the link in the mail.
 type pretending struct {
 	Tx
 	kind LinkKind
@@ -92,8 +93,8 @@ func (t pretending) InsertMail(m Mail) error {
 	return t.DropLinks(m.Workspace, m.User, t.kind, time.Time{})
 }
 
-// Reset returns what a reset link is for, or ErrLinkEnded. It uses nothing up: programs that look through mail open
-// links as well.
+// Reset returns what a reset link is for, or ErrLinkEnded. It does not use up the link, because programs that scan mail
+// open links too.
 func (s *Service) Reset(ctx context.Context, by Caller, token Secret) (NewPassword, error) {
 	u, err := s.resetting(ctx, by, token)
 	return NewPassword{Address: u.Address, Least: s.LeastPassword(by, u)}, err
@@ -134,7 +135,7 @@ func (u User) passwordResettable() error {
 	return nil
 }
 
-// MayMakePasswordLink is what MakePasswordLink would say now, short of asking for fresh proof.
+// MayMakePasswordLink returns the user, or the error that MakePasswordLink would return now, apart from ErrStepUp.
 func (s *Service) MayMakePasswordLink(ctx context.Context, by Caller, id string) (User, error) {
 	u, err := s.see(ctx, by, ResetPasswords, id)
 	switch {
@@ -146,9 +147,9 @@ func (s *Service) MayMakePasswordLink(ctx context.Context, by Caller, id string)
 	return u, u.passwordResettable()
 }
 
-// MakePasswordLink returns a link with which a person chooses a new password, for an administrator who hands it over. It
-// works once, within HandedResetLimit, and never touches two-factor authentication. Older reset links of the person end;
-// the password stays as it is until the link is used.
+// MakePasswordLink returns a link with which a person chooses a new password, for an administrator who hands it over.
+// The link works once, within HandedResetLimit, and never changes two-factor authentication. Older reset links of the
+// person end. The old password works until the link is used.
 func (s *Service) MakePasswordLink(ctx context.Context, by Caller, id string) (made PasswordLink, err error) {
 	n := need{may: ResetPasswords, fresh: true, strong: true}
 	err = s.actOn(ctx, by, n, id, func(tx Tx, o *other) error {
@@ -178,8 +179,8 @@ func (s *Service) MakePasswordLink(ctx context.Context, by Caller, id string) (m
 	return made, nil
 }
 
-// ResetPassword chooses a new password by a reset link. Everything that was signed in ends. It signs nobody in, and
-// leaves two-factor authentication as it is: the next sign-in asks for a code as always.
+// ResetPassword sets a new password with a reset link, and ends all of the user's sessions. It signs no one in, and
+// does not change two-factor authentication: the next sign-in asks for a code as always.
 func (s *Service) ResetPassword(ctx context.Context, by Caller, token Secret, password string) error {
 	chosen, err := s.resetting(ctx, by, token)
 	if err != nil {

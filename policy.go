@@ -11,7 +11,7 @@ import (
 
 // Policy is what a workspace requires: six settings (SPEC section 5).
 type Policy struct {
-	Version                int64 // rises with every change, so that of two concurrent ones the second sees the first
+	Version                int64 // rises with every change, so that the second of two concurrent changes notices the first
 	Require2FA             Requirement
 	TrustedDeviceDays      int // 0 is off
 	RecoveryCodeCount      int
@@ -30,13 +30,13 @@ const (
 	InviteByPassword = "temporary_password"
 )
 
-// Lowering is one lowering of TrustedDeviceDays: it shortens, for good, the trust given before it.
+// Lowering is a reduction of TrustedDeviceDays. It permanently shortens the trust that was given before it.
 type Lowering struct {
 	At   time.Time `json:"at"`
 	Days int       `json:"days"`
 }
 
-// DefaultPolicy is what a new workspace starts with.
+// DefaultPolicy returns the policy of a new workspace.
 func DefaultPolicy() Policy {
 	return Policy{
 		Version: 1, Require2FA: Requirement{Of: RequireOptional}, RecoveryCodeCount: 8, RecoveryCodeMode: RecoveryRolling,
@@ -49,13 +49,13 @@ func (p Policy) Forces(u User, now time.Time) bool {
 	return !u.TwoFactor && (u.MustSetUp || p.Required(u, now))
 }
 
-// Required reports whether the user may not be without two-factor authentication: where it is enabled already, it
-// may not be disabled.
+// Required reports whether the user must have two-factor authentication. If it is already enabled, it must not be
+// disabled.
 func (p Policy) Required(u User, now time.Time) bool {
 	return p.Require2FA.Binds(u.Role, u.JoinedUnder, now)
 }
 
-// Due returns the day from which a user who is without two-factor authentication, and may be, will be forced.
+// Due returns the day from which a user without two-factor authentication, who is not forced yet, will be.
 func (p Policy) Due(u User, now time.Time) (time.Time, bool) {
 	if u.TwoFactor || u.MustSetUp {
 		return time.Time{}, false
@@ -63,7 +63,7 @@ func (p Policy) Due(u User, now time.Time) (time.Time, bool) {
 	return p.Require2FA.Due(u.Role, u.JoinedUnder, now)
 }
 
-// TrustUntil returns when trust that was given at a time for so many days ends: every later lowering shortens it.
+// TrustUntil returns when trust ends that was given at a time for so many days. Every later lowering shortens it.
 func (p Policy) TrustUntil(given time.Time, days int) time.Time {
 	for _, l := range p.Lowered {
 		if l.At.After(given) || l.At.Equal(given) {
@@ -73,11 +73,11 @@ func (p Policy) TrustUntil(given time.Time, days int) time.Time {
 	return given.Add(time.Duration(days) * 24 * time.Hour)
 }
 
-// lower sets TrustedDeviceDays, and keeps a lowering for as long as it can shorten anything.
+// lower sets TrustedDeviceDays, and keeps each lowering only as long as it can shorten any trust.
 func (p Policy) lower(days int, now time.Time) Policy {
 	var kept []Lowering
 	for _, l := range p.Lowered {
-		if ahead(l.At, now) { // else it would shorten what is trusted from now on
+		if ahead(l.At, now) { // otherwise it would shorten trust that is given from now on
 			l.At = now
 		}
 		if now.Sub(l.At) < MaxTrustedDeviceDays*24*time.Hour {
@@ -91,10 +91,10 @@ func (p Policy) lower(days int, now time.Time) Policy {
 	return p
 }
 
-// MaxTrustedDeviceDays is the most that TrustedDeviceDays can be.
+// MaxTrustedDeviceDays is the maximum of TrustedDeviceDays.
 const MaxTrustedDeviceDays = 90
 
-// MinPassword is the least number of characters of a password (SPEC section 4).
+// MinPassword returns the minimum number of characters of a user's password (SPEC section 4).
 func (p Policy) MinPassword(u User, now time.Time) int {
 	if u.TwoFactor || p.Forces(u, now) {
 		return 8
@@ -102,13 +102,13 @@ func (p Policy) MinPassword(u User, now time.Time) int {
 	return LongPassword
 }
 
-// TooShort reports whether the user's password is too short for what it is now: the only factor. It was chosen when it
-// was not.
+// TooShort reports whether the user's password is now the only factor, but too short for that: it was chosen when there
+// was another factor.
 func (p Policy) TooShort(u User, now time.Time) bool {
 	return u.PasswordHash != "" && !u.PasswordLong && p.MinPassword(u, now) == LongPassword
 }
 
-// LongPassword is the least number of characters of a password that is the only factor.
+// LongPassword is the minimum number of characters of a password that is the only factor.
 const LongPassword = 15
 
 // States of a user's two-factor authentication, as pages and the API name them.
@@ -118,7 +118,7 @@ const (
 	TwoFactorRequired = "required" // set-up required
 )
 
-// TwoFactorState names the state of a user's two-factor authentication under the policy.
+// TwoFactorState returns the state of a user's two-factor authentication under the policy.
 func (p Policy) TwoFactorState(u User, now time.Time) string {
 	switch {
 	case u.TwoFactor:
@@ -129,7 +129,7 @@ func (p Policy) TwoFactorState(u User, now time.Time) string {
 	return TwoFactorDisabled
 }
 
-// RoleCount is how many people have a role, and how many of them are without two-factor authentication.
+// RoleCount is how many people have a role, and how many of them have no two-factor authentication.
 type RoleCount struct {
 	Role    Role
 	People  int
@@ -143,7 +143,7 @@ const (
 	maxRequiredFromIn = 5 * 366 * 24 * time.Hour
 )
 
-// Outcomes of changing a policy. ErrPolicyMoved means that somebody else changed it since the version given.
+// Outcomes of changing a policy. ErrPolicyMoved means that someone else has changed it since the given version.
 var (
 	ErrPolicyMoved   = &Error{Kind: Conflict, Code: "policy_changed", Text: text.Say("Someone else changed these settings while you were editing. Your changes are not saved yet. Compare them, then save again.")}
 	ErrRaiserWithout = invalid("require_2fa", "two_factor_missing", text.Say(`To require two-factor authentication, you must have it enabled. <a href="/account/2fa/set-up">Set up your own</a> first.`))
@@ -156,7 +156,7 @@ var (
 	errRequiredFrom  = invalid("required_from", "required_from_invalid", text.Say("Enter a date within the next five years, or leave it empty."))
 )
 
-// settled returns p as it is kept in place of another policy, and all that is wrong with it.
+// settled returns p as it is stored in place of another policy, and everything that is wrong with it.
 func (p Policy) settled(old Policy, now time.Time) (Policy, error) {
 	var wrong []error
 	for _, rule := range []struct {
@@ -178,7 +178,7 @@ func (p Policy) settled(old Policy, now time.Time) (Policy, error) {
 	return p, outcomes(wrong...)
 }
 
-// Differences returns the settings in which two policies differ, by name, with both values as the pages write them.
+// Differences returns the settings in which two policies differ, by name, with both values as forms write them.
 func (p Policy) Differences(other Policy) map[string][2]string {
 	all := map[string][2]string{}
 	theirs := other.Settings()
@@ -206,13 +206,13 @@ func (p Policy) Settings() map[string]string {
 	}
 }
 
-// deciding is what changing the policy takes (I22).
+// deciding is what changing the policy needs (I22).
 var deciding = need{may: SetPolicy, strong: true}
 
 // Decision is what saving a policy would do.
 type Decision struct {
-	Old, New Policy      // as they are kept
-	Hit      []RoleCount // how many people of each role would be forced who are not, or would be later; none: nobody
+	Old, New Policy      // as they are stored
+	Hit      []RoleCount // by role, how many people would be forced who are not yet, or sooner than now; empty: no one
 }
 
 // Decide checks a policy that is to be saved, without saving it: its errors are those of SavePolicy.
@@ -227,7 +227,7 @@ func (s *Service) Decide(ctx context.Context, by Caller, wanted Policy) (d Decis
 		return d, err
 	}
 	var counts []RoleCount
-	err = s.Store.Read(ctx, func(tx Tx) (err error) { // of a million people it takes a third of a second: nobody waits for it
+	err = s.Store.Read(ctx, func(tx Tx) (err error) { // not in a Write: counting a million people takes a third of a second
 		counts, err = tx.CountPeople(by.workspace.ID)
 		return err
 	})
@@ -243,9 +243,9 @@ func (s *Service) Decide(ctx context.Context, by Caller, wanted Policy) (d Decis
 	return d, err
 }
 
-// SavePolicy replaces the settings, if the version of wanted is still that of the policy; else it is ErrPolicyMoved. It
-// holds from the next request on, on every node. ErrRaiserWithout is for an administrator without two-factor
-// authentication who would require it of more people, or sooner.
+// SavePolicy replaces the settings if the version of wanted is still that of the policy; otherwise it returns
+// ErrPolicyMoved. The new policy applies from the next request on, on every node. ErrRaiserWithout is for an
+// administrator without two-factor authentication who would require it of more people, or sooner.
 func (s *Service) SavePolicy(ctx context.Context, by Caller, wanted Policy) error {
 	return s.act(ctx, by, deciding, func(tx Tx, me *actor) error {
 		old, next, err := s.decided(tx, me, wanted)

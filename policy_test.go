@@ -86,8 +86,8 @@ func TestSavePolicy(t *testing.T) {
 		if all := e.Query("SELECT detail FROM events WHERE kind = 'policy.changed' ORDER BY id"); len(all) != 2 || all[1][0] != `{"trusted_device_days":"90 → 7"}` {
 			t.Errorf("events: %v", all)
 		}
-		// Rolling to once: nothing is shown from then on, although erasing what could be is left to Run. What is made after
-		// the way back is shown, before that is done and after it, and nothing else.
+		// From rolling to once: from then on no code is shown, although erasing their text is left to Run. After the
+		// way back, only codes made since then are shown, both before and after the old ones are erased.
 		sealed := "SELECT hash FROM recovery_codes WHERE code IS NOT NULL"
 		all := len(e.Query(sealed))
 		if all == 0 {
@@ -134,7 +134,7 @@ func TestSavePolicy(t *testing.T) {
 	})
 }
 
-// TestI22_PolicyTakesAFreshFactor and who may change it at all.
+// TestI22_PolicyTakesAFreshFactor: changing the policy needs a fresh second factor, and the right role.
 func TestI22_PolicyTakesAFreshFactor(t *testing.T) {
 	ctx := context.Background()
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {

@@ -15,44 +15,44 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// RecoveryCode is one of a user's recovery codes as it is kept: it stands in for the authenticator, once.
+// RecoveryCode is one of a user's recovery codes, as it is stored. It replaces the authenticator once.
 type RecoveryCode struct {
 	Workspace string
 	User      string
-	Hash      []byte // SHA-256 of its 25 characters: no key has a part in it, so that it works when the keyset is lost
+	Hash      []byte // SHA-256 of its 25 characters, without a key, so that it works even if the keyset is lost
 	Position  int    // in the set
-	Sealed    []byte // the characters, where the policy shows them again; else nil
+	Sealed    []byte // the characters, if the policy shows them again; otherwise nil
 	UsedAt    time.Time
 	Policy    int64 // version of the policy that it was made under
 }
 
 // RecoveryTx is the storage of recovery codes.
 type RecoveryTx interface {
-	// RecoveryCodes returns a user's whole set by position, used codes too.
+	// RecoveryCodes returns a user's whole set by position, including used codes.
 	RecoveryCodes(workspace, user string) ([]RecoveryCode, error)
-	// SpendRecoveryCode puts next in the place of the unused code with this hash: another code, or the same one
-	// marked as used. Of concurrent calls for one code exactly one gets true (I09).
+	// SpendRecoveryCode replaces the unused code with this hash by next: another code, or the same one marked as used.
+	// Of concurrent calls for one code, exactly one returns true (I09).
 	SpendRecoveryCode(hash []byte, next RecoveryCode) (bool, error)
-	// PutRecoveryCodes puts a set in the place of the one that the user had. An empty set leaves the user without.
+	// PutRecoveryCodes replaces the user's set. With an empty set, the user has none.
 	PutRecoveryCodes(workspace, user string, set []RecoveryCode) error
-	// HideRecoveryCodes notes that of codes made under older versions of a workspace's policy nothing is to stay that
-	// they could be shown again from.
+	// HideRecoveryCodes records that the sealed characters of codes made under older versions of a workspace's policy
+	// are to be erased.
 	HideRecoveryCodes(workspace string, version int64) error
-	// EraseRecoveryCodes erases that of a page of codes, in a workspace where it was noted; they work as before. It
-	// returns false where nothing is noted.
+	// EraseRecoveryCodes erases the sealed characters of a page of codes, in a workspace for which that was recorded.
+	// The codes still work. It returns false if there is no such workspace.
 	EraseRecoveryCodes(page int) (bool, error)
 }
 
-// How what codes could be shown again from is erased.
+// How the sealed characters of recovery codes are erased.
 const (
 	erasePage  = 1000 // codes in one transaction
 	eraseEvery = 15 * time.Second
 )
 
-// RecoveryShownLimit is how long a browser can show a new set again before the tick that it is saved.
+// RecoveryShownLimit is how long a browser can show a new set again, until the user ticks that it is saved.
 const RecoveryShownLimit = 10 * time.Minute
 
-// recoveryLow is how many codes are left when their user is warned, where used ones are not replaced.
+// recoveryLow is how many codes are left when the user is warned, if the policy does not replace used ones.
 const recoveryLow = 2
 
 // Outcomes of recovery codes.
@@ -67,13 +67,13 @@ var (
 	ErrRestricted      = &Error{Kind: Denied, Code: "session_restricted", Text: text.Say(`You signed in with a recovery code, so this is not possible yet. <a href="/account/2fa/after-recovery">See how to lift this restriction</a>.`)}
 )
 
-// recoveryAlphabet is Crockford's base 32: no I, L, O and U, which are taken for others or make words.
+// recoveryAlphabet is Crockford's base 32: without I, L, O and U, which look like other characters or form words.
 const recoveryAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 const (
 	recoveryLength = 25 // characters of 5 bits: 125 bits
 	recoveryGroup  = 5
-	maxRecovery    = 256 // bytes that are looked at
+	maxRecovery    = 256 // bytes of input that are read
 )
 
 // newRecoveryCode returns 25 random characters.
@@ -83,7 +83,7 @@ func newRecoveryCode() string {
 	return base32.NewEncoding(recoveryAlphabet).EncodeToString(b[:])[:recoveryLength]
 }
 
-// groupRecovery returns the characters as people are shown them: five groups of five, with dashes between.
+// groupRecovery returns the characters as they are shown to people: five groups of five, separated by dashes.
 func groupRecovery(code string) string {
 	var b strings.Builder
 	for i, c := range code {
@@ -95,8 +95,8 @@ func groupRecovery(code string) string {
 	return b.String()
 }
 
-// parseRecovery returns the 25 characters that a person meant: in any case, wide or not, with spaces, dashes and
-// invisible characters anywhere, O for 0 and I or L for 1.
+// parseRecovery returns the 25 characters that a person meant. It accepts any case, full-width characters, spaces,
+// dashes and invisible characters anywhere, O for 0, and I or L for 1.
 func parseRecovery(input string) (code string, ok bool) {
 	if len(input) > maxRecovery {
 		return "", false
@@ -105,7 +105,7 @@ func parseRecovery(input string) (code string, ok bool) {
 	return code, ok && len(code) == recoveryLength
 }
 
-// recoveryCharacters returns what somebody typed in the alphabet of recovery codes, unless it has other characters.
+// recoveryCharacters converts input to the alphabet of recovery codes, and reports whether it has no other characters.
 func recoveryCharacters(input string) (string, bool) {
 	var b strings.Builder
 	for _, r := range input {
@@ -137,7 +137,7 @@ func hashRecovery(code string) []byte {
 	return h[:]
 }
 
-// mintRecovery makes a code for a place in a user's set, as it is kept and as its user sees it.
+// mintRecovery creates a code for a position in a user's set, as it is stored and as the user sees it.
 func (s *Service) mintRecovery(u User, p Policy, position int) (RecoveryCode, Secret, error) {
 	code := newRecoveryCode()
 	c := RecoveryCode{Workspace: u.Workspace, User: u.ID, Hash: hashRecovery(code), Position: position, Policy: p.Version}
@@ -148,8 +148,8 @@ func (s *Service) mintRecovery(u User, p Policy, position int) (RecoveryCode, Se
 	return c, Secret(groupRecovery(code)), err
 }
 
-// makeRecoveryCodes gives the user a full new set in the place of any other: the old codes are dead with the commit.
-// The caller saves the user.
+// makeRecoveryCodes replaces the user's set by a full new one. The old codes stop working with the commit. The caller
+// saves the user.
 func (s *Service) makeRecoveryCodes(tx Tx, by Caller, u *User) ([]Secret, error) {
 	set := make([]RecoveryCode, by.policy.RecoveryCodeCount)
 	shown := make([]Secret, len(set))
@@ -165,7 +165,7 @@ func (s *Service) makeRecoveryCodes(tx Tx, by Caller, u *User) ([]Secret, error)
 	return shown, s.record(tx, by.as(*u), "recovery_codes.made", u.ID, Done, map[string]string{"count": strconv.Itoa(len(set))})
 }
 
-// putRecoveryCodes replaces the user's set; with an empty one the user has none. The caller saves the user.
+// putRecoveryCodes replaces the user's set. With an empty set, the user has none. The caller saves the user.
 func (s *Service) putRecoveryCodes(tx Tx, u *User, set []RecoveryCode) error {
 	u.RecoveryCount, u.RecoveryLeft = len(set), len(set)
 	u.RecoveryMadeAt, u.RecoverySavedAt = time.Time{}, time.Time{}
@@ -175,7 +175,7 @@ func (s *Service) putRecoveryCodes(tx Tx, u *User, set []RecoveryCode) error {
 	return tx.PutRecoveryCodes(u.Workspace, u.ID, set)
 }
 
-// useRecoveryCode spends a recovery code, or charges a wrong one. One that passes lets unknown clients give codes
+// useRecoveryCode uses up a recovery code, or charges a wrong one. After a correct one, unknown clients may enter codes
 // again.
 func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error {
 	now := s.Now()
@@ -229,8 +229,8 @@ func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error 
 	return keep(ErrRecoveryWrong)
 }
 
-// spendRecovery uses a code up, and tells its user how many are left. Where the policy shows codes again, another one
-// takes its place.
+// spendRecovery uses up a code, and mails the user how many are left. If the policy shows codes again, it replaces the
+// code by a new one.
 func (s *Service) spendRecovery(tx Tx, by Caller, u *User, c RecoveryCode) (bool, error) {
 	next := c
 	next.Sealed, next.UsedAt = nil, s.Now()
@@ -268,7 +268,7 @@ func (u User) RecoveryLow(p Policy) bool {
 	return u.TwoFactor && p.RecoveryCodeMode == RecoveryOnce && u.RecoveryLeft <= recoveryLow
 }
 
-// RecoveryUnsaved reports whether the user has a set and has not ticked that it is saved.
+// RecoveryUnsaved reports whether the user has a set but has not ticked that it is saved.
 func (u User) RecoveryUnsaved() bool {
 	return !u.RecoveryMadeAt.IsZero() && u.RecoverySavedAt.IsZero()
 }
@@ -276,13 +276,13 @@ func (u User) RecoveryUnsaved() bool {
 // RecoverySet is a user's recovery codes as pages show them.
 type RecoverySet struct {
 	User
-	Codes  []Secret // in groups, as a person types them; none where they cannot be shown
-	Hidden int      // how many more there are that cannot be shown
+	Codes  []Secret // in groups, as people type them; empty if they cannot be shown
+	Hidden int      // how many other codes there are that cannot be shown
 	Mode   string   // RecoveryRolling or RecoveryOnce
 }
 
-// RecoveryCodes returns the set of who is signed in, with the codes where the policy shows them again. It wants a
-// fresh code of an authenticator.
+// RecoveryCodes returns the caller's set, with the codes if the policy shows them again. It requires a fresh code of an
+// authenticator.
 func (s *Service) RecoveryCodes(ctx context.Context, by Caller) (RecoverySet, error) {
 	var v RecoverySet
 	err := s.act(ctx, by, need{strong: true}, func(tx Tx, me *actor) error {
@@ -317,9 +317,9 @@ func (s *Service) RecoveryCodes(ctx context.Context, by Caller) (RecoverySet, er
 	return v, err
 }
 
-// EraseRecoveryCodes erases, page by page, what recovery codes could be shown again from that the policy never shows
-// again. There are as many as people, and no request waits for it. Run calls it; several nodes may at once, and where one
-// stops another goes on.
+// EraseRecoveryCodes erases, page by page, the sealed characters of recovery codes that the policy no longer shows
+// again. As that affects many people's codes, no request waits for it. Run calls it. Several nodes may run it at the
+// same time, and if one stops, another continues.
 func (s *Service) EraseRecoveryCodes(ctx context.Context) error {
 	var err error
 	for more := true; more && err == nil; {
@@ -331,7 +331,7 @@ func (s *Service) EraseRecoveryCodes(ctx context.Context) error {
 	return err
 }
 
-// MayRegenerateRecoveryCodes reports whether the caller may make a new set now; its errors are those of
+// MayRegenerateRecoveryCodes reports whether the caller may create a new set now; its errors are those of
 // RegenerateRecoveryCodes.
 func (s *Service) MayRegenerateRecoveryCodes(ctx context.Context, by Caller) error {
 	return s.act(ctx, by, need{strong: true}, func(_ Tx, me *actor) error {
@@ -342,8 +342,8 @@ func (s *Service) MayRegenerateRecoveryCodes(ctx context.Context, by Caller) err
 	})
 }
 
-// RegenerateRecoveryCodes makes a full new set; the old codes stop working in the same instant. It wants a fresh code
-// of an authenticator.
+// RegenerateRecoveryCodes creates a full new set; the old codes stop working at the same moment. It requires a fresh
+// code of an authenticator.
 func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (Passage, error) {
 	var p Passage
 	err := s.act(ctx, by, need{strong: true}, func(tx Tx, me *actor) error {
@@ -366,7 +366,7 @@ func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (Passa
 	return p, err
 }
 
-// SaveRecoveryCodes takes the tick "I have saved these recovery codes". In a sign-in it is the last step.
+// SaveRecoveryCodes records the tick "I have saved these recovery codes". In a sign-in, that is the last step.
 func (s *Service) SaveRecoveryCodes(ctx context.Context, by Caller) (Passage, error) {
 	var p Passage
 	err := s.hold(ctx, by, StepRecoveryCodes, need{}, func(tx Tx, h *holder) error {
@@ -393,10 +393,10 @@ func (s *Service) SaveRecoveryCodes(ctx context.Context, by Caller) (Passage, er
 	return p, err
 }
 
-// A new set is shown on a page of its own, after a redirect. In between the browser holds it, sealed: the database
-// may have no more than hashes.
+// A new set is shown on a separate page, after a redirect. In between, it is in a cookie, sealed, because the database
+// may contain only hashes.
 
-// sealShown returns what the browser is to hold of a new set, for its holder alone.
+// sealShown returns the cookie's value for a new set, which only its holder can open: a session or a sign-in.
 func (s *Service) sealShown(u User, holder string, codes []Secret) (Secret, error) {
 	var b strings.Builder
 	b.WriteString(strconv.FormatInt(s.Now().UnixMilli(), 10))
@@ -408,9 +408,9 @@ func (s *Service) sealShown(u User, holder string, codes []Secret) (Secret, erro
 	return Secret(hex.EncodeToString(sealed)), err
 }
 
-// ShownRecoveryCodes returns a new set out of what the browser holds of it, for RecoveryShownLimit, until the user has
-// ticked that it is saved: a code that was used or replaced meanwhile is not among them. Without any it is
-// ErrCodesNotShown.
+// ShownRecoveryCodes returns a new set from the secret in the browser's cookie, within RecoveryShownLimit and until the
+// user has ticked that it is saved. It leaves out codes that were used or replaced in the meantime. If none are left,
+// it returns ErrCodesNotShown.
 func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, held Secret) (RecoverySet, error) {
 	var v RecoverySet
 	err := s.hold(ctx, by, StepRecoveryCodes, need{}, func(tx Tx, h *holder) error {

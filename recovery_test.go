@@ -23,7 +23,7 @@ func recoveryMode(e *sallyporttest.Env, mode string) {
 	e.Exec(`UPDATE policies SET recovery_code_mode = $1`, mode)
 }
 
-// atChallenge is a new browser in which the person has given the password, on a node.
+// atChallenge returns a new browser in which the person has entered the password, on a node.
 func atChallenge(e *sallyporttest.Env, node *sallyport.Service, p sallyporttest.Person) *sallyporttest.Client {
 	e.T.Helper()
 	b := e.Arriving()
@@ -45,7 +45,7 @@ func withRecoveryCode(e *sallyporttest.Env, p sallyporttest.Person, code string)
 	return b, err
 }
 
-// unlike returns a code of the right shape that is not this one.
+// unlike returns a code in the right format that differs from this one.
 func unlike(code string) string {
 	if code[0] == 'A' {
 		return "B" + code[1:]
@@ -53,7 +53,7 @@ func unlike(code string) string {
 	return "A" + code[1:]
 }
 
-// otherWorkspace makes Globex, and returns a recovery code of somebody there with the address given.
+// otherWorkspace creates Globex, and returns a recovery code of a person there with the given address.
 func otherWorkspace(e *sallyporttest.Env, address string) string {
 	e.T.Helper()
 	ctx := context.Background()
@@ -72,7 +72,7 @@ func otherWorkspace(e *sallyporttest.Env, address string) string {
 	return passage.RecoveryCodes[0].Reveal()
 }
 
-// codeFor is what an authenticator with this key shows now.
+// codeFor returns the code that an authenticator with this key shows now.
 func codeFor(e *sallyporttest.Env, key sallyport.Secret) string {
 	e.T.Helper()
 	secret, err := otp.DecodeSecret(key.Reveal())
@@ -168,7 +168,7 @@ func TestRecoveryCodeSituations(t *testing.T) {
 	})
 }
 
-// signedIn is a browser in which the person has signed in with a code.
+// signedIn returns a browser in which the person has signed in with a code.
 func signedIn(e *sallyporttest.Env, p sallyporttest.Person) *sallyporttest.Client {
 	e.T.Helper()
 	b := e.Arriving()
@@ -176,7 +176,7 @@ func signedIn(e *sallyporttest.Env, p sallyporttest.Person) *sallyporttest.Clien
 	return b
 }
 
-// wrongRecoveryCodes gives that many, each in a browser of its own.
+// wrongRecoveryCodes enters n wrong recovery codes, each in a new browser.
 func wrongRecoveryCodes(e *sallyporttest.Env, p sallyporttest.Person, n int) {
 	e.T.Helper()
 	for range n {
@@ -230,7 +230,7 @@ func TestRecoveryCodeTellsItsUser(t *testing.T) {
 				p := e.Add("mia@acme.example", sallyport.Member)
 				e.Enrol(&p, "Pixel")
 				for i, code := range p.RecoveryCodes {
-					e.Clock.Advance(time.Second) // mails stand in the order of time
+					e.Clock.Advance(time.Second) // so that mails have an order
 					b, err := withRecoveryCode(e, p, code)
 					e.Check(err)
 					left, low := 5, false
@@ -259,7 +259,7 @@ func TestRecoveryCodeTellsItsUser(t *testing.T) {
 	}
 }
 
-// lastMail is the text of the newest mail of a kind.
+// lastMail returns the text of the newest mail of a kind.
 func lastMail(e *sallyporttest.Env, kind string) string {
 	e.T.Helper()
 	var body string
@@ -352,7 +352,7 @@ func TestI09_RecoveryCodeAgainstRegenerate(t *testing.T) {
 					for _, c := range passage.RecoveryCodes {
 						p.RecoveryCodes = append(p.RecoveryCodes, c.Reveal())
 					}
-					e.Clock.Advance(time.Hour) // the tries of an hour
+					e.Clock.Advance(time.Hour) // the tries are counted per hour
 				}
 			})
 		})
@@ -434,7 +434,7 @@ func TestRecoveryCodesShown(t *testing.T) {
 		if _, err = withRecoveryCode(e, p, set.Codes[2].Reveal()); err != nil {
 			t.Fatalf("the one that took its place: %v", err)
 		}
-		// Ciphertext that was moved to another row does not open.
+		// Ciphertext that was copied to another row cannot be opened.
 		e.Exec(`UPDATE recovery_codes SET code = (SELECT code FROM recovery_codes WHERE user_id = $1 AND position = 1) WHERE user_id = $1 AND position = 2`, p.ID)
 		set, err = e.RecoveryCodes(ctx, b.By())
 		e.Check(err)
@@ -465,7 +465,7 @@ func revealed(codes []sallyport.Secret) string {
 	return strings.Join(all, " ")
 }
 
-// TestRecoveryCodesHeld is about what the browser holds of a new set until it is saved.
+// TestRecoveryCodesHeld is about the cookie with a new set, until the set is saved.
 func TestRecoveryCodesHeld(t *testing.T) {
 	ctx := context.Background()
 	for _, mode := range recoveryModes {

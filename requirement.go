@@ -9,18 +9,18 @@ const (
 	RequireEveryone = "everyone"
 )
 
-// Requirement is a setting that people must meet, and the day from which they must. Until that day the requirement
-// before it still applies to the people it applied to, and people who join after the decision must meet the new one at
-// once: a date gives people time, and lifts nothing.
+// Requirement is a requirement that people must meet, and the day from which they must. Until that day, the previous
+// requirement still applies to the people it applied to before. People who join after the decision must meet the new
+// one immediately. So a date gives people time, but never lifts a requirement.
 type Requirement struct {
 	Of    string    // RequireOptional, RequireAdmins or RequireEveryone
-	From  time.Time // zero: at once
+	From  time.Time // zero: immediately
 	Until Interim   // what applies before From
 	Since Since     // when it began, or will begin, to apply
 }
 
 // Since is when a requirement began to apply to people, or the day from which it will. Saving the policy again does not
-// move it. It is zero for people of whom nothing is required.
+// change it. It is zero for people of whom nothing is required.
 type Since struct {
 	Admins time.Time // owners and admins
 	Others time.Time // managers and members
@@ -33,11 +33,11 @@ func (s Since) of(role Role) time.Time {
 	return s.Others
 }
 
-// Interim is what applies until the day of a requirement that is still to come. Versions of the policy say who joined
-// before a decision: clocks may be set back, and two events may happen in one millisecond.
+// Interim is what applies until the day of a future requirement. It uses versions of the policy to tell who joined
+// before a decision, because clocks may be set back, and two events may happen in the same millisecond.
 type Interim struct {
-	Of     string `json:"of"`               // who the requirement before it applies to
-	Admins int64  `json:"admins,omitempty"` // owners and admins who joined under this version or a later one get no time; 0: all do
+	Of     string `json:"of"`               // who the previous requirement applies to
+	Admins int64  `json:"admins,omitempty"` // owners and admins who joined under this version or later get no time; 0: all do
 	Others int64  `json:"others,omitempty"` // the same for managers and members
 }
 
@@ -53,7 +53,8 @@ func covers(of string, role Role) bool {
 
 func administers(role Role) bool { return role == Owner || role == Admin }
 
-// since is the version with which it was decided that a role must meet the requirement; 0 if that needs no date.
+// since returns the version with which it was decided that a role must meet the requirement, or 0 if that needs no
+// date.
 func (i Interim) since(role Role) int64 {
 	if administers(role) {
 		return i.Admins
@@ -61,7 +62,7 @@ func (i Interim) since(role Role) int64 {
 	return i.Others
 }
 
-// Pending reports whether the day of the requirement is still to come.
+// Pending reports whether the day of the requirement is in the future.
 func (r Requirement) Pending(now time.Time) bool { return r.From.After(now) }
 
 // Binds reports whether a person with a role, who joined under a version of the policy, must meet the requirement now.
@@ -73,7 +74,8 @@ func (r Requirement) Binds(role Role, joined int64, now time.Time) bool {
 	return covers(r.Until.Of, role) || covers(r.Of, role) && since > 0 && joined >= since
 }
 
-// Due returns the day from which a person must meet the requirement; false if they must now, or need not at all.
+// Due returns the day from which a person must meet the requirement. It returns false if they must now, or need not at
+// all.
 func (r Requirement) Due(role Role, joined int64, now time.Time) (time.Time, bool) {
 	if !covers(r.Of, role) || r.Binds(role, joined, now) {
 		return time.Time{}, false
@@ -81,7 +83,7 @@ func (r Requirement) Due(role Role, joined int64, now time.Time) (time.Time, boo
 	return r.From, true
 }
 
-// Applies is who must meet the requirement now, apart from people who joined since a decision that has a date.
+// Applies returns who must meet the requirement now, apart from people who joined after a decision that has a date.
 func (r Requirement) Applies(now time.Time) string {
 	if r.Pending(now) {
 		return r.Until.Of
@@ -89,8 +91,8 @@ func (r Requirement) Applies(now time.Time) string {
 	return r.Of
 }
 
-// joinedSince returns the version that divides the people of a role: those who joined under it or a later one must meet
-// the requirement now, the others have until its day. It is 0 if all of the role are alike.
+// joinedSince returns the version that divides the people with a role: those who joined under it or later must meet the
+// requirement now, the others have until its day. It returns 0 if the requirement is the same for all of them.
 func (r Requirement) joinedSince(role Role, now time.Time) int64 {
 	if _, due := r.Due(role, 0, now); !due {
 		return 0
@@ -98,8 +100,8 @@ func (r Requirement) joinedSince(role Role, now time.Time) int64 {
 	return r.Until.since(role)
 }
 
-// replacing returns r as it is kept when it replaces another requirement, with a version of the policy. It has no date
-// if that has come, if nothing is required, or if the same already is.
+// replacing returns r as it is stored when it replaces another requirement, with a version of the policy. It drops the
+// date if that has come, if nothing is required, or if the same is required already.
 func (r Requirement) replacing(old Requirement, version int64, now time.Time) Requirement {
 	applies := old.Applies(now)
 	if !r.Pending(now) || r.Of == RequireOptional || r.Of == applies {
@@ -122,7 +124,8 @@ func (r Requirement) replacing(old Requirement, version int64, now time.Time) Re
 	return r
 }
 
-// beginning is the Since of r when it replaces another requirement now: what is required already began before.
+// beginning returns the Since of r when it replaces another requirement now. For people of whom it is already required,
+// that does not change.
 func (r Requirement) beginning(old Requirement, now time.Time) Since {
 	begins := func(role Role) time.Time {
 		switch {
@@ -138,7 +141,7 @@ func (r Requirement) beginning(old Requirement, now time.Time) Since {
 	return Since{begins(Admin), begins(Member)}
 }
 
-// tightens returns the roles whose people must meet r although they need not meet old, or need to only later.
+// tightens returns the roles whose people must meet r but need not meet old, or only later.
 func (r Requirement) tightens(old Requirement, now time.Time) (roles []Role) {
 	begins := func(r Requirement, role Role) (time.Time, bool) {
 		if r.Binds(role, 0, now) {
@@ -155,8 +158,8 @@ func (r Requirement) tightens(old Requirement, now time.Time) (roles []Role) {
 	return roles
 }
 
-// Reason is why somebody must set up two-factor authentication before anything else works. The zero Reason is that of
-// people who need not.
+// Reason is why a person must set up two-factor authentication before anything else works. It is zero for people who
+// need not.
 type Reason struct {
 	By    string    // ByReset, ByJoining or ByRequirement; empty: nothing forces them
 	Of    string    // ByRequirement: who it is required of, RequireAdmins or RequireEveryone
@@ -186,7 +189,7 @@ func (p Policy) Reason(u User, now time.Time) Reason {
 	}
 	r := p.Require2FA
 	why := Reason{By: ByRequirement, Of: r.Applies(now), Since: r.Since.of(u.Role)}
-	if !covers(why.Of, u.Role) { // they joined after a decision that has a date, and it leaves them no time
+	if !covers(why.Of, u.Role) { // they joined after a decision that has a date, which gives them no time
 		why.Of = r.Of
 	}
 	if administers(u.Role) && !r.Since.Admins.Equal(r.Since.Others) {

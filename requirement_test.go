@@ -19,13 +19,13 @@ var (
 
 func onDay(n int) time.Time { return t0.AddDate(0, 0, n) }
 
-// applies says the same as the product, by another way: what each level asks of each role.
+// applies is an independent implementation of what each level requires of each role.
 func applies(level string, role sallyport.Role) bool {
 	return strings.Contains(map[string]string{"admins": "owner admin", "everyone": "owner admin manager member"}[level], string(role))
 }
 
-// TestRequirementSituations goes through requirement before x new one x date x role x when people joined x time x
-// state of the person. A date gives time to those who were there and of whom nothing was required, and to nobody else.
+// TestRequirementSituations goes through previous requirement x new one x date x role x when people joined x time x
+// state of the person. A date gives time only to people who were there before and of whom nothing was required.
 func TestRequirementSituations(t *testing.T) {
 	dates := map[string]time.Time{"none": {}, "past": onDay(-1), "now": t0, "future": onDay(7)}
 	people := map[string]int64{"before versions were kept": 0, "before": 7, "after": 8, "later": 12}
@@ -65,7 +65,7 @@ func TestRequirementSituations(t *testing.T) {
 	}
 }
 
-// inAPolicy checks that all that is read from a policy agrees.
+// inAPolicy checks that everything derived from a policy is consistent.
 func inAPolicy(t *testing.T, what string, p sallyport.Policy, u sallyport.User, now time.Time, required bool) {
 	t.Helper()
 	what = fmt.Sprintf("%s, enabled %t, reset %t", what, u.TwoFactor, u.MustSetUp)
@@ -94,9 +94,9 @@ func inAPolicy(t *testing.T, what string, p sallyport.Policy, u sallyport.User, 
 	}
 }
 
-// TestRequirementChangedWhileItWaits follows decisions before the day of the one before has come. Each situation says
-// who is forced after the last: o, a, m are an owner, an admin and a member who were there from the start; letters with a
-// number joined that many days after it.
+// TestRequirementChangedWhileItWaits makes decisions before the day of the previous one has come. Each situation says
+// who is forced after the last one: o, a, m are an owner, an admin and a member who were there from the start; letters
+// with a number joined that many days later.
 func TestRequirementChangedWhileItWaits(t *testing.T) {
 	type decision struct {
 		on   int // day
@@ -203,7 +203,7 @@ func TestTightens(t *testing.T) {
 	}
 }
 
-// TestRequirementIsKept: what is saved comes back on both databases, and the lists of people name those it applies to.
+// TestRequirementIsKept: both databases return what was saved, and the lists of people contain those it applies to.
 func TestRequirementIsKept(t *testing.T) {
 	ctx := context.Background()
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -270,8 +270,8 @@ func TestRequirementIsKept(t *testing.T) {
 	})
 }
 
-// TestReasonSituations: why somebody is forced, and since when, after decisions on several days. Saving the policy again
-// moves no day.
+// TestReasonSituations: why a person is forced, and since when, after decisions on several days. Saving the policy
+// again changes no date.
 func TestReasonSituations(t *testing.T) {
 	type decision struct {
 		on, from int // days; from 0: no date

@@ -14,31 +14,31 @@ import (
 )
 
 // Draft is an authenticator that is being set up and not yet confirmed. It is bound to one session or sign-in, its
-// Holder; a user has one at most in each.
+// Holder. Each of these has at most one.
 type Draft struct {
 	Workspace    string
 	User         string
 	Holder       string
 	Epoch        int64
 	Name         string
-	Replaces     string // what goes when it is confirmed: the id of an authenticator, ReplacesAll, or nothing
+	Replaces     string // what it replaces when it is confirmed: the id of an authenticator, ReplacesAll, or ""
 	Secret       []byte // sealed
 	RefusedSteps []int64
 	ExpiresAt    time.Time
 }
 
-// ReplacesAll is the Replaces of a draft that takes the place of every authenticator there is.
+// ReplacesAll is the Replaces of a draft that replaces all authenticators.
 const ReplacesAll = "all"
 
-// DraftLimit is how long a draft lives.
+// DraftLimit is how long a draft is valid.
 const DraftLimit = 15 * time.Minute
 
 // DraftTx is the storage of drafts.
 type DraftTx interface {
-	// PutDraft keeps a draft in place of the one its holder had.
+	// PutDraft inserts a draft, or replaces the one that its holder had.
 	PutDraft(Draft) error
 	Draft(workspace, user, holder string) (Draft, bool, error)
-	// DeleteDraft drops it, and says whether it was there.
+	// DeleteDraft deletes a draft, and returns whether it existed.
 	DeleteDraft(workspace, user, holder string) (bool, error)
 }
 
@@ -53,16 +53,16 @@ var (
 	ErrTooManyApps    = &Error{Kind: Conflict, Code: "too_many_authenticators", Text: text.Say("You have 10 authenticator apps, and cannot add more. Remove one first.")}
 )
 
-// SetUp is what the pages show of a draft: it is shown to its holder alone, until it is confirmed.
+// SetUp is what pages show of a draft, only to its holder, until it is confirmed.
 type SetUp struct {
-	Draft    string // tells this draft from one that was started later
+	Draft    string // distinguishes this draft from one that was started later
 	Name     string
-	Replaces []string // names of the authenticators that go when it is confirmed
+	Replaces []string // names of the authenticators that it replaces when it is confirmed
 	Account  string   // e-mail address
 	Key      Secret   // base32
 	URI      Secret   // otpauth URI with the same key
 	Ends     time.Time
-	Why      Reason // nothing else works before it is confirmed
+	Why      Reason // why nothing else works before it is confirmed; zero: other things work
 }
 
 // holder is the session or sign-in that sets up an authenticator, read inside the transaction.
@@ -71,11 +71,11 @@ type holder struct {
 	id      string
 	session *actor
 	signIn  *SignIn
-	codes   []Secret // made with the first authenticator, or where none were left
+	codes   []Secret // created with the first authenticator, or if none were left
 }
 
-// hold runs fn for whoever may set up an authenticator now: a session, or the sign-in whose
-// next step is the one given.
+// hold runs fn for the holder that may set up an authenticator now: the caller's session, or a sign-in whose next step
+// is step.
 func (s *Service) hold(ctx context.Context, by Caller, step Step, n need, fn func(Tx, *holder) error) error {
 	if by.session != nil {
 		n.forced = true
@@ -95,15 +95,15 @@ func (s *Service) hold(ctx context.Context, by Caller, step Step, n need, fn fun
 	})
 }
 
-// adding and changing are what I19 asks for: beside others, fresh proof of one of them; in place of them, a recovery
-// code does as well. Who has no second factor gives the password.
+// adding and changing are what I19 requires: fresh proof of an existing authenticator to add another one. To replace
+// authenticators, a recovery code is enough too. A user without a second factor gives the password.
 var (
 	adding   = need{fresh: true, strong: true}
 	changing = need{fresh: true}
 )
 
-// MaySetUp reports whether the caller may start to set up one more authenticator now, whether that takes a set-up code,
-// and why they must, if they must; its errors are those of StartSetUp.
+// MaySetUp reports whether the caller may start to set up one more authenticator now, whether that needs a set-up code,
+// and why they must, if they must. Its errors are those of StartSetUp.
 func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, why Reason, err error) {
 	err = s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error {
 		withCode, why = h.owesSetUpCode(), by.policy.Reason(h.User, s.Now())
@@ -112,9 +112,10 @@ func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, why R
 	return withCode, why, err
 }
 
-// StartSetUp makes a new key for one more authenticator app, with a name, and keeps it as a draft. An earlier draft
-// of the same session or sign-in is dropped. After a reset it takes the set-up code, once in a session or sign-in: a
-// wrong one is ErrSetUpCodeMissing, one that is too old ErrSetUpCodeOver, a spent budget ErrSetUpCodeLimit.
+// StartSetUp creates a new key for one more authenticator app, with a name, and stores it as a draft. It replaces an
+// earlier draft of the same session or sign-in. After a reset, it needs the set-up code, once in a session or sign-in.
+// A wrong one is ErrSetUpCodeMissing, an expired one ErrSetUpCodeOver. If there are no tries left, it returns
+// ErrSetUpCodeLimit.
 func (s *Service) StartSetUp(ctx context.Context, by Caller, name, setUpCode string) error {
 	name, unnamed := appName(name)
 	return s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error {
@@ -136,7 +137,7 @@ func (s *Service) StartSetUp(ctx context.Context, by Caller, name, setUpCode str
 	})
 }
 
-// appName is cleanName for an authenticator app, which is picked from a list or named.
+// appName is cleanName for an authenticator app, which is chosen from a list or named.
 func appName(name string) (string, error) {
 	if strings.TrimSpace(name) == "" {
 		return "", ErrAppUnnamed
@@ -144,7 +145,7 @@ func appName(name string) (string, error) {
 	return cleanName("name", name)
 }
 
-// owesSetUpCode reports whether a reset stands between the holder and a draft (I25).
+// owesSetUpCode reports whether the holder must still enter a set-up code after a reset (I25).
 func (h *holder) owesSetUpCode() bool {
 	if h.signIn != nil {
 		return h.MustSetUp && !h.signIn.Proofs.Has(BySetUpCode)
@@ -152,7 +153,7 @@ func (h *holder) owesSetUpCode() bool {
 	return h.MustSetUp && !h.session.session.Proofs.Has(BySetUpCode)
 }
 
-// takeSetUpCode keeps with the holder that the set-up code was given.
+// takeSetUpCode checks the set-up code, and saves in the holder that it was given.
 func (s *Service) takeSetUpCode(tx Tx, by Caller, h *holder, code string) error {
 	if err := s.checkSetUpCode(tx, by, h.User, code); err != nil {
 		return err
@@ -165,7 +166,7 @@ func (s *Service) takeSetUpCode(tx Tx, by Caller, h *holder, code string) error 
 	return tx.SaveSession(h.session.session)
 }
 
-// room is ErrTooManyApps for whoever has as many as one may have.
+// room returns ErrTooManyApps if the holder has the maximum number of authenticators.
 func (s *Service) room(tx Tx, h *holder) error {
 	have, err := tx.Authenticators(h.Workspace, h.User.ID)
 	if err == nil && len(have) >= MaxAuthenticators {
@@ -174,8 +175,8 @@ func (s *Service) room(tx Tx, h *holder) error {
 	return err
 }
 
-// Replaceable returns the authenticators among which the caller chooses the one that a new one replaces; none, when
-// there is no choice, because all of them will go. Its errors are those of StartChange.
+// Replaceable returns the authenticators from which the caller chooses the one to replace. It returns none if there is
+// no choice because all of them will be replaced. Its errors are those of StartChange.
 func (s *Service) Replaceable(ctx context.Context, by Caller) (all []Authenticator, err error) {
 	err = s.hold(ctx, by, StepSetUp, changing, func(tx Tx, h *holder) error {
 		all, err = s.replaceable(tx, h)
@@ -194,14 +195,14 @@ func (s *Service) replaceable(tx Tx, h *holder) ([]Authenticator, error) {
 	return tx.Authenticators(h.Workspace, h.User.ID)
 }
 
-// provedAuthenticator reports whether the session in hand has shown a code of an authenticator lately.
+// provedAuthenticator reports whether the session has proved a code of an authenticator within StepUpLimit.
 func (h *holder) provedAuthenticator() bool {
 	return h.session != nil && h.session.session.Proofs.Within(ByAuthenticator, StepUpLimit, h.session.now)
 }
 
-// StartChange makes a new key for an authenticator app that will take the place of another one, named by its id, or
-// of all (ReplacesAll). With one alone it need not be named. After a recovery code all of them go (I19). The old
-// ones work until the new one is confirmed.
+// StartChange creates a new key for an authenticator app that will replace another one, named by its id, or all of them
+// (ReplacesAll). If there is only one, it need not be named. After a recovery code, all of them are replaced (I19). The
+// old ones work until the new one is confirmed.
 func (s *Service) StartChange(ctx context.Context, by Caller, name, replaces string) error {
 	name, unnamed := appName(name)
 	return s.hold(ctx, by, StepSetUp, changing, func(tx Tx, h *holder) error {
@@ -239,7 +240,7 @@ func (s *Service) putDraft(tx Tx, h *holder, name, replaces string) error {
 	return tx.PutDraft(d)
 }
 
-// SetUp returns the draft in hand, or ErrNoDraft.
+// SetUp returns the caller's draft, or ErrNoDraft.
 func (s *Service) SetUp(ctx context.Context, by Caller) (SetUp, error) {
 	var v SetUp
 	err := s.hold(ctx, by, StepSetUp, need{}, func(tx Tx, h *holder) error {
@@ -261,14 +262,14 @@ func (s *Service) SetUp(ctx context.Context, by Caller) (SetUp, error) {
 	return v, err
 }
 
-// mark tells a draft from every other, and nothing of its key.
+// mark returns a value that identifies a draft but reveals nothing about its key.
 func (d Draft) mark() string {
 	sum := sha256.Sum256(d.Secret)
 	return hex.EncodeToString(sum[:8])
 }
 
-// draft returns the holder's draft and its key. A draft of a first authenticator stands on the password that was
-// given when it began; every other one on proof that is fresh still.
+// draft returns the holder's draft and its key. For a first authenticator, the password that was given when the draft
+// began is enough. Every other draft needs proof that is still fresh.
 func (s *Service) draft(tx Tx, by Caller, h *holder) (Draft, []byte, error) {
 	d, ok, err := tx.Draft(h.Workspace, h.User.ID, h.id)
 	if err != nil {
@@ -293,7 +294,7 @@ func (s *Service) draft(tx Tx, by Caller, h *holder) (Draft, []byte, error) {
 	return d, secret, err
 }
 
-// replaced returns the authenticators that go when the draft is confirmed.
+// replaced returns the authenticators that the draft replaces when it is confirmed.
 func (s *Service) replaced(tx Tx, d Draft) ([]Authenticator, error) {
 	if d.Replaces == "" {
 		return nil, nil
@@ -308,10 +309,10 @@ func (s *Service) replaced(tx Tx, d Draft) ([]Authenticator, error) {
 	return nil, nil
 }
 
-// ConfirmSetUp makes the draft an authenticator, given the code it shows now. That code is burnt with it (I21). The
-// draft is the SetUp.Draft that the code was asked for: ErrOtherDraft when another one has taken its place; empty is
-// whichever there is. Everything else that was signed in as the user ends; the session or sign-in in hand goes on,
-// under a new value.
+// ConfirmSetUp turns the draft into an authenticator, given the code that it shows now. That code counts as used (I21).
+// draft is the SetUp.Draft for which the code was entered: if another one has replaced it, the outcome is
+// ErrOtherDraft; empty means any draft. It signs the user out everywhere else; the session or sign-in continues under a
+// new secret.
 func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code string) (Passage, error) {
 	digits, ok := otp.Normalise(code)
 	if !ok {
@@ -344,7 +345,7 @@ func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code strin
 	return p, err
 }
 
-// goOn moves the session or sign-in in hand over to the user as the new authenticator has left them.
+// goOn continues after an authenticator was added: it advances the sign-in, or moves the session to a new epoch.
 func (s *Service) goOn(tx Tx, by Caller, h *holder) (Passage, error) {
 	if h.signIn != nil {
 		return s.advance(tx, by, *h.signIn, h.User)
@@ -355,7 +356,7 @@ func (s *Service) goOn(tx Tx, by Caller, h *holder) (Passage, error) {
 	return Passage{Step: StepDone, Session: token}, err
 }
 
-// firstCode returns the time step of the code that confirms a draft. No budget is charged: whoever tries holds the
+// firstCode returns the time step of the code that confirms a draft. It charges no budget, because the caller has the
 // key.
 func (s *Service) firstCode(tx Tx, d Draft, secret []byte, digits string, now time.Time) (int64, error) {
 	step, ok := otp.Default.Match(secret, digits, now, 1, 1)
@@ -376,7 +377,7 @@ func (s *Service) firstCode(tx Tx, d Draft, secret []byte, digits string, now ti
 	return 0, keep(clockOff(other, now))
 }
 
-// enrol turns a draft into an authenticator of the holder's user, and drops those it replaces.
+// enrol turns a draft into an authenticator of the holder's user, and deletes those that it replaces.
 func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, step int64) error {
 	now := s.Now()
 	if gone, err := tx.DeleteDraft(h.Workspace, h.User.ID, h.id); err != nil || !gone {
@@ -410,7 +411,8 @@ func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, ste
 	return s.enrolled(tx, by, h, a, len(old) > 0)
 }
 
-// enrolled notes on the user, or on the sign-in in hand, that there is an authenticator more, and tells of it.
+// enrolled updates the user, and the sign-in if there is one, after an authenticator was added. It mails the user and
+// records an event.
 func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed bool) error {
 	kind := "authenticator.added"
 	switch {
@@ -427,7 +429,7 @@ func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed
 			return err
 		}
 	}
-	if len(h.codes) > 0 && kind != "two_factor.enabled" { // whose mail speaks of the codes
+	if len(h.codes) > 0 && kind != "two_factor.enabled" { // the mail about two_factor.enabled mentions the codes
 		if err := s.notify(tx, by, h.User, "recovery_codes.made", nil); err != nil {
 			return err
 		}
@@ -446,5 +448,5 @@ func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed
 	return s.record(tx, by.as(h.User), kind, h.User.ID, Done, map[string]string{"authenticator": a.ID, "name": a.Name})
 }
 
-// qrBytes is what a QR code of version 10 holds at error correction M: phones read that from a screen.
+// qrBytes is the capacity of a QR code of version 10 with error correction M, which phones can scan from a screen.
 const qrBytes = 213

@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// SignIn is one attempt from the right password to a session. It lives while its epoch is the user's, until
-// ExpiresAt.
+// SignIn is one attempt to sign in, from the correct password to a session. It is valid while it has the user's epoch,
+// until ExpiresAt.
 type SignIn struct {
 	Workspace string
 	User      string
@@ -21,53 +21,54 @@ type SignIn struct {
 	Epoch     int64
 	Proofs    Proofs
 	Door      Door
-	Parked    string // where its browser goes at the end, or empty: an address of the door's own
-	Wrong     int    // codes
+	Parked    string // the address of the door to continue to at the end, or empty
+	Wrong     int    // number of wrong codes
 	Enrolled  bool   // it set up two-factor authentication
 	Known     bool   // it began in a known device
 	CreatedAt time.Time
 	ExpiresAt time.Time
 
-	// Of its user, as of the moment it was taken: when they were last seen in the browser that holds it (zero: never), and
-	// what judges a code.
+	// Of its user, as read with it: when they were last seen in its browser (zero: never), and what is needed to check
+	// a code.
 	BrowserSeen    time.Time
 	Tries          []Tries
 	Authenticators []Authenticator
 
-	fresh bool // it is not in the database yet
+	fresh bool // not yet in the database
 }
 
-// SignInLimit is how long a sign-in lives.
+// SignInLimit is how long a sign-in is valid.
 const SignInLimit = 10 * time.Minute
 
 // SignInTx is the storage of sign-ins.
 type SignInTx interface {
-	// UserInBrowser is UserByAddress with the time when the user was last seen in the browser with this hash; zero: never.
+	// UserInBrowser is UserByAddress that also returns when the user was last seen in the browser with this hash; zero:
+	// never.
 	UserInBrowser(workspace, folded string, browser []byte) (User, time.Time, error)
 	InsertSignIn(SignIn) error
-	// TakeSignIn takes the user's row until the end of the transaction, and returns it with the sign-in, in one look. The
-	// hash is the one of the browser at hand.
+	// TakeSignIn locks the user's row until the end of the transaction, and returns it with the sign-in, in one round
+	// trip. browser is the hash of the caller's browser.
 	TakeSignIn(workspace, user, id string, browser []byte) (SignIn, User, bool, error)
 	// SaveSignIn replaces hash, epoch, proofs, wrong, enrolled and when it expires.
 	SaveSignIn(SignIn) error
-	// EndSignIn deletes a sign-in that was taken. Where it is gone all the same, the transaction fails.
+	// EndSignIn deletes a sign-in whose user's row is locked. If it does not exist, the transaction fails.
 	EndSignIn(workspace, user, id string) error
 }
 
-// Step is what a sign-in asks for next. Every page posts its answer and then goes where the step says.
+// Step is what a sign-in asks for next. Every page posts its answer, and then redirects to the page of the step.
 type Step string
 
 const (
 	StepPassword       Step = "password"        // e-mail address and password
-	StepChoosePassword Step = "choose_password" // in place of a temporary one, or one too short to be the only factor
+	StepChoosePassword Step = "choose_password" // to replace a temporary one, or one too short to be the only factor
 	StepCode           Step = "code"            // a second factor
-	StepSetUp          Step = "set_up"          // two-factor authentication is required, and not set up
-	StepRecoveryCodes  Step = "recovery_codes"  // saving those that set-up made
+	StepSetUp          Step = "set_up"          // two-factor authentication is required, but not set up
+	StepRecoveryCodes  Step = "recovery_codes"  // saving the codes that set-up created
 	StepDone           Step = "done"            // a session
 )
 
-// next is the dispatcher: what a sign-in asks for, from what it has proved and what the policy wants. Nothing else
-// decides it.
+// next is the dispatcher: it returns what a sign-in asks for next, from what it has proved and what the policy
+// requires. Nothing else decides that.
 func next(si SignIn, u User, p Policy, now time.Time) Step {
 	switch {
 	case !si.Proofs.Has(ByPassword):
@@ -84,24 +85,24 @@ func next(si SignIn, u User, p Policy, now time.Time) Step {
 	return StepDone
 }
 
-// Passage is where a step of a sign-in leads, and the values that the browser keeps from now on.
+// Passage is where a step of a sign-in leads, and the new secrets for the browser.
 type Passage struct {
 	Step    Step
-	SignIn  Secret // of the sign-in that goes on; empty with StepDone
-	Session Secret // with StepDone
-	Parked  string // with StepDone: where the browser was going, or empty
-	Browser Secret // of the known device; empty: as it is
-	Trust   Secret // of the trusted device; empty: as it is
+	SignIn  Secret // of the sign-in, which continues; empty with StepDone
+	Session Secret // of the session, with StepDone
+	Parked  string // with StepDone: the address to continue to, or empty
+	Browser Secret // of the known device; empty: unchanged
+	Trust   Secret // of the trusted device; empty: unchanged
 
 	Restricted    bool     // the session began with a recovery code
-	RecoveryCodes []Secret // a new set, as people are shown it
-	RecoveryShown Secret   // the same, sealed for the browser that is to show it
+	RecoveryCodes []Secret // a new set, as it is shown to people
+	RecoveryShown Secret   // the same set, sealed for a cookie
 }
 
 // Outcomes of signing in.
 var (
-	// ErrPasswordWrong is the one answer to a wrong address, a wrong password, an account that may not sign in, and
-	// too many tries: none of them can be told from another (I39).
+	// ErrPasswordWrong is the outcome for a wrong address, a wrong password, an account that may not sign in, and too
+	// many tries, so that these cannot be distinguished (I39).
 	ErrPasswordWrong = invalid("password", "password_wrong", text.Say("The e-mail address or the password is not right. After several wrong tries, you have to wait before the next one."))
 	ErrAddressLimit  = &Error{Kind: TooMany, Code: "too_many_tries", Text: text.Say("There were too many wrong passwords from your network. Try again later.")}
 	ErrBusy          = &Error{Kind: Unavailable, Code: "busy", Text: text.Say("Too many people are signing in right now. Try again in a moment."), RetryAfter: 2 * time.Second}
@@ -113,7 +114,7 @@ var (
 	ErrCodesLocked   = &Error{Kind: TooMany, Code: "codes_locked", Text: text.Say("There were too many wrong codes, so none are accepted from this browser. Use a recovery code, sign in from a browser that you have used before, or ask an administrator to unlock you."), Field: "code", RetryAfter: time.Hour}
 )
 
-// advance stores what a sign-in has proved and goes to its next step; at the end it makes the session.
+// advance stores what a sign-in has proved, and returns its next step. At the end, it creates the session.
 func (s *Service) advance(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	step := next(si, u, by.policy, s.Now())
 	if step == StepDone {
@@ -127,7 +128,7 @@ func (s *Service) advance(tx Tx, by Caller, si SignIn, u User) (Passage, error) 
 	return p, tx.SaveSignIn(si)
 }
 
-// finish ends a sign-in and makes its session: the one place where sessions are made. Its user's row is taken.
+// finish ends a sign-in and creates its session. It is the only place that creates sessions. The user's row is locked.
 func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	now := s.Now()
 	if !si.fresh {
@@ -152,7 +153,7 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	if p.Browser, unknown, err = s.meet(tx, by, u, si.BrowserSeen); err != nil {
 		return Passage{}, err
 	}
-	// Every browser is new to a new account: its first sign-in is no alarm.
+	// Every browser is new to a new account, so its first sign-in is not suspicious.
 	tell := unknown && !u.SignIns.Since.IsZero() && !within(u.BrowserTold, browserTold, now)
 	if tell {
 		u.BrowserTold = now
@@ -173,7 +174,7 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	return p, s.record(tx, by.as(u), "sign_in.completed", u.ID, Done, map[string]string{"method": string(u.LastSignInMethod)})
 }
 
-// signIn returns the living sign-in that the caller holds, and its user, whose row it takes.
+// signIn returns the caller's valid sign-in, and its user, whose row it locks.
 func (s *Service) signIn(tx Tx, by Caller) (SignIn, User, error) {
 	user, id, hash, ok := parseToken(by.signIn, prefixSignIn)
 	if !ok {
@@ -192,7 +193,7 @@ func (s *Service) signIn(tx Tx, by Caller) (SignIn, User, error) {
 	return si, u, nil
 }
 
-// abandon ends the sign-in in hand and the set-up begun in it, so that the next person at the browser finds neither.
+// abandon ends the caller's sign-in and any set-up begun in it, so that the next person at the browser finds neither.
 func (s *Service) abandon(ctx context.Context, by Caller, forget bool) error {
 	if by.signIn == "" {
 		return nil
@@ -221,8 +222,9 @@ func (s *Service) abandon(ctx context.Context, by Caller, forget bool) error {
 	return err
 }
 
-// SignIn takes an e-mail address and a password. The right ones lead to the next step; everything else is
-// ErrPasswordWrong, with the same statements and one hash. ErrAddressLimit and ErrBusy say nothing of any person.
+// SignIn checks an e-mail address and a password. If both are correct, it starts a sign-in and returns its next step.
+// Everything else is ErrPasswordWrong, with the same statements and one hash. ErrAddressLimit and ErrBusy reveal
+// nothing about any person.
 func (s *Service) SignIn(ctx context.Context, by Caller, address, password string) (Passage, error) {
 	try, err := s.tryPassword(ctx, by, address, password)
 	if err != nil {
@@ -260,16 +262,16 @@ func (s *Service) SignIn(ctx context.Context, by Caller, address, password strin
 	return p, err
 }
 
-// Challenge is what the page that asks for a code shows.
+// Challenge is what a page that asks for a code shows.
 type Challenge struct {
 	Step           Step
 	Address        string
 	Authenticators []string // their names
-	TrustDays      int      // for how many the browser may be trusted; 0: not at all
+	TrustDays      int      // for how many days the browser may be trusted; 0: it may not
 	Ends           time.Time
 }
 
-// Challenge returns the step that the sign-in in hand is at, or ErrSignInEnded.
+// Challenge returns the current step of the caller's sign-in, or ErrSignInEnded.
 func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 	var c Challenge
 	if by.signIn == "" {
@@ -289,10 +291,10 @@ func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 	return c, err
 }
 
-// AnswerCode takes a second factor: the code of an authenticator or a recovery code, told apart by their shapes. With an
-// authenticator's it makes the browser a trusted device, if it is told to and the policy allows it. A wrong one is
-// ErrCodeWrong or ErrRecoveryWrong, a used one ErrCodeUsed or ErrRecoveryUsed; a spent budget is ErrCodesDelayed,
-// ErrCodesLocked or ErrRecoveryLimit.
+// AnswerCode checks a second factor: the code of an authenticator or a recovery code, which it recognises by their
+// formats. With the code of an authenticator, it makes the browser a trusted device, if trust is set and the policy
+// allows it. A wrong code is ErrCodeWrong or ErrRecoveryWrong, a used one ErrCodeUsed or ErrRecoveryUsed. If there are
+// no tries left, it returns ErrCodesDelayed, ErrCodesLocked or ErrRecoveryLimit.
 func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust bool) (Passage, error) {
 	given, err := readAnswer(code)
 	if err != nil {
@@ -325,11 +327,11 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 	return p, err
 }
 
-// codeTries are the budgets that a user's codes draw on.
+// codeTries are the budgets for a user's codes.
 type codeTries struct {
 	known     bool  // the caller's browser is a known device
-	client    Tries // of this device, or of all unknown clients
-	all       Tries // of the authenticators, over everything
+	client    Tries // of this known device, or of all unknown clients
+	all       Tries // of the authenticators, for all clients
 	strangers Tries // of all unknown clients
 }
 
@@ -341,7 +343,7 @@ func (s *Service) codeTries(by Caller, b budgets, known bool) codeTries {
 	return t
 }
 
-// refused says why no code may be tried now, or nil.
+// refused returns why no code may be tried now, or nil.
 func (t codeTries) refused(now time.Time) *Error {
 	if t.all.Row >= authenticatorRow {
 		return ErrAuthenticatorStale
@@ -359,7 +361,8 @@ func (t codeTries) refused(now time.Time) *Error {
 	return nil
 }
 
-// checkCode burns the time step that the digits stand for, or charges a wrong code. The sign-in counts its own.
+// checkCode marks the time step of a correct code as used, or charges a wrong one. If there is a sign-in, it counts its
+// wrong codes.
 func (s *Service) checkCode(tx Tx, by Caller, u User, all []Authenticator, t codeTries, digits string, si *SignIn) error {
 	now := s.Now()
 	if err := t.refused(now); err != nil {
@@ -371,7 +374,7 @@ func (s *Service) checkCode(tx Tx, by Caller, u User, all []Authenticator, t cod
 		if err := s.record(tx, by.as(u), "authenticator.unreadable", u.ID, Refused, nil); err != nil {
 			return err
 		}
-		// It may have been a guess at another authenticator, which can be read.
+		// It is charged because it may have been a guess for another authenticator, which can be read.
 		return s.wrongCode(tx, by, u, t, si, ErrKeyUnreadable)
 	}
 	if !found {
@@ -402,7 +405,8 @@ func addressOf(by Caller) string {
 	return by.address.String()
 }
 
-// usedCode answers a code that was right and is spent. It costs no try, and is an alarm when it was spent elsewhere.
+// usedCode answers a correct code that was already used. It costs no try. If the code was used from another address,
+// that is recorded as an alarm.
 func (s *Service) usedCode(tx Tx, by Caller, u User, all []Authenticator, id string) error {
 	detail := map[string]string{"authenticator": id}
 	if burnt := find(all, id); ahead(burnt.params().Time(burnt.LastStep), s.Now()) {
@@ -419,8 +423,8 @@ func (s *Service) usedCode(tx Tx, by Caller, u User, all []Authenticator, id str
 	return keep(ErrCodeUsed)
 }
 
-// wrongCode charges a wrong code to the client's budget and to the authenticators', tells the user, and returns the
-// outcome.
+// wrongCode charges a wrong code to the budgets of the client and of the authenticators, mails the user if there are
+// many, and returns the outcome.
 func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, outcome *Error) error {
 	now := s.Now()
 	if t.known {
@@ -430,7 +434,7 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 	}
 	t.all.Row++
 	t.all.Last = now
-	told := t.client.Count == codesWrongNotice // also if each is in a sign-in of its own
+	told := t.client.Count == codesWrongNotice // even if each is in a separate sign-in
 	if err := tx.SaveTries(t.client); err != nil {
 		return err
 	}
@@ -469,8 +473,9 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 	return keep(outcome)
 }
 
-// forgiveCodes takes back the wrong codes of a sign-in that completes, and ends the rows of wrong ones. A known device
-// ends that of unknown clients too, with the delay and the lock that stand on it. What they gave in 30 days stays counted.
+// forgiveCodes refunds the wrong codes of a sign-in that completes, and resets the counts of wrong codes in a row. In a
+// known device, it also resets the count in a row of unknown clients, and with it their delay or lock. Their count of
+// 30 days stays.
 func (s *Service) forgiveCodes(tx Tx, by Caller, u User, t codeTries, wrong int) error {
 	if t.all.Row > 0 {
 		t.all.Row = 0
@@ -491,7 +496,8 @@ func (s *Service) forgiveCodes(tx Tx, by Caller, u User, t codeTries, wrong int)
 	return s.lockEnds(tx, by.as(u), u)
 }
 
-// folded is fold.Address for looking up: what is no address is looked up all the same, under a name nobody has.
+// folded is fold.Address for lookups. Input that is not an address is looked up all the same, under a name that no one
+// has.
 func folded(address string) string {
 	if _, f, err := fold.Address(address); err == nil {
 		return f

@@ -6,55 +6,55 @@ import (
 	"time"
 )
 
-// Tries counts one budget: what was tried by one subject in one bucket. A row that is not there is all zero.
+// Tries is one budget: the tries for one subject in one bucket. A missing row means zero.
 type Tries struct {
 	Workspace string
-	Subject   string // user id, the HMAC of a folded name where no user is, or an address
+	Subject   string // user id, HMAC of a folded name that no user has, or IP address
 	Bucket    string
 	Count     int       // in the window that began at Since
 	Since     time.Time // start of the window
-	Row       int       // wrong in a row
+	Row       int       // wrong tries in a row
 	Last      time.Time
 	Until     time.Time // no try before this
-	Earlier   int       // count of the window before, of codes from unknown clients
+	Earlier   int       // count of the previous window, for codes from unknown clients
 
-	moved bool // its times were in the future, see asOf
+	moved bool // asOf has moved its times
 }
 
 // TriesTx is the storage of the budgets.
 type TriesTx interface {
-	// TakeTries takes rows until the end of the transaction, one after the other and in one look, making them if need be. Of
-	// those given, workspace, subject and bucket count. If a user is named, it takes their row first, and returns the user with
-	// OpenSignIns.
+	// TakeTries locks rows in the given order until the end of the transaction, in one round trip. It creates missing
+	// rows. It uses only workspace, subject and bucket of the given ones. If user is not empty, it locks the user's row
+	// first, and returns the user with OpenSignIns.
 	TakeTries(workspace, user string, of ...Tries) (User, []Tries, error)
-	// CodeTries returns all rows of a user and their authenticators, in one look. It takes none of them: the user's own row
-	// is taken.
+	// CodeTries returns all rows of a user and their authenticators, in one round trip. It locks none of them, because
+	// the user's row is already locked.
 	CodeTries(workspace, user string) ([]Tries, []Authenticator, error)
 	SaveTries(Tries) error
-	// ClearTries forgets one budget of a subject; with an empty bucket, all but the one of the authenticators.
+	// ClearTries deletes one budget of a subject or, if bucket is empty, all except that of the authenticators.
 	ClearTries(workspace, subject, bucket string) error
-	// SaveLock replaces the lock on a user's row, if that one ends before over.
+	// SaveLock replaces the lock in a user's row if that lock ends before over.
 	SaveLock(workspace, user string, l Lock, until, over time.Time) error
 }
 
-// Buckets. A known device has its own, so that nothing a stranger does blocks it.
+// Buckets. A known device has separate ones, so that nothing a stranger does can block it.
 const (
 	bucketPassword      = "password"
 	bucketCode          = "code"
-	bucketAuthenticator = "authenticator" // wrong codes in a row over everything
+	bucketAuthenticator = "authenticator" // wrong codes in a row from all clients
 	bucketRecovery      = "recovery"
 	bucketSetUpCode     = "set-up"
 	bucketAddress       = "address"
-	bucketForgot        = "forgot" // mails asked for without being signed in: of a name, and of an address
+	bucketForgot        = "forgot" // mails requested without being signed in: by name, and by IP address
 	bucketEmail         = "email"  // mails to new addresses
 )
 
-// ofDevice names the bucket of a known device.
+// ofDevice returns the bucket of a known device.
 func ofDevice(bucket string, browser []byte) string {
 	return bucket + ":" + base64.RawURLEncoding.EncodeToString(browser[:12])
 }
 
-// ofName is the subject of a folded name: its user, or where there is none what stands for the name.
+// ofName returns the subject for a folded name: the id of its user or, if there is none, an HMAC of the name.
 func (s *Service) ofName(workspace, name string, u User) string {
 	if u.ID != "" {
 		return u.ID
@@ -62,7 +62,7 @@ func (s *Service) ofName(workspace, name string, u User) string {
 	return s.Keys.Name(workspace + "\x00" + name)
 }
 
-// ofAddress is the subject of an address: IPv6 counts by /64.
+// ofAddress returns the subject for an IP address. IPv6 addresses count by /64.
 func ofAddress(a netip.Addr) string {
 	if a = a.Unmap().WithZone(""); a.Is6() {
 		p, _ := a.Prefix(64)
@@ -71,8 +71,9 @@ func ofAddress(a netip.Addr) string {
 	return a.String()
 }
 
-// rule is how many tries a bucket allows in a window. Without a delay the next try waits for the window's end; with
-// one, every further try doubles the wait up to its most, and the bucket empties after a day of quiet.
+// rule is how many tries a bucket allows in a window. Without a delay, the next try must wait for the end of the
+// window. With a delay, every further try doubles the wait, up to most, and the bucket is empty again after a day
+// without tries.
 type rule struct {
 	limit  int
 	window time.Duration
@@ -95,7 +96,7 @@ var (
 
 const quietLimit = 24 * time.Hour
 
-// wait returns how long the next try must wait; zero if it may be made now.
+// wait returns how long the next try must wait, or zero if it may be made now.
 func (r rule) wait(t Tries, now time.Time) time.Duration {
 	if now.Before(t.Until) {
 		return t.Until.Sub(now)
@@ -121,7 +122,7 @@ func (r rule) charge(t Tries, now time.Time) Tries {
 	return t
 }
 
-// refund takes back a try that turned out right.
+// refund takes back a try that turned out to be correct.
 func (r rule) refund(t Tries) Tries {
 	t.Count = max(0, t.Count-1)
 	t.Until = r.until(t)
@@ -155,7 +156,7 @@ func rowsOf(all []budget) (rows []Tries) {
 	return rows
 }
 
-// withNetwork puts the budget of the network that the caller comes from before the one given.
+// withNetwork returns the given budget, preceded by that of the caller's network.
 func (by Caller) withNetwork(bucket string, r rule, own budget) []budget {
 	if !by.address.IsValid() {
 		return []budget{own}
@@ -163,8 +164,8 @@ func (by Caller) withNetwork(bucket string, r rule, own budget) []budget {
 	return []budget{{Tries{Workspace: own.Workspace, Subject: ofAddress(by.address), Bucket: bucket}, r}, own}
 }
 
-// networkSpent returns the error given if the budget of the network, which is before the last one, has no try left. It
-// only reads: a network that is past its limit must not make the database write.
+// networkSpent returns limit if the budget of the network, which precedes the last one, has no try left. It only reads,
+// because a network that is past its limit must not cause writes to the database.
 func (s *Service) networkSpent(tx Tx, all []budget, limit *Error) error {
 	for _, b := range all[:len(all)-1] {
 		n, err := tx.TriesOf(b.Tries)
@@ -173,16 +174,16 @@ func (s *Service) networkSpent(tx Tx, all []budget, limit *Error) error {
 		}
 		now := s.Now()
 		n = n.asOf(now)
-		if wait := b.rule.wait(n, now); wait > 0 && !n.moved { // else charge keeps what has moved
+		if wait := b.rule.wait(n, now); wait > 0 && !n.moved { // otherwise charge must save the moved times
 			return limit.after(wait)
 		}
 	}
 	return nil
 }
 
-// charge charges a try to each budget, updates the budget's Tries, and says whether the last one had it left. If one before
-// it, the network's, has no try left, it returns the error given, which is kept: the rows are made by then. The caller has
-// asked networkSpent before.
+// charge charges a try to each budget, updates the budget's Tries, and returns whether the last one had a try left. If
+// the one before it, the network's, has none left, it returns limit with keep, because the rows exist by then. The
+// caller must have called networkSpent before.
 func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err error) {
 	_, rows, err := tx.TakeTries(all[0].Workspace, "", rowsOf(all)...)
 	if err != nil {
@@ -205,25 +206,25 @@ func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err e
 	return allowed, nil
 }
 
-// CodeLimit is how many wrong codes from unknown clients lock, in a row or within 30 days.
+// CodeLimit is how many wrong codes from unknown clients, in a row or within 30 days, lock them out.
 const CodeLimit = 10
 
-// Limits of wrong codes. Someone who gives them from an unknown client has the password.
+// Limits of wrong codes. Anyone who enters codes from an unknown client has the password.
 const (
-	codeDelayFrom     = 5 // in a row: a delay, and a mail
+	codeDelayFrom     = 5 // in a row: a delay and a mail
 	codeWindow        = 30 * 24 * time.Hour
-	authenticatorRow  = 50 // in a row over everything: its codes are refused until it is set up anew
-	codesWrongNotice  = 3  // in one sign-in, or in a row over everything: a mail
+	authenticatorRow  = 50 // in a row from all clients: codes are refused until an authenticator is set up again
+	codesWrongNotice  = 3  // in one sign-in, or counted for one client: a mail
 	codeDelay         = 30 * time.Second
 	codeDelayMost     = time.Hour
 	permanentlyLocked = time.Duration(1<<63 - 1)
 )
 
-// ofMonth is how many wrong codes from unknown clients count as those of the last 30 days: all of this window and of the
-// one before. So no 30 days have more than CodeLimit, wherever a window begins.
+// ofMonth returns how many wrong codes from unknown clients count as those of the last 30 days: all of the current and
+// of the previous window. So no period of 30 days has more than CodeLimit, wherever a window begins.
 func (t Tries) ofMonth() int { return t.Count + t.Earlier }
 
-// codeWait is wait for codes from unknown clients; permanentlyLocked means that waiting does not lift it.
+// codeWait is wait for codes from unknown clients. permanentlyLocked means that waiting does not lift the lock.
 func codeWait(t Tries, now time.Time) time.Duration {
 	if t.Row >= CodeLimit || t.ofMonth() >= CodeLimit {
 		return permanentlyLocked
@@ -252,14 +253,15 @@ func chargeCode(t Tries, now time.Time) Tries {
 	return t
 }
 
-// forgive takes back the wrong codes of a sign-in that completed, and ends the row. Those of others stay counted (I65).
+// forgive refunds the wrong codes of a completed sign-in, and resets the count in a row. Wrong codes of others stay
+// counted (I65).
 func forgive(t Tries, wrong int) Tries {
 	t.Count = max(0, t.Count-wrong)
 	t.Row, t.Until = 0, time.Time{}
 	return t
 }
 
-// budgets are the rows of one user, by bucket.
+// budgets are the budgets of one user, by bucket.
 type budgets struct {
 	workspace, user string
 	rows            map[string]Tries
@@ -281,7 +283,7 @@ func newBudgets(u User, rows []Tries, now time.Time) budgets {
 	return b
 }
 
-// of returns the row of a bucket, zero if there is none yet.
+// of returns the budget of a bucket, which is zero if there is none yet.
 func (b budgets) of(bucket string) Tries {
 	if t, ok := b.rows[bucket]; ok {
 		return t
@@ -289,7 +291,7 @@ func (b budgets) of(bucket string) Tries {
 	return Tries{Workspace: b.workspace, Subject: b.user, Bucket: bucket}
 }
 
-// judging is what judges a code: a sign-in that was taken has brought it along.
+// judging returns what is needed to check a code. If there is a sign-in, that was read with it.
 func (s *Service) judging(tx Tx, by Caller, u User, si *SignIn) (rows []Tries, all []Authenticator, known bool, err error) {
 	if si != nil {
 		return si.Tries, si.Authenticators, by.knownSince(si.BrowserSeen, s.Now()), nil

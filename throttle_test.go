@@ -12,12 +12,12 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// wrong is a code of none of the times near now.
+// wrong returns a code that belongs to no time near now.
 func wrong(e *sallyporttest.Env, p sallyporttest.Person) string {
 	return p.Code(e.Clock.Now().Add(-24 * time.Hour))
 }
 
-// giveWrongCodes gives wrong codes, each in a sign-in and browser of its own, past every delay.
+// giveWrongCodes enters n wrong codes, each in a separate sign-in and browser, after any delay.
 func giveWrongCodes(e *sallyporttest.Env, p sallyporttest.Person, n int) {
 	e.T.Helper()
 	for range n {
@@ -29,7 +29,7 @@ func giveWrongCodes(e *sallyporttest.Env, p sallyporttest.Person, n int) {
 	}
 }
 
-// TestI34_NoTimeLiftsALock: codes from unknown clients stay locked, however long nobody tries.
+// TestI34_NoTimeLiftsALock: codes from unknown clients stay locked, however long there are no tries.
 func TestI34_NoTimeLiftsALock(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		p := e.Add("mia@acme.example", sallyport.Member)
@@ -43,8 +43,8 @@ func TestI34_NoTimeLiftsALock(t *testing.T) {
 	})
 }
 
-// TestI34_TenInThirtyDays: a success in between ends the row of wrong codes, and not the count of thirty days; what that
-// locks no time lifts either.
+// TestI34_TenInThirtyDays: a success in between resets the count of wrong codes in a row, but not the count of 30 days.
+// Waiting does not lift the lock of that count either.
 func TestI34_TenInThirtyDays(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		p := e.Add("mia@acme.example", sallyport.Member)
@@ -61,7 +61,7 @@ func TestI34_TenInThirtyDays(t *testing.T) {
 	})
 }
 
-// TestI34_AnUnreadableAuthenticatorIsNoFreeTry: what may be a guess at the other authenticator is charged.
+// TestI34_AnUnreadableAuthenticatorIsNoFreeTry: a code that may be a guess for the other authenticator is charged.
 func TestI34_AnUnreadableAuthenticatorIsNoFreeTry(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		p := e.Add("mia@acme.example", sallyport.Member)
@@ -80,7 +80,8 @@ func TestI34_AnUnreadableAuthenticatorIsNoFreeTry(t *testing.T) {
 	})
 }
 
-// TestI53_WrongCodesAreToldOfHoweverTheyAreSpread: whoever begins anew after each wrong code is told of at the third.
+// TestI53_WrongCodesAreToldOfHoweverTheyAreSpread: the user gets a mail after the third wrong code, even if each was
+// entered in a new sign-in.
 func TestI53_WrongCodesAreToldOfHoweverTheyAreSpread(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		p := e.Add("mia@acme.example", sallyport.Member)
@@ -99,8 +100,8 @@ func TestI53_WrongCodesAreToldOfHoweverTheyAreSpread(t *testing.T) {
 	})
 }
 
-// TestI38_RecoveryCodesInAKnownBrowser: who knows the password uses up the tries of unknown clients, not those of a
-// browser that the person has used before.
+// TestI38_RecoveryCodesInAKnownBrowser: a stranger with the password uses up the tries of unknown clients, not those of
+// a browser that the person has used before.
 func TestI38_RecoveryCodesInAKnownBrowser(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		p := e.Add("mia@acme.example", sallyport.Member)
@@ -118,8 +119,8 @@ func TestI38_RecoveryCodesInAKnownBrowser(t *testing.T) {
 	})
 }
 
-// TestI38_ForgottenInAKnownBrowser: strangers who ask for links in somebody's name, or from the same network, take
-// none away from the person's own browser.
+// TestI38_ForgottenInAKnownBrowser: strangers who request links for a person, or from the same network, do not use up
+// the requests of the person's own browser.
 func TestI38_ForgottenInAKnownBrowser(t *testing.T) {
 	ctx := context.Background()
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -143,12 +144,12 @@ func TestI38_ForgottenInAKnownBrowser(t *testing.T) {
 	})
 }
 
-// TestI38_ASharedBrowserIsKnownToBoth: a second person who signs in does not make the browser unknown to the first;
-// but the value it held before is known to nobody any more, so that to plant one gains nothing (I31).
+// TestI38_ASharedBrowserIsKnownToBoth: when a second person signs in, the browser stays a known device of the first.
+// But its previous secret is no longer valid for anyone, so planting one gains nothing (I31).
 func TestI38_ASharedBrowserIsKnownToBoth(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ben, eve := e.Add("ben@acme.example", sallyport.Member), e.Add("eve@acme.example", sallyport.Member)
-		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
+		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in gets no mail
 		b := e.Arriving()
 		signIn(e, b, ben, false)
 		before := *b
@@ -173,11 +174,12 @@ func TestI38_ASharedBrowserIsKnownToBoth(t *testing.T) {
 	})
 }
 
-// TestI53_MailsSayFromWhereWhoeverElseIsSignedInThere: a session of somebody else in the browser hides nothing.
+// TestI53_MailsSayFromWhereWhoeverElseIsSignedInThere: mails give the browser and the address even if someone else is
+// signed in in the same browser.
 func TestI53_MailsSayFromWhereWhoeverElseIsSignedInThere(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ben, eve := e.Add("ben@acme.example", sallyport.Member), e.Add("eve@acme.example", sallyport.Member)
-		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
+		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in gets no mail
 		b := e.Arriving()
 		b.Address = netip.MustParseAddr("192.0.2.66")
 		signIn(e, b, eve, false)
@@ -195,11 +197,11 @@ func TestI53_MailsSayFromWhereWhoeverElseIsSignedInThere(t *testing.T) {
 	})
 }
 
-// TestI31_ANewSignInEndsTheSessionInHand: a browser holds one session, so the one it held before has ended.
+// TestI31_ANewSignInEndsTheSessionInHand: a browser has only one session, so a new sign-in ends the previous one.
 func TestI31_ANewSignInEndsTheSessionInHand(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ben, eve := e.Add("ben@acme.example", sallyport.Member), e.Add("eve@acme.example", sallyport.Member)
-		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in is in no mail
+		e.Exec("UPDATE users SET sign_ins_since = 1") // the first sign-in gets no mail
 		for _, next := range []sallyporttest.Person{ben, eve} {
 			b := e.Arriving()
 			signIn(e, b, ben, false)
@@ -215,8 +217,9 @@ func TestI31_ANewSignInEndsTheSessionInHand(t *testing.T) {
 	})
 }
 
-// TestI34_ThePatientGuesser: over 30 days at most ten wrong codes of strangers are judged, whatever the person does in
-// their own browser meanwhile, and wherever the days begin. The person gets mail about it, and keeps signing in.
+// TestI34_ThePatientGuesser: within 30 days, at most 10 wrong codes of strangers are checked, whatever the person does
+// in their own browser in the meantime, and wherever the period begins. The person gets mail about it, and can still
+// sign in.
 func TestI34_ThePatientGuesser(t *testing.T) {
 	const day = 24 * time.Hour
 	for name, perDay := range map[string]func(day int) int{
@@ -270,8 +273,9 @@ func TestI34_ThePatientGuesser(t *testing.T) {
 	}
 }
 
-// TestI65_NobodysSuccessLowersAnothersCount: a code typed in a known browser ends the row of strangers' wrong codes, with
-// its delay, and leaves what they gave in 30 days; a sign-in that completes is forgiven its own wrong codes alone.
+// TestI65_NobodysSuccessLowersAnothersCount: a code entered in a known device resets the count in a row of strangers'
+// wrong codes, with its delay, but not their count of 30 days. A completed sign-in is refunded only its own wrong
+// codes.
 func TestI65_NobodysSuccessLowersAnothersCount(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		p := e.Add("mia@acme.example", sallyport.Member)
