@@ -258,6 +258,7 @@ type need struct {
 	forced bool   // allowed even if the user must set up two-factor authentication first
 	fresh  bool   // a second factor at most StepUpLimit old; the password, for a user who has none (I22)
 	strong bool   // and a recovery code does not count (I60)
+	coded  bool   // each call takes a code, so the budget of changes does not apply
 	ends   bool   // it may end the sessions of an intruder, so it may use some more changes than other verbs
 	whole  bool   // not in a session that began with a recovery code, however old the proof (I60)
 }
@@ -280,7 +281,7 @@ func (s *Service) act(ctx context.Context, by Caller, n need, fn func(Tx, *actor
 		if err != nil {
 			return err
 		}
-		if n.may != "" { // actions of administrators do not change their own account
+		if n.may != "" || n.coded { // actions of administrators do not change their own account
 			return fn(tx, me)
 		}
 		return s.ownChange(tx, me, n, fn)

@@ -29,7 +29,7 @@ func (s *Service) StepUpCode(ctx context.Context, by Caller, code string, strong
 		return "", ErrCodeWanted
 	}
 	var token Secret
-	err = s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
+	err = s.act(ctx, by, need{forced: true, coded: true}, func(tx Tx, me *actor) error {
 		method, err := s.checkAnswer(tx, by, &me.User, given, nil)
 		if err != nil {
 			return err

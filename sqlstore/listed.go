@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"errors"
 	"slices"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -11,33 +12,48 @@ import (
 type listed struct {
 	workspace, id, address, folded, name string
 	cell                                 sallyport.PeopleCell
+	lastSignIn, joinedUnder              int64
 }
 
 func listedOf(u sallyport.User) listed {
-	return listed{u.Workspace, u.ID, u.Address, u.Folded, u.Name, sallyport.PeopleCell{Role: u.Role, State: u.State, TwoFactor: u.TwoFactor, MustSetUp: u.MustSetUp}}
+	return listed{u.Workspace, u.ID, u.Address, u.Folded, u.Name,
+		sallyport.PeopleCell{Role: u.Role, State: u.State, TwoFactor: u.TwoFactor, MustSetUp: u.MustSetUp}, ms(u.LastSignInAt), u.JoinedUnder}
 }
 
-// saw remembers a user's row, so that SaveUser writes to those tables only what has changed. A sign-in that saves its
-// user writes nothing to them.
+var errNotTaken = errors.New("sqlstore: a user is saved whose row was not read in this transaction")
+
+// saw remembers a user's row, so that only what has changed is written to those tables, and so that the user's row in
+// last_sign_ins, whose key is what it says, is found.
 func (t *tx) saw(u sallyport.User) {
-	if !t.writes {
-		return
+	if t.writes {
+		t.sawListed(listedOf(u))
 	}
-	t.people = slices.DeleteFunc(t.people, func(l listed) bool { return l.id == u.ID && l.workspace == u.Workspace })
-	t.people = append(t.people, listedOf(u))
+}
+
+func (t *tx) sawListed(l listed) {
+	t.people = append(slices.DeleteFunc(t.people, func(o listed) bool { return o.id == l.id && o.workspace == l.workspace }), l)
+}
+
+func (t *tx) seen(workspace, id string) (listed, error) {
+	for _, l := range t.people {
+		if l.id == id && l.workspace == workspace {
+			return l, nil
+		}
+	}
+	return listed{}, errNotTaken
 }
 
 func (t *tx) saveListed(u sallyport.User) error {
-	now, before := listedOf(u), listed{}
-	for _, l := range t.people {
-		if l.id == u.ID && l.workspace == u.Workspace {
-			before = l
-		}
+	before, err := t.seen(u.Workspace, u.ID)
+	if err != nil {
+		return err
 	}
+	now := listedOf(u)
+	now.lastSignIn = before.lastSignIn // SaveLastSignIn moves it
 	if now == before {
 		return nil
 	}
-	t.saw(u)
+	t.sawListed(now)
 	renamed := now
 	renamed.cell = before.cell
 	if renamed != before {
@@ -51,13 +67,19 @@ func (t *tx) saveListed(u sallyport.User) error {
 	if now.cell == before.cell {
 		return nil
 	}
-	for _, table := range []string{"entries", "last_sign_ins"} {
-		if err := t.exec(`UPDATE `+table+` SET role = $3, state = $4, two_factor = $5, must_set_up = $6 WHERE workspace_id = $1 AND user_id = $2`,
-			u.Workspace, u.ID, string(u.Role), string(u.State), u.TwoFactor, u.MustSetUp); err != nil {
-			return err
-		}
+	if err := t.exec(`UPDATE entries SET role = $3, state = $4, two_factor = $5, must_set_up = $6 WHERE workspace_id = $1 AND user_id = $2`,
+		u.Workspace, u.ID, string(u.Role), string(u.State), u.TwoFactor, u.MustSetUp); err != nil {
+		return err
 	}
-	return nil
+	return t.exec(`UPDATE last_sign_ins SET role = $8, state = $9, two_factor = $10, must_set_up = $11`+lastSignInOf,
+		append(before.lastSignInKey(), string(u.Role), string(u.State), u.TwoFactor, u.MustSetUp)...)
+}
+
+// lastSignInOf finds the row of one user in last_sign_ins. Its parameters are lastSignInKey.
+const lastSignInOf = ` WHERE workspace_id = $1 AND role = $2 AND state = $3 AND two_factor = $4 AND must_set_up = $5 AND at = $6 AND user_id = $7`
+
+func (l listed) lastSignInKey() []any {
+	return []any{l.workspace, string(l.cell.Role), string(l.cell.State), l.cell.TwoFactor, l.cell.MustSetUp, l.lastSignIn, l.id}
 }
 
 func (t *tx) insertEntries(u sallyport.User) error {

@@ -49,12 +49,20 @@ func (t *tx) users(sql string, args ...any) (all []sallyport.User, err error) {
 			return err
 		}
 		all = append(all, r.user())
+		t.saw(r.user())
 		return nil
 	})
 	return all, err
 }
 
 func (t *tx) DeleteUser(workspace, id string) error {
+	before, err := t.seen(workspace, id)
+	if err != nil {
+		return err
+	}
+	if err := t.exec(`DELETE FROM last_sign_ins`+lastSignInOf, before.lastSignInKey()...); err != nil {
+		return err
+	}
 	for _, sql := range []string{
 		`DELETE FROM tries WHERE workspace_id = $1 AND subject = $2`,
 		`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2`,

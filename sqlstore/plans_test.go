@@ -56,7 +56,7 @@ func TestPlansOfSQLite(t *testing.T) {
 	for _, c := range []struct{ conditions, index string }{
 		{"AS k, id AS id FROM users WHERE workspace_id = $1", "COVERING INDEX users_"},
 		{"AS k, user_id AS id FROM entries WHERE workspace_id = $1", "COVERING INDEX entries_words"},
-		{"AS k, user_id AS id FROM last_sign_ins WHERE workspace_id = $1", "COVERING INDEX last_sign_ins_at"},
+		{"AS k, user_id AS id FROM last_sign_ins WHERE workspace_id = $1", "PRIMARY KEY"},
 		{"FROM events WHERE workspace_id = $1 AND id < $2 AND subject = ", "INDEX events_subject"},
 		{"AND actor <> subject AND actor = ", "INDEX events_actor"},
 		{"AND u.locked_until <> 0 AND ", "INDEX users_locked"},
@@ -99,7 +99,7 @@ func TestPlansOfSQLite(t *testing.T) {
 }
 
 // readsPast matches how SQLite describes a read of people or events by an index that does not fit.
-var readsPast = regexp.MustCompile(`^(SCAN|SEARCH) (users|entries|last_sign_ins|l|u)\b( USING (COVERING )?INDEX|$)|^SEARCH (users|entries|last_sign_ins) |^SEARCH events USING PRIMARY`)
+var readsPast = regexp.MustCompile(`^(SCAN|SEARCH) (users|entries|last_sign_ins|l|u)\b( USING (COVERING )?INDEX|$)|^SEARCH (users|entries) |^SEARCH events USING PRIMARY`)
 
 // smallTables have about one row per workspace, or rows that last only a quarter of an hour.
 var smallTables = []string{"installation", "workspaces", "hosts", "policies", "seal_heads", "reminders", "erasures", "drafts"}

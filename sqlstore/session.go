@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"slices"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -54,7 +55,7 @@ func (t *tx) TakeSession(workspace, user, id string) (sallyport.Session, sallypo
 func (t *tx) Sessions(u sallyport.User, now time.Time) ([]sallyport.Session, error) {
 	var all []sallyport.Session
 	err := t.rows(`SELECT `+sessionColumns+` FROM sessions s WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.epoch = $3 AND s.last_seen_at <= $4
-		ORDER BY s.last_seen_at DESC, s.id LIMIT $5`,
+		ORDER BY s.id DESC LIMIT $5`,
 		[]any{u.Workspace, u.ID, u.Epoch, ms(now.Add(sallyport.ClockGrace)), sallyport.MaxSessions}, func(scan scanner) error {
 			var r sessionRow
 			if err := scan(r.dest()...); err != nil {
@@ -63,6 +64,7 @@ func (t *tx) Sessions(u sallyport.User, now time.Time) ([]sallyport.Session, err
 			all = append(all, r.session(u.Workspace, u.ID))
 			return nil
 		})
+	slices.SortStableFunc(all, func(a, b sallyport.Session) int { return b.LastSeenAt.Compare(a.LastSeenAt) })
 	return all, err
 }
 

@@ -1,6 +1,8 @@
 package sqlstore
 
 import (
+	"time"
+
 	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -87,6 +89,7 @@ func (t *tx) InsertUser(u sallyport.User) error {
 	if err != nil {
 		return err
 	}
+	u.LastSignInAt = time.Time{} // SaveLastSignIn stores it
 	t.saw(u)
 	if err := t.insertEntries(u); err != nil {
 		return err
@@ -118,7 +121,14 @@ func (t *tx) SaveLastSignIn(u sallyport.User) error {
 		u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod), u.SignIns.Count, ms(u.SignIns.Since), u.OpenSessions, ms(u.BrowserTold)); err != nil {
 		return err
 	}
-	return t.exec(`UPDATE last_sign_ins SET at = $3 WHERE workspace_id = $1 AND user_id = $2`, u.Workspace, u.ID, ms(u.LastSignInAt))
+	before, err := t.seen(u.Workspace, u.ID)
+	if err != nil {
+		return err
+	}
+	now := before
+	now.lastSignIn = ms(u.LastSignInAt)
+	t.sawListed(now)
+	return t.exec(`UPDATE last_sign_ins SET at = $8`+lastSignInOf, append(before.lastSignInKey(), now.lastSignIn)...)
 }
 
 func (t *tx) SaveChanges(u sallyport.User) error {
