@@ -11,8 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// SignIn is one attempt to sign in, from the correct password to a session. It is valid while it has the user's epoch,
-// until ExpiresAt.
+// SignIn is an attempt to sign in after a correct password. It is valid while it has the user's epoch, until ExpiresAt.
 type SignIn struct {
 	Workspace string
 	User      string
@@ -28,8 +27,7 @@ type SignIn struct {
 	CreatedAt time.Time
 	ExpiresAt time.Time
 
-	// Of its user, as read with it: when they were last seen in its browser (zero: never), and what is needed to check
-	// a code.
+	// Read with it: when its user was last seen in its browser (zero: never), and what is needed to check a code.
 	BrowserSeen    time.Time
 	Tries          []Tries
 	Authenticators []Authenticator
@@ -67,8 +65,7 @@ const (
 	StepDone           Step = "done"            // a session
 )
 
-// next is the dispatcher: it returns what a sign-in asks for next, from what it has proved and what the policy
-// requires. Nothing else decides that.
+// next is the dispatcher: it alone decides what a sign-in asks for, from what it has proved and from the policy.
 func next(si SignIn, u User, p Policy, now time.Time) Step {
 	switch {
 	case !si.Proofs.Has(ByPassword):
@@ -361,8 +358,7 @@ func (t codeTries) refused(now time.Time) *Error {
 	return nil
 }
 
-// checkCode marks the time step of a correct code as used, or charges a wrong one. If there is a sign-in, it counts its
-// wrong codes.
+// checkCode marks the time step of a correct code as used, or charges a wrong one, also to the sign-in if there is one.
 func (s *Service) checkCode(tx Tx, by Caller, u User, all []Authenticator, t codeTries, digits string, si *SignIn) error {
 	now := s.Now()
 	if err := t.refused(now); err != nil {
@@ -405,8 +401,7 @@ func addressOf(by Caller) string {
 	return by.address.String()
 }
 
-// usedCode answers a correct code that was already used. It costs no try. If the code was used from another address,
-// that is recorded as an alarm.
+// usedCode answers a correct code that was used before. It costs no try, and records an alarm if that was elsewhere.
 func (s *Service) usedCode(tx Tx, by Caller, u User, all []Authenticator, id string) error {
 	detail := map[string]string{"authenticator": id}
 	if burnt := find(all, id); ahead(burnt.params().Time(burnt.LastStep), s.Now()) {
@@ -423,8 +418,7 @@ func (s *Service) usedCode(tx Tx, by Caller, u User, all []Authenticator, id str
 	return keep(ErrCodeUsed)
 }
 
-// wrongCode charges a wrong code to the budgets of the client and of the authenticators, mails the user if there are
-// many, and returns the outcome.
+// wrongCode charges a wrong code to the budgets of client and authenticators, may mail the user, and returns outcome.
 func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, outcome *Error) error {
 	now := s.Now()
 	if t.known {
@@ -496,8 +490,7 @@ func (s *Service) forgiveCodes(tx Tx, by Caller, u User, t codeTries, wrong int)
 	return s.lockEnds(tx, by.as(u), u)
 }
 
-// folded is fold.Address for lookups. Input that is not an address is looked up all the same, under a name that no one
-// has.
+// folded is fold.Address for lookups. Input that is not an address is looked up too, under a name that no one has.
 func folded(address string) string {
 	if _, f, err := fold.Address(address); err == nil {
 		return f
