@@ -222,11 +222,12 @@ func TestSealWaitsForNobody(t *testing.T) {
 
 // late commits an event that is older than one that was already sealed. SQLite has only one writer, so there events are
 // always committed in order.
+// The function stops halfway, so it must run once: SQL is the store itself.
 func late(t *testing.T, e *sallyporttest.Env) {
 	ctx := context.Background()
 	begun, commit, done := make(chan bool), make(chan bool), make(chan error)
 	go func() {
-		done <- e.Store.Write(ctx, func(tx sallyport.Tx) error {
+		done <- e.SQL.Write(ctx, func(tx sallyport.Tx) error {
 			u, ok, err := tx.LockUser(e.Owner.Workspace, e.Owner.ID)
 			if err != nil || !ok {
 				return err
