@@ -1,9 +1,8 @@
 package sqlstore
 
 import (
-	"time"
-
 	"strings"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/fold"
