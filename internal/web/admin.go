@@ -167,7 +167,7 @@ func (s *site) actOn(a personAction) handler {
 		if a.gone {
 			to = usersPath
 		}
-		return s.done(w, r, to, s.mailed(a.notice))
+		return s.done(w, r, to, s.ofInvited(r, s.mailed(a.notice)))
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -63,6 +64,11 @@ var notices = map[string]text.Message{
 	"invited-waits":           text.Say(`The person is invited. No mail server is set up: open the invitation in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours.`),
 	"invited-again-waits":     text.Say(`There is a new invitation, and the one before no longer works. No mail server is set up: open it in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours.`),
 	"workspace-created-waits": text.Say(`The workspace is created. No mail server is set up: open the invitation of its first owner in the <a href="/admin/outbox">mail outbox</a>, and hand it over within 72 hours. Until the owner has used it, nobody can sign in there.`),
+
+	"role-changed-invited":          text.Say("The role is changed. The invitation no longer works, so send it again."),
+	"suspended-invited":             text.Say("The person is suspended, and the invitation no longer works."),
+	"restored-invited":              text.Say("The person is invited as before. The invitation no longer works, so send it again."),
+	"signed-out-everywhere-invited": text.Say("The invitation no longer works, so send it again."),
 }
 
 // mailed returns the code of a notice that an e-mail is on its way. Without a mail server, it returns the code of one
@@ -72,6 +78,20 @@ func (s *site) mailed(notice string) string {
 		return waits
 	}
 	return notice
+}
+
+// ofInvited returns the code of the notice for somebody who has not accepted their invitation, if there is one: what
+// ends everything that the person named in the path has open ends the invitation as well.
+func (s *site) ofInvited(r *http.Request, notice string) string {
+	invited := notice + "-invited"
+	if notices[invited].IsZero() {
+		return notice
+	}
+	p, err := s.service.Person(r.Context(), by(r), r.PathValue("id"))
+	if err != nil || p.State == sallyport.Active || p.State == sallyport.Suspended && p.Restored() == sallyport.Active {
+		return notice
+	}
+	return invited
 }
 
 // done redirects after a successful post to one of our pages, which shows the notice once.

@@ -282,6 +282,21 @@ func TestBackAfterSignIn(t *testing.T) {
 				t.Errorf("%s leads to %s: %d", path, page.Target, page.Status)
 			}
 		}
+		// The form of a step that is complete, sent again.
+		for _, f := range []sallyporttest.Fields{{"code": "000000"}, {"recovery_code": "x"}, {"new_password": "violet-otter-canyon-42"}, {"name": "Pixel"}, {"saved": "yes"}} {
+			at := map[string]string{"code": "/sign-in/2fa", "recovery_code": "/sign-in/2fa/recovery", "new_password": "/sign-in/password", "name": "/sign-in/set-up", "saved": "/sign-in/set-up"}
+			for name := range f {
+				for to, want := range map[string]string{"": "/", "?to=%2Faccount%2Fsessions": "/account/sessions", "?to=%2F%2Fevil.example": "/"} {
+					if got := v.Post(at[name]+to, f); got.Status != http.StatusSeeOther || got.Location != want {
+						t.Errorf("%s sent again to %s: %d %s", name, at[name]+to, got.Status, got.Location)
+					}
+				}
+			}
+		}
+		v.SetCookie("sign-in", "x") // of another sign-in, which has ended
+		if got := v.Post("/sign-in/2fa", sallyporttest.Fields{"code": "000000"}); got.Status != http.StatusGone {
+			t.Errorf("another sign-in that has ended: %d %s", got.Status, got.Location)
+		}
 	})
 }
 

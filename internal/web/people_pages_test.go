@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
@@ -282,4 +283,37 @@ func TestBrandPreview(t *testing.T) {
 	b.Click("Save")
 	b.Sees("Saved.")
 	b.Clean()
+}
+
+// TestNoticesSayThatTheInvitationHasEnded: what ends everything that somebody has open ends their invitation too.
+func TestNoticesSayThatTheInvitationHasEnded(t *testing.T) {
+	for _, way := range []string{sallyport.InviteByLink, sallyport.InviteByPassword} {
+		t.Run(way, func(t *testing.T) {
+			e := sallyporttest.New(t, "sqlite")
+			s := sallyporttest.NewSite(t, e)
+			owner, v := ownerOf(s)
+			e.Exec(`UPDATE policies SET invite_method = $1, version = version + 1`, way)
+			e.Clock.Advance(time.Minute)
+			v.Post("/step-up", sallyporttest.Fields{"code": owner.Code(e.Clock.Now())})
+			invited := v.Post("/admin/users/new", sallyporttest.Fields{"email": "ina@acme.example", "name": "Ina", "role": "member"}).Location
+			active := "/admin/users/" + e.Add("ben@acme.example", sallyport.Member).ID
+			for _, step := range []struct {
+				path  string
+				f     sallyporttest.Fields
+				words string
+			}{
+				{"", sallyporttest.Fields{"role": "manager"}, "The role is changed."},
+				{"/sign-out", nil, ""},
+				{"/suspend", nil, "The person is suspended"},
+				{"/restore", nil, ""},
+			} {
+				for path, ends := range map[string]bool{invited: true, active: false} {
+					v.Post(path+step.path, step.f)
+					if notice := v.Follow().Notice(); !strings.Contains(notice, step.words) || strings.Contains(notice, "nvitation no longer works") != ends {
+						t.Errorf("%s%s: %q", path, step.path, notice)
+					}
+				}
+			}
+		})
+	}
 }

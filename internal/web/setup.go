@@ -296,7 +296,7 @@ func (s *site) beforeSetUp(w http.ResponseWriter, r *http.Request, err error) er
 	switch {
 	case errors.Is(err, sallyport.ErrNoDraft) && r.Method == http.MethodGet:
 		return s.done(w, r, s.at(r, ""), "")
-	case errors.Is(err, sallyport.ErrNoDraft), errors.Is(err, sallyport.ErrSignInEnded) && signedIn:
+	case errors.Is(err, sallyport.ErrNoDraft), errors.Is(err, sallyport.ErrSignInEnded) && signedIn && !inSignInPages(r):
 		return s.render(w, r, http.StatusGone, "set-up-ended", &setUpEndedPage{
 			page: page{Title: text.Say("This set-up has ended")}, Say: sallyport.ErrNoDraft.Text, Restart: s.at(r, ""),
 		})

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -67,9 +68,9 @@ func (s *site) enter(a access, h handler) handler {
 			err = s.toSignIn(w, r)
 		case errors.Is(err, sallyport.ErrSetUpRequired):
 			err = s.done(w, r, setUpAddress(setUpPath, "", s.going(r)), "")
-		case errors.Is(err, sallyport.ErrSignInEnded) && signedIn && r.Method == http.MethodGet:
-			err = s.done(w, r, "/", "") // the Back button after a completed sign-in
-		case errors.Is(err, sallyport.ErrSignInEnded) && s.secret(r, edge.SignInCookie) == "":
+		case errors.Is(err, sallyport.ErrSignInEnded) && signedIn && (r.Method == http.MethodGet || !s.holdsSignIn(r)):
+			err = s.done(w, r, cmp.Or(s.onward(r.URL.Query().Get("to")), "/"), "") // the Back button after a completed sign-in
+		case errors.Is(err, sallyport.ErrSignInEnded) && !s.holdsSignIn(r):
 			err = errNoSignIn
 		}
 		if err != nil {
@@ -78,6 +79,10 @@ func (s *site) enter(a access, h handler) handler {
 		return nil
 	}
 }
+
+// holdsSignIn reports whether the browser holds a sign-in. It drops one that is complete, so one that it still holds may
+// be another person's than the session.
+func (s *site) holdsSignIn(r *http.Request) bool { return s.secret(r, edge.SignInCookie) != "" }
 
 // arrive asks the Service for the caller of a request.
 func (s *site) arrive(r *http.Request) (sallyport.Caller, error) {

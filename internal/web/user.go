@@ -88,7 +88,7 @@ func (s *site) userPost(w http.ResponseWriter, r *http.Request) error {
 	}
 	wrong := s.service.ChangeRole(r.Context(), by(r), r.PathValue("id"), sallyport.Role(f.get("role")))
 	if wrong == nil {
-		return s.done(w, r, userPath(r.PathValue("id")), "role-changed")
+		return s.done(w, r, userPath(r.PathValue("id")), s.ofInvited(r, "role-changed"))
 	}
 	if !mendable(wrong) {
 		return wrong
