@@ -165,3 +165,9 @@ func (k *Kit) Download(w http.ResponseWriter, r *http.Request, next func() ([][]
 
 // TotalWords returns the text of the list of people about how many it has.
 func TotalWords(l sallyport.PeopleList) string { return text.English.Text(totalWords(l)) }
+
+// Keeps returns the fields of the form of a route that come back after an interruption, and whether the route is listed.
+func Keeps(path string) (fields []string, listed bool) {
+	a, listed := actions[path]
+	return a.fields, listed
+}

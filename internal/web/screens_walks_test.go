@@ -51,8 +51,11 @@ func (s *shooting) door() {
 	v := s.Visitor()
 	s.get("sign-in", v, "/sign-in")
 	s.post("sign-in-wrong", v, "/sign-in", fields{"email": "mia@acme.example", "password": "wrong"})
+	s.get("forgot-no-mail", v, "/forgot")
+	s.SetUpMail()
 	s.get("forgot", v, "/forgot")
 	s.post("forgot-nothing", v, "/forgot", fields{})
+	s.Mailer = nil
 	v.Post("/forgot", fields{"email": "nobody@acme.example"})
 	v.Follow()
 	s.keep("forgot-asked", v)
@@ -136,8 +139,11 @@ func (s *shooting) account() {
 	s.keep("account-saved", v)
 	s.get("password", v, "/account/password")
 	s.post("password-refused", v, "/account/password", fields{"current_password": "wrong", "new_password": "short"})
+	s.get("email-no-mail", v, "/account/email")
+	s.SetUpMail()
 	s.get("email", v, "/account/email")
 	s.post("email-refused", v, "/account/email", fields{"email": "no address"})
+	s.Mailer = nil
 	v.Post("/account/email", fields{"email": "ada@new.example"})
 	v.Follow()
 	s.keep("email-asked", v)

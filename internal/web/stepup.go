@@ -57,7 +57,9 @@ var actions = map[string]action{
 
 	remindersPath: {say: text.Say("Send a reminder"), confirmed: true},
 
-	outboxPath + "/{id}": {say: text.Say("Read an invitation"), strong: true},
+	outboxPath + "/send-again":      {say: text.Say("Send failed e-mails again"), confirmed: true},
+	outboxPath + "/{id}/send-again": {say: text.Say("Send an e-mail again"), confirmed: true},
+	outboxPath + "/{id}":            {say: text.Say("Read an invitation"), strong: true},
 
 	"/admin/users/new":                                  {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}, strong: true},
 	"/admin/users/new/several":                          {say: text.Say("Invite several people"), fields: []string{"emails", "role"}, strong: true},
@@ -70,6 +72,7 @@ var actions = map[string]action{
 	"/admin/users/{id}/sessions/{session}/end":          {say: text.Say("End a person's session"), confirmed: true},
 	"/admin/users/{id}/trusted-devices/{device}/remove": {say: text.Say("Remove a person's trusted device"), confirmed: true},
 	"/admin/users/{id}/reset-2fa":                       {say: text.Say("Reset two-factor authentication"), confirmed: true, fields: []string{"reason"}, strong: true},
+	"/admin/users/{id}/reset-password":                  {say: text.Say("Create a link to a new password"), confirmed: true, strong: true},
 	"/admin/users/{id}/suspend":                         {say: text.Say("Suspend a person"), confirmed: true},
 	"/admin/users/{id}/restore":                         {say: text.Say("Restore a person"), confirmed: true},
 	"/admin/users/{id}/unlock":                          {say: text.Say("Unlock a person"), confirmed: true},
