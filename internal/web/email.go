@@ -16,7 +16,7 @@ type emailPage struct {
 
 func (s *site) emailPage(r *http.Request, email string) *emailPage {
 	u, _ := by(r).User()
-	return &emailPage{page: page{Title: text.Say("E-mail address"), Wide: true, OneField: true}, Tabs: accountTabs("/account"), Address: u.Address, Email: email}
+	return &emailPage{page: page{Title: text.Say("E-mail address"), Wide: true, OneField: s.service.Mailer != nil}, Tabs: accountTabs("/account"), Address: u.Address, Email: email}
 }
 
 func (s *site) email(w http.ResponseWriter, r *http.Request) error {

@@ -22,7 +22,7 @@ func (s *site) forgotPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if err := s.service.Forgot(r.Context(), by(r), f.get("email")); err != nil {
-		return s.again(w, r, "forgot", &forgotPage{page{Title: text.Say("Forgot password"), OneField: true}, f.get("email")}, err)
+		return s.again(w, r, "forgot", &forgotPage{page{Title: text.Say("Forgot password"), OneField: s.service.Mailer != nil}, f.get("email")}, err)
 	}
 	return s.done(w, r, "/sign-in", s.mailed("link-mailed"))
 }

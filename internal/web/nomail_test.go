@@ -71,6 +71,11 @@ func TestPagesWithoutAMailServerPromiseNothing(t *testing.T) {
 						t.Errorf("%s a mail server, %s offers %q: %v, %d %s", name, page, button, p.Has(button), p.Status, p.Text())
 					}
 				}
+				for _, page := range []string{"/account/email", "/forgot"} { // a form from before the mail server was taken away
+					if p := mias.Post(page, sallyporttest.Fields{"email": "x\x01"}); p.Status == http.StatusUnprocessableEntity && p.Alert() == "" {
+						t.Errorf("%s a mail server, %s does not say what is wrong", name, page)
+					}
+				}
 				if mias.Get("/account").Has(banner) {
 					t.Error("a member sees the banner")
 				}
