@@ -51,7 +51,7 @@ func TestCountAdoption(t *testing.T) {
 			want  string
 		}{
 			{"the first count", func() {}, 0, e.Service, "0/2"},
-			{"somebody enables it, and the count is young", func() { enable(e.Owner) }, 39 * time.Second, other, "0/2"},
+			{"someone enables it shortly after a count", func() { enable(e.Owner) }, 39 * time.Second, other, "0/2"},
 			{"another node's turn", func() {}, time.Second, other, "1/2"},
 			{"the same day", func() { enable(mia) }, 20 * time.Hour, e.Service, "2/2"},
 			{"the next day", func() { e.Add("nia@acme.example", sallyport.Member) }, 10 * time.Hour, e.Service, "2/2 2/3"},

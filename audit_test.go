@@ -105,7 +105,7 @@ func TestI52_ATamperedLogIsFoundOut(t *testing.T) {
 		{"a made-up batch before the beginning", []string{`UPDATE events SET seal_batch = -1` + at22}, "does not belong here @-1.2"},
 		{"the seals of two workspaces swapped", []string{`UPDATE seals SET workspace_id = 'x' WHERE ` + acme + ` AND batch = 2`, `UPDATE seals SET ` + acme + ` WHERE ` + globex + ` AND batch = 2`},
 			"has a seal that does not fit its events or the seal before it @2.0"},
-		{"an address erased, of somebody who is there", []string{`UPDATE events SET address = '', browser = '', salt = NULL` + at22},
+		{"the address of an existing person erased", []string{`UPDATE events SET address = '', browser = '', salt = NULL` + at22},
 			"lost its address and browser, though the person was not deleted @2.2"},
 	}
 	for _, column := range []string{"kind", "actor", "actor_kind", "subject", "door", "address", "browser", "result", "detail"} {
@@ -359,7 +359,7 @@ func TestOldEventsAreDropped(t *testing.T) {
 		e.Add("eve@acme.example", sallyport.Member)
 		e.Check(e.Seal(ctx))
 		if err := e.DropOldEvents(ctx); err == nil {
-			t.Error("a batch is dropped because somebody made it old")
+			t.Error("a batch was dropped because its time was changed")
 		}
 	})
 }

@@ -184,7 +184,7 @@ func TestChange(t *testing.T) {
 		{"the other", proofs{authenticator: fresh}, "second", "", []string{"Pixel", "New"}},
 		{"all", proofs{authenticator: fresh}, sallyport.ReplacesAll, "", []string{"New"}},
 		{"not said", proofs{authenticator: fresh}, "", "replaces_missing", []string{"Pixel", "Laptop"}},
-		{"somebody else's", proofs{authenticator: fresh}, "other", "not_found", []string{"Pixel", "Laptop"}},
+		{"another person's", proofs{authenticator: fresh}, "other", "not_found", []string{"Pixel", "Laptop"}},
 		{"after a recovery code", proofs{recovery: fresh}, "first", "", []string{"New"}},
 		{"after step-up by a recovery code", proofs{authenticator: old, recovery: fresh}, "first", "", []string{"New"}},
 	}
@@ -224,7 +224,7 @@ func TestChange(t *testing.T) {
 						t.Errorf("after it: signed in %v, restricted %v", ok, ses.Restricted())
 					}
 					if _, ok := elsewhere.By().User(); ok {
-						t.Error("a session elsewhere goes on (I24)")
+						t.Error("another session is still valid (I24)")
 					}
 				}
 				var names []string
@@ -406,7 +406,7 @@ func TestDisable(t *testing.T) {
 							}
 						}
 						if err := answer(e, halfDone, "000000"); !errors.Is(err, sallyport.ErrSignInEnded) {
-							t.Errorf("the half-done sign-in goes on (I24): %v", err)
+							t.Errorf("the unfinished sign-in is still valid (I24): %v", err)
 						}
 						if signIn(e, e.Arriving(), p, false) {
 							t.Error("a code is asked for")

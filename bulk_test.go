@@ -196,7 +196,7 @@ func TestInviteSeveral(t *testing.T) {
 			t.Errorf("mails: %v", got)
 		}
 		if _, err := invite(sallyport.Member); !errors.Is(err, sallyport.ErrInviteNobody) {
-			t.Errorf("nobody: %v", err)
+			t.Errorf("no one to invite: %v", err)
 		}
 		if _, err := invite(sallyport.Member, make([]string, sallyport.InviteLimit+1)...); !errors.Is(err, sallyport.ErrInviteTooMany) {
 			t.Errorf("too many: %v", err)

@@ -30,7 +30,7 @@ func trustFor(e *sallyporttest.Env, days int) {
 		p.TrustedDeviceDays = days
 		saved, err := tx.SavePolicy(ws, p)
 		if err == nil && !saved {
-			err = errors.New("the policy changed meanwhile")
+			err = errors.New("the policy changed at the same time")
 		}
 		return err
 	}))

@@ -129,7 +129,7 @@ func TestEveryLockIsSeen(t *testing.T) {
 						t.Errorf("events of no lock: %q", before)
 					}
 					if err := e.Unlock(ctx, e.Console(), e.Owner.ID); !errors.Is(err, sallyport.ErrNotLocked) {
-						t.Errorf("unlocking somebody for whom nothing is counted: %v", err)
+						t.Errorf("unlocking a person without counted tries: %v", err)
 					}
 					return
 				}

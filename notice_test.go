@@ -15,7 +15,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 const (
 	noticeToken    = "Xk9aQ2mmPq81Xk9aQ2mmPq81Xk9aQ2mmPq81Xk9aQ2mmPq81"
@@ -94,7 +94,7 @@ func TestNoticesRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("%s reads otherwise (go test -run TestNoticesRead -update . writes it anew):\n%s", name, got)
+				t.Errorf("%s differs (go test -run TestNoticesRead -update . rewrites it):\n%s", name, got)
 			}
 		}
 	}
@@ -185,7 +185,7 @@ func TestNoticesKeepStrangersInTheDark(t *testing.T) {
 	_, body := writeNotice(t, "email.confirm", noticeFacts(t, "email.confirm"))
 	for _, private := range []string{"Mia", "Firefox", "203.0.113.7"} {
 		if strings.Contains(body.Text+body.HTML, private) {
-			t.Errorf("whoever reads mail at a mistyped address learns %q", private)
+			t.Errorf("the mail to an unproven address contains %q", private)
 		}
 	}
 }
@@ -204,7 +204,7 @@ func TestNamesStayNamesInMails(t *testing.T) {
 		}
 	}
 	if strings.Contains(body.Text, "\nBcc:") || strings.ContainsAny(body.Text, "\r\u2028") {
-		t.Errorf("a name makes lines of its own: %q", body.Text)
+		t.Errorf("a name adds lines: %q", body.Text)
 	}
 	if strings.Count(body.HTML, "<a ") != 2 || strings.Contains(body.HTML, "url(") {
 		t.Errorf("a name makes markup: %s", body.HTML)

@@ -100,7 +100,7 @@ func TestWhoMaySendMailAgain(t *testing.T) {
 		}
 		for _, by := range []sallyport.Caller{o.Console(), o.Arriving().By()} {
 			if err := o.SendAgain(ctx, by, "mai_x"); !errors.Is(err, sallyport.ErrSignedOut) {
-				t.Errorf("one, by nobody signed in: %v", err)
+				t.Errorf("one, signed out: %v", err)
 			}
 		}
 	})

@@ -306,7 +306,7 @@ func TestPeopleAreFoundAsTheyAre(t *testing.T) {
 		e.Check(e.Delete(ctx, b.By(), mia.ID))
 		for _, table := range []string{"entries", "last_sign_ins"} {
 			if n := e.Query(`SELECT count(*) FROM `+table+` WHERE user_id = $1`, mia.ID)[0][0]; n != "0" {
-				t.Errorf("%s: %s rows of somebody deleted", table, n)
+				t.Errorf("%s: %s rows of a deleted person", table, n)
 			}
 		}
 	})

@@ -48,7 +48,7 @@ func TestSavePolicy(t *testing.T) {
 			change func(*sallyport.Policy)
 			field  string
 		}{
-			"of nobody known": {func(p *sallyport.Policy) { p.Require2FA.Of = "members" }, "require_2fa"},
+			"unknown roles": {func(p *sallyport.Policy) { p.Require2FA.Of = "members" }, "require_2fa"},
 			"in the far future": {func(p *sallyport.Policy) {
 				p.Require2FA = sallyport.Requirement{Of: "everyone", From: e.Clock.Now().AddDate(6, 0, 0)}
 			}, "required_from"},
@@ -150,7 +150,7 @@ func TestI22_PolicyTakesAFreshFactor(t *testing.T) {
 			t.Errorf("with an old code: %v", err)
 		}
 		if _, err := e.Decide(ctx, b.By(), b.By().Policy()); !errors.Is(err, sallyport.ErrStepUp) {
-			t.Errorf("looking whom it hits, with an old code: %v", err)
+			t.Errorf("deciding with an old code: %v", err)
 		}
 		for _, role := range sallyport.Roles {
 			p := e.Add(string(role)+"@acme.example", role)

@@ -56,11 +56,11 @@ func refusals(e *sallyporttest.Env) map[string]refusal {
 		"a forgotten password, from such a network": {sallyport.ErrForgotLimit, func() error {
 			return e.Forgot(ctx, spent.By(), "nobody@acme.example")
 		}},
-		"an address that was taken meanwhile": {sallyport.ErrAddressTaken, func() error {
+		"an address that was taken in the meantime": {sallyport.ErrAddressTaken, func() error {
 			_, err := e.ConfirmEmail(ctx, arriving.By(), confirm)
 			return err
 		}},
-		"the old address, taken meanwhile": {sallyport.ErrAddressTaken, func() error {
+		"the old address, taken in the meantime": {sallyport.ErrAddressTaken, func() error {
 			_, err := e.UndoEmail(ctx, arriving.By(), undo)
 			return err
 		}},
@@ -72,7 +72,7 @@ func refusals(e *sallyporttest.Env) map[string]refusal {
 			_, err := e.EditPerson(ctx, owners.By(), ben.ID, "Benjamin", "nowhere")
 			return err
 		}},
-		"reminders to nobody": {sallyport.ErrNobodyToRemind, func() error {
+		"reminders to no one": {sallyport.ErrNobodyToRemind, func() error {
 			_, err := e.Remind(ctx, owners.By())
 			return err
 		}},
@@ -89,7 +89,7 @@ func refusals(e *sallyporttest.Env) map[string]refusal {
 		"a trusted device that is not there": {sallyport.ErrNotFound, func() error {
 			return e.RemoveTrustedDevice(ctx, bens.By(), "dev_none")
 		}},
-		"too many changes of one's own": {sallyport.ErrChangeLimit, func() error {
+		"too many changes to one's own account": {sallyport.ErrChangeLimit, func() error {
 			return e.Rename(ctx, eves.By(), "Eva")
 		}},
 		"a link that is not there": {sallyport.ErrLinkEnded, func() error {

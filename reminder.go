@@ -188,7 +188,7 @@ func (s *Service) remindOn(ctx context.Context, workspace string) (more bool, er
 
 // remindSome queues the next page of a round. A person's mail and its time are saved in one transaction, so that after
 // a crash the next page begins where the last one ended. The workspace's row must be locked, because this locks many
-// users. If there is nobody for the first page, it writes nothing and returns ErrNobodyToRemind.
+// users. If the first page is empty, it writes nothing and returns ErrNobodyToRemind.
 func (s *Service) remindSome(tx Tx, r Reminders) (Reminders, error) {
 	now := s.Now()
 	began := r.StartedAt

@@ -54,7 +54,7 @@ func TestReminders(t *testing.T) {
 				t.Errorf("a %s reminds: %v", p.Role, err)
 			}
 			if _, err := e.PlanReminders(ctx, by); !errors.Is(err, sallyport.ErrNotAllowed) {
-				t.Errorf("a %s sees whom it would reach: %v", p.Role, err)
+				t.Errorf("a %s may plan reminders: %v", p.Role, err)
 			}
 		}
 		plan := func(due, recent int) {
@@ -172,7 +172,7 @@ func TestRemindersComeInPages(t *testing.T) {
 		}
 		queued(1000)
 		if _, err := e.Remind(ctx, b.By()); !errors.Is(err, sallyport.ErrReminding) {
-			t.Errorf("while it goes on: %v", err)
+			t.Errorf("during an open round: %v", err)
 		}
 		dying := *e.Service
 		dying.Store = &crashing{e.Store}

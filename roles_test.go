@@ -33,7 +33,7 @@ func TestPowers(t *testing.T) {
 			}
 		}
 		if role.May("") || role.May("everything") {
-			t.Errorf("%q may what stands in no table", role)
+			t.Errorf("%q may perform an action that is not in the table", role)
 		}
 	}
 	if len(sallyport.Powers()) != len(admins)+1 {

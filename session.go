@@ -281,7 +281,7 @@ func (s *Service) act(ctx context.Context, by Caller, n need, fn func(Tx, *actor
 		if err != nil {
 			return err
 		}
-		if n.may != "" || n.coded { // actions of administrators do not change their own account
+		if n.may != "" || n.coded { // administrators do not change their own account, and codes have other budgets
 			return fn(tx, me)
 		}
 		return s.ownChange(tx, me, n, fn)

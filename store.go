@@ -42,15 +42,15 @@ type Tx interface {
 	AdoptionTx
 	ReminderTx
 
-	// TriesOf returns the row of a workspace, subject and bucket, without taking it.
+	// TriesOf returns the row of a workspace, subject and bucket, without locking it.
 	TriesOf(of Tries) (Tries, error)
 	// SaveChanges saves the Changes of a user whose row is locked.
 	SaveChanges(User) error
 	// TrimSessions deletes the sessions of a user that have ended, then all except the newest MaxSessions. It returns
 	// how many of the latter it deleted, and how many are left.
 	TrimSessions(u User, now time.Time) (ended, left int, err error)
-	// TrimSignIns ends the sign-ins of a user but for so many, with the drafts that belong to none. Those that began in a
-	// known device stay longest, and of the others the newest.
+	// TrimSignIns deletes sign-ins of a user until left are left, and drafts that no longer have a holder. It keeps
+	// sign-ins that began in a known device first, then the newest of the others.
 	TrimSignIns(u User, now time.Time, left int) error
 	// DeleteOtherSessions deletes at most limit sessions of a user, except the one with the given id. It returns how
 	// many it deleted.

@@ -91,7 +91,7 @@ func TestI53_WrongCodesAreToldOfHoweverTheyAreSpread(t *testing.T) {
 		}
 		giveWrongCodes(e, p, 2)
 		if told() != 0 {
-			t.Error("two wrong codes are told of")
+			t.Error("there is a mail after two wrong codes")
 		}
 		giveWrongCodes(e, p, 1)
 		if told() != 1 {
@@ -155,7 +155,7 @@ func TestI38_ASharedBrowserIsKnownToBoth(t *testing.T) {
 		before := *b
 		signIn(e, b, eve, false)
 		if b.Browser == before.Browser {
-			t.Fatal("the value stays when it becomes known to somebody else")
+			t.Fatal("the secret stayed when the browser became a known device of someone else")
 		}
 		mails := func(p sallyporttest.Person) int {
 			return len(e.Query(`SELECT id FROM outbox WHERE user_id = $1 AND kind = 'sign_in.new_browser'`, p.ID))
@@ -211,7 +211,7 @@ func TestI31_ANewSignInEndsTheSessionInHand(t *testing.T) {
 				t.Errorf("%s is still signed in by the value from before %s signed in", u.Address, next.Address)
 			}
 			if u, ok := b.By().User(); !ok || u.ID != next.ID {
-				t.Error("nobody, or somebody else, is signed in by the new one")
+				t.Error("the new session signs in no one, or someone else")
 			}
 		}
 	})

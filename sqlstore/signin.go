@@ -23,7 +23,7 @@ func (t *tx) InsertSignIn(s sallyport.SignIn) error {
 		ms(s.CreatedAt), ms(s.ExpiresAt))
 }
 
-// TrimSignIns ends first what has ended anyway.
+// TrimSignIns deletes sign-ins that have ended first.
 func (t *tx) TrimSignIns(u sallyport.User, now time.Time, left int) error {
 	if err := t.exec(`DELETE FROM sign_ins WHERE workspace_id = $1 AND user_id = $2 AND id IN (
 			SELECT id FROM sign_ins WHERE workspace_id = $1 AND user_id = $2

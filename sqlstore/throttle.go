@@ -19,7 +19,8 @@ func (r *triesRow) tries() sallyport.Tries {
 	return r.Tries
 }
 
-// TakeTries counts the user's sign-ins in a statement that runs after the user's row was taken: nobody adds one meanwhile.
+// TakeTries counts the user's sign-ins in a statement that runs after the user's row was locked, so that the count is
+// exact.
 func (t *tx) TakeTries(workspace, user string, of ...sallyport.Tries) (sallyport.User, []sallyport.Tries, error) {
 	var u userRow
 	var all []sallyport.Tries

@@ -313,11 +313,11 @@ func TestI22_ConfirmedAccessControlIsDoneAfterStepUp(t *testing.T) {
 		got := confirmed("require_2fa", "admins", func() {
 			adas.Post("/step-up", sallyporttest.Fields{"code": ada.Code(e.Clock.Now())})
 			if got := adas.Edit(accessControl, sallyporttest.Fields{"recovery_code_count": "12"}); got.Status != http.StatusSeeOther {
-				t.Fatalf("somebody else meanwhile: %d %s", got.Status, got.Alert())
+				t.Fatalf("another admin in the meantime: %d %s", got.Status, got.Alert())
 			}
 		})
 		if got.Status != http.StatusConflict || policy() != "optional 0 2" {
-			t.Errorf("changed by somebody else meanwhile: %d, and the policy is %s", got.Status, policy())
+			t.Errorf("changed by another admin in the meantime: %d, and the policy is %s", got.Status, policy())
 		}
 		if again := got.Form("version"); again.Action != "/admin/access-control" { // not /step-up, the address of this page
 			t.Errorf("the form that is shown then goes to %s", again.Action)
@@ -348,7 +348,7 @@ func TestBannerUntilTheDay(t *testing.T) {
 			t.Errorf("before the day: %d %s", got.Status, got.Text())
 		}
 		if owners.Get("/account").Has(words) {
-			t.Error("somebody who has it is warned")
+			t.Error("a person who has it is warned")
 		}
 		e.Clock.Set(day.Add(-time.Millisecond))
 		v = s.Visitor()
@@ -402,7 +402,7 @@ func TestAccessControlAsksForYourOwnFirst(t *testing.T) {
 	s := sallyporttest.NewSite(t, e)
 	_, owners := ownerOf(s)
 	if owners.Get(accessControl).Has(advice) {
-		t.Error("somebody who has it is told to set it up")
+		t.Error("a person who has it is advised to set it up")
 	}
 	alone, v := e.Add("ada@acme.example", sallyport.Admin), s.Visitor()
 	v.SignIn(alone)

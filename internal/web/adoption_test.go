@@ -108,7 +108,7 @@ func TestRemindersPage(t *testing.T) {
 			return e.Query(`SELECT count(*) FROM outbox WHERE kind LIKE 'two_factor.reminder%'`)[0][0]
 		}
 		if p := ask("No reminder to send", "Everybody who can sign in"); strings.Contains(p.Body, `<button class="btn"`) {
-			t.Error("there is nobody to remind, and a button for it")
+			t.Error("there is a button although there is no one to remind")
 		}
 		for i := range 3 {
 			e.Add(fmt.Sprintf("m%d@acme.example", i), sallyport.Member)

@@ -399,7 +399,7 @@ func TestI24_OthersEnd(t *testing.T) {
 				}
 				s.Clock.Advance(time.Minute)
 				if half.Post("/sign-in/2fa", sallyporttest.Fields{"code": code(s, p)}); half.SignedIn() {
-					t.Error("the half-done sign-in goes on")
+					t.Error("the unfinished sign-in is still valid")
 				}
 			})
 		})

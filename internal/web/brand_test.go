@@ -179,7 +179,7 @@ func TestBrandOnProblems(t *testing.T) {
 		}
 	}
 	if got := here.Send(sallyporttest.Request{Method: "GET", Target: "/nothing", Host: "elsewhere.example"}); strings.Contains(got.Body, "Acme") {
-		t.Errorf("at a host that is nobody's: %d %s", got.Status, got.Text())
+		t.Errorf("on an unknown host: %d %s", got.Status, got.Text())
 	}
 	if !here.SignedIn() {
 		t.Error("signed out by a refusal")

@@ -59,7 +59,7 @@ func TestI24_ANewAddressEndsTheRest(t *testing.T) {
 			t.Fatalf("%d %s %s", got.Status, got.Location, got.Alert())
 		}
 		if !v.SignedIn() || old.SignedIn() || other.SignedIn() {
-			t.Error("this session goes on under a new value, and no other")
+			t.Error("only this session must stay, with a new secret")
 		}
 		for _, used := range []string{link.Path, reset} {
 			if got := stranger.Get(used); got.Status != http.StatusGone {

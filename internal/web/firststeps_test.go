@@ -43,7 +43,7 @@ func TestFirstSteps(t *testing.T) {
 		v.Enrol(&owner, "Pixel")
 		tell("own two-factor authentication", done, todo, todo, todo, todo, todo)
 		v.Post("/admin/users/new", fields{"email": "ada@acme.example", "name": "Ada", "role": "admin"})
-		tell("somebody invited", done, todo, done, todo, todo, todo)
+		tell("a person invited", done, todo, done, todo, todo, todo)
 		e.Exec(`UPDATE policies SET require_2fa = $1, version = version + 1`, sallyport.RequireAdmins)
 		tell("a requirement", done, todo, done, done, todo, todo)
 
@@ -57,7 +57,7 @@ func TestFirstSteps(t *testing.T) {
 			t.Errorf("an admin dismisses the list: %d", got.Status)
 		}
 		if got := v.Post(at, fields{"step": "mail"}); got.Status != http.StatusNotFound {
-			t.Errorf("a step that nobody ticks: %d", got.Status)
+			t.Errorf("a step that cannot be ticked: %d", got.Status)
 		}
 		for range 2 {
 			if got := v.Post(at, fields{"step": "keyset"}); got.Status != http.StatusSeeOther || got.Location != "/admin" {
@@ -114,7 +114,7 @@ func TestFirstStepsBelowAReseller(t *testing.T) {
 		v.Enrol(&gina, "Pixel")
 		tell("own two-factor authentication", done, todo, todo)
 		v.Post("/admin/users/new", sallyporttest.Fields{"email": "ada@globex.example", "name": "Ada", "role": "admin"})
-		tell("somebody invited", done, done, todo)
+		tell("a person invited", done, done, todo)
 		e.Exec(`UPDATE policies SET require_2fa = $1, version = version + 1 WHERE workspace_id = (SELECT workspace_id FROM users WHERE id = $2)`,
 			sallyport.RequireAdmins, gina.ID)
 		tell("all done")

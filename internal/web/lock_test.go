@@ -73,7 +73,7 @@ func TestLockedPeopleAreSeen(t *testing.T) {
 			t.Errorf("CSV: %v %q", err, rows)
 		}
 		if list := v.Get("/admin/users?q=invited").Body; !strings.Contains(list, ">Invited<") || strings.Contains(list, "after wrong") || strings.Contains(list, ">Locked</span>") {
-			t.Errorf("somebody who has not accepted the invitation: %s", list)
+			t.Errorf("a person who has not accepted the invitation: %s", list)
 		}
 		for _, c := range []struct {
 			of     sallyporttest.Person

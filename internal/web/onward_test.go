@@ -319,7 +319,7 @@ func TestCookiesAreNeeded(t *testing.T) {
 	}
 	v := s.Visitor()
 	if v.Get("/sign-in"); v.Page.Has("cookies") {
-		t.Error("it is said to everybody")
+		t.Error("everyone gets the notice")
 	}
 	for name, p := range map[string]sallyporttest.Person{"a code is next": mia, "nothing is next": ben} {
 		s.Clock.Advance(time.Minute)

@@ -36,7 +36,7 @@ func TestNamesInLists(t *testing.T) {
 	} {
 		got := owners.Get(path)
 		if n := strings.Count(got.Text(), evil); n != times {
-			t.Errorf("%s: it stands there %d times, not %d: %s", path, n, times, got.Body)
+			t.Errorf("%s: it appears %d times, not %d: %s", path, n, times, got.Body)
 		}
 		if strings.Contains(got.Body, "<script>") || strings.Contains(got.Body, `usr_'`) {
 			t.Errorf("%s: a value is not escaped: %s", path, got.Body)

@@ -59,7 +59,7 @@ func TestI27_ATemporaryPasswordOpensOnlyTheChoiceOfAnother(t *testing.T) {
 			t.Errorf("the temporary password is not dead: %d %s", got.Status, got.Location)
 		}
 		if got := second.Post("/sign-in/password", sallyporttest.Fields{"new_password": newPassword + "2"}); got.Status != http.StatusGone {
-			t.Errorf("a sign-in from before goes on: %d %s", got.Status, got.Location)
+			t.Errorf("an earlier sign-in is still valid: %d %s", got.Status, got.Location)
 		}
 		p.Password = newPassword
 		s.Visitor().SignIn(p)
@@ -188,7 +188,7 @@ func TestI24_ANewPasswordEndsTheRest(t *testing.T) {
 			t.Error("the old value or another session lives (I31)")
 		}
 		if got := half.Post("/sign-in/2fa", sallyporttest.Fields{"code": p.Code(e.Clock.Now())}); half.SignedIn() || got.Status != http.StatusGone {
-			t.Errorf("a sign-in from before goes on: %d %s", got.Status, got.Location)
+			t.Errorf("an earlier sign-in is still valid: %d %s", got.Status, got.Location)
 		}
 		if got := s.Visitor().Get(link); got.Status != http.StatusGone {
 			t.Errorf("a mailed link from before works: %d", got.Status)
@@ -265,7 +265,7 @@ func TestPasswordsAreHashedAnewWhenParametersRise(t *testing.T) {
 		node := s.Over(&risen)
 		s.Visitor().SignIn(p)
 		if hash() != before {
-			t.Error("it is hashed anew without a reason")
+			t.Error("it was hashed again without a reason")
 		}
 		s.Visitor().Through(node).Post("/sign-in", sallyporttest.Fields{"email": p.Address, "password": "wrong"})
 		if hash() != before {

@@ -324,7 +324,7 @@ func TestForcedSetUpSaysWhy(t *testing.T) {
 		}
 		owners.Post("/step-up", sallyporttest.Fields{"code": owner.Code(e.Clock.Now())})
 		if got := owners.Get("/account/2fa/set-up"); got.Status != http.StatusOK || got.Has("Northwind requires") || got.Has("Northwind has required") {
-			t.Errorf("somebody who adds an app of their own accord: %d %s", got.Status, got.Text())
+			t.Errorf("a person who adds an app voluntarily: %d %s", got.Status, got.Text())
 		}
 	})
 }
