@@ -32,7 +32,8 @@ type BrowserTx interface {
 	SeeBrowser(Browser) error
 	// InsertBrowser inserts a known device, and deletes all of the user's except the MaxBrowsers most recently seen.
 	InsertBrowser(Browser) error
-	// RenewBrowser replaces a browser's hash for all other users of the workspace of whom it is a known device.
+	// RenewBrowser replaces the hash of a browser that is a known device of other users of the workspace, for all of
+	// them.
 	RenewBrowser(workspace, user string, old, renewed []byte) error
 	// ForgetBrowsers deletes all known devices of the user.
 	ForgetBrowsers(workspace, user string) error
@@ -61,7 +62,7 @@ func (s *Service) meet(tx Tx, by Caller, u User, seen time.Time) (Secret, bool, 
 		}
 		return by.browser, false, tx.SeeBrowser(b) // set the cookie again, to extend its lifetime
 	}
-	// A planted secret must not become a known device of this user. For other users of whom it is one, it stays known.
+	// A planted secret must not become a known device of this user. Other users keep this browser as a known device.
 	var value Secret
 	value, b.Hash = newSecret()
 	if by.browser != "" {

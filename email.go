@@ -170,7 +170,7 @@ func (s *Service) moveTo(tx Tx, u *User, l Link) error {
 	return free(tx, *u, u.Folded)
 }
 
-// free returns ErrAddressTaken if someone else in the user's workspace has an address.
+// free returns ErrAddressTaken if someone else in the user's workspace has the address.
 func free(tx Tx, u User, folded string) error {
 	other, taken, err := tx.UserByAddress(u.Workspace, folded)
 	if err == nil && taken && other.ID != u.ID {

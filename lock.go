@@ -122,7 +122,7 @@ func (s *Service) lock(tx Tx, by Caller, user string, l Lock, until time.Time) e
 	return s.record(tx, by, "user.locked", user, Done, detail)
 }
 
-// relock brings the lock on a user's row, which is taken, up to date after budgets were cleared or time has passed, and
+// relock updates the lock in a user's row, which is locked, after budgets were cleared or time has passed, and
 // reports whether it ended. It costs nothing if the user is not locked.
 func (s *Service) relock(tx Tx, u *User) (ended bool, err error) {
 	if u.LockedUntil.IsZero() {

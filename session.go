@@ -31,7 +31,7 @@ type Proof struct {
 // Proofs are the proofs that a browser has given, each method at most once, in the order in which they were given.
 type Proofs []Proof
 
-// With returns the proofs with a method given at at.
+// With returns the proofs, in which the method was last given at the time at.
 func (p Proofs) With(m Method, at time.Time) Proofs {
 	out := make(Proofs, 0, len(p)+1)
 	for _, x := range p {

@@ -43,7 +43,8 @@ func duplicate(err error, key string) bool {
 	return ok && d.Key == key
 }
 
-// during adds the first line of the statement that failed to its error. It holds no values: they travel as parameters.
+// during adds the first line of the statement that failed to its error. It contains no values, because these are
+// parameters.
 func during(sql string, err error) error {
 	if err == nil {
 		return nil

@@ -80,8 +80,8 @@ func (s *site) enter(a access, h handler) handler {
 	}
 }
 
-// holdsSignIn reports whether the browser holds a sign-in. It drops one that is complete, so one that it still holds may
-// be another person's than the session.
+// holdsSignIn reports whether the browser has the cookie of a sign-in. A completed sign-in clears that cookie, so it
+// may belong to another person than the session.
 func (s *site) holdsSignIn(r *http.Request) bool { return s.secret(r, edge.SignInCookie) != "" }
 
 // arrive asks the Service for the caller of a request.
