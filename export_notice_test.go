@@ -2,10 +2,10 @@ package sallyport
 
 import (
 	"context"
-	"maps"
 	"slices"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/letter"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -21,15 +21,26 @@ func NoticeKinds() map[string][]string {
 // NoticeTexts returns every text of a kind.
 func NoticeTexts(kind string) []text.Key {
 	n := notices[kind]
-	return slices.DeleteFunc([]text.Key{n.subject, n.says, n.many, n.then, n.not, openWords[n.open]}, func(k text.Key) bool { return k == "" })
+	return slices.DeleteFunc([]text.Key{n.subject, n.says, n.many, n.then, n.not, n.open.Words()}, func(k text.Key) bool { return k == "" })
 }
 
-// NoticePages returns the paths of the links of all mails. A path that a token follows ends in "/".
-func NoticePages() []string { return slices.Sorted(maps.Keys(openWords)) }
+// examplePaths are the paths in the examples of mails.
+var examplePaths = letter.Paths{
+	letter.TwoFactor:      "/account/2fa",
+	letter.RecoveryCodes:  "/account/2fa/recovery-codes",
+	letter.TrustedDevices: "/account/trusted-devices",
+	letter.Activity:       "/account/activity",
+	letter.AuditLog:       "/admin/audit",
+	letter.SignIn:         "/sign-in",
+	letter.Reset:          "/reset/",
+	letter.Invitation:     "/invitation/",
+	letter.ConfirmEmail:   "/email/",
+	letter.UndoEmail:      "/email/undo/",
+}
 
 // WriteNotice renders a mail.
 func WriteNotice(kind string, w Workspace, base string, u User, to string, at time.Time, browser, address string, facts map[string]any) (string, MailBody, error) {
-	l := letter{notice: notices[kind], from: w, base: base, user: u, to: to, at: at, browser: browser, address: address, given: facts}
+	l := composition{notice: notices[kind], from: w, base: base, paths: examplePaths, user: u, to: to, at: at, browser: browser, address: address, given: facts}
 	return l.write(text.English)
 }
 

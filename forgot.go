@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/fold"
+	"github.com/sallyport-2fa/sallyport/internal/letter"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -167,7 +168,11 @@ func (s *Service) MakePasswordLink(ctx context.Context, by Caller, id string) (m
 		if err != nil {
 			return err
 		}
-		made = PasswordLink{o.User, Secret(s.base(at.Host) + string(LinkReset) + token.Reveal()), ends}
+		address, err := s.Paths.URL(s.base(at.Host), letter.Reset, token.Reveal())
+		if err != nil {
+			return err
+		}
+		made = PasswordLink{o.User, Secret(address), ends}
 		if err := s.notifyFrom(tx, by, at, o.User, o.Address, "password.link", nil); err != nil {
 			return err
 		}

@@ -24,8 +24,11 @@ var (
 
 // Start checks that the keyset belongs to the database; an empty database is bound to it. It then moves the oldest
 // workspace to the host of URL. If two nodes with different keysets start on an empty database, one gets ErrKeyset. If
-// another workspace uses that host, it returns ErrURLTaken.
+// another workspace uses that host, it returns ErrURLTaken. It fails if a page to which e-mails link has no path.
 func (s *Service) Start(ctx context.Context) error {
+	if err := s.Paths.Check(); err != nil {
+		return err
+	}
 	return s.write(ctx, func(tx Tx) error {
 		check := s.Keys.CheckValue()
 		in, ok, err := tx.Installation()

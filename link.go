@@ -21,18 +21,18 @@ type Link struct {
 	ExpiresAt time.Time
 }
 
-// LinkKind is the purpose of a link. For mailed links it is also the path.
+// LinkKind is the purpose of a link, as it is stored.
 type LinkKind string
 
 const (
-	LinkReset        LinkKind = "/reset/"
-	LinkConfirmEmail LinkKind = "/email/"
-	LinkUndoEmail    LinkKind = "/email/undo/"
-	LinkInvitation   LinkKind = "/invitation/"
+	LinkReset        LinkKind = "reset"
+	LinkConfirmEmail LinkKind = "confirm_email"
+	LinkUndoEmail    LinkKind = "undo_email"
+	LinkInvitation   LinkKind = "invitation"
 
 	// LinkHandedReset is a reset link that an administrator hands over. It is a separate kind because anyone can
 	// request a mailed reset link for a person, which ends the older mailed ones.
-	LinkHandedReset LinkKind = "handed reset"
+	LinkHandedReset LinkKind = "handed_reset"
 )
 
 // How long links work.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport/internal/colour"
 	"github.com/sallyport-2fa/sallyport/internal/fold"
+	"github.com/sallyport-2fa/sallyport/internal/letter"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -37,8 +38,8 @@ type notice struct {
 	//	password       Secret     a temporary password
 	facts []string
 
-	open     string // the page that the mail's link opens; it ends in "/" if the token follows
-	unproven bool   // the address may be someone else's, so the mail does not name the person or their location
+	open     letter.Page // the page that the mail's link opens, with the token if there is one
+	unproven bool        // the address may be someone else's, so the mail does not name the person or their location
 }
 
 const (
@@ -56,191 +57,177 @@ var notices = map[string]notice{
 		subject: "Two-factor authentication is enabled",
 		says:    "Two-factor authentication is now enabled for your account. You sign in with your password and a code from the authenticator app <bdi>{app}</bdi>.",
 		then:    "Keep your recovery codes in a safe place. You need one of them to sign in if you lose your phone.",
-		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
+		not:     changePassword, facts: []string{"app"}, open: letter.TwoFactor,
 	},
 	"two_factor.disabled": {
 		subject: "Two-factor authentication is disabled",
 		says:    "Two-factor authentication is now disabled for your account. You sign in with your password alone. Your recovery codes and trusted devices were removed.",
-		not:     changePassword, open: "/account/2fa",
+		not:     changePassword, open: letter.TwoFactor,
 	},
 	"two_factor.reset": {
 		subject: "Your two-factor authentication was reset",
 		says:    "An administrator of {brand} reset your two-factor authentication. Your authenticator apps, recovery codes and trusted devices were removed, and you were signed out everywhere.",
 		then:    "The next time you sign in, you set it up again. For this you need a set-up code. Ask your administrator for it: it is never sent by e-mail.",
-		not:     tellAdmin, open: "/sign-in",
+		not:     tellAdmin, open: letter.SignIn,
 	},
 	"two_factor.reminder": {
 		subject: "Set up two-factor authentication",
 		says:    "An administrator of {brand} asks you to set up two-factor authentication. It protects your account even if someone learns your password. You need your phone and a few minutes.",
-		open:    "/account/2fa",
+		open:    letter.TwoFactor,
 	},
 	"two_factor.reminder_dated": {
 		subject: "Set up two-factor authentication",
 		says:    "From {on}, {brand} requires two-factor authentication. It protects your account even if someone learns your password. You need your phone and a few minutes.",
-		facts:   []string{"on"}, open: "/account/2fa",
+		facts:   []string{"on"}, open: letter.TwoFactor,
 	},
 	"authenticator.added": {
 		subject: "An authenticator app was added",
 		says:    "The authenticator app <bdi>{app}</bdi> was added to your account. You can now sign in with its codes.",
-		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
+		not:     changePassword, facts: []string{"app"}, open: letter.TwoFactor,
 	},
 	"authenticator.changed": {
 		subject: "Your authenticator app was changed",
 		says:    "Your account now uses the authenticator app <bdi>{app}</bdi>. Codes from the app it replaced no longer work.",
-		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
+		not:     changePassword, facts: []string{"app"}, open: letter.TwoFactor,
 	},
 	"authenticator.removed": {
 		subject: "An authenticator app was removed",
 		says:    "The authenticator app <bdi>{app}</bdi> was removed from your account. Its codes no longer work.",
-		not:     changePassword, facts: []string{"app"}, open: "/account/2fa",
+		not:     changePassword, facts: []string{"app"}, open: letter.TwoFactor,
 	},
 	"recovery_codes.made": {
 		subject: "New recovery codes were created",
 		says:    "New recovery codes were created for your account. Your old ones no longer work.",
-		not:     changePassword, open: "/account/2fa/recovery-codes",
+		not:     changePassword, open: letter.RecoveryCodes,
 	},
 	"recovery_code.used": {
 		subject: "A recovery code was used",
 		says:    "One of your recovery codes was used. You have {n} recovery code left.",
 		many:    "One of your recovery codes was used. You have {n} recovery codes left.", count: "left",
 		then: "Create new ones before you run out.", only: "low",
-		not: changePassword, facts: []string{"left", "low"}, open: "/account/2fa/recovery-codes",
+		not: changePassword, facts: []string{"left", "low"}, open: letter.RecoveryCodes,
 	},
 	"trusted_device.added": {
 		subject: "You have a new trusted device",
 		says:    "The device <bdi>{device}</bdi> is now trusted for {n} day. You can sign in there with your password alone.",
 		many:    "The device <bdi>{device}</bdi> is now trusted for {n} days. You can sign in there with your password alone.", count: "days",
-		not: "If this was not you, remove the device and change your password now.", facts: []string{"device", "days"}, open: "/account/trusted-devices",
+		not: "If this was not you, remove the device and change your password now.", facts: []string{"device", "days"}, open: letter.TrustedDevices,
 	},
 	"trusted_device.copied": {
 		subject: "A trusted device is no longer trusted",
 		says:    "Someone may have copied the cookie that makes <bdi>{device}</bdi> a trusted device: it was used a second time. The device is no longer trusted. You need a code the next time you sign in there.",
-		not:     knowsPassword, facts: []string{"device"}, open: "/account/trusted-devices",
+		not:     knowsPassword, facts: []string{"device"}, open: letter.TrustedDevices,
 	},
 	"password.changed": {
 		subject: "Your password was changed",
 		says:    "Your password was changed. You were signed out everywhere else, and your trusted devices were removed.",
-		not:     callForHelp, open: "/account/activity",
+		not:     callForHelp, open: letter.Activity,
 	},
 	"password.forgotten": {
 		subject: "Choose a new password",
 		says:    "Someone, probably you, asked for a link to choose a new password for your account.",
 		then:    linkEnds,
-		not:     "If this was not you, ignore this e-mail. Your password stays the same.", facts: []string{"token", "ends"}, open: "/reset/",
+		not:     "If this was not you, ignore this e-mail. Your password stays the same.", facts: []string{"token", "ends"}, open: letter.Reset,
 	},
 	"password.link": {
 		subject: "An administrator created a password link for you",
 		says:    "An administrator of {brand} created a link that lets you choose a new password. They will give it to you themselves. It is not in this e-mail.",
 		then:    "Your current password works until you use the link. Your two-factor authentication stays the same.",
-		not:     tellAdmin, open: "/sign-in",
+		not:     tellAdmin, open: letter.SignIn,
 	},
 	"temporary_password": {
 		subject: "Your temporary password",
 		says:    "An administrator of {brand} created an account for you. Sign in with this temporary password, then choose your own: <code>{password}</code>",
 		then:    "You can use the temporary password once, until {ends}.",
-		not:     "If you did not expect this, ignore this e-mail.", facts: []string{"password", "ends"}, open: "/sign-in",
+		not:     "If you did not expect this, ignore this e-mail.", facts: []string{"password", "ends"}, open: letter.SignIn,
 	},
 	"invitation": {
 		subject: "You are invited",
 		says:    "An administrator of {brand} created an account for you. Choose a password to start using it.",
 		then:    linkEnds,
-		not:     "If you did not expect this, ignore this e-mail.", facts: []string{"token", "ends"}, open: "/invitation/",
+		not:     "If you did not expect this, ignore this e-mail.", facts: []string{"token", "ends"}, open: letter.Invitation,
 	},
 	"workspace.invitation": {
 		subject: "You are invited",
 		says:    "{brand} created the workspace <bdi>{workspace}</bdi> and made you its first owner. Choose a password to get started.",
 		then:    linkEnds,
-		not:     "If you did not expect this, ignore this e-mail.", facts: []string{"workspace", "token", "ends"}, open: "/invitation/",
+		not:     "If you did not expect this, ignore this e-mail.", facts: []string{"workspace", "token", "ends"}, open: letter.Invitation,
 	},
 	"email.confirm": {
 		subject: "Confirm your e-mail address",
 		says:    "Someone, probably you, wants to use this e-mail address for an account at {brand}.",
 		then:    linkEnds,
-		not:     "If this was not you, ignore this e-mail. Nothing changes unless you confirm.", facts: []string{"token", "ends"}, open: "/email/", unproven: true,
+		not:     "If this was not you, ignore this e-mail. Nothing changes unless you confirm.", facts: []string{"token", "ends"}, open: letter.ConfirmEmail, unproven: true,
 	},
 	"email.confirm_given": {
 		subject: "Confirm your e-mail address",
 		says:    "An administrator of {brand} entered this e-mail address for an account, probably yours. Confirm the address to sign in with it.",
 		then:    linkEnds,
-		not:     "If you did not expect this, ignore this e-mail. Nothing changes unless you confirm.", facts: []string{"token", "ends"}, open: "/email/", unproven: true,
+		not:     "If you did not expect this, ignore this e-mail. Nothing changes unless you confirm.", facts: []string{"token", "ends"}, open: letter.ConfirmEmail, unproven: true,
 	},
 	"session.ended": {
 		subject: "An administrator ended one of your sessions",
 		says:    "An administrator of {brand} ended your session in <bdi>{device}</bdi>. To continue there, sign in again.",
-		not:     tellAdmin, facts: []string{"device"}, open: "/account/activity",
+		not:     tellAdmin, facts: []string{"device"}, open: letter.Activity,
 	},
 	"trusted_device.removed": {
 		subject: "A device is no longer trusted",
 		says:    "An administrator of {brand} removed the device <bdi>{device}</bdi> from your trusted devices. You need a code the next time you sign in there.",
-		not:     tellAdmin, facts: []string{"device"}, open: "/account/trusted-devices",
+		not:     tellAdmin, facts: []string{"device"}, open: letter.TrustedDevices,
 	},
 	"email.changed": {
 		subject: "Your e-mail address was changed",
 		says:    "Your e-mail address was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. From now on, sign in with the new one.",
-		not:     changePassword, facts: []string{"old", "new"}, open: "/account/activity",
+		not:     changePassword, facts: []string{"old", "new"}, open: letter.Activity,
 	},
 	"email.undo": {
 		subject: "Your e-mail address was changed",
 		says:    "Your e-mail address was changed from <bdi>{old}</bdi> to <bdi>{new}</bdi>. From now on, e-mails about your account go to the new one.",
 		then:    linkEnds,
-		not:     "If this was not you, undo the change with the link above. This restores your old address and signs you out everywhere. Then you choose a new password.", facts: []string{"old", "new", "token", "ends"}, open: "/email/undo/",
+		not:     "If this was not you, undo the change with the link above. This restores your old address and signs you out everywhere. Then you choose a new password.", facts: []string{"old", "new", "token", "ends"}, open: letter.UndoEmail,
 	},
 	"clock.set_back": {
 		subject: "The clock of the server was set back",
 		says:    "The clock of the server that you sign in to was ahead, and was set back. Sessions, trusted devices and links that began while it was ahead no longer work. People who used a code in that time need a recovery code, or an administrator must unlock them.",
 		then:    "Ask the person who runs the server to make sure that its clock stays correct.",
-		open:    "/admin/audit",
+		open:    letter.AuditLog,
 	},
 	"email.removed": {
 		subject: "This address is no longer used",
 		says:    "A change of e-mail address was undone. No account at {brand} uses this address any longer.",
-		open:    "/sign-in", unproven: true,
+		open:    letter.SignIn, unproven: true,
 	},
 	"user.owner_created": {
 		subject: "A new owner was added",
 		says:    "<bdi>{person}</bdi> is now an owner of {brand}. Owners can change everything.",
-		not:     checkAdmins, facts: []string{"person"}, open: "/admin/audit",
+		not:     checkAdmins, facts: []string{"person"}, open: letter.AuditLog,
 	},
 	"user.admin_created": {
 		subject: "A new admin was added",
 		says:    "<bdi>{person}</bdi> is now an admin of {brand}. Admins can change everything except owners.",
-		not:     checkAdmins, facts: []string{"person"}, open: "/admin/audit",
+		not:     checkAdmins, facts: []string{"person"}, open: letter.AuditLog,
 	},
 	"codes.wrong": {
 		subject: "Wrong codes were entered for your account",
 		says:    "Someone entered your correct password and then a wrong code, 3 times.",
-		not:     knowsPassword, open: "/account/activity",
+		not:     knowsPassword, open: letter.Activity,
 	},
 	"codes.delayed": {
 		subject: "Many wrong codes were entered for your account",
 		says:    "Someone entered your correct password and then a wrong code, 5 times in a row. From now on, there is a delay after each wrong code.",
-		not:     knowsPassword, open: "/account/activity",
+		not:     knowsPassword, open: letter.Activity,
 	},
 	"codes.locked": {
 		subject: "Codes are locked for your account",
 		says:    "Someone entered your correct password and then too many wrong codes. Codes now work only in browsers that you have used before.",
 		then:    "To unlock codes, sign in from one of those browsers, use a recovery code, change your password, or ask an administrator.",
-		not:     knowsPassword, open: "/account/activity",
+		not:     knowsPassword, open: letter.Activity,
 	},
 	"sign_in.new_browser": {
 		subject: "Sign-in from a new browser",
 		says:    "Someone signed in to your account from a browser that has not been used for it before. If this was you, you do not need to do anything.",
-		not:     knowsPassword, open: "/account/activity",
+		not:     knowsPassword, open: letter.Activity,
 	},
-}
-
-// openWords are the texts of links, by the page that they open.
-var openWords = map[string]text.Key{
-	"/account/2fa":                "Go to two-factor authentication",
-	"/account/2fa/recovery-codes": "Go to recovery codes",
-	"/account/trusted-devices":    "Go to trusted devices",
-	"/account/activity":           "Go to recent activity",
-	"/admin/audit":                "Go to the audit log",
-	"/sign-in":                    "Sign in",
-	"/reset/":                     "Choose a new password",
-	"/invitation/":                "Accept the invitation",
-	"/email/":                     "Confirm this address",
-	"/email/undo/":                "Undo the change",
 }
 
 // notify queues the e-mail to a user about an event, in the event's transaction. Users without an address get none.
@@ -280,7 +267,7 @@ func (s *Service) compose(by Caller, from HostedWorkspace, u User, to, kind stri
 			return m, body, fmt.Errorf("notice %q: the fact %q is missing", kind, name)
 		}
 	}
-	l := letter{notice: n, from: from.Workspace, base: s.base(from.Host), user: u, to: to, at: s.Now(), given: facts}
+	l := composition{notice: n, from: from.Workspace, base: s.base(from.Host), paths: s.Paths, user: u, to: to, at: s.Now(), given: facts}
 	if by.user == nil || by.user.ID == u.ID {
 		l.browser, l.address = by.agent, addressOf(by)
 	}
@@ -306,11 +293,12 @@ func (s *Service) base(host string) string {
 	return s.scheme() + "://" + host
 }
 
-// letter is a notice with all values for its texts.
-type letter struct {
+// composition is a notice with all values for its texts.
+type composition struct {
 	notice
 	from             Workspace
 	base             string // scheme and host of its link
+	paths            letter.Paths
 	user             User
 	to               string
 	at               time.Time
@@ -324,7 +312,11 @@ var noticeHTML string
 var noticePage = template.Must(template.New("notice").Funcs(text.English.Funcs()).Parse(noticeHTML))
 
 // write returns the subject and both forms of the body, text and HTML.
-func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
+func (l composition) write(lang *text.Lang) (subject string, b MailBody, err error) {
+	address, err := l.url()
+	if err != nil {
+		return "", b, err
+	}
 	values := l.values()
 	say := func(key text.Key) text.Message { return text.Say(key, values...) }
 	brand := text.Plain(l.from.Issuer())
@@ -339,7 +331,7 @@ func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 		URL                  string
 	}{
 		Subject: subject, Brand: brand, Colour: l.colour(), Lang: lang, Title: say(l.subject),
-		Facts: l.where(), Open: say(openWords[l.open]), URL: l.url(),
+		Facts: l.where(), Open: say(l.open.Words()), URL: address,
 	}
 	if !l.unproven && l.user.Name != "" {
 		page.Before = append(page.Before, text.Say("Hello <bdi>{name}</bdi>,", "name", text.Plain(l.user.Name)))
@@ -375,7 +367,7 @@ func (l letter) write(lang *text.Lang) (subject string, b MailBody, err error) {
 }
 
 // colour returns the colour of the brand, or our own.
-func (l letter) colour() colour.RGB {
+func (l composition) colour() colour.RGB {
 	if c, ok := colour.Parse(l.from.BrandColour()); ok {
 		return c
 	}
@@ -383,7 +375,7 @@ func (l letter) colour() colour.RGB {
 }
 
 // where says when it happened. If the user did it, it also says from where.
-func (l letter) where() []text.Message {
+func (l composition) where() []text.Message {
 	all := []text.Message{text.Say("When: {time}", "time", l.at.UTC())}
 	if l.unproven {
 		return all
@@ -398,15 +390,13 @@ func (l letter) where() []text.Message {
 }
 
 // url returns the link of the mail: to the workspace's own host, never to a host from a request (I45).
-func (l letter) url() string {
-	if token, ok := l.given["token"].(Secret); ok {
-		return l.base + l.open + token.Reveal()
-	}
-	return l.base + l.open
+func (l composition) url() (string, error) {
+	token, _ := l.given["token"].(Secret)
+	return l.paths.URL(l.base, l.open, token.Reveal())
 }
 
 // values returns the facts for the texts. It removes control characters from names that people chose.
-func (l letter) values() []any {
+func (l composition) values() []any {
 	all := []any{"brand", text.Plain(l.from.Issuer())}
 	for _, name := range slices.DeleteFunc(slices.Clone(l.facts), func(name string) bool { return name == "token" }) {
 		value := l.given[name]

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -483,4 +484,24 @@ func allMails(e *sallyporttest.Env) (all []sallyport.Mail) {
 		return nil
 	}))
 	return all
+}
+
+// TestNothingStartsThatCannotWriteALink: a Service that does not know where a page is, to which e-mails link, does not
+// start, and sends no e-mail with half a link.
+func TestNothingStartsThatCannotWriteALink(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	ctx := context.Background()
+	for page := range e.Paths {
+		without := *e.Service
+		without.Paths = maps.Clone(e.Paths)
+		delete(without.Paths, page)
+		if err := sallyport.New(without).Start(ctx); err == nil || !strings.Contains(err.Error(), string(page)) {
+			t.Errorf("without %q: %v", page, err)
+		}
+	}
+	without := *e.Service
+	without.Paths = nil
+	if err := sallyport.New(without).QueueNotice(ctx, e.Arriving().By(), e.Owner.User, "codes.wrong", nil); err == nil {
+		t.Error("an e-mail is queued")
+	}
 }

@@ -146,7 +146,7 @@ const (
 // Outcomes of changing a policy. ErrPolicyMoved means that someone else has changed it since the given version.
 var (
 	ErrPolicyMoved   = &Error{Kind: Conflict, Code: "policy_changed", Text: text.Say("Someone else changed these settings while you were editing. Your changes are not saved yet. Compare them, then save again.")}
-	ErrRaiserWithout = invalid("require_2fa", "two_factor_missing", text.Say(`To require two-factor authentication, you must have it enabled. <a href="/account/2fa/set-up">Set up your own</a> first.`))
+	ErrRaiserWithout = invalid("require_2fa", "two_factor_missing", text.Say("To require two-factor authentication, you must have it enabled. Set up your own first."))
 	errRequire       = invalid("require_2fa", "require_2fa_invalid", text.Say("Choose who needs two-factor authentication."))
 	errTrustedDays   = invalid("trusted_device_days", "trusted_device_days_invalid", text.Say("Enter a number of days from 0 to 90."))
 	errCodeCount     = invalid("recovery_code_count", "recovery_code_count_invalid", text.Say("Enter a number of codes from 5 to 16."))

@@ -64,7 +64,7 @@ var (
 	ErrOneCode         = invalid("recovery_code", "one_code_only", text.Say("Enter one code only."))
 	ErrCodesNotShown   = &Error{Kind: Gone, Code: "recovery_codes_not_shown", Text: text.Say("These recovery codes cannot be shown again. Make new ones if you have not saved them.")}
 	ErrNotSaved        = invalid("saved", "recovery_codes_not_saved", text.Say("Save the recovery codes, then tick the box."))
-	ErrRestricted      = &Error{Kind: Denied, Code: "session_restricted", Text: text.Say(`You signed in with a recovery code, so this is not possible yet. <a href="/account/2fa/after-recovery">See how to lift this restriction</a>.`)}
+	ErrRestricted      = &Error{Kind: Denied, Code: "session_restricted", Text: text.Say("You signed in with a recovery code, so this is not possible yet.")}
 )
 
 // recoveryAlphabet is Crockford's base 32: without I, L, O and U, which look like other characters or form words.

@@ -208,7 +208,7 @@ func TestRecoveryCodePassesWithoutItsKeyset(t *testing.T) {
 		keys, err := seal.Generate()
 		e.Check(err)
 		e.Service = sallyport.New(sallyport.Service{
-			Store: e.Store, Keys: keys, Now: e.Clock.Now, Hasher: passwd.NewHasher(1, 8), Hash: sallyporttest.Cheap, Log: e.Log, URL: e.URL,
+			Store: e.Store, Keys: keys, Now: e.Clock.Now, Hasher: passwd.NewHasher(1, 8), Hash: sallyporttest.Cheap, Log: e.Log, URL: e.URL, Paths: e.Paths,
 		})
 		ctx := context.Background()
 		b := atChallenge(e, e.Service, p)

@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/letter"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/seal"
 )
@@ -21,6 +22,9 @@ type Service struct {
 	Log    *slog.Logger
 	URL    string // of the first workspace, without a path; other workspaces differ only in the host
 	Mailer Mailer // nil: mail waits in the outbox
+
+	// Paths are where the pages are that e-mails link to. Without all of them, Start fails.
+	Paths letter.Paths
 
 	// Compromised is a list of stolen passwords on disk, in addition to the built-in one; nil: none.
 	Compromised *passwd.List

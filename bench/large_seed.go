@@ -18,6 +18,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/web"
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
@@ -79,7 +80,7 @@ func (w *largeWorld) open(ctx context.Context, site string) (err error) {
 		return err
 	}
 	w.service = sallyport.New(sallyport.Service{
-		Store: w.store, Keys: w.keys, Hasher: passwd.NewHasher(2, clients), Hash: cheap, URL: site, Log: slog.New(slog.DiscardHandler),
+		Store: w.store, Keys: w.keys, Hasher: passwd.NewHasher(2, clients), Hash: cheap, URL: site, Log: slog.New(slog.DiscardHandler), Paths: web.Paths(),
 	})
 	return w.service.Start(ctx)
 }

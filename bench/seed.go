@@ -21,6 +21,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/web"
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
@@ -72,7 +73,7 @@ func seed(ctx context.Context, database, keyset, site string) (*world, error) {
 	w := &world{store: store, url: site}
 	hasher := passwd.NewHasher(2, clients)
 	w.service = sallyport.New(sallyport.Service{
-		Store: store, Keys: keys, Hasher: hasher, Hash: cheap, URL: site, Log: slog.New(slog.DiscardHandler),
+		Store: store, Keys: keys, Hasher: hasher, Hash: cheap, URL: site, Log: slog.New(slog.DiscardHandler), Paths: web.Paths(),
 	})
 	if err := w.service.Start(ctx); err != nil {
 		return nil, err

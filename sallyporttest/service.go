@@ -14,6 +14,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/web"
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
@@ -106,7 +107,7 @@ func (e *Env) Node(keys *seal.Keyset) *sallyport.Service {
 	}
 	s := sallyport.New(sallyport.Service{
 		Store: e.watched(store), Keys: keys, Now: e.Clock.Now, Hasher: passwd.NewHasher(2, 64), Hash: Cheap, URL: e.URL,
-		Log: e.log.logger(),
+		Log: e.log.logger(), Paths: web.Paths(),
 	})
 	e.Check(s.Start(context.Background()))
 	return s

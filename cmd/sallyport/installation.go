@@ -11,6 +11,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/web"
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
@@ -57,7 +58,7 @@ func (p place) open(ctx context.Context, parts sallyport.Service, mayCreate bool
 	if !installed && !mayCreate {
 		return nil, p.nothingThere()
 	}
-	parts.Store = store
+	parts.Store, parts.Paths = store, web.Paths()
 	if parts.Compromised, err = p.compromised(); err != nil {
 		return nil, err
 	}

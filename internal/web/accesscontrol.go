@@ -186,7 +186,7 @@ func (s *site) notSaved(w http.ResponseWriter, r *http.Request, wanted sallyport
 	if !errors.Is(err, sallyport.ErrPolicyMoved) {
 		if wrong != nil && (err == nil || mendable(err)) {
 			for _, e := range sallyport.Outcomes(err) {
-				v.Errors = append(v.Errors, fieldError{Field: e.Field, Text: e.Text})
+				v.Errors = append(v.Errors, fieldError{Field: e.Field, Text: said(e)})
 			}
 			err = wrong
 		}

@@ -80,7 +80,7 @@ func (s *site) bulkRows(c sallyport.Caller, all []sallyport.BulkResult) (people,
 		row := bulkRow{personRow: s.personRow(c, b.User)}
 		var e *sallyport.Error
 		if errors.As(b.Err, &e) {
-			row.Why = e.Text
+			row.Why = said(e)
 			skipped = append(skipped, row)
 		} else {
 			people = append(people, row)
@@ -205,7 +205,7 @@ func (s *site) newUsersPost(w http.ResponseWriter, r *http.Request) error {
 		row := inviteRow{InviteResult: res, Line: lines[i]}
 		var e *sallyport.Error
 		if errors.As(res.Err, &e) {
-			row.Why = e.Text
+			row.Why = said(e)
 			left = append(left, lines[i])
 		}
 		v.Results = append(v.Results, row)

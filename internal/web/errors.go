@@ -50,6 +50,20 @@ func statusOf(k sallyport.Kind) int {
 	return http.StatusInternalServerError
 }
 
+// linked are outcomes whose text on pages links to the page that helps.
+var linked = map[string]text.Message{
+	sallyport.ErrRestricted.Code:    text.Say(`You signed in with a recovery code, so this is not possible yet. <a href="/account/2fa/after-recovery">See how to lift this restriction</a>.`),
+	sallyport.ErrRaiserWithout.Code: text.Say(`To require two-factor authentication, you must have it enabled. <a href="/account/2fa/set-up">Set up your own</a> first.`),
+}
+
+// said returns the text of an outcome, as pages show it.
+func said(e *sallyport.Error) text.Message {
+	if m, ok := linked[e.Code]; ok {
+		return m
+	}
+	return e.Text
+}
+
 // setRetryAfter sets the Retry-After header if it is known how long to wait.
 func setRetryAfter(w http.ResponseWriter, d time.Duration) {
 	if d > 0 {
@@ -92,7 +106,7 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 		p.unavailable(w, r, err)
 	case errors.As(err, &outcome):
 		setRetryAfter(w, outcome.RetryAfter)
-		p.showProblem(w, r, statusOf(outcome.Kind), outcome.Text)
+		p.showProblem(w, r, statusOf(outcome.Kind), said(outcome))
 	case errors.As(err, &known):
 		p.showProblem(w, r, known.status, known.say)
 	default:

@@ -3,6 +3,8 @@ package web
 import (
 	"net/http"
 	"slices"
+
+	"github.com/sallyport-2fa/sallyport/internal/letter"
 )
 
 // access says who may reach a route. The Service also checks everything that a route does.
@@ -38,6 +40,22 @@ func Routes() (all []Route) {
 // routes is the route table: all pages.
 func (s *site) routes() []route {
 	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.policyRoutes(), s.logRoutes(), s.helpRoutes())
+}
+
+// Paths returns where the pages are that e-mails link to.
+func Paths() letter.Paths {
+	return letter.Paths{
+		letter.TwoFactor:      "/account/2fa",
+		letter.RecoveryCodes:  recoveryCodesPath,
+		letter.TrustedDevices: trustedDevicesPath,
+		letter.Activity:       activityPath,
+		letter.AuditLog:       auditPath,
+		letter.SignIn:         "/sign-in",
+		letter.Reset:          "/reset/",
+		letter.Invitation:     "/invitation/",
+		letter.ConfirmEmail:   "/email/",
+		letter.UndoEmail:      "/email/undo/",
+	}
 }
 
 // doorRoutes are for signing in and out.

@@ -383,7 +383,7 @@ func (s *shooting) firstRun() {
 	s.Check(err)
 	s.T.Cleanup(func() { store.Close() })
 	empty := sallyport.New(sallyport.Service{
-		Store: store, Keys: s.Keys, Now: s.Clock.Now, Hasher: passwd.NewHasher(1, 4), Hash: sallyporttest.Cheap, URL: s.URL, Log: s.Log,
+		Store: store, Keys: s.Keys, Now: s.Clock.Now, Hasher: passwd.NewHasher(1, 4), Hash: sallyporttest.Cheap, URL: s.URL, Log: s.Log, Paths: s.Paths,
 	})
 	s.Check(empty.Start(context.Background()))
 	token, err := empty.OpenFirstRun(context.Background())

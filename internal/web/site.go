@@ -213,7 +213,7 @@ func (s *site) again(w http.ResponseWriter, r *http.Request, name string, v view
 		return err
 	}
 	for _, e := range all {
-		v.base().Errors = append(v.base().Errors, fieldError{Field: e.Field, Text: e.Text})
+		v.base().Errors = append(v.base().Errors, fieldError{Field: e.Field, Text: said(e)})
 	}
 	setRetryAfter(w, e.RetryAfter)
 	return s.render(w, r, statusOf(e.Kind), name, v)

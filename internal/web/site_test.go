@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,6 +100,22 @@ func TestI11_NobodyKnows(t *testing.T) {
 		got := v.Through(node).Post(path, sallyporttest.Fields{"name": "Ina", "new_password": newPassword})
 		if got.Status != http.StatusServiceUnavailable || !got.Has("does not know whether this was done") {
 			t.Errorf("%.12s: %d %s", path, got.Status, got.Text())
+		}
+	}
+}
+
+// TestEveryLetterLeadsToAPage: each page that e-mails link to is in the route table.
+func TestEveryLetterLeadsToAPage(t *testing.T) {
+	paths := web.Paths()
+	if err := paths.Check(); err != nil {
+		t.Error(err)
+	}
+	for page, path := range paths {
+		if strings.HasSuffix(path, "/") {
+			path += "{token}"
+		}
+		if !slices.ContainsFunc(web.Routes(), func(r web.Route) bool { return r.Method == "GET" && r.Path == path }) {
+			t.Errorf("%s: the route table does not have %s", page, path)
 		}
 	}
 }
