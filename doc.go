@@ -1,5 +1,7 @@
 // Package sallyport contains the rules of two-factor sign-in. It knows nothing of pages, SQL or networks.
 //
+// It is the program's own, not a library: no other module can construct a [Service]. Apps use the program over HTTP.
+//
 // # Words
 //
 // A [Workspace] is a company with its own people, policy and audit log, on its own host name. A [User] is someone with
