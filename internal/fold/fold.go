@@ -5,6 +5,7 @@ package fold
 import (
 	"errors"
 	"net/mail"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -24,8 +25,9 @@ const MaxAddress = 254
 const maxLocal = 64
 
 // Address returns an e-mail address in the form that is stored and shown (NFKC), and in the form that is compared
-// (NFKC, case-folded, with an ASCII domain). It rejects addresses that mix scripts with similar letters, so that a
-// look-alike cannot pass for an existing address. The error is ErrAddress.
+// (NFKC, case-folded, with an ASCII domain). It rejects addresses that mix scripts with similar letters in the local
+// part or in one label of the domain, so that a look-alike cannot pass for an existing address. The error is
+// ErrAddress.
 func Address(input string) (address, folded string, err error) {
 	s := strings.TrimSpace(norm.NFKC.String(input))
 	if s == "" || len(s) > MaxAddress || !utf8.ValidString(input) || strings.Count(s, "@") != 1 {
@@ -38,7 +40,7 @@ func Address(input string) (address, folded string, err error) {
 	}
 	local, domain, _ := strings.Cut(s, "@")
 	ascii, err := idna.Lookup.ToASCII(domain)
-	if err != nil || local == "" || len(local) > maxLocal || ascii == "" || mixed(local) || mixed(domain) {
+	if err != nil || local == "" || len(local) > maxLocal || ascii == "" || slices.ContainsFunc(append(strings.Split(domain, "."), local), mixed) {
 		return "", "", ErrAddress
 	}
 	folded = norm.NFKC.String(cases.Fold().String(local)) + "@" + strings.ToLower(ascii)

@@ -208,13 +208,20 @@ func TestI36_AddressesAreOnePersonOrRefused(t *testing.T) {
 		for _, email := range []string{
 			"", "mia", "mia@", "@acme.example", "a@b@acme.example", "a@acme.example\r\nBcc: x@evil.example", "a\n@acme.example",
 			"a@acme.example, b@acme.example", "<a@acme.example>", `"a b"@acme.example`, strings.Repeat("a", 400) + "@acme.example",
-			"mіa@acme.example", "a@аcme.example", "a\u200b@acme.example", "a\u202e@acme.example",
+			"mіa@acme.example", "a@аcme.example", "a@mail.аcme.example", "a\u200b@acme.example", "a\u202e@acme.example",
 		} {
 			if got := v.Post("/account/email", sallyporttest.Fields{"email": email}); got.Status != http.StatusUnprocessableEntity {
 				t.Errorf("%q: %d %s", email, got.Status, got.Location)
 			}
 			if got := s.Visitor().Post("/forgot", sallyporttest.Fields{"email": email}); got.Status != http.StatusUnprocessableEntity {
 				t.Errorf("forgot %q: %d %s", email, got.Status, got.Location)
+			}
+		}
+		for _, email := range []string{"mia@почта.example", "миа@почта.example", "mia@ελλάδα.example"} { // each part in one script
+			e.Clock.Advance(time.Hour)
+			v.Post("/step-up", sallyporttest.Fields{"password": p.Password})
+			if got := v.Post("/account/email", sallyporttest.Fields{"email": email}); got.Status != free.Status || got.Location != free.Location {
+				t.Errorf("%q: %d %s", email, got.Status, got.Location)
 			}
 		}
 		for i, email := range []string{taken.Address, "JOSÉ@ACME.example", " jose\u0301@acme.example ", "ｊosé@acme.example"} {
