@@ -100,7 +100,7 @@ func TestI23_OriginIsTheWorkspacesNotHosts(t *testing.T) {
 
 // everyRequest is every route with every method, and addresses that are not in the table.
 func everyRequest() (all []Request) {
-	targets := []string{"/no/such/page", "/admin/none/none", "/favicon.ico", "/static/", "/static/none/none"}
+	targets := []string{"/no/such/page", "/admin/none/none", "/favicon.ico", "/static/", "/static/none.css", "/static/none/none"}
 	for _, method := range []string{http.MethodGet, http.MethodPost} {
 		for _, r := range routes(method) {
 			targets = append(targets, r.Path)

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/web"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
@@ -85,6 +86,42 @@ func TestI62_TheActionNamedIsTheActionCarriedOut(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestI62_EveryInterruptedActionIsNamed: after an hour without use, every form for administrators asks for proof, and the
+// page that asks says what for. A person's page, which managers may open too, is not taken for the form on it.
+func TestI62_EveryInterruptedActionIsNamed(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	s := sallyporttest.NewSite(t, e)
+	mia := e.Add("mia@acme.example", sallyport.Member)
+	_, owners := ownerOf(s)
+	e.Clock.Advance(2 * time.Hour)
+	person := "/admin/users/" + mia.ID
+	asked := map[string]bool{}
+	for _, r := range web.Routes() {
+		if r.Method != "POST" || r.Access != "managers" && r.Access != "admins" {
+			continue
+		}
+		path := strings.NewReplacer("/users/{id}", "/users/"+mia.ID, "{id}", "mai_x", "{session}", "ses_x", "{device}", "dev_x").Replace(r.Path)
+		to := owners.Post(path, sallyporttest.Fields{"id": mia.ID, "role": "admin", "reason": "lost", "email": "n@acme.example", "name": "N"}).Location
+		if !strings.HasPrefix(to, "/step-up?") {
+			continue // the form was refused before that
+		}
+		asked[r.Path] = true
+		if page := owners.Get(to); !page.Has("Needed for: ") {
+			t.Errorf("POST %s: %s", r.Path, page.Text())
+		}
+	}
+	for _, path := range []string{"/admin/users/{id}", "/admin/users/{id}/reset-password", "/admin/outbox/{id}/send-again", "/admin/outbox/send-again"} {
+		if !asked[path] {
+			t.Errorf("POST %s did not ask for proof", path)
+		}
+	}
+
+	to := owners.Get(person).Location
+	if page := owners.Get(to); page.Has("Needed for: ") || !page.Has("Use a recovery code instead") {
+		t.Errorf("GET %s: %s", person, page.Text())
+	}
 }
 
 // TestI62_FormsComeBackToTheirBrowserAlone: what a thief of the session cookie entered is not shown to its owner.

@@ -223,6 +223,6 @@ func (s *site) mux() *http.ServeMux {
 	for _, r := range s.routes() {
 		mux.Handle(r.method+" "+r.path, s.serve(s.enter(r.access, r.handle)))
 	}
-	mux.Handle("GET /static/{file}", s.serve(serveStatic))
+	mux.Handle("GET /static/{file}", s.serve(s.static))
 	return mux
 }

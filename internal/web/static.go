@@ -65,7 +65,18 @@ func pack(content []byte) []byte {
 // StaticAddress returns the address of a static file, such as style.css, or "" for an unknown name.
 func StaticAddress(name string) string { return assets[name].address }
 
-// serveStatic answers GET /static/{file}, for everyone, signed in or not.
+// static answers GET /static/{file}, for everyone, signed in or not. Files are served on every host, because the page
+// about an unknown host needs its style too.
+func (s *site) static(w http.ResponseWriter, r *http.Request) error {
+	err := serveStatic(w, r)
+	if err != nil {
+		if unknown := s.name(r); unknown != nil {
+			return unknown
+		}
+	}
+	return err
+}
+
 func serveStatic(w http.ResponseWriter, r *http.Request) error {
 	if sheet, ok := brandSheet(r.PathValue("file")); ok {
 		w.Header().Set("Content-Type", "text/css; charset=utf-8")

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -25,6 +26,7 @@ type action struct {
 	asks      bool     // its page asks about some posts; such a post was confirmed if the form has confirmField
 	fields    []string // the fields of its form that are kept
 	strong    bool     // a recovery code is not accepted (I60)
+	shows     bool     // its page may be opened with less than its form needs: say and strong are only for the form
 }
 
 // confirmField says, in the form of an action that asks about some posts, that the user has confirmed this one.
@@ -67,7 +69,7 @@ var actions = map[string]action{
 	"/admin/users/bulk/sign-out":                        {say: text.Say("Sign several people out everywhere"), confirmed: true, fields: bulkFields},
 	"/admin/users/bulk/suspend":                         {say: text.Say("Suspend several people"), confirmed: true, fields: bulkFields},
 	"/admin/users/bulk/restore":                         {say: text.Say("Restore several people"), confirmed: true, fields: bulkFields},
-	"/admin/users/{id}":                                 {say: text.Say("Change a person's role"), fields: []string{"role"}, strong: true},
+	"/admin/users/{id}":                                 {say: text.Say("Change a person's role"), fields: []string{"role"}, strong: true, shows: true},
 	"/admin/users/{id}/edit":                            {say: text.Say("Change a person's name or e-mail address"), fields: []string{"name", "email"}, strong: true},
 	"/admin/users/{id}/sessions/{session}/end":          {say: text.Say("End a person's session"), confirmed: true},
 	"/admin/users/{id}/trusted-devices/{device}/remove": {say: text.Say("Remove a person's trusted device"), confirmed: true},
@@ -210,10 +212,12 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	}
 	u, _ := by(r).User()
 	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you"), OneField: true}, TwoFactor: u.TwoFactor, Back: s.without(r, q)}
-	if s.local(q.get("to")) {
-		to, _, _ := strings.Cut(q.get("to"), "?")
-		a := actions[s.routed(http.MethodGet, to)]
-		v.Action, v.Strong, v.Confirmed = a.say, a.strong, s.service.Confirmed(by(r), q.get("parked"), to)
+	to, _, _ := strings.Cut(q.get("to"), "?")
+	if v.Confirmed = s.service.Confirmed(by(r), q.get("parked"), to); v.Confirmed || s.local(q.get("to")) {
+		a := actions[cmp.Or(s.routed(http.MethodGet, to), s.routed(http.MethodPost, to))]
+		if !a.shows || s.service.Interrupted(by(r), to) != nil {
+			v.Action, v.Strong = a.say, a.strong
+		}
 	}
 	ses, _ := by(r).Session()
 	v.Recovery = !v.Strong && (q.get("with") == "recovery" || ses.Restricted() && q.get("with") == "")
