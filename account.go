@@ -48,7 +48,7 @@ func (s *Service) EndSession(ctx context.Context, by Caller, id string) error {
 	return s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) error {
 		gone, err := tx.DeleteSession(me.Workspace, me.ID, id)
 		if err != nil || !gone {
-			return cmpErr(err, ErrNotFound)
+			return errOr(err, ErrNotFound)
 		}
 		return s.record(tx, by, "session.ended", me.ID, Done, map[string]string{"session": id, "count": "1"})
 	})

@@ -54,7 +54,7 @@ func (s *Service) Suspend(ctx context.Context, by Caller, id string) error {
 		if err := o.Suspendable(); err != nil {
 			return err
 		}
-		if err := o.remain(); err != nil {
+		if err := o.checkLastOwner(); err != nil {
 			return err
 		}
 		o.State = Suspended
@@ -107,7 +107,7 @@ func (s *Service) SignOutEverywhere(ctx context.Context, by Caller, id string) e
 // Delete removes a person permanently. Events keep only their id.
 func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
 	return s.erasing(ctx, s.actOn(ctx, by, need{may: DeletePeople, fresh: true, strong: true}, id, func(tx Tx, o *other) error {
-		if err := o.remain(); err != nil {
+		if err := o.checkLastOwner(); err != nil {
 			return err
 		}
 		if err := tx.DeleteUser(o.Workspace, o.ID); err != nil {

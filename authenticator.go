@@ -163,7 +163,7 @@ func (s *Service) RemoveAuthenticator(ctx context.Context, by Caller, id string)
 		}
 		gone, err := tx.DeleteAuthenticator(me.Workspace, me.ID, id, false)
 		if err != nil || !gone {
-			return cmpErr(err, ErrNotFound)
+			return errOr(err, ErrNotFound)
 		}
 		if token, err = me.endOthers(tx); err != nil {
 			return err
@@ -244,8 +244,8 @@ func (s *Service) disable(tx Tx, by Caller, me *actor) (Secret, error) {
 	return token, s.record(tx, by, "two_factor.disabled", me.ID, Done, nil)
 }
 
-// cmpErr returns err, or the outcome if err is nil.
-func cmpErr(err, outcome error) error {
+// errOr returns err, or the outcome if err is nil.
+func errOr(err, outcome error) error {
 	if err != nil {
 		return err
 	}

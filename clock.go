@@ -33,10 +33,10 @@ func clockOff(step int64, now time.Time) *Error {
 		"time", now.UTC()))
 }
 
-// elsewhen returns the time step nearest to now, within 10 minutes, that has this code. It also returns the refused
+// matchOtherTime returns the time step nearest to now, within 10 minutes, that has this code. It also returns the refused
 // steps: it adds the future steps with this code, and removes past ones that can no longer be accepted. A used step
 // says nothing about the clock, because the person may have typed an old code.
-func elsewhen(p otp.Params, secret []byte, digits string, now time.Time, last int64, refused []int64) (step int64, found bool, _ []int64) {
+func matchOtherTime(p otp.Params, secret []byte, digits string, now time.Time, last int64, refused []int64) (step int64, found bool, _ []int64) {
 	current := p.Step(now)
 	var keep []int64
 	for _, s := range refused {
@@ -58,9 +58,9 @@ func elsewhen(p otp.Params, secret []byte, digits string, now time.Time, last in
 	return step, found, keep
 }
 
-// elsewhen looks for the code at other times, for all authenticators, and saves the steps that must be refused. It
+// matchOtherTime looks for the code at other times, for all authenticators, and saves the steps that must be refused. It
 // returns ErrClockOff, or ErrCodeWrong if the code does not belong to a time near now.
-func (s *Service) elsewhen(tx Tx, all []Authenticator, digits string, now time.Time) (*Error, error) {
+func (s *Service) matchOtherTime(tx Tx, all []Authenticator, digits string, now time.Time) (*Error, error) {
 	var nearest int64
 	outcome := ErrCodeWrong
 	current := otp.Default.Step(now)
@@ -69,7 +69,7 @@ func (s *Service) elsewhen(tx Tx, all []Authenticator, digits string, now time.T
 		if err != nil {
 			return nil, err
 		}
-		step, found, refused := elsewhen(a.params(), secret, digits, now, a.LastStep, a.RefusedSteps)
+		step, found, refused := matchOtherTime(a.params(), secret, digits, now, a.LastStep, a.RefusedSteps)
 		if !found {
 			continue
 		}

@@ -50,10 +50,10 @@ func (by Caller) knownSince(seen, now time.Time) bool {
 	return by.browser != "" && within(seen, BrowserLimit, now)
 }
 
-// meet makes the caller's browser a known device of the user, who has just completed a sign-in, and was last seen in it
+// rememberDevice makes the caller's browser a known device of the user, who has just completed a sign-in, and was last seen in it
 // at seen. It returns the new secret for the browser, or "" if it keeps its own, and whether the device is new to the
 // user. The row of a known device that has expired is left for the sweep.
-func (s *Service) meet(tx Tx, by Caller, u User, seen time.Time) (Secret, bool, error) {
+func (s *Service) rememberDevice(tx Tx, by Caller, u User, seen time.Time) (Secret, bool, error) {
 	now := s.Now()
 	b := Browser{Workspace: u.Workspace, User: u.ID, Hash: hashToken(by.browser), Name: by.agent, CreatedAt: now, LastSeenAt: now}
 	if by.knownSince(seen, now) {

@@ -15,7 +15,7 @@
 //
 // [Service.SignIn] checks a password and creates a [SignIn]. From then on a pure function, next, decides which step comes
 // next, from what the sign-in has proved and what the policy requires. Pages post their answers ([Service.AnswerCode],
-// [Service.ConfirmSetUp]) and go where the [Passage] says; no step chooses its successor. Every way to sign in ends in one
+// [Service.ConfirmSetUp]) and go where the [SignInResult] says; no step chooses its successor. Every way to sign in ends in one
 // function, finish, which creates the session. A session that began with a recovery code is restricted
 // ([Session.Restricted]) until an authenticator has produced a code.
 //

@@ -75,7 +75,7 @@ func (s *Service) EndSessionOf(ctx context.Context, by Caller, id, session strin
 	return s.actOn(ctx, by, need{may: SignOutPeople}, id, func(tx Tx, o *other) error {
 		ses, _, found, err := tx.TakeSession(o.Workspace, o.ID, session)
 		if err != nil || !found {
-			return cmpErr(err, ErrNotFound)
+			return errOr(err, ErrNotFound)
 		}
 		if _, err := tx.DeleteSession(o.Workspace, o.ID, session); err != nil {
 			return err
@@ -93,7 +93,7 @@ func (s *Service) RemoveTrustedDeviceOf(ctx context.Context, by Caller, id, devi
 	return s.actOn(ctx, by, need{may: SignOutPeople}, id, func(tx Tx, o *other) error {
 		d, found, err := tx.TrustedDevice(o.Workspace, o.ID, device)
 		if err != nil || !found {
-			return cmpErr(err, ErrNotFound)
+			return errOr(err, ErrNotFound)
 		}
 		if _, err := tx.DeleteTrustedDevices(o.Workspace, o.ID, device); err != nil {
 			return err

@@ -112,19 +112,19 @@ func (s *Service) FirstRun(ctx context.Context, o FirstOwner) error {
 
 // FirstRunByLink does the same for the holder of the one-time link. It also starts the new owner's sign-in, because
 // they have just chosen the password.
-func (s *Service) FirstRunByLink(ctx context.Context, a Arrival, token Secret, o FirstOwner) (Passage, error) {
+func (s *Service) FirstRunByLink(ctx context.Context, a Arrival, token Secret, o FirstOwner) (SignInResult, error) {
 	if err := s.CheckFirstRun(ctx, token); err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
 	w, u, err := s.newWorkspace(ctx, o)
 	if err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
 	by := Caller{
 		kind: callerNobody, workspace: w, policy: DefaultPolicy(), host: s.host(), door: a.Door,
 		address: a.Address, agent: a.Agent, browser: a.Browser,
 	}
-	var p Passage
+	var p SignInResult
 	err = s.write(ctx, func(tx Tx) error {
 		if err := s.found(tx, by.as(u), hashToken(token), u); err != nil {
 			return err
@@ -143,7 +143,7 @@ func (s *Service) FirstRunByLink(ctx context.Context, a Arrival, token Secret, o
 func (s *Service) found(tx Tx, by Caller, link []byte, owner User) error {
 	won, err := tx.CloseFirstRun(link, s.Now())
 	if err != nil || !won {
-		return cmpErr(err, ErrFirstRunOver)
+		return errOr(err, ErrFirstRunOver)
 	}
 	return s.insertWorkspace(tx, by, owner, nil)
 }

@@ -96,7 +96,7 @@ func (s *Service) link(tx Tx, by Caller, kind LinkKind, token Secret) (Link, Use
 	}
 	u, ok, err := tx.LockUser(by.workspace.ID, user)
 	if err != nil || !ok {
-		return Link{}, User{}, cmpErr(err, ErrLinkEnded)
+		return Link{}, User{}, errOr(err, ErrLinkEnded)
 	}
 	l, ok, err := tx.Link(by.workspace.ID, user, id)
 	if err != nil {
@@ -113,7 +113,7 @@ func (s *Service) link(tx Tx, by Caller, kind LinkKind, token Secret) (Link, Use
 func (s *Service) useUp(tx Tx, l Link) error {
 	gone, err := tx.DeleteLink(l.Workspace, l.User, l.ID)
 	if err != nil || !gone {
-		return cmpErr(err, ErrLinkEnded)
+		return errOr(err, ErrLinkEnded)
 	}
 	return nil
 }

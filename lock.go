@@ -80,7 +80,7 @@ func lockOf(t Tries, now time.Time) (Lock, time.Time) {
 		wait = recoveryRule.wait(t, now)
 	case kind == bucketSetUpCode:
 		wait = setUpCodeRule.wait(t, now)
-	case kind == bucketAuthenticator && t.Row >= authenticatorRow:
+	case kind == bucketAuthenticator && t.Consecutive >= authenticatorRow:
 		wait = permanentlyLocked
 	}
 	l := Lock(kind)
@@ -303,5 +303,5 @@ func (a Authenticator) clockLock(now time.Time) (Lock, time.Time) {
 // counts reports whether the budget has counts that Unlock clears and that may lock.
 func (t Tries) counts() bool {
 	kind, _, _ := strings.Cut(t.Bucket, ":")
-	return t.Count+t.Row+t.Earlier > 0 && slices.Contains([]string{bucketPassword, bucketCode, bucketRecovery, bucketSetUpCode}, kind)
+	return t.Count+t.Consecutive+t.Earlier > 0 && slices.Contains([]string{bucketPassword, bucketCode, bucketRecovery, bucketSetUpCode}, kind)
 }

@@ -307,7 +307,7 @@ func (s *Service) readable(me User, m Mail, to User) bool {
 	}
 	switch m.Kind {
 	case "workspace.invitation":
-		return me.Role.May(KeepWorkspaces)
+		return me.Role.May(ManageWorkspaces)
 	case "invitation", "temporary_password":
 		return to.ID != "" && to.ID != me.ID && me.Role.May(InvitePeople) && me.Role.Over(to.Role)
 	}
@@ -326,7 +326,7 @@ func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b
 		m = found
 		to, _, err := tx.User(me.Workspace, m.User)
 		if err != nil || !s.readable(me.User, m, to) {
-			return cmpErr(err, ErrNotFound)
+			return errOr(err, ErrNotFound)
 		}
 		if err := me.meets(inviting(to.Role), by.policy); err != nil { // to is zero for the owner of another workspace
 			return err
@@ -384,7 +384,7 @@ func (s *Service) SendAgain(ctx context.Context, by Caller, id string) error {
 		}
 		n, err := tx.RetryMails(me.Workspace, id, me.now, 1)
 		if err != nil || n == 0 { // n is 0 if another administrator was faster
-			return cmpErr(err, ErrMailNotFailed)
+			return errOr(err, ErrMailNotFailed)
 		}
 		return s.record(tx, by, "mail.sent_again", m.User, Done, map[string]string{"mail": m.Kind})
 	})
@@ -401,7 +401,7 @@ func (s *Service) FailedMail(ctx context.Context, by Caller, id string) (m Mail,
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {
 		m, err = mailOf(tx, by.workspace.ID, id)
-		return cmpErr(err, s.retry(m))
+		return errOr(err, s.retry(m))
 	})
 	m.Body = nil
 	return m, err
@@ -422,7 +422,7 @@ func (s *Service) SendAllAgain(ctx context.Context, by Caller) (n int64, err err
 			return ErrNoMailServer
 		}
 		if n, err = tx.RetryMails(me.Workspace, "", me.now, RetryLimit); err != nil || n == 0 {
-			return cmpErr(err, ErrMailNotFailed)
+			return errOr(err, ErrMailNotFailed)
 		}
 		return s.record(tx, by, "mail.sent_again", "", Done, map[string]string{"mails": strconv.FormatInt(n, 10)})
 	})

@@ -48,7 +48,7 @@ func (s *Service) tryPassword(ctx context.Context, by Caller, address, password 
 	}
 	ok, err := s.Hasher.Verify(ctx, hash.Reveal(), password)
 	if errors.Is(err, passwd.ErrBusy) {
-		return t, cmpErr(s.giveBack(ctx, t), ErrBusy)
+		return t, errOr(s.giveBack(ctx, t), ErrBusy)
 	}
 	if err != nil {
 		return t, err
@@ -103,10 +103,10 @@ func (s *Service) giveBack(ctx context.Context, t passwordTry) error {
 	})
 }
 
-// settle ends a try inside the transaction that acts on it. If the password is correct, it refunds the try and locks
+// finishPasswordTry ends a try inside the transaction that acts on it. If the password is correct, it refunds the try and locks
 // the user's row. If it is wrong, it records an event. If the user has changed since the hash was computed, it counts
 // as wrong.
-func (s *Service) settle(tx Tx, by Caller, t passwordTry) (User, bool, error) {
+func (s *Service) finishPasswordTry(tx Tx, by Caller, t passwordTry) (User, bool, error) {
 	wrong := func() (User, bool, error) {
 		by, detail := by.stranger(t.user.ID)
 		if err := s.record(tx, by, "password.wrong", t.user.ID, Refused, detail); err != nil || !t.allowed {
@@ -210,29 +210,29 @@ func (s *Service) LeastPassword(by Caller, u User) int { return by.policy.MinPas
 // ChoosePassword replaces a temporary password, or one that is too short to be the only factor, and advances the
 // sign-in to its next step. The old password no longer works. A password that may not be chosen is refused with the
 // reason. The old one itself is ErrPasswordSame.
-func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string) (Passage, error) {
+func (s *Service) ChoosePassword(ctx context.Context, by Caller, password string) (SignInResult, error) {
 	var u User
 	if err := s.write(ctx, func(tx Tx) (err error) {
 		_, u, err = s.choosing(tx, by)
 		return err
 	}); err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
 	chosen := u
 	if err := s.checkPassword(u, by.workspace, s.LeastPassword(by, u), "new_password", password); err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
 	same, err := s.isPassword(ctx, u, password)
 	if errors.Is(err, passwd.ErrBusy) {
-		return Passage{}, ErrBusy
+		return SignInResult{}, ErrBusy
 	}
 	if err != nil || same {
-		return Passage{}, cmpErr(err, ErrPasswordSame)
+		return SignInResult{}, errOr(err, ErrPasswordSame)
 	}
 	if err := s.setPassword(ctx, &chosen, by.workspace, s.LeastPassword(by, u), "new_password", password); err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
-	var p Passage
+	var p SignInResult
 	err = s.write(ctx, func(tx Tx) error {
 		si, u, err := s.choosing(tx, by)
 		if err != nil {
@@ -333,7 +333,7 @@ func (s *Service) ChangePassword(ctx context.Context, by Caller, current, passwo
 	same := passwd.Normalise(current) == passwd.Normalise(password)
 	if try.right && weak == nil && !same {
 		if err := s.setPassword(ctx, &chosen, by.workspace, least, "new_password", password); err != nil {
-			return "", cmpErr(s.giveBack(ctx, try), err)
+			return "", errOr(s.giveBack(ctx, try), err)
 		}
 	}
 	var token Secret
@@ -341,7 +341,7 @@ func (s *Service) ChangePassword(ctx context.Context, by Caller, current, passwo
 		if err := mayChangePassword(by, me.User, me.session, me.now); err != nil {
 			return err
 		}
-		u, ok, err := s.settle(tx, by, try)
+		u, ok, err := s.finishPasswordTry(tx, by, try)
 		if err != nil {
 			return err
 		}

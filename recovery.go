@@ -344,8 +344,8 @@ func (s *Service) MayRegenerateRecoveryCodes(ctx context.Context, by Caller) err
 
 // RegenerateRecoveryCodes creates a full new set; the old codes stop working at the same moment. It requires a fresh
 // code of an authenticator.
-func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (Passage, error) {
-	var p Passage
+func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (SignInResult, error) {
+	var p SignInResult
 	err := s.act(ctx, by, need{strong: true}, func(tx Tx, me *actor) error {
 		if !me.TwoFactor {
 			return ErrTwoFactorOff
@@ -357,7 +357,7 @@ func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (Passa
 		if err := tx.SaveUser(me.User); err != nil {
 			return err
 		}
-		p = Passage{Step: StepDone, RecoveryCodes: codes}
+		p = SignInResult{Step: StepDone, RecoveryCodes: codes}
 		if p.RecoveryShown, err = s.sealShown(me.User, me.session.ID, codes); err != nil {
 			return err
 		}
@@ -367,8 +367,8 @@ func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (Passa
 }
 
 // SaveRecoveryCodes records the tick "I have saved these recovery codes". In a sign-in, that is the last step.
-func (s *Service) SaveRecoveryCodes(ctx context.Context, by Caller) (Passage, error) {
-	var p Passage
+func (s *Service) SaveRecoveryCodes(ctx context.Context, by Caller) (SignInResult, error) {
+	var p SignInResult
 	err := s.hold(ctx, by, StepRecoveryCodes, need{}, func(tx Tx, h *holder) error {
 		if h.session != nil && h.session.session.Restricted() {
 			return ErrRestricted
@@ -382,7 +382,7 @@ func (s *Service) SaveRecoveryCodes(ctx context.Context, by Caller) (Passage, er
 				return err
 			}
 		}
-		p = Passage{Step: StepDone}
+		p = SignInResult{Step: StepDone}
 		if h.signIn == nil {
 			return nil
 		}

@@ -332,7 +332,7 @@ func TestI09_RecoveryCodeAgainstRegenerate(t *testing.T) {
 				for round := range 6 {
 					making := signedIn(e, p).By()
 					using := atChallenge(e, node, p).By()
-					var passage sallyport.Passage
+					var passage sallyport.SignInResult
 					var made, used error
 					var both sync.WaitGroup
 					both.Go(func() { passage, made = e.RegenerateRecoveryCodes(ctx, making) })

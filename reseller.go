@@ -35,7 +35,7 @@ var (
 // MayResell is MayAct for acting as a reseller. A workspace that a reseller created cannot create others: its people
 // get ErrNotFound.
 func (s *Service) MayResell(by Caller) error {
-	if err := s.MayAct(by, KeepWorkspaces); err != nil {
+	if err := s.MayAct(by, ManageWorkspaces); err != nil {
 		return err
 	}
 	if by.workspace.Reseller != "" {
@@ -78,7 +78,7 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, n NewWorkspace
 		if _, err := tx.LockOwners(by.workspace.ID); err != nil { // lock the workspace's row first, because it is marked below
 			return err
 		}
-		if _, err := s.actor(tx, by, need{may: KeepWorkspaces, strong: true}); err != nil {
+		if _, err := s.actor(tx, by, need{may: ManageWorkspaces, strong: true}); err != nil {
 			return err
 		}
 		there := Caller{kind: callerReseller, workspace: w, host: host, door: by.door}

@@ -12,29 +12,29 @@ import (
 type Action string
 
 const (
-	SeePeople      Action = "see_people"
-	SeeSecurity    Action = "see_security"
-	RemindPeople   Action = "remind_people"
-	InvitePeople   Action = "invite_people"
-	EditPeople     Action = "edit_people"
-	SuspendPeople  Action = "suspend_people"
-	UnlockPeople   Action = "unlock_people"
-	SignOutPeople  Action = "sign_out_people"
-	ResetTwoFactor Action = "reset_two_factor"
-	ResetPasswords Action = "reset_passwords"
-	ChangeRoles    Action = "change_roles"
-	DeletePeople   Action = "delete_people"
-	SetPolicy      Action = "set_policy"
-	SetBrand       Action = "set_brand"
-	ReadAudit      Action = "read_audit"
-	ReadOutbox     Action = "read_outbox"
-	SendMailAgain  Action = "send_mail_again"
-	KeepApps       Action = "keep_apps"
-	KeepWorkspaces Action = "keep_workspaces"
+	SeePeople        Action = "see_people"
+	SeeSecurity      Action = "see_security"
+	RemindPeople     Action = "remind_people"
+	InvitePeople     Action = "invite_people"
+	EditPeople       Action = "edit_people"
+	SuspendPeople    Action = "suspend_people"
+	UnlockPeople     Action = "unlock_people"
+	SignOutPeople    Action = "sign_out_people"
+	ResetTwoFactor   Action = "reset_two_factor"
+	ResetPasswords   Action = "reset_passwords"
+	ChangeRoles      Action = "change_roles"
+	DeletePeople     Action = "delete_people"
+	SetPolicy        Action = "set_policy"
+	SetBrand         Action = "set_brand"
+	ReadAudit        Action = "read_audit"
+	ReadOutbox       Action = "read_outbox"
+	SendMailAgain    Action = "send_mail_again"
+	ManageApps       Action = "keep_apps"
+	ManageWorkspaces Action = "keep_workspaces"
 )
 
-// Power is one line of the table of roles: an action, whether it is on a person, and the roles that may perform it.
-type Power struct {
+// Permission is one line of the table of roles: an action, whether it is on a person, and the roles that may perform it.
+type Permission struct {
 	Action Action
 	Says   text.Message
 	Person bool // the action is on a person: never on oneself, and never on a higher role
@@ -47,7 +47,7 @@ var (
 )
 
 // powers is the table of roles. No role has a power that is not in it.
-var powers = []Power{
+var permissions = []Permission{
 	{SeePeople, text.Say("See people, and whether they have two-factor authentication"), true, fromManager},
 	{SeeSecurity, text.Say("See a person's authenticator apps, trusted devices and sessions"), true, fromAdmin},
 	{RemindPeople, text.Say("Remind people to set up two-factor authentication"), false, fromAdmin},
@@ -65,16 +65,16 @@ var powers = []Power{
 	{ReadAudit, text.Say("Read the audit log"), false, fromAdmin},
 	{ReadOutbox, text.Say("Read the mail outbox"), false, fromAdmin},
 	{SendMailAgain, text.Say("Send e-mails again that have failed"), false, fromAdmin},
-	{KeepApps, text.Say("Add and change apps"), false, fromAdmin},
-	{KeepWorkspaces, text.Say("Create workspaces, as a reseller"), false, fromAdmin},
+	{ManageApps, text.Say("Add and change apps"), false, fromAdmin},
+	{ManageWorkspaces, text.Say("Create workspaces, as a reseller"), false, fromAdmin},
 }
 
-// Powers returns the table of roles.
-func Powers() []Power { return append([]Power(nil), powers...) }
+// Permissions returns the table of roles.
+func Permissions() []Permission { return append([]Permission(nil), permissions...) }
 
 // May reports whether a role has the power to perform an action, whoever it is on.
 func (r Role) May(a Action) bool {
-	return slices.ContainsFunc(powers, func(p Power) bool { return p.Action == a && slices.Contains(p.Roles, r) })
+	return slices.ContainsFunc(permissions, func(p Permission) bool { return p.Action == a && slices.Contains(p.Roles, r) })
 }
 
 // Over reports whether people with role r may act on people with the other role and see their pages: no one acts on a
@@ -166,8 +166,8 @@ func idOf(tx Tx, by Caller, target string) (string, error) {
 	return u.ID, err
 }
 
-// remain returns ErrLastOwner if o is the only owner who can sign in (I58).
-func (o *other) remain() error {
+// checkLastOwner returns ErrLastOwner if o is the only owner who can sign in (I58).
+func (o *other) checkLastOwner() error {
 	if o.Role == Owner && o.State == Active && o.owners <= 1 {
 		return ErrLastOwner
 	}
@@ -187,7 +187,7 @@ func (s *Service) ChangeRole(ctx context.Context, by Caller, id string, role Rol
 		if o.Role == role {
 			return nil
 		}
-		if err := o.remain(); err != nil {
+		if err := o.checkLastOwner(); err != nil {
 			return err
 		}
 		was := o.Role

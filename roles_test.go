@@ -11,12 +11,12 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// TestPowers compares the table of roles with SPEC 6.1, line by line.
-func TestPowers(t *testing.T) {
+// TestPermissions compares the table of roles with SPEC 6.1, line by line.
+func TestPermissions(t *testing.T) {
 	admins := []sallyport.Action{
 		sallyport.SeeSecurity, sallyport.RemindPeople, sallyport.InvitePeople, sallyport.EditPeople, sallyport.SuspendPeople, sallyport.UnlockPeople,
 		sallyport.SignOutPeople, sallyport.ResetTwoFactor, sallyport.ResetPasswords, sallyport.ChangeRoles, sallyport.DeletePeople, sallyport.SetPolicy,
-		sallyport.SetBrand, sallyport.ReadAudit, sallyport.ReadOutbox, sallyport.SendMailAgain, sallyport.KeepApps, sallyport.KeepWorkspaces,
+		sallyport.SetBrand, sallyport.ReadAudit, sallyport.ReadOutbox, sallyport.SendMailAgain, sallyport.ManageApps, sallyport.ManageWorkspaces,
 	}
 	may := map[sallyport.Role][]sallyport.Action{
 		sallyport.Owner:   append([]sallyport.Action{sallyport.SeePeople}, admins...),
@@ -27,7 +27,7 @@ func TestPowers(t *testing.T) {
 		"":                nil,
 	}
 	for role, want := range may {
-		for _, p := range sallyport.Powers() {
+		for _, p := range sallyport.Permissions() {
 			if got := role.May(p.Action); got != slices.Contains(want, p.Action) {
 				t.Errorf("%q may %s: %v", role, p.Action, got)
 			}
@@ -36,8 +36,8 @@ func TestPowers(t *testing.T) {
 			t.Errorf("%q may perform an action that is not in the table", role)
 		}
 	}
-	if len(sallyport.Powers()) != len(admins)+1 {
-		t.Errorf("the table has %d powers, this test knows %d", len(sallyport.Powers()), len(admins)+1)
+	if len(sallyport.Permissions()) != len(admins)+1 {
+		t.Errorf("the table has %d powers, this test knows %d", len(sallyport.Permissions()), len(admins)+1)
 	}
 	for i, r := range sallyport.Roles {
 		for j, other := range sallyport.Roles {
@@ -60,7 +60,7 @@ func TestGuideOfRoles(t *testing.T) {
 		fmt.Fprintf(&b, " %s |", r)
 	}
 	b.WriteString("\n|---|" + strings.Repeat(":-:|", len(sallyport.Roles)) + "\n")
-	for _, p := range sallyport.Powers() {
+	for _, p := range sallyport.Permissions() {
 		fmt.Fprintf(&b, "| %s |", text.English.Text(p.Says))
 		for _, r := range sallyport.Roles {
 			if r.May(p.Action) {

@@ -131,7 +131,7 @@ func (c Caller) Session() (Session, bool) {
 // SessionEnded reports whether the browser sent a session that has ended.
 func (c Caller) SessionEnded() bool { return c.ended != "" }
 
-// To returns the caller with an address of the door to continue to. A sign-in stores it, and its last Passage returns
+// To returns the caller with an address of the door to continue to. A sign-in stores it, and its last SignInResult returns
 // it.
 func (c Caller) To(address string) Caller {
 	c.to = address

@@ -107,7 +107,7 @@ var (
 func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, why Reason, err error) {
 	err = s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error {
 		withCode, why = h.owesSetUpCode(), by.policy.Reason(h.User, s.Now())
-		return s.room(tx, h)
+		return s.checkAuthenticatorLimit(tx, h)
 	})
 	return withCode, why, err
 }
@@ -119,7 +119,7 @@ func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, why R
 func (s *Service) StartSetUp(ctx context.Context, by Caller, name, setUpCode string) error {
 	name, unnamed := appName(name)
 	return s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error {
-		if err := s.room(tx, h); err != nil {
+		if err := s.checkAuthenticatorLimit(tx, h); err != nil {
 			return err
 		}
 		if h.owesSetUpCode() {
@@ -166,8 +166,8 @@ func (s *Service) takeSetUpCode(tx Tx, by Caller, h *holder, code string) error 
 	return tx.SaveSession(h.session.session)
 }
 
-// room returns ErrTooManyApps if the holder has the maximum number of authenticators.
-func (s *Service) room(tx Tx, h *holder) error {
+// checkAuthenticatorLimit returns ErrTooManyApps if the holder has the maximum number of authenticators.
+func (s *Service) checkAuthenticatorLimit(tx Tx, h *holder) error {
 	have, err := tx.Authenticators(h.Workspace, h.User.ID)
 	if err == nil && len(have) >= MaxAuthenticators {
 		return ErrTooManyApps
@@ -313,12 +313,12 @@ func (s *Service) replaced(tx Tx, d Draft) ([]Authenticator, error) {
 // draft is the SetUp.Draft for which the code was entered: if another one has replaced it, the outcome is
 // ErrOtherDraft; empty means any draft. It signs the user out everywhere else; the session or sign-in continues under a
 // new secret.
-func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code string) (Passage, error) {
+func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code string) (SignInResult, error) {
 	digits, ok := otp.Normalise(code)
 	if !ok {
-		return Passage{}, ErrCodeMalformed
+		return SignInResult{}, ErrCodeMalformed
 	}
-	var p Passage
+	var p SignInResult
 	err := s.hold(ctx, by, StepSetUp, need{}, func(tx Tx, h *holder) error {
 		d, secret, err := s.draft(tx, by, h)
 		if err != nil {
@@ -346,14 +346,14 @@ func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code strin
 }
 
 // goOn continues after an authenticator was added: it advances the sign-in, or moves the session to a new epoch.
-func (s *Service) goOn(tx Tx, by Caller, h *holder) (Passage, error) {
+func (s *Service) goOn(tx Tx, by Caller, h *holder) (SignInResult, error) {
 	if h.signIn != nil {
 		return s.advance(tx, by, *h.signIn, h.User)
 	}
 	h.session.User = h.User
 	h.session.session.Proofs = h.session.session.Proofs.With(ByAuthenticator, h.session.now)
 	token, err := h.session.endOthers(tx)
-	return Passage{Step: StepDone, Session: token}, err
+	return SignInResult{Step: StepDone, Session: token}, err
 }
 
 // firstCode returns the time step of the code that confirms a draft. It charges no budget, because the caller has the
@@ -366,7 +366,7 @@ func (s *Service) firstCode(tx Tx, d Draft, secret []byte, digits string, now ti
 	if ok {
 		return 0, ErrCodeUsed
 	}
-	other, found, refused := elsewhen(otp.Default, secret, digits, now, 0, d.RefusedSteps)
+	other, found, refused := matchOtherTime(otp.Default, secret, digits, now, 0, d.RefusedSteps)
 	if !found {
 		return 0, ErrSetUpCodeWrong
 	}
@@ -381,7 +381,7 @@ func (s *Service) firstCode(tx Tx, d Draft, secret []byte, digits string, now ti
 func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, step int64) error {
 	now := s.Now()
 	if gone, err := tx.DeleteDraft(h.Workspace, h.User.ID, h.id); err != nil || !gone {
-		return cmpErr(err, ErrNoDraft)
+		return errOr(err, ErrNoDraft)
 	}
 	old, err := s.replaced(tx, d)
 	if err != nil {

@@ -82,8 +82,8 @@ func next(si SignIn, u User, p Policy, now time.Time) Step {
 	return StepDone
 }
 
-// Passage is where a step of a sign-in leads, and the new secrets for the browser.
-type Passage struct {
+// SignInResult is where a step of a sign-in leads, and the new secrets for the browser.
+type SignInResult struct {
 	Step    Step
 	SignIn  Secret // of the sign-in, which continues; empty with StepDone
 	Session Secret // of the session, with StepDone
@@ -112,12 +112,12 @@ var (
 )
 
 // advance stores what a sign-in has proved, and returns its next step. At the end, it creates the session.
-func (s *Service) advance(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
+func (s *Service) advance(tx Tx, by Caller, si SignIn, u User) (SignInResult, error) {
 	step := next(si, u, by.policy, s.Now())
 	if step == StepDone {
 		return s.finish(tx, by, si, u)
 	}
-	p := Passage{Step: step}
+	p := SignInResult{Step: step}
 	p.SignIn, si.Hash = newToken(u.ID, si.ID)
 	if si.fresh {
 		return p, s.keepSignIn(tx, si, u)
@@ -126,29 +126,29 @@ func (s *Service) advance(tx Tx, by Caller, si SignIn, u User) (Passage, error) 
 }
 
 // finish ends a sign-in and creates its session. It is the only place that creates sessions. The user's row is locked.
-func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
+func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (SignInResult, error) {
 	now := s.Now()
 	if !si.fresh {
 		if err := tx.EndSignIn(si.Workspace, si.User, si.ID); err != nil {
-			return Passage{}, err
+			return SignInResult{}, err
 		}
 	}
 	ses := Session{
 		Workspace: u.Workspace, User: u.ID, ID: newID(prefixSession, now), Epoch: u.Epoch, Proofs: si.Proofs,
 		Door: si.Door, Address: addressOf(by), Browser: by.agent, CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(SessionLimit),
 	}
-	p := Passage{Step: StepDone, Parked: si.Parked, Restricted: ses.Restricted()}
+	p := SignInResult{Step: StepDone, Parked: si.Parked, Restricted: ses.Restricted()}
 	p.Session, ses.Hash = newToken(u.ID, ses.ID)
 	if err := tx.InsertSession(ses); err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
 	if err := s.endHeld(tx, by); err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
 	var unknown bool
 	var err error
-	if p.Browser, unknown, err = s.meet(tx, by, u, si.BrowserSeen); err != nil {
-		return Passage{}, err
+	if p.Browser, unknown, err = s.rememberDevice(tx, by, u, si.BrowserSeen); err != nil {
+		return SignInResult{}, err
 	}
 	// Every browser is new to a new account, so its first sign-in is not suspicious.
 	tell := unknown && !u.SignIns.Since.IsZero() && !within(u.BrowserTold, browserTold, now)
@@ -157,15 +157,15 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (Passage, error) {
 	}
 	u.SignIns = u.SignIns.charge(signInRule, now)
 	if err := s.makeRoom(tx, by, &u); err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
 	u.LastSignInAt, u.LastSignInMethod = now, si.Proofs.secondFactor()
 	if err := tx.SaveLastSignIn(u); err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
 	if tell {
 		if err := s.notify(tx, by.as(u), u, "sign_in.new_browser", nil); err != nil {
-			return Passage{}, err
+			return SignInResult{}, err
 		}
 	}
 	return p, s.record(tx, by.as(u), "sign_in.completed", u.ID, Done, map[string]string{"method": string(u.LastSignInMethod)})
@@ -222,14 +222,14 @@ func (s *Service) abandon(ctx context.Context, by Caller, forget bool) error {
 // SignIn checks an e-mail address and a password. If both are correct, it starts a sign-in and returns its next step.
 // Everything else is ErrPasswordWrong, with the same statements and one hash. ErrAddressLimit and ErrBusy reveal
 // nothing about any person.
-func (s *Service) SignIn(ctx context.Context, by Caller, address, password string) (Passage, error) {
+func (s *Service) SignIn(ctx context.Context, by Caller, address, password string) (SignInResult, error) {
 	try, err := s.tryPassword(ctx, by, address, password)
 	if err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
-	var p Passage
+	var p SignInResult
 	err = s.write(ctx, func(tx Tx) error {
-		u, ok, err := s.settle(tx, by, try)
+		u, ok, err := s.finishPasswordTry(tx, by, try)
 		if err != nil {
 			return err
 		}
@@ -292,12 +292,12 @@ func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 // formats. With the code of an authenticator, it makes the browser a trusted device, if trust is set and the policy
 // allows it. A wrong code is ErrCodeWrong or ErrRecoveryWrong, a used one ErrCodeUsed or ErrRecoveryUsed. If there are
 // no tries left, it returns ErrCodesDelayed, ErrCodesLocked or ErrRecoveryLimit.
-func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust bool) (Passage, error) {
+func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust bool) (SignInResult, error) {
 	given, err := readAnswer(code)
 	if err != nil {
-		return Passage{}, err
+		return SignInResult{}, err
 	}
-	var p Passage
+	var p SignInResult
 	err = s.write(ctx, func(tx Tx) error {
 		si, u, err := s.signIn(tx, by)
 		if err != nil {
@@ -326,14 +326,14 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 
 // codeTries are the budgets for a user's codes.
 type codeTries struct {
-	known     bool  // the caller's browser is a known device
-	client    Tries // of this known device, or of all unknown clients
-	all       Tries // of the authenticators, for all clients
-	strangers Tries // of all unknown clients
+	known   bool  // the caller's browser is a known device
+	client  Tries // of this known device, or of all unknown clients
+	all     Tries // of the authenticators, for all clients
+	unknown Tries // of all unknown clients
 }
 
 func (s *Service) codeTries(by Caller, b budgets, known bool) codeTries {
-	t := codeTries{known: known, client: b.of(bucketCode), all: b.of(bucketAuthenticator), strangers: b.of(bucketCode)}
+	t := codeTries{known: known, client: b.of(bucketCode), all: b.of(bucketAuthenticator), unknown: b.of(bucketCode)}
 	if known {
 		t.client = b.of(ofDevice(bucketCode, hashToken(by.browser)))
 	}
@@ -342,7 +342,7 @@ func (s *Service) codeTries(by Caller, b budgets, known bool) codeTries {
 
 // refused returns why no code may be tried now, or nil.
 func (t codeTries) refused(now time.Time) *Error {
-	if t.all.Row >= authenticatorRow {
+	if t.all.Consecutive >= authenticatorRow {
 		return ErrAuthenticatorStale
 	}
 	wait := codeWait(t.client, now)
@@ -374,7 +374,7 @@ func (s *Service) checkCode(tx Tx, by Caller, u User, all []Authenticator, t cod
 		return s.wrongCode(tx, by, u, t, si, ErrKeyUnreadable)
 	}
 	if !found {
-		outcome, err := s.elsewhen(tx, all, digits, now)
+		outcome, err := s.matchOtherTime(tx, all, digits, now)
 		if err != nil {
 			return err
 		}
@@ -426,7 +426,7 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 	} else {
 		t.client = chargeCode(t.client, now)
 	}
-	t.all.Row++
+	t.all.Consecutive++
 	t.all.Last = now
 	told := t.client.Count == codesWrongNotice // even if each is in a separate sign-in
 	if err := tx.SaveTries(t.client); err != nil {
@@ -448,9 +448,9 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 	}
 	switch {
 	case t.known:
-	case t.client.Row == codeDelayFrom:
+	case t.client.Consecutive == codeDelayFrom:
 		notice = "codes.delayed"
-	case t.client.Row == CodeLimit || t.client.ofMonth() == CodeLimit:
+	case t.client.Consecutive == CodeLimit || t.client.ofMonth() == CodeLimit:
 		notice = "codes.locked"
 	}
 	if notice != "" {
@@ -471,19 +471,19 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 // known device, it also resets the count in a row of unknown clients, and with it their delay or lock. Their count of
 // 30 days stays.
 func (s *Service) forgiveCodes(tx Tx, by Caller, u User, t codeTries, wrong int) error {
-	if t.all.Row > 0 {
-		t.all.Row = 0
+	if t.all.Consecutive > 0 {
+		t.all.Consecutive = 0
 		if err := tx.SaveTries(t.all); err != nil {
 			return err
 		}
 	}
-	if t.client.Row > 0 || wrong > 0 {
+	if t.client.Consecutive > 0 || wrong > 0 {
 		if err := tx.SaveTries(forgive(t.client, wrong)); err != nil {
 			return err
 		}
 	}
-	if t.known && t.strangers.Row > 0 {
-		if err := tx.SaveTries(forgive(t.strangers, 0)); err != nil {
+	if t.known && t.unknown.Consecutive > 0 {
+		if err := tx.SaveTries(forgive(t.unknown, 0)); err != nil {
 			return err
 		}
 	}

@@ -56,7 +56,7 @@ func (s *Service) StepUpPassword(ctx context.Context, by Caller, password string
 	}
 	var token Secret
 	err = s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
-		u, ok, err := s.settle(tx, by, try)
+		u, ok, err := s.finishPasswordTry(tx, by, try)
 		if err != nil {
 			return err
 		}

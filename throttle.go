@@ -8,15 +8,15 @@ import (
 
 // Tries is one budget: the tries for one subject in one bucket. A missing row means zero.
 type Tries struct {
-	Workspace string
-	Subject   string // user id, HMAC of a folded name that no user has, or IP address
-	Bucket    string
-	Count     int       // in the window that began at Since
-	Since     time.Time // start of the window
-	Row       int       // wrong tries in a row
-	Last      time.Time
-	Until     time.Time // no try before this
-	Earlier   int       // count of the previous window, for codes from unknown clients
+	Workspace   string
+	Subject     string // user id, HMAC of a folded name that no user has, or IP address
+	Bucket      string
+	Count       int       // in the window that began at Since
+	Since       time.Time // start of the window
+	Consecutive int       // wrong tries in a row
+	Last        time.Time
+	Until       time.Time // no try before this
+	Earlier     int       // count of the previous window, for codes from unknown clients
 
 	moved bool // asOf has moved its times
 }
@@ -196,7 +196,7 @@ func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err e
 		if allowed = wait == 0; allowed {
 			n = all[i].rule.charge(n, now)
 		} else if i < len(rows)-1 {
-			return false, cmpErr(tx.SaveTries(n), keep(limit.after(wait)))
+			return false, errOr(tx.SaveTries(n), keep(limit.after(wait)))
 		}
 		if err := tx.SaveTries(n); err != nil {
 			return false, err
@@ -226,7 +226,7 @@ func (t Tries) ofMonth() int { return t.Count + t.Earlier }
 
 // codeWait is wait for codes from unknown clients. permanentlyLocked means that waiting does not lift the lock.
 func codeWait(t Tries, now time.Time) time.Duration {
-	if t.Row >= CodeLimit || t.ofMonth() >= CodeLimit {
+	if t.Consecutive >= CodeLimit || t.ofMonth() >= CodeLimit {
 		return permanentlyLocked
 	}
 	if now.Before(t.Until) {
@@ -245,10 +245,10 @@ func chargeCode(t Tries, now time.Time) Tries {
 		t.Count, t.Since = 0, now
 	}
 	t.Count++
-	t.Row++
+	t.Consecutive++
 	t.Last = now
-	if t.Row >= codeDelayFrom {
-		t.Until = now.Add(doubled(codeDelay, t.Row-codeDelayFrom, codeDelayMost))
+	if t.Consecutive >= codeDelayFrom {
+		t.Until = now.Add(doubled(codeDelay, t.Consecutive-codeDelayFrom, codeDelayMost))
 	}
 	return t
 }
@@ -257,7 +257,7 @@ func chargeCode(t Tries, now time.Time) Tries {
 // counted (I65).
 func forgive(t Tries, wrong int) Tries {
 	t.Count = max(0, t.Count-wrong)
-	t.Row, t.Until = 0, time.Time{}
+	t.Consecutive, t.Until = 0, time.Time{}
 	return t
 }
 

@@ -276,7 +276,7 @@ func (w *world) challenges(ctx context.Context, all []person) ([]string, error) 
 				from := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
 				by, err := w.service.Arrive(ctx, sallyport.Arrival{Door: sallyport.DoorWeb, Host: site.Host, Address: from, Agent: "Bench"})
 				if err == nil {
-					var p sallyport.Passage
+					var p sallyport.SignInResult
 					p, err = w.service.SignIn(ctx, by, all[i].address, password)
 					cookies[i] = all[i].browser + "; sign-in=" + p.SignIn.Reveal()
 				}

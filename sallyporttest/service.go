@@ -137,7 +137,7 @@ func (e *Env) Add(address string, role sallyport.Role) Person {
 	return Person{User: u, Password: Password}
 }
 
-// Client calls the Service as a door does for one browser. It keeps the values that a Passage returns.
+// Client calls the Service as a door does for one browser. It keeps the values that a SignInResult returns.
 type Client struct {
 	e *Env
 	sallyport.Arrival
@@ -157,7 +157,7 @@ func (c *Client) By() sallyport.Caller {
 }
 
 // Keep stores the values of a passage, as a browser stores cookies.
-func (c *Client) Keep(p sallyport.Passage) {
+func (c *Client) Keep(p sallyport.SignInResult) {
 	c.SignIn = p.SignIn
 	if p.Session != "" {
 		c.Session = p.Session

@@ -11,7 +11,7 @@ type triesRow struct {
 }
 
 func (r *triesRow) dest() []any {
-	return []any{&r.Workspace, &r.Subject, &r.Bucket, &r.Count, &r.since, &r.Row, &r.last, &r.until, &r.Earlier}
+	return []any{&r.Workspace, &r.Subject, &r.Bucket, &r.Count, &r.since, &r.Consecutive, &r.last, &r.until, &r.Earlier}
 }
 
 func (r *triesRow) tries() sallyport.Tries {
@@ -78,7 +78,7 @@ func (t *tx) SaveTries(n sallyport.Tries) error {
 	return t.exec(`INSERT INTO tries (`+triesColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		ON CONFLICT (workspace_id, subject, bucket) DO UPDATE SET count = excluded.count, since = excluded.since,
 			in_row = excluded.in_row, last = excluded.last, until = excluded.until, earlier = excluded.earlier`,
-		n.Workspace, n.Subject, n.Bucket, n.Count, ms(n.Since), n.Row, ms(n.Last), ms(n.Until), n.Earlier)
+		n.Workspace, n.Subject, n.Bucket, n.Count, ms(n.Since), n.Consecutive, ms(n.Last), ms(n.Until), n.Earlier)
 }
 
 func (t *tx) ClearTries(workspace, subject, bucket string) error {

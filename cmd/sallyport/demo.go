@@ -33,7 +33,7 @@ type demo struct {
 }
 
 func (c *demoCmd) Run(ctx context.Context) (err error) {
-	ctx, stop := untilTold(ctx) // first, so that a signal at any time still removes the folder
+	ctx, stop := signalContext(ctx) // first, so that a signal at any time still removes the folder
 	defer stop()
 	if a, err := net.ResolveTCPAddr("tcp", c.Listen); err != nil || !a.IP.IsLoopback() {
 		return badUsage("--listen %s: the demo has well-known passwords, so it listens only on this machine; use an address such as 127.0.0.1:8080", c.Listen)

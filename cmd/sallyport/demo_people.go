@@ -245,7 +245,7 @@ func (d *demoSeed) enrol(ctx context.Context, p demoPerson) (secret string, code
 	return secret, codes, err
 }
 
-func (b *demoBrowser) setUp(ctx context.Context, app string) (secret string, p sallyport.Passage, err error) {
+func (b *demoBrowser) setUp(ctx context.Context, app string) (secret string, p sallyport.SignInResult, err error) {
 	by, err := b.arrive(ctx)
 	if err != nil {
 		return "", p, err

@@ -66,7 +66,7 @@ type server struct {
 }
 
 func (c *serveCmd) Run(ctx context.Context) error {
-	ctx, stop := untilTold(ctx)
+	ctx, stop := signalContext(ctx)
 	defer stop()
 	s, err := c.prepare(slog.LevelInfo)
 	if err != nil {
@@ -252,9 +252,9 @@ func (s *server) parts(now func() time.Time) sallyport.Service {
 	return sallyport.Service{Now: now, Hasher: s.hasher, Log: s.log, URL: s.edge.Origin(s.edge.Host()), Mailer: s.mailer}
 }
 
-// untilTold returns a context that ends at the first SIGTERM or SIGINT. Further signals are ignored: shutting down
+// signalContext returns a context that ends at the first SIGTERM or SIGINT. Further signals are ignored: shutting down
 // takes at most shutdownLimit.
-func untilTold(ctx context.Context) (context.Context, context.CancelFunc) {
+func signalContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	return signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
 }
 

@@ -26,7 +26,7 @@ var adminParts = []adminPart{
 	{href: brandPath, say: text.Say("Brand"), may: sallyport.SetBrand},
 	{href: auditPath, say: text.Say("Audit log"), may: sallyport.ReadAudit},
 	{href: outboxPath, say: text.Say("Mail outbox"), may: sallyport.ReadOutbox},
-	{href: workspacesPath, say: text.Say("Workspaces"), may: sallyport.KeepWorkspaces, resells: true},
+	{href: workspacesPath, say: text.Say("Workspaces"), may: sallyport.ManageWorkspaces, resells: true},
 }
 
 // adminNav returns links to the parts that the user may open.

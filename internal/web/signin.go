@@ -26,7 +26,7 @@ var stepPaths = map[sallyport.Step]string{
 
 // goOn redirects to the current step of a sign-in. A session that began with a recovery code first gets the page about
 // its restrictions.
-func (s *site) goOn(w http.ResponseWriter, r *http.Request, p sallyport.Passage) error {
+func (s *site) goOn(w http.ResponseWriter, r *http.Request, p sallyport.SignInResult) error {
 	s.keep(w, p)
 	switch {
 	case p.Restricted:
@@ -45,7 +45,7 @@ func stepAddress(step sallyport.Step, to string) string {
 
 // signedIn redirects a user who has just signed in to where they were going. If a form of theirs arrived there after
 // their session had ended, the page says that it was kept.
-func (s *site) signedIn(w http.ResponseWriter, r *http.Request, p sallyport.Passage, notice string) error {
+func (s *site) signedIn(w http.ResponseWriter, r *http.Request, p sallyport.SignInResult, notice string) error {
 	to := cmp.Or(s.onward(r.URL.Query().Get("to")), s.onward(p.Parked))
 	if held := s.secret(r, formCookie); held != "" && (p.Browser == "" || p.Browser == s.secret(r, edge.BrowserCookie)) {
 		c, err := s.arrive(r.Clone(context.WithValue(r.Context(), renewedKey{}, p.Session)))

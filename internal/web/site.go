@@ -175,7 +175,7 @@ func (s *site) proxyBanner(c sallyport.Caller, u sallyport.User) []banner {
 }
 
 // keep sets the cookies for the secrets in a passage.
-func (s *site) keep(w http.ResponseWriter, p sallyport.Passage) {
+func (s *site) keep(w http.ResponseWriter, p sallyport.SignInResult) {
 	if p.SignIn != "" {
 		s.edge.SetCookie(w, edge.SignInCookie, p.SignIn.Reveal(), sallyport.SignInLimit)
 	}
