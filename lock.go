@@ -206,19 +206,22 @@ func (s *Service) relockBetween(ctx context.Context, from, to time.Time) error {
 	}
 }
 
+// maxLocked is how many locked people a list shows.
+const maxLocked = 10_000
+
 // findLocked finds locked people. They are few, so they can be sorted by any order.
 func (f PeopleFilter) findLocked(tx Tx, l found, words []string, now time.Time) (found, error) {
 	l.few = true
 	for _, r := range l.walks {
 		r.LockedAt, r.Also = now, words
-		ids, err := tx.FindPeople(r, MaxCounted+1)
+		ids, err := tx.FindPeople(r, maxLocked+1)
 		if err != nil {
 			return l, err
 		}
 		l.ids = append(l.ids, ids...)
 	}
-	l.cut = len(l.ids) > MaxCounted
-	l.ids = l.ids[:min(len(l.ids), MaxCounted)]
+	l.cut = len(l.ids) > maxLocked
+	l.ids = l.ids[:min(len(l.ids), maxLocked)]
 	return l, nil
 }
 

@@ -233,8 +233,8 @@ func (r PeopleRange) holds(u User) bool {
 // on how many people there are.
 const (
 	PeoplePage = 50
-	MaxCounted = 10_000 // people that a list counts
-	MaxSorted  = 1000   // people that a search sorts by any order
+	MaxCounted = 1000 // people that a list counts
+	MaxSorted  = 1000 // people that a search sorts by any order
 )
 
 // PeopleList is a page of people, and whether there are others before and after it.

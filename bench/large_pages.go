@@ -273,12 +273,17 @@ func (b *largeBench) compare(ctx context.Context, by sallyport.Caller, f sallypo
 	return nil
 }
 
-// compareFound holds a full page of people whom a search found against what it searched for.
+// compareFound checks that everyone on a page of a search has what was searched for, and that the page is full if there
+// are that many.
 func (b *largeBench) compareFound(ctx context.Context, ids []string, where string) error {
-	n, err := b.beside.texts(ctx, fmt.Sprintf("SELECT CAST(count(*) AS TEXT) FROM users u WHERE workspace_id = '%s' AND id IN ('%s') AND %s",
-		b.world.space.ID, strings.Join(ids, "', '"), where))
-	if err == nil {
-		err = check("people of the page who were searched for", n[0], strconv.Itoa(sallyport.PeoplePage))
+	matching := fmt.Sprintf("FROM users u WHERE workspace_id = '%s' AND %s", b.world.space.ID, where)
+	n, err := b.beside.texts(ctx, fmt.Sprintf("SELECT CAST(count(*) AS TEXT) %s AND id IN ('%s')", matching, strings.Join(ids, "', '")))
+	if err != nil {
+		return err
 	}
-	return err
+	all, err := b.beside.texts(ctx, fmt.Sprintf("SELECT CAST(count(*) AS TEXT) FROM (SELECT 1 %s LIMIT %d) found", matching, sallyport.PeoplePage))
+	if err != nil {
+		return err
+	}
+	return check("people of the page who were searched for", n[0], all[0])
 }

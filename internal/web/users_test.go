@@ -159,8 +159,8 @@ func TestUsersTotal(t *testing.T) {
 		{sallyport.PeopleList{People: fifty[:3], First: 1, Total: 3}, "3 people"},
 		{sallyport.PeopleList{People: fifty, First: 1, Total: 202, Beyond: true}, "1–50 of 202"},
 		{sallyport.PeopleList{People: fifty[:2], First: 201, Total: 202, Before: true}, "201–202 of 202"},
-		{sallyport.PeopleList{People: fifty, First: 1, Total: sallyport.MaxCounted, Beyond: true, More: true}, "1–50 of more than 10,000"},
-		{sallyport.PeopleList{People: fifty, Total: sallyport.MaxCounted, Before: true, Beyond: true, More: true}, "More than 10,000 people"},
+		{sallyport.PeopleList{People: fifty, First: 1, Total: sallyport.MaxCounted, Beyond: true, More: true}, "1–50 of more than 1,000"},
+		{sallyport.PeopleList{People: fifty, Total: sallyport.MaxCounted, Before: true, Beyond: true, More: true}, "More than 1,000 people"},
 		{sallyport.PeopleList{People: fifty, First: 1, Beyond: true, More: true}, ""},
 	} {
 		if got := web.TotalWords(c.list); got != c.want {
