@@ -42,8 +42,9 @@
 //
 // # Mail
 //
-// The e-mail about an event is queued in the outbox, in the event's transaction (notice.go has the texts). [Service.Run]
-// sends it from any node, under a lease, until the mail server accepts it or three days have passed (outbox.go).
+// The e-mail about an event is queued in the outbox, in the event's transaction (notify.go). Package
+// internal/letter has the wording. [Service.Run] sends the e-mail from any node, under a lease, until the mail server accepts
+// it or three days have passed (outbox.go).
 //
 // # Keys
 //

@@ -7,7 +7,7 @@
 //	site.go     from request to caller             routes.go           all pages, and who may open them
 //	pages.go    page, the data of every page       pages/layout.html   what surrounds every page
 //	field.go    form fields in templates           pages/parts.html    shared parts: fields, notice, tabs, ...
-//	confirm.go  the page that asks for consent     notice.go           messages shown after a redirect
+//	confirm.go  the page that asks for consent     flash.go            messages shown after a redirect
 //	form.go     reading forms and queries          errors.go           the only mapping of outcomes to statuses
 //	origin.go   accepts posts of our own pages     qr.go               QR codes
 //	static.go   style sheet, script, icons

@@ -1,4 +1,4 @@
-package sallyport_test
+package letter_test
 
 import (
 	"fmt"
@@ -7,27 +7,25 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// TestNoticesLook: the HTML of e-mails is readable with every brand, light and dark, on a phone and in a wide window.
-func TestNoticesLook(t *testing.T) {
+// TestLettersLook: the HTML of e-mails is readable with every brand, light and dark, on a phone and in a wide window.
+func TestLettersLook(t *testing.T) {
 	brands := []struct{ kind, name, colour string }{
 		{"two_factor.enabled", "Acme", "#7b1fa2"},
 		{"invitation", "Acme", "#ffffff"},
 		{"temporary_password", strings.Repeat("界", 100), "#000000"},
 		{"email.undo", strings.Repeat("Donaudampfschiff", 6), "#ffcc00"},
-		{"two_factor.reminder", "Acme", ""},
+		{"two_factor.reminder", "Acme", "#0b5cad"},
 	}
 	mux := http.NewServeMux()
 	for i, brand := range brands {
-		w := sallyport.Workspace{Name: brand.name, Colour: brand.colour}
-		u := sallyport.User{ID: "usr_1", Name: strings.Repeat("Mia Muster", 10), Address: strings.Repeat("m", 64) + "@acme.example"}
-		_, body, err := sallyport.WriteNotice(brand.kind, w, "https://acme.example", u, u.Address, noticeAt, "Firefox on Windows", "203.0.113.7", noticeFacts(t, brand.kind))
-		if err != nil {
-			t.Fatal(err)
-		}
+		l := example(t, brand.kind)
+		l.Brand, l.Colour = brand.name, colourOf(t, brand.colour)
+		l.Name, l.Account = strings.Repeat("Mia Muster", 10), strings.Repeat("m", 64)+"@acme.example"
+		l.To = l.Account
+		body := write(t, l)
 		mux.HandleFunc(fmt.Sprintf("GET /%d", i), func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body.HTML) })
 	}
 	server := httptest.NewServer(mux)

@@ -5,28 +5,13 @@ import (
 	"go/parser"
 	"go/token"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/letter"
 )
-
-var noticePlaceholder = regexp.MustCompile(`\{([a-z]+)\}`)
-
-func TestNoticesNameTheirFacts(t *testing.T) {
-	for kind, facts := range sallyport.NoticeKinds() {
-		for _, key := range sallyport.NoticeTexts(kind) {
-			for _, m := range noticePlaceholder.FindAllStringSubmatch(string(key), -1) {
-				if m[1] != "brand" && m[1] != "n" && !slices.Contains(facts, m[1]) {
-					t.Errorf("%s: %q holds {%s}, which is none of its facts", kind, key, m[1])
-				}
-			}
-		}
-	}
-}
 
 // TestEveryNoticeIsKnown: every call of notify in the rules has an existing kind, with exactly its facts.
 func TestEveryNoticeIsKnown(t *testing.T) {
@@ -36,7 +21,7 @@ func TestEveryNoticeIsKnown(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range files {
-		if strings.HasSuffix(name, "_test.go") || name == "notice.go" {
+		if strings.HasSuffix(name, "_test.go") || name == "notify.go" {
 			continue
 		}
 		faults, kinds := noticeFaults(t, name, nil)
@@ -101,11 +86,11 @@ func noticeFaults(t *testing.T, name string, source any) (faults, kinds []string
 			}
 			facts := factsOf(fn, call.Args[n-1])
 			for _, kind := range named {
-				known, ok := sallyport.NoticeKinds()[kind]
+				known := letter.Facts(kind)
 				slices.Sort(known)
 				switch {
-				case !ok:
-					faults = append(faults, files.Position(call.Pos()).String()+": notice.go knows no kind "+kind)
+				case !slices.Contains(letter.Kinds(), kind):
+					faults = append(faults, files.Position(call.Pos()).String()+": package letter knows no kind "+kind)
 				case !slices.Equal(known, facts):
 					faults = append(faults, files.Position(call.Pos()).String()+": "+kind+" has the facts "+
 						strings.Join(known, ", ")+"; given are "+strings.Join(facts, ", "))

@@ -1,9 +1,10 @@
-package sallyport_test
+package letter_test
 
 import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -11,21 +12,22 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/colour"
+	"github.com/sallyport-2fa/sallyport/internal/letter"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
 const (
-	noticeToken    = "Xk9aQ2mmPq81Xk9aQ2mmPq81Xk9aQ2mmPq81Xk9aQ2mmPq81"
-	noticePassword = "otter-lamp-93-ferry"
+	exampleToken    = "Xk9aQ2mmPq81Xk9aQ2mmPq81Xk9aQ2mmPq81Xk9aQ2mmPq81"
+	examplePassword = "otter-lamp-93-ferry"
 )
 
-var noticeAt = time.Date(2026, 11, 22, 10, 12, 0, 0, time.FixedZone("CET", 3600))
+var exampleAt = time.Date(2026, 11, 22, 10, 12, 0, 0, time.FixedZone("CET", 3600))
 
-// noticeFact returns a value for each fact, of the type that notice.go specifies.
-func noticeFact(t *testing.T, name string) any {
+// exampleFact returns a value for each fact, of the type that kinds.go specifies.
+func exampleFact(t *testing.T, name string) any {
 	t.Helper()
 	switch name {
 	case "app":
@@ -47,42 +49,71 @@ func noticeFact(t *testing.T, name string) any {
 	case "low":
 		return true
 	case "on", "ends":
-		return noticeAt.Add(72 * time.Hour)
+		return exampleAt.Add(72 * time.Hour)
 	case "token":
-		return sallyport.Secret(noticeToken)
+		return exampleToken
 	case "password":
-		return sallyport.Secret(noticePassword)
+		return examplePassword
 	}
 	t.Fatalf("the fact %q has no example", name)
 	return nil
 }
 
-func noticeFacts(t *testing.T, kind string) map[string]any {
+func exampleFacts(t *testing.T, kind string) map[string]any {
 	t.Helper()
 	facts := map[string]any{}
-	for _, name := range sallyport.NoticeKinds()[kind] {
-		facts[name] = noticeFact(t, name)
+	for _, name := range letter.Facts(kind) {
+		facts[name] = exampleFact(t, name)
 	}
 	return facts
 }
 
-func writeNotice(t *testing.T, kind string, facts map[string]any) (string, sallyport.MailBody) {
+// example returns a letter to a user of Acme.
+func example(t *testing.T, kind string) letter.Letter {
 	t.Helper()
-	w := sallyport.Workspace{Name: "Acme", Colour: "#7b1fa2"}
-	u := sallyport.User{ID: "usr_1", Name: "Mia Muster", Address: "mia@acme.example"}
-	subject, body, err := sallyport.WriteNotice(kind, w, "https://acme.example", u, u.Address, noticeAt, "Firefox on Windows", "203.0.113.7", facts)
+	return letter.Letter{
+		Kind: kind, Facts: exampleFacts(t, kind), Brand: "Acme", Colour: colourOf(t, "#7b1fa2"),
+		To: "mia@acme.example", Name: "Mia Muster", Account: "mia@acme.example",
+		Browser: "Firefox on Windows", Address: "203.0.113.7", At: exampleAt, Base: "https://acme.example",
+		Paths: letter.Paths{
+			letter.TwoFactor:      "/account/2fa",
+			letter.RecoveryCodes:  "/account/2fa/recovery-codes",
+			letter.TrustedDevices: "/account/trusted-devices",
+			letter.Activity:       "/account/activity",
+			letter.AuditLog:       "/admin/audit",
+			letter.SignIn:         "/sign-in",
+			letter.Reset:          "/reset/",
+			letter.Invitation:     "/invitation/",
+			letter.ConfirmEmail:   "/email/",
+			letter.UndoEmail:      "/email/undo/",
+		},
+	}
+}
+
+func colourOf(t *testing.T, s string) colour.RGB {
+	t.Helper()
+	c, ok := colour.Parse(s)
+	if !ok {
+		t.Fatalf("%q is not a colour", s)
+	}
+	return c
+}
+
+func write(t *testing.T, l letter.Letter) letter.Written {
+	t.Helper()
+	w, err := l.Write(text.English)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return subject, body
+	return w
 }
 
-func TestNoticesRead(t *testing.T) {
+func TestLettersRead(t *testing.T) {
 	seen := map[string]bool{}
-	for kind := range sallyport.NoticeKinds() {
-		subject, body := writeNotice(t, kind, noticeFacts(t, kind))
-		for end, got := range map[string]string{".txt": "Subject: " + subject + "\n\n" + body.Text, ".html": body.HTML} {
-			name := filepath.Join("testdata", "notice", kind+end)
+	for _, kind := range letter.Kinds() {
+		got := write(t, example(t, kind))
+		for end, got := range map[string]string{".txt": "Subject: " + got.Subject + "\n\n" + got.Text, ".html": got.HTML} {
+			name := filepath.Join("testdata", kind+end)
 			seen[name] = true
 			if *update {
 				if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
@@ -94,11 +125,11 @@ func TestNoticesRead(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("%s differs (go test -run TestNoticesRead -update . rewrites it):\n%s", name, got)
+				t.Errorf("%s differs (go test -run TestLettersRead -update . rewrites it):\n%s", name, got)
 			}
 		}
 	}
-	files, err := filepath.Glob("testdata/notice/*")
+	files, err := filepath.Glob("testdata/*")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -109,17 +140,18 @@ func TestNoticesRead(t *testing.T) {
 	}
 }
 
-// TestNoticesHoldOneLinkAndNoMoreSecrets: an e-mail says the same in text and in HTML, links to one page of the
+// TestLettersHoldOneLinkAndNoMoreSecrets: an e-mail says the same in text and in HTML, links to one page of the
 // workspace, loads nothing, and contains a secret only where it must.
-func TestNoticesHoldOneLinkAndNoMoreSecrets(t *testing.T) {
-	for kind := range sallyport.NoticeKinds() {
+func TestLettersHoldOneLinkAndNoMoreSecrets(t *testing.T) {
+	for _, kind := range letter.Kinds() {
 		t.Run(kind, func(t *testing.T) {
-			facts := noticeFacts(t, kind)
-			subject, body := writeNotice(t, kind, facts)
+			l := example(t, kind)
+			facts, body := l.Facts, write(t, l)
+			subject := body.Subject
 			if n := strings.Count(body.Text, "://"); n != 1 {
 				t.Errorf("%d links in the text", n)
 			}
-			for name, secret := range map[string]string{"token": noticeToken, "password": noticePassword} {
+			for name, secret := range map[string]string{"token": exampleToken, "password": examplePassword} {
 				want, inHTML := 0, 0
 				if _, ok := facts[name]; ok {
 					want, inHTML = 1, 1
@@ -181,8 +213,8 @@ func TestNoticesHoldOneLinkAndNoMoreSecrets(t *testing.T) {
 	}
 }
 
-func TestNoticesKeepStrangersInTheDark(t *testing.T) {
-	_, body := writeNotice(t, "email.confirm", noticeFacts(t, "email.confirm"))
+func TestLettersKeepStrangersInTheDark(t *testing.T) {
+	body := write(t, example(t, "email.confirm"))
 	for _, private := range []string{"Mia", "Firefox", "203.0.113.7"} {
 		if strings.Contains(body.Text+body.HTML, private) {
 			t.Errorf("the mail to an unproven address contains %q", private)
@@ -192,13 +224,10 @@ func TestNoticesKeepStrangersInTheDark(t *testing.T) {
 
 func TestNamesStayNamesInMails(t *testing.T) {
 	const evil = "Eve\r\nBcc: eve@evil.example\r\n\r\n<a href=\"https://evil.example\">\"Acme\"</a>\u2028--"
-	w := sallyport.Workspace{Name: evil, Colour: "red;background:url(https://evil.example)"}
-	u := sallyport.User{ID: "usr_1", Name: evil, Address: "mia@acme.example"}
-	subject, body, err := sallyport.WriteNotice("authenticator.added", w, "https://acme.example", u, u.Address, noticeAt, evil, "203.0.113.7", map[string]any{"app": evil})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for what, s := range map[string]string{"subject": subject, "sender": body.From} {
+	l := example(t, "authenticator.added")
+	l.Brand, l.Name, l.Browser, l.Facts = evil, evil, evil, map[string]any{"app": evil}
+	body := write(t, l)
+	for what, s := range map[string]string{"subject": body.Subject, "sender": body.Sender} {
 		if strings.ContainsAny(s, "\r\n\u2028") {
 			t.Errorf("%s of several lines: %q", what, s)
 		}
@@ -215,26 +244,52 @@ func TestNamesStayNamesInMails(t *testing.T) {
 // reverse the text after them, nor begin a new line, nor control a terminal.
 func TestNothingSteersTheReaderOfAMail(t *testing.T) {
 	const hostile = "Mia\u202egnp.\u2066x\u2069\u202c\x1b[31m\r\nBcc: eve@evil.example\u2028y\u009bz\x7f"
-	for kind := range sallyport.NoticeKinds() {
-		facts := noticeFacts(t, kind)
-		for name, value := range facts {
-			if _, ok := value.(string); ok {
-				facts[name] = hostile
+	for _, kind := range letter.Kinds() {
+		l := example(t, kind)
+		for name, value := range l.Facts {
+			if _, ok := value.(string); ok && name != "token" {
+				l.Facts[name] = hostile
 			}
 		}
-		w := sallyport.Workspace{Name: hostile, Brand: hostile}
-		u := sallyport.User{ID: "usr_1", Name: hostile, Address: hostile}
-		subject, body, err := sallyport.WriteNotice(kind, w, "https://acme.example", u, hostile, noticeAt, hostile, "203.0.113.7", facts)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for part, said := range map[string]string{"subject": subject, "sender": body.From, "text": body.Text, "HTML": body.HTML} {
+		l.Brand, l.To, l.Name, l.Account, l.Browser = hostile, hostile, hostile, hostile, hostile
+		body := write(t, l)
+		for part, said := range map[string]string{"subject": body.Subject, "sender": body.Sender, "text": body.Text, "HTML": body.HTML} {
 			if at := strings.IndexFunc(said, func(r rune) bool { return text.IsBidi(r) || text.IsControl(r) && r != '\n' }); at >= 0 {
 				t.Errorf("%s: the %s has %+q", kind, part, said[at:min(at+30, len(said))])
 			}
 			if strings.Contains(said, "\nBcc") || part != "text" && part != "HTML" && strings.Contains(said, "\n") {
 				t.Errorf("%s: a name begins a line of the %s", kind, part)
 			}
+		}
+	}
+}
+
+func TestLettersNameTheirFacts(t *testing.T) {
+	for _, kind := range letter.Kinds() {
+		for _, key := range letter.Texts(kind) {
+			for _, m := range regexp.MustCompile(`\{([a-z]+)\}`).FindAllStringSubmatch(string(key), -1) {
+				if m[1] != "brand" && m[1] != "n" && !slices.Contains(letter.Facts(kind), m[1]) {
+					t.Errorf("%s: %q has {%s}, which is none of its facts", kind, key, m[1])
+				}
+			}
+		}
+	}
+}
+
+// TestNothingIsLeftOut: a letter is not written if its kind is unknown, a fact is missing or one too many, or its page
+// has no path.
+func TestNothingIsLeftOut(t *testing.T) {
+	for name, spoil := range map[string]func(*letter.Letter){
+		"a kind that does not exist": func(l *letter.Letter) { l.Kind = "no.such_kind" },
+		"a fact too few":             func(l *letter.Letter) { delete(l.Facts, "ends") },
+		"a fact too many":            func(l *letter.Letter) { l.Facts["app"] = "Pixel" },
+		"another fact":               func(l *letter.Letter) { delete(l.Facts, "ends"); l.Facts["app"] = "Pixel" },
+		"no path":                    func(l *letter.Letter) { delete(l.Paths, letter.Reset) },
+	} {
+		l := example(t, "password.forgotten")
+		spoil(&l)
+		if w, err := l.Write(text.English); err == nil || strings.Contains(err.Error(), exampleToken) {
+			t.Errorf("%s: %v, %q", name, err, w.Text)
 		}
 	}
 }

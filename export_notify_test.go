@@ -1,0 +1,14 @@
+package sallyport
+
+import (
+	"context"
+	"time"
+)
+
+// MailWait returns the wait after so many failed attempts.
+func MailWait(attempts int) time.Duration { return mailWait(attempts) }
+
+// QueueNotice queues a mail to a user, as a verb does.
+func (s *Service) QueueNotice(ctx context.Context, by Caller, u User, kind string, facts map[string]any) error {
+	return s.write(ctx, func(tx Tx) error { return s.notify(tx, by, u, kind, facts) })
+}
