@@ -171,3 +171,6 @@ func Keeps(path string) (fields []string, listed bool) {
 	a, listed := actions[path]
 	return a.fields, listed
 }
+
+// Said returns the text of an outcome, as pages show it.
+func Said(e *sallyport.Error) text.Message { return said(e) }

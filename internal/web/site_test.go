@@ -119,3 +119,18 @@ func TestEveryLetterLeadsToAPage(t *testing.T) {
 		}
 	}
 }
+
+// TestOutcomesLinkToThePageThatHelps: pages say the same as the Service, and link to a page.
+func TestOutcomesLinkToThePageThatHelps(t *testing.T) {
+	for _, e := range []*sallyport.Error{sallyport.ErrRestricted, sallyport.ErrRaiserWithout} {
+		said := web.Said(e)
+		if plain := text.English.Text(said); !strings.HasPrefix(plain, text.English.Text(e.Text)) {
+			t.Errorf("pages say %q, the Service %q", plain, text.English.Text(e.Text))
+		}
+		_, after, _ := strings.Cut(string(text.English.HTML(said)), `<a href="`)
+		path, _, _ := strings.Cut(after, `"`)
+		if !slices.ContainsFunc(web.Routes(), func(r web.Route) bool { return r.Method == "GET" && r.Path == path }) {
+			t.Errorf("%s links to %q, which is no page", e.Code, path)
+		}
+	}
+}
