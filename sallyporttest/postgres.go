@@ -27,7 +27,7 @@ import (
 // Postgres creates an empty PostgreSQL database for this test and returns its postgres:// URL. The database is dropped
 // when the test ends.
 //
-// The first call starts a server on loopback for this test binary. It does not sync to disk (fsync=off), and it ends
+// The first call starts a server on loopback for this test binary. Its syncs to disk do nothing (eatmydata), and it ends
 // when the process ends. It needs the PostgreSQL programs in /usr/lib/postgresql or in PATH; without them the test fails.
 func Postgres(t testing.TB) (url string) {
 	t.Helper()
@@ -60,7 +60,7 @@ func createDatabase(t testing.TB, template string) (url string) {
 
 func needPostgres(t testing.TB) {
 	t.Helper()
-	postgres.once.Do(func() { postgres.port, postgres.err = startPostgres("fsync=off", "shared_buffers=16MB") })
+	postgres.once.Do(func() { postgres.port, postgres.err = startPostgres("eatmydata", "shared_buffers=16MB") })
 	if postgres.err != nil {
 		t.Fatalf("PostgreSQL for tests: %v", postgres.err)
 	}
@@ -98,19 +98,19 @@ func administer(t testing.TB, sql string) {
 // StartPostgres starts a PostgreSQL server for this process, with the given settings, and returns the URL of an empty
 // database on it. The server ends when the process ends.
 func StartPostgres(settings ...string) (url string, err error) {
-	port, err := startPostgres(settings...)
+	port, err := startPostgres("", settings...)
 	return postgresURL(port, "postgres"), err
 }
 
 // startPostgres initialises a database cluster in a new folder and starts a server on it.
-func startPostgres(settings ...string) (port int, err error) {
+func startPostgres(wrapper string, settings ...string) (port int, err error) {
 	initdb, err := postgresProgram("initdb")
 	if err != nil {
 		return 0, err
 	}
 	return startCluster(func(data string) *exec.Cmd {
 		return exec.Command(initdb, "--no-sync", "--auth=trust", "--username=postgres", "--encoding=UTF8", "--locale=C", "--pgdata="+data)
-	}, settings...)
+	}, wrapper, settings...)
 }
 
 // Standby starts a standby of the server that Postgres uses, for the rest of this process, and returns the address of
@@ -123,7 +123,7 @@ func Standby(t testing.TB, url string) string {
 	}
 	port, err := startCluster(func(data string) *exec.Cmd {
 		return exec.Command(program, "--no-sync", "--checkpoint=fast", "--write-recovery-conf", "--pgdata="+data, "--dbname="+url)
-	}, "fsync=off", "shared_buffers=16MB", "hot_standby=on")
+	}, "eatmydata", "shared_buffers=16MB", "hot_standby=on")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -169,8 +169,8 @@ func PgBouncer(t testing.TB, mode, url string) string {
 }
 
 // startCluster fills a new folder by a program and starts a server on it. When this process ends, the server ends as well
-// (Pdeathsig), and the shell around it removes the folder.
-func startCluster(fill func(data string) *exec.Cmd, settings ...string) (port int, err error) {
+// (Pdeathsig), and the shell around it removes the folder. A wrapper is a program that runs the server.
+func startCluster(fill func(data string) *exec.Cmd, wrapper string, settings ...string) (port int, err error) {
 	server, err := postgresProgram("postgres")
 	if err != nil {
 		return 0, err
@@ -197,8 +197,11 @@ func startCluster(fill func(data string) *exec.Cmd, settings ...string) (port in
 		return 0, err
 	}
 	defer log.Close()
-	args := []string{"-c", `trap 'kill -INT $child' TERM; "$@" & child=$!; wait $child; wait $child; rm -rf "$0"`,
-		dir, server, "-D", data, "-p", strconv.Itoa(port)}
+	args := []string{"-c", `trap 'kill -INT $child' TERM; "$@" & child=$!; wait $child; wait $child; rm -rf "$0"`, dir}
+	if wrapper != "" {
+		args = append(args, wrapper)
+	}
+	args = append(args, server, "-D", data, "-p", strconv.Itoa(port))
 	for _, setting := range append(settings, "listen_addresses=127.0.0.1", "unix_socket_directories=",
 		"max_connections=200", "log_min_messages=fatal", "deadlock_timeout=50ms") {
 		args = append(args, "-c", setting)

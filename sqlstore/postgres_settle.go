@@ -20,7 +20,7 @@ const planning = `SET plan_cache_mode = force_generic_plan; SET enable_seqscan =
 // set by statements, not while connecting, because PgBouncer refuses connection parameters that it does not know.
 const (
 	settingsFound = `SELECT pg_is_in_recovery()::text, current_setting('default_transaction_read_only'), pg_backend_pid()::text; `
-	settingsKept  = `SHOW synchronous_commit; SHOW default_transaction_isolation; SHOW default_transaction_read_only; SHOW server_encoding`
+	settingsKept  = `SHOW synchronous_commit; SHOW default_transaction_isolation; SHOW default_transaction_read_only; SHOW server_encoding; SHOW fsync; SHOW full_page_writes`
 )
 
 // settle sets up a new connection. It returns an error if the settings that durability and correctness depend on do not
@@ -43,16 +43,16 @@ func (d *postgres) settle(ctx context.Context, c *pgconn.PgConn, readOnly string
 			}
 		}
 	}
-	if len(said) != 7 {
+	if len(said) != 9 {
 		return fmt.Errorf("sqlstore: unexpected settings of the database: %q", said)
 	}
 	if err := writable(said[0], said[1]); err != nil {
 		return err
 	}
-	for i, want := range []string{"on", "read committed", readOnly, "UTF8"} {
+	for i, want := range []string{"on", "read committed", readOnly, "UTF8", "on", "on"} {
 		if said[3+i] != want {
 			name := strings.Split(strings.ReplaceAll(settingsKept, "SHOW ", ""), "; ")[i]
-			return fmt.Errorf("the database has %s = %s, but %s is required; a pooler in front of it must keep the settings of each connection", name, said[3+i], want)
+			return fmt.Errorf("the database has %s = %s, but %s is required; change it on the server, and make sure that a pooler in front of it keeps the settings of each connection", name, said[3+i], want)
 		}
 	}
 	if said[2] != fmt.Sprint(c.PID()) { // a pooler reports its own process ids

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 	"github.com/sallyport-2fa/sallyport/sqlstore"
@@ -90,6 +92,44 @@ func TestI64_Poolers(t *testing.T) {
 	}
 	if err := s.ReadSQL(t.Context(), look); err != nil || said["default_transaction_read_only"] != "on" {
 		t.Errorf("read connection: %v %v", said, err)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestI10_ServersThatMayLoseCommitsAreRefused: a server that does not wait for the disk is refused until that is mended.
+func TestI10_ServersThatMayLoseCommitsAreRefused(t *testing.T) {
+	url, err := sallyporttest.StartPostgres("shared_buffers=16MB")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close(t.Context())
+	set := func(setting, value string) {
+		t.Helper()
+		for _, sql := range []string{"ALTER SYSTEM SET " + setting + " = " + value, "SELECT pg_reload_conf()"} {
+			if _, err := c.Exec(t.Context(), sql); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for now := ""; now != value; { // the server reads its settings again in its own time
+			if err := c.QueryRow(t.Context(), "SHOW "+setting).Scan(&now); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for _, setting := range []string{"fsync", "full_page_writes"} {
+		set(setting, "off")
+		refused(t, setting, url, setting+" = off", "on is required")
+		set(setting, "on")
+	}
+	s, err := sqlstore.Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
 		t.Error(err)
