@@ -151,7 +151,7 @@ func (e *Edge) admit(r *http.Request, visit *Visit) (status int, why text.Messag
 	}
 	addr, ok := e.clientAddr(r)
 	if !ok {
-		return http.StatusBadRequest, text.Say("The proxy in front of this server sent an address that cannot be read. Tell whoever runs this server.")
+		return http.StatusBadRequest, text.Say("The proxy in front of this server sent an address that cannot be read. Tell the people who run this server.")
 	}
 	visit.Addr = addr
 	host, port, ok := e.requestHost(r)

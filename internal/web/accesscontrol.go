@@ -29,7 +29,7 @@ var settingWords = map[string]text.Message{
 
 // valueWords are the texts of values that are words in the form. Numbers and dates need none.
 var valueWords = map[string]text.Message{
-	sallyport.RequireOptional:  text.Say("Nobody: it is optional"),
+	sallyport.RequireOptional:  text.Say("No one: it is optional"),
 	sallyport.RequireAdmins:    text.Say("Owners and admins"),
 	sallyport.RequireEveryone:  text.Say("Everyone"),
 	sallyport.RecoveryRolling:  text.Say("Rolling: they can be shown again"),
@@ -99,11 +99,11 @@ func (s *site) options(values ...string) (all []option) {
 		sallyport.RequireAdmins:    text.Say("People who can change other people's accounts must use two-factor authentication."),
 		sallyport.RequireEveryone:  text.Say("Everyone here must use two-factor authentication."),
 		sallyport.RecoveryRolling:  text.Say("People can look at their codes again after they confirmed who they are, and a used code is replaced by a new one."),
-		sallyport.RecoveryOnce:     text.Say("The server stores codes in a form that nobody can read. People who lose their codes make new ones."),
-		"yes":                      text.Say("Administrators can help somebody who lost phone and recovery codes."),
-		"no":                       text.Say("The requirement must be lifted before anybody's two-factor authentication is reset."),
-		sallyport.InviteByLink:     text.Say("The mail holds a link. People choose their password behind it."),
-		sallyport.InviteByPassword: text.Say("The mail holds a password that opens nothing but the choice of another."),
+		sallyport.RecoveryOnce:     text.Say("The server stores codes in a form that no one can read. People who lose their codes create new ones."),
+		"yes":                      text.Say("Administrators can help people who lost both their phone and their recovery codes."),
+		"no":                       text.Say("You have to lift the requirement before anyone's two-factor authentication can be reset."),
+		sallyport.InviteByLink:     text.Say("The e-mail contains a link, with which people choose their password."),
+		sallyport.InviteByPassword: text.Say("The e-mail contains a temporary password, which only lets people choose their own."),
 	}
 	for _, v := range values {
 		all = append(all, option{Value: v, Label: s.lang.HTML(valueWords[v]), Hint: s.lang.HTML(sentences[v])})

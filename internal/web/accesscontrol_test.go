@@ -440,7 +440,7 @@ func TestAccessControlInABrowser(t *testing.T) {
 			if !l.NoScript {
 				b.Sees(unsaved)
 			}
-			b.Check("Nobody: it is optional")
+			b.Check("No one: it is optional")
 			b.DoesNotSee("Required from")
 			b.DoesNotSee(unsaved)
 			if l.NoScript {

@@ -95,7 +95,7 @@ func TestJourneyAccount(t *testing.T) {
 			look(b, "forgot")
 			b.Fill("E-mail address", "nobody@acme.example")
 			b.Click("Send the link")
-			b.Sees("If somebody here has this address")
+			b.Sees("If someone here has this address")
 			b.Click("Help with two-factor authentication")
 			b.Sees("I lost my phone")
 			look(b, "help")

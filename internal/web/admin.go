@@ -87,7 +87,7 @@ var personActions = []personAction{
 	{
 		path: "unlock", may: sallyport.UnlockPeople, menu: text.Say("Unlock"), title: text.Say("Unlock this person?"),
 		question: func(u sallyport.User) text.Message {
-			return text.Say("Wrong passwords and codes that were counted for <bdi>{name}</bdi> are forgotten. Do this only for somebody you have spoken to.", "name", nameOf(u))
+			return text.Say("Wrong passwords and codes that were counted for <bdi>{name}</bdi> are forgotten. Do this only if you have spoken to this person.", "name", nameOf(u))
 		},
 		notice: "unlocked", do: (*sallyport.Service).Unlock, asks: (*sallyport.Service).MayUnlock, fits: sallyport.User.Unlockable,
 	},

@@ -52,7 +52,7 @@ func TestPagesWithoutAMailServerPromiseNothing(t *testing.T) {
 				says(owner.Follow(), "after a second invitation")
 				owner.Post("/admin/reminders", sallyporttest.Fields{})
 				says(owner.Follow(), "after reminders")
-				banner := "No mail server is set up, so nobody gets e-mails"
+				banner := "No mail server is set up, so no one gets e-mails"
 				for _, page := range []string{"/admin", "/admin/users", "/admin/outbox"} {
 					if p := owner.Get(page); p.Has(banner) == mail {
 						t.Errorf("%s a mail server, the banner on %s: %v", name, page, p.Has(banner))

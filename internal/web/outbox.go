@@ -153,9 +153,9 @@ func (s *site) mailBanner(r *http.Request, u sallyport.User) []banner {
 		return nil
 	}
 	b := banner{Kind: "warn", Href: outboxPath, Action: text.Say("Open the mail outbox"),
-		Text: text.Say("No mail server is set up, so nobody gets e-mails: no invitations, links, reminders or warnings. They wait in the outbox. To send them, start the server with <code>--mail</code> and <code>--mail-from</code>.")}
+		Text: text.Say("No mail server is set up, so no one gets e-mails: no invitations, links, reminders or warnings. They wait in the outbox. To send them, start the server with <code>--mail</code> and <code>--mail-from</code>.")}
 	if by(r).Workspace().Reseller != "" { // its administrators cannot reach the server
-		b.Text = text.Say("No mail server is set up, so nobody gets e-mails: no invitations, links, reminders or warnings. They wait in the outbox. Ask the company that created your workspace to set one up.")
+		b.Text = text.Say("No mail server is set up, so no one gets e-mails: no invitations, links, reminders or warnings. They wait in the outbox. Ask the company that created your workspace to set one up.")
 	}
 	return []banner{b}
 }
