@@ -452,7 +452,7 @@ func TestAccessControlInABrowser(t *testing.T) {
 			}
 			look(b, "access-control-changed")
 			b.Click("Save")
-			b.Sees("Saved. It holds")
+			b.Sees("Saved. The settings apply")
 			if got := b.Value("Days that a device is trusted"); got != "14" {
 				t.Errorf("%q days", got)
 			}
