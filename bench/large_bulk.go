@@ -88,6 +88,10 @@ func (b bulk) fill(ctx context.Context, table string, columns []string, rows ite
 	if err != nil {
 		return err
 	}
+	estimates, err := b.estimates(ctx)
+	if err != nil {
+		return err
+	}
 	for _, name := range dropped {
 		if err := b.exec(ctx, "DROP INDEX "+name); err != nil {
 			return err
@@ -101,12 +105,23 @@ func (b bulk) fill(ctx context.Context, table string, columns []string, rows ite
 	if err != nil {
 		return fmt.Errorf("%s: %w", table, err)
 	}
-	for _, statement := range making {
+	for _, statement := range append(making, estimates...) {
 		if err := b.exec(ctx, statement); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// estimates returns statements that restore the statistics of SQLite, which are dropped with an index. The last two make
+// open connections read them.
+func (b bulk) estimates(ctx context.Context) ([]string, error) {
+	if b.postgres != nil {
+		return nil, nil
+	}
+	all, err := b.texts(ctx, `SELECT 'INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES (' || quote(tbl) || ', ' || quote(idx) || ', ' || quote(stat) || ')' FROM sqlite_stat1`)
+	all = append([]string{"DELETE FROM sqlite_stat1"}, all...)
+	return append(all, "CREATE TABLE changes_the_schema (x)", "DROP TABLE changes_the_schema"), err
 }
 
 func (b bulk) copy(ctx context.Context, table string, columns []string, rows iter.Seq[[]any]) error {
