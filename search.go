@@ -15,7 +15,7 @@ const maxSearching = 8
 // page of a search checks for the other words.
 var (
 	maxSorted = MaxSorted
-	maxLooked = 5000
+	maxLooked = 2000
 )
 
 // found is what a list reads: ranges of indexes or, if a search found few enough people, sorted ids.
