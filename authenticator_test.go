@@ -31,7 +31,7 @@ func own(e *sallyporttest.Env, p sallyporttest.Person) (all []sallyport.Authenti
 	return all
 }
 
-// require sets of whom the first workspace requires two-factor authentication.
+// require sets who must use two-factor authentication in the first workspace.
 func require(e *sallyporttest.Env, of string) {
 	e.T.Helper()
 	e.Exec(`UPDATE policies SET require_2fa = $1, version = version + 1`, of)

@@ -121,7 +121,7 @@ func (s *Service) clockWentBack(tx Tx, by Caller) error {
 			return err
 		}
 	}
-	return s.record(tx, Caller{kind: "system", door: DoorSystem, workspace: by.workspace}, "clock.set_back", "", Refused, nil)
+	return s.record(tx, Caller{kind: callerSystem, door: DoorSystem, workspace: by.workspace}, "clock.set_back", "", Refused, nil)
 }
 
 // ownersTold is how many owners of a workspace get an e-mail at most.

@@ -188,7 +188,7 @@ func (s *Service) relockBetween(ctx context.Context, from, to time.Time) error {
 			return err
 		}
 		for _, u := range page {
-			by := Caller{kind: "system", door: DoorSystem, workspace: Workspace{ID: u.Workspace}}
+			by := Caller{kind: callerSystem, door: DoorSystem, workspace: Workspace{ID: u.Workspace}}
 			if err := s.write(ctx, func(tx Tx) error {
 				now, found, err := tx.LockUser(u.Workspace, u.ID)
 				if err != nil || !found {

@@ -99,8 +99,8 @@ func TestReminders(t *testing.T) {
 	})
 }
 
-// TestRemindersNameTheDay: the mail names the day only to people of whom it will be required, and only until the day
-// comes.
+// TestRemindersNameTheDay: the e-mail names the day only to people who must use two-factor authentication from that day
+// on, and only until it comes.
 func TestRemindersNameTheDay(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()

@@ -20,7 +20,7 @@ type Requirement struct {
 }
 
 // Since is when a requirement began to apply to people, or the day from which it will. Saving the policy again does not
-// change it. It is zero for people of whom nothing is required.
+// change it. It is zero for people who need not use two-factor authentication.
 type Since struct {
 	Admins time.Time // owners and admins
 	Others time.Time // managers and members
@@ -124,8 +124,8 @@ func (r Requirement) replacing(old Requirement, version int64, now time.Time) Re
 	return r
 }
 
-// beginning returns the Since of r when it replaces another requirement now. For people of whom it is already required,
-// that does not change.
+// beginning returns the Since of r when it replaces another requirement now. For people who are already required to
+// use two-factor authentication, it does not change.
 func (r Requirement) beginning(old Requirement, now time.Time) Since {
 	begins := func(role Role) time.Time {
 		switch {

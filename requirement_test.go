@@ -25,7 +25,7 @@ func applies(level string, role sallyport.Role) bool {
 }
 
 // TestRequirementSituations goes through previous requirement x new one x date x role x when people joined x time x
-// state of the person. A date gives time only to people who were there before and of whom nothing was required.
+// state of the person. A date gives time only to people who had already joined and were not required to do anything.
 func TestRequirementSituations(t *testing.T) {
 	dates := map[string]time.Time{"none": {}, "past": onDay(-1), "now": t0, "future": onDay(7)}
 	people := map[string]int64{"before versions were kept": 0, "before": 7, "after": 8, "later": 12}
@@ -312,7 +312,7 @@ func TestReasonSituations(t *testing.T) {
 		"joined since":                {[]decision{{1, 20, "everyone"}}, joined, 9, reason{By: sallyport.ByRequirement, Of: "everyone"}},
 		"the clock went back":         {[]decision{{5, 0, "everyone"}}, here, 2, reason{By: sallyport.ByRequirement, Of: "everyone"}},
 		"new":                         {raised, fresh, 9, reason{By: sallyport.ByJoining}},
-		"new, of whom it is not":      {[]decision{{1, 0, "admins"}}, fresh, 9, reason{}},
+		"new, not required":           {[]decision{{1, 0, "admins"}}, fresh, 9, reason{}},
 		"reset":                       {raised, reset, 9, reason{By: sallyport.ByReset, Since: onDay(2)}},
 		"reset, although optional":    {nil, reset, 9, reason{By: sallyport.ByReset, Since: onDay(2)}},
 	} {

@@ -72,7 +72,7 @@ var permissions = []Permission{
 // Permissions returns the table of roles.
 func Permissions() []Permission { return append([]Permission(nil), permissions...) }
 
-// May reports whether a role has the power to perform an action, whoever it is on.
+// May reports whether a role has the permission for an action. Over says on whom.
 func (r Role) May(a Action) bool {
 	return slices.ContainsFunc(permissions, func(p Permission) bool { return p.Action == a && slices.Contains(p.Roles, r) })
 }
@@ -84,7 +84,7 @@ func (r Role) Over(other Role) bool { return r.Valid() && r.rank() >= other.rank
 // Outcomes of acting on other people.
 var (
 	ErrYourself  = &Error{Kind: Denied, Code: "yourself", Text: text.Say("You cannot do this to your own account. Ask another administrator.")}
-	ErrLastOwner = &Error{Kind: Conflict, Code: "last_owner", Text: text.Say("This is the last owner. Make somebody else an owner first.")}
+	ErrLastOwner = &Error{Kind: Conflict, Code: "last_owner", Text: text.Say("This is the last owner. Make someone else an owner first.")}
 	ErrRoleAbove = &Error{Kind: Denied, Code: "role_above", Text: text.Say("You cannot give a role above your own.")}
 )
 

@@ -81,6 +81,7 @@ type callerKind string
 
 const (
 	callerNobody   callerKind = "nobody"   // not signed in
+	callerSystem   callerKind = "system"   // background work
 	callerUser     callerKind = "user"     // signed in, or the user of the current sign-in or link
 	callerConsole  callerKind = "console"  // a command on the host
 	callerReseller callerKind = "reseller" // the workspace that created this one

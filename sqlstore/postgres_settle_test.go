@@ -98,7 +98,8 @@ func TestI64_Poolers(t *testing.T) {
 	}
 }
 
-// TestI10_ServersThatMayLoseCommitsAreRefused: a server that does not wait for the disk is refused until that is mended.
+// TestI10_ServersThatMayLoseCommitsAreRefused: a server that does not wait for the disk is refused. Once its settings
+// are corrected, it is accepted.
 func TestI10_ServersThatMayLoseCommitsAreRefused(t *testing.T) {
 	url, err := sallyporttest.StartPostgres("shared_buffers=16MB")
 	if err != nil {
