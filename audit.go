@@ -121,15 +121,31 @@ func (s *Service) sealOne(ctx context.Context, workspace string) (full bool, err
 	now.MAC = s.headMAC(now)
 	var won bool
 	err = s.Store.Write(ctx, func(tx Tx) error {
+		if _, err := tx.LockOwners(workspace); err != nil {
+			return err
+		}
 		if won, err = tx.MoveSealHead(head, now); err != nil || !won {
 			return err
 		}
-		return tx.InsertSeal(seal, ids)
+		if err := tx.InsertSeal(seal, ids); err != nil {
+			return err
+		}
+		return tx.MoveSignedIn(workspace, signedIn(events))
 	})
 	if err == nil && won {
 		s.Log.Info("audit log sealed", "workspace", workspace, "batch", seal.Batch, "events", seal.Count, "hash", hex.EncodeToString(seal.Hash))
 	}
 	return len(events) == sealBatch || !won, err
+}
+
+// signedIn returns the people who completed a sign-in. As every event is sealed once, none of them is forgotten.
+func signedIn(events []Event) (ids []string) {
+	for _, e := range events {
+		if e.Kind == eventSignedIn {
+			ids = append(ids, e.Subject)
+		}
+	}
+	return distinct(ids)
 }
 
 // sign sets Hash and MAC of a seal. events is the hash of the events' MACs.

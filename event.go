@@ -33,6 +33,9 @@ type Event struct {
 	Position int   // in the batch, from 1
 }
 
+// eventSignedIn is the kind of the event of a completed sign-in.
+const eventSignedIn = "sign_in.completed"
+
 // Results of events.
 const (
 	Done    = "done"

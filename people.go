@@ -39,6 +39,9 @@ type PeopleListTx interface {
 	LockedBetween(from, to time.Time, limit int) ([]User, error)
 	// Named returns those of the given users who exist, by id: the people that events and mails name.
 	Named(workspace string, ids []string) (map[string]User, error)
+	// MoveSignedIn locks those of the given users who have signed in since they were last moved, and moves them to their
+	// place in the order by last sign-in.
+	MoveSignedIn(workspace string, ids []string) error
 }
 
 // Users returns at most limit people of the caller's workspace, oldest first, after the one with the id after.

@@ -18,6 +18,7 @@ import (
 func populate(e *sallyporttest.Env, people []sallyport.User) {
 	e.T.Helper()
 	e.Check(e.Store.Write(context.Background(), func(tx sallyport.Tx) error {
+		var ids []string
 		for i, u := range people {
 			u.Workspace, u.ID, u.Epoch = e.Owner.Workspace, fmt.Sprintf("usr_%05d", i), 1
 			if err := tx.InsertUser(u); err != nil {
@@ -27,8 +28,9 @@ func populate(e *sallyporttest.Env, people []sallyport.User) {
 				return err
 			}
 			people[i] = u
+			ids = append(ids, u.ID)
 		}
-		return nil
+		return tx.MoveSignedIn(e.Owner.Workspace, ids)
 	}))
 }
 
@@ -308,6 +310,46 @@ func TestPeopleAreFoundAsTheyAre(t *testing.T) {
 			if n := e.Query(`SELECT count(*) FROM `+table+` WHERE user_id = $1`, mia.ID)[0][0]; n != "0" {
 				t.Errorf("%s: %s rows of a deleted person", table, n)
 			}
+		}
+	})
+}
+
+// TestListsFollowSignIns: the order by last sign-in has people in their place as soon as their sign-ins are sealed, also
+// if one of them was changed, signed in again or deleted in between.
+func TestListsFollowSignIns(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		ctx := context.Background()
+		owner := e.Owner
+		b := e.Enrol(&owner, "Owner's")
+		var people []sallyporttest.Person
+		for _, name := range []string{"ada", "ben", "cleo", "dan"} {
+			people = append(people, e.Add(name+"@acme.example", sallyport.Member))
+		}
+		order := func() (names []string) {
+			list, err := e.People(ctx, b.By(), sallyport.PeopleFilter{Role: sallyport.Member, Order: sallyport.ByLastSignIn, Reverse: true}, "", "")
+			e.Check(err)
+			for _, u := range list.People {
+				name, _, _ := strings.Cut(u.Address, "@")
+				names = append(names, name)
+			}
+			return names
+		}
+		for _, i := range []int{2, 0, 3, 2, 1} {
+			e.Clock.Advance(time.Second)
+			signedIn(e, people[i])
+		}
+		e.Check(e.ChangeRole(ctx, b.By(), people[0].ID, sallyport.Manager))
+		e.Check(e.ChangeRole(ctx, b.By(), people[0].ID, sallyport.Member))
+		e.Check(e.Delete(ctx, b.By(), people[3].ID))
+		e.Check(e.Seal(ctx))
+		if got, want := order(), []string{"ben", "cleo", "ada"}; !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+		e.Clock.Advance(time.Second)
+		signedIn(e, people[0])
+		e.Check(e.Seal(ctx))
+		if got, want := order(), []string{"ada", "ben", "cleo"}; !slices.Equal(got, want) {
+			t.Errorf("after another sign-in: %v, want %v", got, want)
 		}
 	})
 }

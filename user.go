@@ -78,6 +78,7 @@ type User struct {
 	LockedUntil time.Time // see Locked; zero: no lock, or its end has been recorded
 
 	LastSignInAt     time.Time
+	ListedAt         time.Time // the last sign-in by which lists are ordered; it follows LastSignInAt within seconds
 	LastSignInMethod Method    // its second factor, or NoSecondFactor
 	RemindedAt       time.Time // when last reminded by mail to set up two-factor authentication; zero: never
 	CreatedAt        time.Time

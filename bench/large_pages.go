@@ -220,7 +220,7 @@ func listPath(f sallyport.PeopleFilter, after string) string {
 func (b *largeBench) truth(ctx context.Context, f sallyport.PeopleFilter, where string, skipped int) ([]string, error) {
 	keys := map[sallyport.Order][]string{
 		sallyport.ByAddress: {"address_folded"}, sallyport.ByCreated: {"created_at"}, sallyport.ByTwoFactor: {"-two_factor", "-must_set_up", "name_folded"},
-		sallyport.ByLastSignIn: {"last_sign_in_at"},
+		sallyport.ByLastSignIn: {"listed_at"},
 	}[f.Order]
 	if keys == nil {
 		keys = []string{"name_folded"}

@@ -192,7 +192,7 @@ var (
 )
 
 var userColumns = []string{"workspace_id", "id", "address", "address_folded", "name", "name_folded", "role", "state", "epoch", "password_hash",
-	"password_at", "password_long", "two_factor", "two_factor_since", "must_set_up", "last_sign_in_at", "last_sign_in_method", "created_at"}
+	"password_at", "password_long", "two_factor", "two_factor_since", "must_set_up", "last_sign_in_at", "listed_at", "last_sign_in_method", "created_at"}
 
 // What lists of people repeat of their users.
 var (
@@ -233,8 +233,9 @@ func (w *largeWorld) people(ids []string) iter.Seq[[]any] {
 				must = 1
 			}
 			made := created.Add(time.Duration(i) * 2 * time.Minute).UnixMilli()
+			last := made + int64(i*7919%1000)*3_600_000
 			if !yield([]any{w.space.ID, id, address, address, name, fold.Name(name), role, state, int64(1), hash, made, int64(1), int64(factor),
-				made * int64(factor), int64(must), made + int64(i*7919%1000)*3_600_000, "authenticator", made}) {
+				made * int64(factor), int64(must), last, last, "authenticator", made}) {
 				return
 			}
 		}

@@ -12,12 +12,12 @@ import (
 type listed struct {
 	workspace, id, address, folded, name string
 	cell                                 sallyport.PeopleCell
-	lastSignIn, joinedUnder              int64
+	listedAt, joinedUnder                int64
 }
 
 func listedOf(u sallyport.User) listed {
 	return listed{u.Workspace, u.ID, u.Address, u.Folded, u.Name,
-		sallyport.PeopleCell{Role: u.Role, State: u.State, TwoFactor: u.TwoFactor, MustSetUp: u.MustSetUp}, ms(u.LastSignInAt), u.JoinedUnder}
+		sallyport.PeopleCell{Role: u.Role, State: u.State, TwoFactor: u.TwoFactor, MustSetUp: u.MustSetUp}, ms(u.ListedAt), u.JoinedUnder}
 }
 
 var errNotTaken = errors.New("sqlstore: a user is saved whose row was not read in this transaction")
@@ -49,7 +49,7 @@ func (t *tx) saveListed(u sallyport.User) error {
 		return err
 	}
 	now := listedOf(u)
-	now.lastSignIn = before.lastSignIn // SaveLastSignIn moves it
+	now.listedAt = before.listedAt // MoveSignedIn moves it
 	if now == before {
 		return nil
 	}
@@ -79,7 +79,28 @@ func (t *tx) saveListed(u sallyport.User) error {
 const lastSignInOf = ` WHERE workspace_id = $1 AND role = $2 AND state = $3 AND two_factor = $4 AND must_set_up = $5 AND at = $6 AND user_id = $7`
 
 func (l listed) lastSignInKey() []any {
-	return []any{l.workspace, string(l.cell.Role), string(l.cell.State), l.cell.TwoFactor, l.cell.MustSetUp, l.lastSignIn, l.id}
+	return []any{l.workspace, string(l.cell.Role), string(l.cell.State), l.cell.TwoFactor, l.cell.MustSetUp, l.listedAt, l.id}
+}
+
+func (t *tx) MoveSignedIn(workspace string, ids []string) error {
+	for some := range slices.Chunk(ids, namedAtOnce) {
+		signedIn, err := t.users(signedInUsers, namedArgs(workspace, some)...)
+		if err != nil {
+			return err
+		}
+		for _, u := range signedIn {
+			last := ms(u.LastSignInAt)
+			if err := t.exec(`UPDATE last_sign_ins SET at = $8`+lastSignInOf, append(listedOf(u).lastSignInKey(), last)...); err != nil {
+				return err
+			}
+			if err := t.exec(`UPDATE users SET listed_at = $3 WHERE workspace_id = $1 AND id = $2`, workspace, u.ID, last); err != nil {
+				return err
+			}
+			u.ListedAt = u.LastSignInAt
+			t.saw(u)
+		}
+	}
+	return nil
 }
 
 func (t *tx) insertEntries(u sallyport.User) error {

@@ -12,7 +12,7 @@ func (t *tx) User(workspace, id string) (sallyport.User, bool, error) {
 	return t.oneUser(`SELECT `+userColumns+` FROM users u WHERE u.workspace_id = $1 AND u.id = $2`, workspace, id)
 }
 
-// namedAtOnce is how many people a statement of Named finds at most. It always has a parameter for each of them, so
+// namedAtOnce is how many people a statement of Named or MoveSignedIn finds at most. It always has a parameter for each of them, so
 // that it is prepared only once.
 const namedAtOnce = 100
 
@@ -24,14 +24,21 @@ var namedUsers = func() string {
 	return `SELECT ` + userColumns + ` FROM users u WHERE u.workspace_id = $1 AND u.id IN (` + strings.Join(places, ", ") + `)`
 }()
 
+// signedInUsers locks those of the people who are not yet listed by their last sign-in.
+var signedInUsers = namedUsers + ` AND u.listed_at <> u.last_sign_in_at ORDER BY u.id` + forUpdate
+
+func namedArgs(workspace string, some []string) []any {
+	args := []any{workspace}
+	for i := range namedAtOnce {
+		args = append(args, some[min(i, len(some)-1)])
+	}
+	return args
+}
+
 func (t *tx) Named(workspace string, ids []string) (map[string]sallyport.User, error) {
 	named := map[string]sallyport.User{}
 	for some := range slices.Chunk(ids, namedAtOnce) {
-		args := []any{workspace}
-		for i := range namedAtOnce {
-			args = append(args, some[min(i, len(some)-1)])
-		}
-		all, err := t.users(namedUsers, args...)
+		all, err := t.users(namedUsers, namedArgs(workspace, some)...)
 		if err != nil {
 			return nil, err
 		}

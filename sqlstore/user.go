@@ -10,7 +10,7 @@ import (
 
 const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address_folded, u.name, u.role, u.state, u.epoch,
 	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
-	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at,
+	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at, u.listed_at,
 	u.last_sign_in_method, u.reminded_at, u.created_at, u.joined_under, u.sign_ins, u.sign_ins_since, u.changes, u.changes_since, u.open_sessions, u.browser_told_at,
 	u.locked_by, u.locked_until`
 
@@ -20,16 +20,16 @@ var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
 // userRow scans a user.
 type userRow struct {
 	sallyport.User
-	role, state, hash, method                                                            string
-	passwordAt, temporary, since, codeEnds, made, saved, lastSignIn, reminded, createdAt int64
-	signInsSince, changesSince, told, lockedUntil                                        int64
-	lock                                                                                 string
+	role, state, hash, method                                                                    string
+	passwordAt, temporary, since, codeEnds, made, saved, lastSignIn, listed, reminded, createdAt int64
+	signInsSince, changesSince, told, lockedUntil                                                int64
+	lock                                                                                         string
 }
 
 func (r *userRow) dest() []any {
 	return []any{&r.Workspace, &r.ID, &r.App, &r.Ref, &r.Address, &r.Folded, &r.Name, &r.role, &r.state, &r.Epoch,
 		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.TwoFactor, &r.since, &r.MustSetUp,
-		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.method, &r.reminded, &r.createdAt, &r.JoinedUnder,
+		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.listed, &r.method, &r.reminded, &r.createdAt, &r.JoinedUnder,
 		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.told, &r.lock, &r.lockedUntil}
 }
 
@@ -39,7 +39,7 @@ func (r *userRow) user() sallyport.User {
 	u.PasswordHash, u.LastSignInMethod = sallyport.Secret(r.hash), sallyport.Method(r.method)
 	u.PasswordAt, u.TemporaryEnds, u.TwoFactorSince = at(r.passwordAt), at(r.temporary), at(r.since)
 	u.SetUpCodeEnds, u.RecoveryMadeAt, u.RecoverySavedAt = at(r.codeEnds), at(r.made), at(r.saved)
-	u.LastSignInAt, u.RemindedAt, u.CreatedAt = at(r.lastSignIn), at(r.reminded), at(r.createdAt)
+	u.LastSignInAt, u.ListedAt, u.RemindedAt, u.CreatedAt = at(r.lastSignIn), at(r.listed), at(r.reminded), at(r.createdAt)
 	u.SignIns.Since, u.Changes.Since, u.BrowserTold = at(r.signInsSince), at(r.changesSince), at(r.told)
 	u.LockedBy, u.LockedUntil = sallyport.Lock(r.lock), at(r.lockedUntil)
 	return u
@@ -88,7 +88,7 @@ func (t *tx) InsertUser(u sallyport.User) error {
 	if err != nil {
 		return err
 	}
-	u.LastSignInAt = time.Time{} // SaveLastSignIn stores it
+	u.ListedAt = time.Time{} // MoveSignedIn sets it
 	t.saw(u)
 	if err := t.insertEntries(u); err != nil {
 		return err
@@ -114,20 +114,10 @@ func (t *tx) SaveUser(u sallyport.User) error {
 }
 
 func (t *tx) SaveLastSignIn(u sallyport.User) error {
-	if err := t.exec(`UPDATE users SET last_sign_in_at = $3, last_sign_in_method = $4, sign_ins = $5, sign_ins_since = $6, open_sessions = $7,
+	return t.exec(`UPDATE users SET last_sign_in_at = $3, last_sign_in_method = $4, sign_ins = $5, sign_ins_since = $6, open_sessions = $7,
 			browser_told_at = $8
 		WHERE workspace_id = $1 AND id = $2`,
-		u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod), u.SignIns.Count, ms(u.SignIns.Since), u.OpenSessions, ms(u.BrowserTold)); err != nil {
-		return err
-	}
-	before, err := t.seen(u.Workspace, u.ID)
-	if err != nil {
-		return err
-	}
-	now := before
-	now.lastSignIn = ms(u.LastSignInAt)
-	t.sawListed(now)
-	return t.exec(`UPDATE last_sign_ins SET at = $8`+lastSignInOf, append(before.lastSignInKey(), now.lastSignIn)...)
+		u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod), u.SignIns.Count, ms(u.SignIns.Since), u.OpenSessions, ms(u.BrowserTold))
 }
 
 func (t *tx) SaveChanges(u sallyport.User) error {

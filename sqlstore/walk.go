@@ -57,7 +57,7 @@ func sortedBy(r sallyport.PeopleRange) string {
 	key, direction := "u."+peopleKeys[r.Order].key, ""
 	switch r.Order {
 	case sallyport.ByLastSignIn:
-		key = "u.last_sign_in_at + 0"
+		key = "u.listed_at + 0"
 	case sallyport.ByCreated:
 		key += " + 0"
 	default:
@@ -135,7 +135,7 @@ func keyOf(r sallyport.PeopleRange, u sallyport.User) any {
 	case sallyport.ByCreated:
 		return ms(u.CreatedAt)
 	case sallyport.ByLastSignIn:
-		return ms(u.LastSignInAt)
+		return ms(u.ListedAt)
 	case sallyport.ByWord:
 		return entryOf(r, u)
 	}

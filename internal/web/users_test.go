@@ -39,7 +39,7 @@ func fill(e *sallyporttest.Env, people []someone) {
 // lastSignIn sets the last sign-in of people whose ids match a pattern.
 func lastSignIn(e *sallyporttest.Env, id string, at int64, method string) {
 	e.T.Helper()
-	e.Exec("UPDATE users SET last_sign_in_at = $1, last_sign_in_method = $2 WHERE id LIKE $3", at, method, id)
+	e.Exec("UPDATE users SET last_sign_in_at = $1, listed_at = $1, last_sign_in_method = $2 WHERE id LIKE $3", at, method, id)
 	e.Exec("UPDATE last_sign_ins SET at = $1 WHERE user_id LIKE $2", at, id)
 }
 

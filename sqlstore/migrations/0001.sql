@@ -73,6 +73,7 @@ CREATE TABLE users (
   recovery_made_at INTEGER NOT NULL DEFAULT 0,
   recovery_saved_at INTEGER NOT NULL DEFAULT 0,
   last_sign_in_at INTEGER NOT NULL DEFAULT 0,
+  listed_at INTEGER NOT NULL DEFAULT 0, -- the last sign-in under which the user is in last_sign_ins
   last_sign_in_method TEXT NOT NULL DEFAULT '',
   sign_ins INTEGER NOT NULL DEFAULT 0, -- completed in the hour that began at sign_ins_since
   sign_ins_since INTEGER NOT NULL DEFAULT 0,
@@ -120,8 +121,9 @@ CREATE TABLE entries (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX entries_words ON entries (workspace_id, role, state, two_factor, must_set_up, words, user_id, shared, joined_under);
 
--- The order by last sign-in. An index over it in users would have each sign-in write all indexes of the user. The order
--- itself is the key, so a sign-in writes one tree; there is no foreign key, which would need a second one.
+-- The order by last sign-in. An index over it in users would have each sign-in write all indexes of the user. A row's
+-- time is users.listed_at: a sign-in does not move it, its seal does. The order itself is the key, so a move writes one
+-- tree; there is no foreign key, which would need a second one.
 CREATE TABLE last_sign_ins (
   workspace_id TEXT NOT NULL,
   role TEXT NOT NULL,
