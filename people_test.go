@@ -338,6 +338,7 @@ func TestListsFollowSignIns(t *testing.T) {
 			e.Clock.Advance(time.Second)
 			signedIn(e, people[i])
 		}
+		b = signedIn(e, owner)
 		e.Check(e.ChangeRole(ctx, b.By(), people[0].ID, sallyport.Manager))
 		e.Check(e.ChangeRole(ctx, b.By(), people[0].ID, sallyport.Member))
 		e.Check(e.Delete(ctx, b.By(), people[3].ID))
