@@ -29,18 +29,18 @@ func (s *Service) notifyAt(tx Tx, by Caller, u User, to, kind string, facts map[
 
 // notifyFrom is notifyAt for a workspace that was already read.
 func (s *Service) notifyFrom(tx Tx, by Caller, from HostedWorkspace, u User, to, kind string, facts map[string]any) error {
-	m, body, err := s.compose(by, from, u, to, kind, facts)
+	m, l, err := s.compose(by, from, u, to, kind, facts)
 	if err != nil {
 		return err
 	}
-	return s.queue(tx, m, body)
+	return s.queue(tx, m, l)
 }
 
 // compose returns a mail, without queueing it.
-func (s *Service) compose(by Caller, from HostedWorkspace, u User, to, kind string, facts map[string]any) (m Mail, body MailBody, err error) {
-	l := letter.Letter{
+func (s *Service) compose(by Caller, from HostedWorkspace, u User, to, kind string, facts map[string]any) (m Mail, l letter.Letter, err error) {
+	l = letter.Letter{
 		Kind: kind, Facts: plain(facts), Brand: from.Workspace.Issuer(), Colour: colour.Own,
-		To: to, Name: u.Name, Account: u.Address, At: s.Now(), Base: s.base(from.Host), Paths: s.Paths,
+		To: to, Name: u.Name, Account: u.Address, At: s.Now(), Base: s.base(from.Host),
 	}
 	if c, ok := colour.Parse(from.Workspace.BrandColour()); ok {
 		l.Colour = c
@@ -48,13 +48,9 @@ func (s *Service) compose(by Caller, from HostedWorkspace, u User, to, kind stri
 	if by.user == nil || by.user.ID == u.ID {
 		l.Browser, l.Address = by.agent, addressOf(by)
 	}
-	written, err := l.Write(text.English)
-	if err != nil {
-		return m, body, err
-	}
+	subject, err := l.Subject(text.English)
 	ends, _ := facts["ends"].(time.Time)
-	m = Mail{Workspace: u.Workspace, User: u.ID, Kind: kind, To: to, Subject: written.Subject, ExpiresAt: ends}
-	return m, MailBody{From: written.Sender, Text: written.Text, HTML: written.HTML}, nil
+	return Mail{Workspace: u.Workspace, User: u.ID, Kind: kind, To: to, Subject: subject, ExpiresAt: ends}, l, err
 }
 
 // plain returns the facts with their secrets in plain text. Nothing but a letter may get them.

@@ -499,9 +499,11 @@ func TestNothingStartsThatCannotWriteALink(t *testing.T) {
 			t.Errorf("without %q: %v", page, err)
 		}
 	}
+	e.Check(e.QueueNotice(ctx, e.Arriving().By(), e.Owner.User, "codes.wrong", nil))
+	waiting := e.WaitingMails("")
 	without := *e.Service
 	without.Paths = nil
-	if err := sallyport.New(without).QueueNotice(ctx, e.Arriving().By(), e.Owner.User, "codes.wrong", nil); err == nil {
-		t.Error("an e-mail is queued")
+	if body, err := sallyport.New(without).OpenMail(waiting[0].Mail); err == nil || body.Text != "" {
+		t.Errorf("an e-mail is written: %q", body.Text)
 	}
 }

@@ -103,12 +103,12 @@ func (s *Service) inviteFirst(tx Tx, by, there Caller, owner User) error {
 		return err
 	}
 	facts := map[string]any{"workspace": there.workspace.Name, "token": token, "ends": ends}
-	m, body, err := s.compose(there, from, owner, owner.Address, "workspace.invitation", facts)
+	m, l, err := s.compose(there, from, owner, owner.Address, "workspace.invitation", facts)
 	if err != nil {
 		return err
 	}
 	m.Workspace, m.User = by.workspace.ID, ""
-	return s.queue(tx, m, body)
+	return s.queue(tx, m, l)
 }
 
 // newHost returns a typed host name as browsers will send it, with the port of URL.

@@ -2,6 +2,8 @@ package letter
 
 import (
 	_ "embed"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"html/template"
 	"maps"
@@ -27,7 +29,27 @@ type Letter struct {
 	Address string     // the same as an IP address
 	At      time.Time
 	Base    string // scheme and host of the link: the workspace's own, never those of a request (I45)
-	Paths   Paths
+	Paths   Paths  `json:"-"` // not part of its JSON: they belong to the program that writes it
+}
+
+// Parse returns a letter from its JSON, which json.Marshal has made. Paths are missing.
+func Parse(b []byte) (l Letter, err error) {
+	if err := json.Unmarshal(b, &l); err != nil {
+		return Letter{}, errors.New("this is not a letter") // the error of package json may quote the letter
+	}
+	for name, value := range l.Facts {
+		switch v := value.(type) { // the types that kinds.go specifies
+		case float64:
+			l.Facts[name] = int(v)
+		case string:
+			if name == "on" || name == "ends" {
+				if l.Facts[name], err = time.Parse(time.RFC3339Nano, v); err != nil {
+					return Letter{}, fmt.Errorf("e-mail %q: the fact %q is not a time", l.Kind, name)
+				}
+			}
+		}
+	}
+	return l, nil
 }
 
 // Written is the text of an e-mail, in both forms. It may contain a secret.
@@ -49,16 +71,39 @@ var markup string
 
 var htmlPage = template.Must(template.New("letter").Funcs(text.English.Funcs()).Parse(markup))
 
-// Write returns the e-mail in a language. It fails if the kind is unknown, or if Facts are not exactly those of the kind.
-func (l Letter) Write(lang *text.Lang) (Written, error) {
+// wording returns the wording of the letter's kind. It fails if the kind is unknown, or if Facts are not exactly those of
+// the kind.
+func (l Letter) wording() (wording, error) {
 	k, ok := kinds[l.Kind]
 	if !ok || len(l.Facts) != len(k.facts) {
-		return Written{}, fmt.Errorf("e-mail %q: unknown, or not with its facts", l.Kind)
+		return k, fmt.Errorf("e-mail %q: unknown, or not with its facts", l.Kind)
 	}
 	for _, name := range k.facts {
 		if _, ok := l.Facts[name]; !ok {
-			return Written{}, fmt.Errorf("e-mail %q: the fact %q is missing", l.Kind, name)
+			return k, fmt.Errorf("e-mail %q: the fact %q is missing", l.Kind, name)
 		}
+	}
+	return k, nil
+}
+
+// Subject returns the e-mail's subject in a language. It fails if Write would fail whatever Paths are.
+func (l Letter) Subject(lang *text.Lang) (string, error) {
+	k, err := l.wording()
+	if err != nil {
+		return "", err
+	}
+	return l.subject(lang, k), nil
+}
+
+func (l Letter) subject(lang *text.Lang, k wording) string {
+	return lang.Text(text.Say("{brand}: {subject}", "brand", text.Plain(l.Brand), "subject", text.Say(k.subject, l.values(k)...)))
+}
+
+// Write returns the e-mail in a language. It fails if the kind is unknown, or if Facts are not exactly those of the kind.
+func (l Letter) Write(lang *text.Lang) (Written, error) {
+	k, err := l.wording()
+	if err != nil {
+		return Written{}, err
 	}
 	token, _ := l.Facts["token"].(string)
 	address, err := l.Paths.URL(l.Base, k.open, token)
@@ -72,7 +117,7 @@ func (l Letter) write(lang *text.Lang, k wording, address string) (Written, erro
 	values := l.values(k)
 	say := func(key text.Key) text.Message { return text.Say(key, values...) }
 	brand := text.Plain(l.Brand)
-	subject := lang.Text(text.Say("{brand}: {subject}", "brand", brand, "subject", say(k.subject)))
+	subject := l.subject(lang, k)
 	page := struct {
 		Subject, Brand       string
 		Colour               colour.RGB

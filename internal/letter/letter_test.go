@@ -1,6 +1,7 @@
 package letter_test
 
 import (
+	"encoding/json"
 	"flag"
 	"os"
 	"path/filepath"
@@ -272,6 +273,34 @@ func TestLettersNameTheirFacts(t *testing.T) {
 					t.Errorf("%s: %q has {%s}, which is none of its facts", kind, key, m[1])
 				}
 			}
+		}
+	}
+}
+
+// TestLettersWait: every kind reads the same after it has waited as JSON.
+func TestLettersWait(t *testing.T) {
+	for _, kind := range letter.Kinds() {
+		l := example(t, kind)
+		waiting, err := json.Marshal(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := letter.Parse(waiting)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again.Paths = l.Paths
+		got, want := write(t, again), write(t, l)
+		if got != want {
+			t.Errorf("%s: %q, want %q", kind, got, want)
+		}
+		if subject, err := l.Subject(text.English); err != nil || subject != want.Subject {
+			t.Errorf("%s: its subject alone is %q, %v", kind, subject, err)
+		}
+	}
+	for _, spoilt := range []string{"", "{", `{"Facts":{"ends":"` + exampleToken + `"}}`} {
+		if _, err := letter.Parse([]byte(spoilt)); err == nil || strings.Contains(err.Error(), exampleToken) {
+			t.Errorf("%q: %v", spoilt, err)
 		}
 	}
 }
