@@ -11,7 +11,7 @@ func (s *Service) Rename(ctx context.Context, by Caller, name string) error {
 	if err != nil {
 		return err
 	}
-	return s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
+	return s.act(ctx, by, access{}, func(tx Tx, me *actor) error {
 		if me.Name == name {
 			return nil
 		}
@@ -25,7 +25,7 @@ func (s *Service) Rename(ctx context.Context, by Caller, name string) error {
 
 // OwnSessions returns the caller's valid sessions, the most recently seen first.
 func (s *Service) OwnSessions(ctx context.Context, by Caller) ([]Session, error) {
-	if err := s.may(by, need{}); err != nil {
+	if err := s.may(by, access{}); err != nil {
 		return nil, err
 	}
 	var living []Session
@@ -45,7 +45,7 @@ func (s *Service) OwnSessions(ctx context.Context, by Caller) ([]Session, error)
 // EndSession ends one of the caller's sessions, which may be the current one. A session that does not exist, or is not
 // theirs, is ErrNotFound.
 func (s *Service) EndSession(ctx context.Context, by Caller, id string) error {
-	return s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) error {
+	return s.act(ctx, by, access{ends: true}, func(tx Tx, me *actor) error {
 		gone, err := tx.DeleteSession(me.Workspace, me.ID, id)
 		if err != nil || !gone {
 			return errOr(err, ErrNotFound)
@@ -58,7 +58,7 @@ func (s *Service) EndSession(ctx context.Context, by Caller, id string) error {
 func (s *Service) EndOtherSessions(ctx context.Context, by Caller) error {
 	for {
 		var count int
-		err := s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) (err error) {
+		err := s.act(ctx, by, access{ends: true}, func(tx Tx, me *actor) (err error) {
 			if count, err = tx.DeleteOtherSessions(me.Workspace, me.ID, me.session.ID, endedPage); err != nil || count == 0 {
 				return err
 			}
@@ -79,7 +79,7 @@ const ActivityPage = 50
 // Activity returns events about the caller, newest first: those before the event with the id before, or the newest if
 // before is empty. more reports whether there are older ones.
 func (s *Service) Activity(ctx context.Context, by Caller, before string) (events []Event, more bool, err error) {
-	if err := s.may(by, need{}); err != nil {
+	if err := s.may(by, access{}); err != nil {
 		return nil, false, err
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {

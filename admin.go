@@ -50,15 +50,15 @@ func (s *Service) AddUser(ctx context.Context, by Caller, address, name string, 
 // Suspend keeps a person from signing in until Restore, and ends all their sessions, sign-ins, trusted devices and
 // links. From the console, the target may also be an e-mail address; so it may for Unlock and ResetTwoFactor.
 func (s *Service) Suspend(ctx context.Context, by Caller, id string) error {
-	return s.actOn(ctx, by, need{may: SuspendPeople}, id, func(tx Tx, o *other) error {
-		if err := o.Suspendable(); err != nil {
+	return s.actOn(ctx, by, access{may: SuspendPeople}, id, func(tx Tx, t *target) error {
+		if err := t.Suspendable(); err != nil {
 			return err
 		}
-		if err := o.checkLastOwner(); err != nil {
+		if err := t.checkLastOwner(); err != nil {
 			return err
 		}
-		o.State = Suspended
-		return s.changed(tx, by, o, "user.suspended", nil)
+		t.State = Suspended
+		return s.changed(tx, by, t, "user.suspended", nil)
 	})
 }
 
@@ -88,32 +88,32 @@ func (u User) Restored() State {
 
 // Restore lets a suspended person sign in again. A person who had not accepted the invitation needs a new one.
 func (s *Service) Restore(ctx context.Context, by Caller, id string) error {
-	return s.actOn(ctx, by, need{may: SuspendPeople}, id, func(tx Tx, o *other) error {
-		if err := o.Restorable(); err != nil {
+	return s.actOn(ctx, by, access{may: SuspendPeople}, id, func(tx Tx, t *target) error {
+		if err := t.Restorable(); err != nil {
 			return err
 		}
-		o.State = o.Restored()
-		return s.changed(tx, by, o, "user.restored", nil)
+		t.State = t.Restored()
+		return s.changed(tx, by, t, "user.restored", nil)
 	})
 }
 
 // SignOutEverywhere ends all sessions, sign-ins, trusted devices and links of a person.
 func (s *Service) SignOutEverywhere(ctx context.Context, by Caller, id string) error {
-	return s.actOn(ctx, by, need{may: SignOutPeople}, id, func(tx Tx, o *other) error {
-		return s.changed(tx, by, o, "user.signed_out", nil)
+	return s.actOn(ctx, by, access{may: SignOutPeople}, id, func(tx Tx, t *target) error {
+		return s.changed(tx, by, t, "user.signed_out", nil)
 	})
 }
 
 // Delete removes a person permanently. Events keep only their id.
 func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
-	return s.erasing(ctx, s.actOn(ctx, by, need{may: DeletePeople, fresh: true, strong: true}, id, func(tx Tx, o *other) error {
-		if err := o.checkLastOwner(); err != nil {
+	return s.erasing(ctx, s.actOn(ctx, by, access{may: DeletePeople, fresh: true, strong: true}, id, func(tx Tx, t *target) error {
+		if err := t.checkLastOwner(); err != nil {
 			return err
 		}
-		if err := tx.DeleteUser(o.Workspace, o.ID); err != nil {
+		if err := tx.DeleteUser(t.Workspace, t.ID); err != nil {
 			return err
 		}
-		return s.record(tx, by, "user.deleted", o.ID, Done, nil)
+		return s.record(tx, by, "user.deleted", t.ID, Done, nil)
 	}))
 }
 

@@ -54,7 +54,7 @@ var (
 
 // OwnAuthenticators returns the caller's authenticators, oldest first, without their secrets.
 func (s *Service) OwnAuthenticators(ctx context.Context, by Caller) (all []Authenticator, err error) {
-	if err := s.may(by, need{}); err != nil {
+	if err := s.may(by, access{}); err != nil {
 		return nil, err
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {
@@ -98,7 +98,7 @@ func (s *Service) RenameAuthenticator(ctx context.Context, by Caller, id, name s
 	if err != nil {
 		return err
 	}
-	return s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
+	return s.act(ctx, by, access{}, func(tx Tx, me *actor) error {
 		all, err := tx.Authenticators(me.Workspace, me.ID)
 		if err != nil {
 			return err
@@ -124,7 +124,7 @@ type Removal struct {
 
 // MayRemove returns what removing an authenticator would do; its errors are those of RemoveAuthenticator.
 func (s *Service) MayRemove(ctx context.Context, by Caller, id string) (r Removal, err error) {
-	err = s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
+	err = s.act(ctx, by, access{}, func(tx Tx, me *actor) error {
 		r, err = s.removal(tx, by, me, id)
 		r.Secret = nil
 		return err
@@ -145,14 +145,14 @@ func (s *Service) removal(tx Tx, by Caller, me *actor, id string) (Removal, erro
 	if r.Last {
 		return r, me.mayDisable(by)
 	}
-	return r, need{fresh: true}.judge(me.User, me.session, by.policy, me.now)
+	return r, access{fresh: true}.judge(me.User, me.session, by.policy, me.now)
 }
 
 // RemoveAuthenticator removes an authenticator and signs the user out everywhere else. Removing the last one is
 // Disable, with the same conditions. It returns the session's new secret.
 func (s *Service) RemoveAuthenticator(ctx context.Context, by Caller, id string) (Secret, error) {
 	var token Secret
-	err := s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
+	err := s.act(ctx, by, access{}, func(tx Tx, me *actor) error {
 		r, err := s.removal(tx, by, me, id)
 		if err != nil {
 			return err
@@ -178,23 +178,23 @@ func (s *Service) RemoveAuthenticator(ctx context.Context, by Caller, id string)
 
 // mayDisable returns why the user may not disable two-factor authentication now, or nil. Reasons that no proof can
 // remove come first.
-func (a *actor) mayDisable(by Caller) error {
+func (me *actor) mayDisable(by Caller) error {
 	switch {
-	case by.policy.Required(a.User, a.now):
+	case by.policy.Required(me.User, me.now):
 		return ErrTwoFactorRequired
-	case !a.TwoFactor:
+	case !me.TwoFactor:
 		return ErrTwoFactorOff
-	case a.session.Restricted():
+	case me.session.Restricted():
 		return ErrRestricted
-	case !a.PasswordLong:
+	case !me.PasswordLong:
 		return ErrPasswordShort
 	}
-	return need{fresh: true, strong: true}.judge(a.User, a.session, by.policy, a.now)
+	return access{fresh: true, strong: true}.judge(me.User, me.session, by.policy, me.now)
 }
 
 // MayDisable reports whether the caller may disable two-factor authentication now; its errors are those of Disable.
 func (s *Service) MayDisable(ctx context.Context, by Caller) error {
-	return s.act(ctx, by, need{}, func(_ Tx, me *actor) error { return me.mayDisable(by) })
+	return s.act(ctx, by, access{}, func(_ Tx, me *actor) error { return me.mayDisable(by) })
 }
 
 // Disable disables two-factor authentication. It deletes authenticators and recovery codes and, by raising the epoch,
@@ -203,7 +203,7 @@ func (s *Service) MayDisable(ctx context.Context, by Caller) error {
 // is required, it returns ErrTwoFactorRequired. It returns the session's new secret.
 func (s *Service) Disable(ctx context.Context, by Caller) (Secret, error) {
 	var token Secret
-	err := s.act(ctx, by, need{}, func(tx Tx, me *actor) error {
+	err := s.act(ctx, by, access{}, func(tx Tx, me *actor) error {
 		if err := me.mayDisable(by); err != nil {
 			return err
 		}

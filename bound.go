@@ -17,7 +17,7 @@ var (
 )
 
 // browserTold is how long a person gets no further e-mail about a new browser.
-const browserTold = time.Hour
+const newBrowserTold = time.Hour
 
 // Outcomes of writing too much.
 var (
@@ -50,9 +50,9 @@ func (w Window) charge(r rule, now time.Time) Window {
 }
 
 // ownChange runs a change of a person to their own account, and counts it if it writes.
-func (s *Service) ownChange(tx Tx, me *actor, n need, fn func(Tx, *actor) error) error {
+func (s *Service) ownChange(tx Tx, me *actor, a access, fn func(Tx, *actor) error) error {
 	r := changeRule
-	if n.ends {
+	if a.ends {
 		r = endingRule
 	}
 	if wait := me.Changes.wait(r, me.now); wait > 0 {
@@ -61,7 +61,7 @@ func (s *Service) ownChange(tx Tx, me *actor, n need, fn func(Tx, *actor) error)
 	spent := User{Workspace: me.Workspace, ID: me.ID, Changes: me.Changes.charge(r, me.now)}
 	wrote := false
 	err := fn(noting{tx, &wrote}, me)
-	if wrote && (err == nil || errors.As(err, &kept{})) {
+	if wrote && (err == nil || errors.As(err, &committed{})) {
 		if err := tx.SaveChanges(spent); err != nil {
 			return err
 		}
@@ -94,8 +94,8 @@ func (t noting) SaveSession(s Session) error {
 // a known device only if there is no other, so that a stranger with the password cannot end the owner's.
 const MaxSignIns = 20
 
-// keepSignIn inserts a new sign-in. If there are too many, it first ends others.
-func (s *Service) keepSignIn(tx Tx, si SignIn, u User) error {
+// insertSignIn inserts a new sign-in. If there are too many, it first ends others.
+func (s *Service) insertSignIn(tx Tx, si SignIn, u User) error {
 	if u.OpenSignIns >= MaxSignIns {
 		if err := tx.TrimSignIns(u, s.Now(), MaxSignIns-1); err != nil {
 			return err

@@ -29,7 +29,7 @@ func (s *Service) SaveBrand(ctx context.Context, by Caller, name, colour string)
 	if len(wrong) > 0 {
 		return outcomes(wrong...)
 	}
-	return s.act(ctx, by, need{may: SetBrand}, func(tx Tx, me *actor) error {
+	return s.act(ctx, by, access{may: SetBrand}, func(tx Tx, me *actor) error {
 		if by.workspace.Brand == name && by.workspace.Colour == colour {
 			return nil
 		}

@@ -112,7 +112,7 @@ func (s *Service) codeOfSetBackClock(tx Tx, by Caller, u User, a Authenticator) 
 			return err
 		}
 	}
-	return keep(ErrClockSetBack.saying(text.Say("The clock of this server was set back: here it is {time}. All codes up to {until} count as used. "+
+	return commit(ErrClockSetBack.saying(text.Say("The clock of this server was set back: here it is {time}. All codes up to {until} count as used. "+
 		"Use a recovery code, or ask an administrator to check the clock and unlock you.",
 		"time", now.UTC(), "until", until.UTC())))
 }

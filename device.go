@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// Browser is a known device: a browser in which a user has completed a sign-in. It does not skip any step. It has
-// separate budgets of tries, so that strangers cannot lock the user out in this browser (I38).
-type Browser struct {
+// KnownDevice is a browser in which a user has completed a sign-in. It does not skip any step. It has budgets of tries of
+// its own, so that strangers cannot lock the user out in it (I38).
+type KnownDevice struct {
 	Workspace  string
 	User       string
 	Hash       []byte
@@ -20,57 +20,57 @@ type Browser struct {
 
 // How many known devices a user may have, and how long each is remembered.
 const (
-	MaxBrowsers  = 20
-	BrowserLimit = 180 * 24 * time.Hour
+	MaxKnownDevices  = 20
+	KnownDeviceLimit = 180 * 24 * time.Hour
 )
 
-// BrowserTx is the storage of known devices.
-type BrowserTx interface {
-	// BrowserSeen returns when the user last completed a sign-in in this browser, or the zero time if never.
-	BrowserSeen(workspace, user string, hash []byte) (time.Time, error)
-	// SeeBrowser updates when a known device was last seen, and its name.
-	SeeBrowser(Browser) error
-	// InsertBrowser inserts a known device, and deletes all of the user's except the MaxBrowsers most recently seen.
-	InsertBrowser(Browser) error
-	// RenewBrowser replaces the hash of a browser that is a known device of other users of the workspace, for all of
+// KnownDeviceTx is the storage of known devices.
+type KnownDeviceTx interface {
+	// DeviceSeen returns when the user last completed a sign-in in this browser, or the zero time if never.
+	DeviceSeen(workspace, user string, hash []byte) (time.Time, error)
+	// SeeDevice updates when a known device was last seen, and its name.
+	SeeDevice(KnownDevice) error
+	// InsertDevice inserts a known device, and deletes all of the user's except the MaxKnownDevices most recently seen.
+	InsertDevice(KnownDevice) error
+	// RenewDevice replaces the hash of a browser that is a known device of other users of the workspace, for all of
 	// them.
-	RenewBrowser(workspace, user string, old, renewed []byte) error
-	// ForgetBrowsers deletes all known devices of the user.
-	ForgetBrowsers(workspace, user string) error
+	RenewDevice(workspace, user string, old, renewed []byte) error
+	// ForgetDevices deletes all known devices of the user.
+	ForgetDevices(workspace, user string) error
 }
 
 // knows reports whether the caller's browser is a known device of the user.
 func (s *Service) knows(tx Tx, by Caller, workspace, user string) (bool, error) {
-	seen, err := tx.BrowserSeen(workspace, user, hashToken(by.browser))
+	seen, err := tx.DeviceSeen(workspace, user, hashToken(by.device))
 	return by.knownSince(seen, s.Now()), err
 }
 
 // knownSince reports whether the caller's browser, in which a user was last seen at seen, is a known device.
 func (by Caller) knownSince(seen, now time.Time) bool {
-	return by.browser != "" && within(seen, BrowserLimit, now)
+	return by.device != "" && within(seen, KnownDeviceLimit, now)
 }
 
-// rememberDevice makes the caller's browser a known device of the user, who has just completed a sign-in, and was last seen in it
-// at seen. It returns the new secret for the browser, or "" if it keeps its own, and whether the device is new to the
+// rememberDevice makes the caller's browser a known device of the user, who has just completed a sign-in in it and was
+// last seen there at seen. It returns the new secret for the browser, or "" if it keeps its own, and whether the device is new to the
 // user. The row of a known device that has expired is left for the sweep.
 func (s *Service) rememberDevice(tx Tx, by Caller, u User, seen time.Time) (Secret, bool, error) {
 	now := s.Now()
-	b := Browser{Workspace: u.Workspace, User: u.ID, Hash: hashToken(by.browser), Name: by.agent, CreatedAt: now, LastSeenAt: now}
+	b := KnownDevice{Workspace: u.Workspace, User: u.ID, Hash: hashToken(by.device), Name: by.agent, CreatedAt: now, LastSeenAt: now}
 	if by.knownSince(seen, now) {
 		if now.Sub(seen) <= time.Minute {
 			return "", false, nil
 		}
-		return by.browser, false, tx.SeeBrowser(b) // set the cookie again, to extend its lifetime
+		return by.device, false, tx.SeeDevice(b) // set the cookie again, to extend its lifetime
 	}
 	// A planted secret must not become a known device of this user. Other users keep this browser as a known device.
 	var value Secret
 	value, b.Hash = newSecret()
-	if by.browser != "" {
-		if err := tx.RenewBrowser(u.Workspace, u.ID, hashToken(by.browser), b.Hash); err != nil {
+	if by.device != "" {
+		if err := tx.RenewDevice(u.Workspace, u.ID, hashToken(by.device), b.Hash); err != nil {
 			return "", false, err
 		}
 	}
-	return value, true, tx.InsertBrowser(b)
+	return value, true, tx.InsertDevice(b)
 }
 
 // TrustedDevice is a browser in which a user need not enter a code. It skips only the code at sign-in. It is valid
@@ -84,7 +84,7 @@ type TrustedDevice struct {
 	RotatedAt    time.Time
 	Epoch        int64
 	Days         int
-	BrowserHash  []byte // of the known device, to detect a copy of the secret in another browser
+	KnownDevice  []byte // of the known device, to detect a copy of the secret in another browser
 	Name         string // such as "Firefox on Windows"
 	Address      string
 	CreatedAt    time.Time
@@ -142,7 +142,7 @@ func (s *Service) useTrust(tx Tx, by Caller, u User) (Secret, error) {
 		return "", s.oldTrust(tx, by, u, d, hash)
 	}
 	d.PreviousHash, d.RotatedAt = d.Hash, now
-	d.Name, d.Address, d.LastSeenAt, d.BrowserHash = by.agent, addressOf(by), now, hashToken(by.browser)
+	d.Name, d.Address, d.LastSeenAt, d.KnownDevice = by.agent, addressOf(by), now, hashToken(by.device)
 	var value Secret
 	value, d.Hash = newToken(u.ID, d.ID)
 	return value, tx.RotateTrustedDevice(d)
@@ -152,7 +152,7 @@ func (s *Service) useTrust(tx Tx, by Caller, u User) (Secret, error) {
 // used, or it comes from elsewhere, there is a copy of it, and the trust ends.
 func (s *Service) oldTrust(tx Tx, by Caller, u User, d TrustedDevice, hash []byte) error {
 	newerSeen := !bytes.Equal(d.PreviousHash, hash)
-	elsewhere := d.Address != addressOf(by) || !bytes.Equal(d.BrowserHash, hashToken(by.browser))
+	elsewhere := d.Address != addressOf(by) || !bytes.Equal(d.KnownDevice, hashToken(by.device))
 	detail := map[string]string{"device": d.ID, "name": d.Name}
 	if within(d.RotatedAt, twoTabs, s.Now()) || !newerSeen && !elsewhere {
 		return s.record(tx, by.as(u), "trusted_device.old_value", u.ID, Refused, detail)
@@ -181,7 +181,7 @@ func (s *Service) trust(tx Tx, by Caller, u User) (Secret, error) {
 	}
 	d := TrustedDevice{
 		Workspace: u.Workspace, User: u.ID, ID: newID(prefixDevice, now), Epoch: u.Epoch, Days: by.policy.TrustedDeviceDays,
-		BrowserHash: hashToken(by.browser), Name: by.agent, Address: addressOf(by), CreatedAt: now, LastSeenAt: now, RotatedAt: now,
+		KnownDevice: hashToken(by.device), Name: by.agent, Address: addressOf(by), CreatedAt: now, LastSeenAt: now, RotatedAt: now,
 	}
 	var value Secret
 	value, d.Hash = newToken(u.ID, d.ID)
@@ -203,7 +203,7 @@ type Trust struct {
 
 // TrustedDevices returns the caller's devices that are still trusted, the most recently seen first.
 func (s *Service) TrustedDevices(ctx context.Context, by Caller) ([]Trust, error) {
-	if err := s.may(by, need{}); err != nil {
+	if err := s.may(by, access{}); err != nil {
 		return nil, err
 	}
 	var out []Trust
@@ -224,7 +224,7 @@ func (s *Service) TrustedDevices(ctx context.Context, by Caller) ([]Trust, error
 // RemoveTrustedDevice ends the trust in one of the caller's devices, or in all of them if id is empty. A device that
 // does not exist is ErrNotFound.
 func (s *Service) RemoveTrustedDevice(ctx context.Context, by Caller, id string) error {
-	return s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) error {
+	return s.act(ctx, by, access{ends: true}, func(tx Tx, me *actor) error {
 		n, err := tx.DeleteTrustedDevices(me.Workspace, me.ID, id)
 		if err != nil {
 			return err

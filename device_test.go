@@ -282,7 +282,7 @@ func TestI06_TrustedDeviceOfAnother(t *testing.T) {
 	})
 }
 
-// TestKnownDeviceAfterLong: a browser that was not used for longer than BrowserLimit is new again, even before the
+// TestKnownDeviceAfterLong: a browser that was not used for longer than KnownDeviceLimit is new again, even before the
 // sweep. One that is used stays known, and its cookie is extended.
 func TestKnownDeviceAfterLong(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -290,19 +290,19 @@ func TestKnownDeviceAfterLong(t *testing.T) {
 		b := e.Arriving()
 		news := func() int { return len(e.Query("SELECT id FROM outbox WHERE kind = 'sign_in.new_browser'")) }
 		signIn(e, b, e.Owner, false)
-		first := b.Browser
+		first := b.Device
 		for range 3 {
-			e.Clock.Advance(sallyport.BrowserLimit - day)
+			e.Clock.Advance(sallyport.KnownDeviceLimit - day)
 			p, err := e.SignIn(context.Background(), b.By(), e.Owner.Address, e.Owner.Password)
 			e.Check(err)
-			if p.Browser != first || news() != 1 {
-				t.Fatalf("a known device: it keeps %t, %d mails", p.Browser == first, news())
+			if p.Device != first || news() != 1 {
+				t.Fatalf("a known device: it keeps %t, %d mails", p.Device == first, news())
 			}
 		}
-		e.Clock.Advance(sallyport.BrowserLimit + day)
+		e.Clock.Advance(sallyport.KnownDeviceLimit + day)
 		signIn(e, b, e.Owner, false)
-		if b.Browser == first || news() != 2 {
-			t.Errorf("after long: the value is the old one: %t, %d mails", b.Browser == first, news())
+		if b.Device == first || news() != 2 {
+			t.Errorf("after long: the value is the old one: %t, %d mails", b.Device == first, news())
 		}
 	})
 }

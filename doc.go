@@ -37,7 +37,7 @@
 // # Tries
 //
 // Every password, code and recovery code uses up a budget in the database: one that all unknown clients of the user share,
-// or one of a known device ([Browser]) of that user, which strangers cannot use up. The try of a password is committed
+// or one of a known device ([KnownDevice]) of that user, which strangers cannot use up. The try of a password is committed
 // before its hash is computed, that of a code in the transaction that checks it.
 //
 // # Mail

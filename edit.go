@@ -21,28 +21,28 @@ func (s *Service) EditPerson(ctx context.Context, by Caller, id, name, address s
 		return false, err
 	}
 	address = strings.TrimSpace(address)
-	return asked, s.actOn(ctx, by, need{may: EditPeople, strong: true}, id, func(tx Tx, o *other) error {
-		asked = address != o.Address
+	return asked, s.actOn(ctx, by, access{may: EditPeople, strong: true}, id, func(tx Tx, t *target) error {
+		asked = address != t.Address
 		shown := ""
 		if asked {
 			var err error
-			if shown, err = newAddress(tx, o.User, address); err != nil {
+			if shown, err = newAddress(tx, t.User, address); err != nil {
 				return err
 			}
 		}
-		if name != o.Name {
-			o.Name = name
-			if err := tx.SaveUser(o.User); err != nil {
+		if name != t.Name {
+			t.Name = name
+			if err := tx.SaveUser(t.User); err != nil {
 				return err
 			}
-			if err := s.record(tx, by, "user.renamed", o.ID, Done, nil); err != nil {
+			if err := s.record(tx, by, "user.renamed", t.ID, Done, nil); err != nil {
 				return err
 			}
 		}
 		if !asked {
 			return nil
 		}
-		return s.askNewAddress(tx, by, o.User, shown)
+		return s.askNewAddress(tx, by, t.User, shown)
 	})
 }
 
@@ -72,35 +72,35 @@ func (s *Service) askNewAddress(tx Tx, by Caller, u User, shown string) error {
 
 // EndSessionOf ends one session of another person, who gets an e-mail. A session that does not exist is ErrNotFound.
 func (s *Service) EndSessionOf(ctx context.Context, by Caller, id, session string) error {
-	return s.actOn(ctx, by, need{may: SignOutPeople}, id, func(tx Tx, o *other) error {
-		ses, _, found, err := tx.TakeSession(o.Workspace, o.ID, session)
+	return s.actOn(ctx, by, access{may: SignOutPeople}, id, func(tx Tx, t *target) error {
+		ses, _, found, err := tx.TakeSession(t.Workspace, t.ID, session)
 		if err != nil || !found {
 			return errOr(err, ErrNotFound)
 		}
-		if _, err := tx.DeleteSession(o.Workspace, o.ID, session); err != nil {
+		if _, err := tx.DeleteSession(t.Workspace, t.ID, session); err != nil {
 			return err
 		}
-		if err := s.notify(tx, by, o.User, "session.ended", map[string]any{"device": ses.Browser}); err != nil {
+		if err := s.notify(tx, by, t.User, "session.ended", map[string]any{"device": ses.Browser}); err != nil {
 			return err
 		}
-		return s.record(tx, by, "session.ended", o.ID, Done, map[string]string{"session": session, "count": "1"})
+		return s.record(tx, by, "session.ended", t.ID, Done, map[string]string{"session": session, "count": "1"})
 	})
 }
 
 // RemoveTrustedDeviceOf ends the trust in one device of another person, who gets an e-mail. A device that does not exist
 // is ErrNotFound.
 func (s *Service) RemoveTrustedDeviceOf(ctx context.Context, by Caller, id, device string) error {
-	return s.actOn(ctx, by, need{may: SignOutPeople}, id, func(tx Tx, o *other) error {
-		d, found, err := tx.TrustedDevice(o.Workspace, o.ID, device)
+	return s.actOn(ctx, by, access{may: SignOutPeople}, id, func(tx Tx, t *target) error {
+		d, found, err := tx.TrustedDevice(t.Workspace, t.ID, device)
 		if err != nil || !found {
 			return errOr(err, ErrNotFound)
 		}
-		if _, err := tx.DeleteTrustedDevices(o.Workspace, o.ID, device); err != nil {
+		if _, err := tx.DeleteTrustedDevices(t.Workspace, t.ID, device); err != nil {
 			return err
 		}
-		if err := s.notify(tx, by, o.User, "trusted_device.removed", map[string]any{"device": d.Name}); err != nil {
+		if err := s.notify(tx, by, t.User, "trusted_device.removed", map[string]any{"device": d.Name}); err != nil {
 			return err
 		}
-		return s.record(tx, by, "trusted_device.removed", o.ID, Done, map[string]string{"device": device, "name": d.Name, "count": "1"})
+		return s.record(tx, by, "trusted_device.removed", t.ID, Done, map[string]string{"device": device, "name": d.Name, "count": "1"})
 	})
 }

@@ -124,7 +124,7 @@ func TestEndingOneOfAPerson(t *testing.T) {
 		}
 		for i, device := range []string{"dev_one", "dev_two"} {
 			e.Check(e.Store.Write(ctx, func(tx sallyport.Tx) error {
-				return tx.InsertTrustedDevice(sallyport.TrustedDevice{Workspace: mia.Workspace, User: mia.ID, ID: device, Hash: []byte{byte(i)}, BrowserHash: []byte{1},
+				return tx.InsertTrustedDevice(sallyport.TrustedDevice{Workspace: mia.Workspace, User: mia.ID, ID: device, Hash: []byte{byte(i)}, KnownDevice: []byte{1},
 					Epoch: mia.Epoch, Days: 14, Name: "Firefox on Windows", CreatedAt: e.Clock.Now(), LastSeenAt: e.Clock.Now()})
 			}))
 		}

@@ -133,10 +133,10 @@ func Outcomes(err error) (all []*Error) {
 	return nil
 }
 
-// kept marks an outcome whose changes must be committed, such as the charge of a wrong code.
-type kept struct{ err error }
+// committed marks an outcome whose changes must be committed, such as the charge of a wrong code.
+type committed struct{ err error }
 
-func (k kept) Error() string { return k.err.Error() }
+func (k committed) Error() string { return k.err.Error() }
 
-// keep makes Service.write commit what was written, and then return the outcome.
-func keep(err error) error { return kept{err} }
+// commit makes Service.write commit what was written, and then return the outcome.
+func commit(err error) error { return committed{err} }

@@ -41,7 +41,7 @@ func (s *Service) firstSteps(tx Tx, by Caller) (FirstSteps, error) {
 
 // TickFirstStep records that an owner has ticked a step. It refuses everyone else.
 func (s *Service) TickFirstStep(ctx context.Context, by Caller, step FirstStep) error {
-	return s.act(ctx, by, need{may: SeePeople}, func(tx Tx, me *actor) error {
+	return s.act(ctx, by, access{may: SeePeople}, func(tx Tx, me *actor) error {
 		if me.Role != Owner {
 			return ErrNotAllowed
 		}

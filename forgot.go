@@ -22,7 +22,7 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 		return ErrAddressInvalid
 	}
 	if err := s.Store.Read(ctx, func(tx Tx) error {
-		u, seen, err := tx.UserInBrowser(by.workspace.ID, name, hashToken(by.browser))
+		u, seen, err := tx.UserOnDevice(by.workspace.ID, name, hashToken(by.device))
 		if err != nil {
 			return err
 		}
@@ -78,7 +78,7 @@ func (s *Service) chargeForgot(tx Tx, by Caller, u User, name string) (bool, err
 func (s *Service) forgotBudgets(by Caller, u User, name string, known bool) []budget {
 	own := budget{Tries{Workspace: by.workspace.ID, Subject: s.ofName(by.workspace.ID, name, u), Bucket: bucketForgot}, forgotRule}
 	if known {
-		own.Bucket = ofDevice(bucketForgot, hashToken(by.browser))
+		own.Bucket = ofDevice(bucketForgot, hashToken(by.device))
 		return []budget{own}
 	}
 	return by.withNetwork(bucketForgot, forgotAddressRule, own)
@@ -152,19 +152,19 @@ func (s *Service) MayMakePasswordLink(ctx context.Context, by Caller, id string)
 // The link works once, within HandedResetLimit, and never changes two-factor authentication. Older reset links of the
 // person end. The old password works until the link is used.
 func (s *Service) MakePasswordLink(ctx context.Context, by Caller, id string) (made PasswordLink, err error) {
-	n := need{may: ResetPasswords, fresh: true, strong: true}
-	err = s.actOn(ctx, by, n, id, func(tx Tx, o *other) error {
-		if err := o.passwordResettable(); err != nil {
+	a := access{may: ResetPasswords, fresh: true, strong: true}
+	err = s.actOn(ctx, by, a, id, func(tx Tx, t *target) error {
+		if err := t.passwordResettable(); err != nil {
 			return err
 		}
-		if err := tx.DropLinks(o.Workspace, o.ID, LinkReset, time.Time{}); err != nil {
+		if err := tx.DropLinks(t.Workspace, t.ID, LinkReset, time.Time{}); err != nil {
 			return err
 		}
-		token, ends, err := s.newLink(tx, by, o.User, LinkHandedReset, o.Epoch, "", HandedResetLimit)
+		token, ends, err := s.newLink(tx, by, t.User, LinkHandedReset, t.Epoch, "", HandedResetLimit)
 		if err != nil {
 			return err
 		}
-		at, err := tx.MailSender(o.Workspace)
+		at, err := tx.MailSender(t.Workspace)
 		if err != nil {
 			return err
 		}
@@ -172,11 +172,11 @@ func (s *Service) MakePasswordLink(ctx context.Context, by Caller, id string) (m
 		if err != nil {
 			return err
 		}
-		made = PasswordLink{o.User, Secret(address), ends}
-		if err := s.notifyFrom(tx, by, at, o.User, o.Address, "password.link", nil); err != nil {
+		made = PasswordLink{t.User, Secret(address), ends}
+		if err := s.notifyFrom(tx, by, at, t.User, t.Address, "password.link", nil); err != nil {
 			return err
 		}
-		return s.record(tx, by, "password.link_made", o.ID, Done, nil)
+		return s.record(tx, by, "password.link_made", t.ID, Done, nil)
 	})
 	if err != nil {
 		return PasswordLink{}, err

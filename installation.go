@@ -122,7 +122,7 @@ func (s *Service) FirstRunByLink(ctx context.Context, a Arrival, token Secret, o
 	}
 	by := Caller{
 		kind: callerNobody, workspace: w, policy: DefaultPolicy(), host: s.host(), door: a.Door,
-		address: a.Address, agent: a.Agent, browser: a.Browser,
+		address: a.Address, agent: a.Agent, device: a.Device,
 	}
 	var p SignInResult
 	err = s.write(ctx, func(tx Tx) error {

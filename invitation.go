@@ -13,9 +13,9 @@ var ErrNotInvited = &Error{Kind: Conflict, Code: "not_invited", Text: text.Say("
 
 // inviting is what creating, resending or reading an invitation needs. Above member that is a fresh code of an
 // authenticator, as for giving the role, so that neither an unattended browser nor a recovery code can create an owner.
-func inviting(role Role) need {
+func inviting(role Role) access {
 	above := role != Member
-	return need{may: InvitePeople, fresh: above, strong: above}
+	return access{may: InvitePeople, fresh: above, strong: above}
 }
 
 // Invite creates an account for a person and mails them a link or a temporary password, as the policy says. Either is
@@ -106,32 +106,32 @@ func (s *Service) ResendInvitation(ctx context.Context, by Caller, id string) er
 	if err != nil {
 		return err
 	}
-	return s.actOn(ctx, by, need{may: InvitePeople}, id, func(tx Tx, o *other) error {
-		if err := o.Invitable(); err != nil {
+	return s.actOn(ctx, by, access{may: InvitePeople}, id, func(tx Tx, t *target) error {
+		if err := t.Invitable(); err != nil {
 			return err
 		}
-		if err := o.me.meets(inviting(o.Role), by.policy); err != nil {
+		if err := t.me.meets(inviting(t.Role), by.policy); err != nil {
 			return err
 		}
-		o.PasswordHash, o.PasswordAt, o.TemporaryEnds = fresh.PasswordHash, fresh.PasswordAt, fresh.TemporaryEnds
-		o.Epoch++
-		if err := tx.SaveUser(o.User); err != nil {
+		t.PasswordHash, t.PasswordAt, t.TemporaryEnds = fresh.PasswordHash, fresh.PasswordAt, fresh.TemporaryEnds
+		t.Epoch++
+		if err := tx.SaveUser(t.User); err != nil {
 			return err
 		}
-		return s.mailInvitation(tx, by, o.User, password, "user.invited_again")
+		return s.mailInvitation(tx, by, t.User, password, "user.invited_again")
 	})
 }
 
 // RevokeInvitation revokes an invitation and deletes the account.
 func (s *Service) RevokeInvitation(ctx context.Context, by Caller, id string) error {
-	return s.erasing(ctx, s.actOn(ctx, by, need{may: InvitePeople, whole: true}, id, func(tx Tx, o *other) error {
-		if err := o.Invitable(); err != nil {
+	return s.erasing(ctx, s.actOn(ctx, by, access{may: InvitePeople, whole: true}, id, func(tx Tx, t *target) error {
+		if err := t.Invitable(); err != nil {
 			return err
 		}
-		if err := tx.DeleteUser(o.Workspace, o.ID); err != nil {
+		if err := tx.DeleteUser(t.Workspace, t.ID); err != nil {
 			return err
 		}
-		return s.record(tx, by, "user.invitation_revoked", o.ID, Done, nil)
+		return s.record(tx, by, "user.invitation_revoked", t.ID, Done, nil)
 	}))
 }
 

@@ -53,7 +53,7 @@ func (s *Service) refuse(tx Tx, t Tries, outcome *Error) error {
 	if err := tx.SaveTries(t); err != nil {
 		return err
 	}
-	return keep(outcome)
+	return commit(outcome)
 }
 
 const (

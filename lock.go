@@ -10,6 +10,15 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
+// LockTx is the storage of locks.
+type LockTx interface {
+	// SaveLock replaces the lock in a user's row if that lock ends before over.
+	SaveLock(workspace, user string, l Lock, until, over time.Time) error
+	// LockedBetween returns at most limit users of all workspaces whose lock ends after from, and at to or before. The lock
+	// that ends first comes first.
+	LockedBetween(from, to time.Time, limit int) ([]User, error)
+}
+
 // Lock is the reason why a user's next try is refused. A lock OfKnown concerns only one of the user's known devices. Of the
 // others, only the last four concern known devices as well.
 type Lock string
@@ -247,20 +256,20 @@ func (f PeopleFilter) nextLocked(tx Tx, by Caller, now time.Time, after User) ([
 // its codes are accepted again from the second time step from now on (I43). If none of this changes anything, the result is
 // ErrNotLocked, ErrLockStays or ErrUsedCodes.
 func (s *Service) Unlock(ctx context.Context, by Caller, id string) error {
-	return s.actOn(ctx, by, need{may: UnlockPeople}, id, func(tx Tx, o *other) error {
-		if err := s.unlocks(tx, o.User); err != nil {
+	return s.actOn(ctx, by, access{may: UnlockPeople}, id, func(tx Tx, t *target) error {
+		if err := s.unlocks(tx, t.User); err != nil {
 			return err
 		}
-		if err := s.unburn(tx, o.User); err != nil {
+		if err := s.unburn(tx, t.User); err != nil {
 			return err
 		}
-		if err := tx.ClearTries(o.Workspace, o.ID, ""); err != nil {
+		if err := tx.ClearTries(t.Workspace, t.ID, ""); err != nil {
 			return err
 		}
-		if _, err := s.relock(tx, &o.User); err != nil {
+		if _, err := s.relock(tx, &t.User); err != nil {
 			return err
 		}
-		return s.record(tx, by, "user.unlocked", o.ID, Done, nil)
+		return s.record(tx, by, "user.unlocked", t.ID, Done, nil)
 	})
 }
 

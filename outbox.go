@@ -321,7 +321,7 @@ func (s *Service) readable(me User, m Mail, to User) bool {
 // needs the same proof as creating the invitation, and records an event. For every other mail, it returns ErrNotFound,
 // as for one that does not exist.
 func (s *Service) ReadMail(ctx context.Context, by Caller, id string) (m Mail, b MailBody, err error) {
-	err = s.act(ctx, by, need{may: ReadOutbox}, func(tx Tx, me *actor) error {
+	err = s.act(ctx, by, access{may: ReadOutbox}, func(tx Tx, me *actor) error {
 		found, err := mailOf(tx, me.Workspace, id)
 		if err != nil {
 			return err
@@ -377,7 +377,7 @@ func (m Mail) retriable(now time.Time) error {
 // SendAgain makes a failed mail wait again. It is tried as if it were new, and goes to the same address. Its link ends
 // when it would have ended anyway.
 func (s *Service) SendAgain(ctx context.Context, by Caller, id string) error {
-	err := s.act(ctx, by, need{may: SendMailAgain}, func(tx Tx, me *actor) error {
+	err := s.act(ctx, by, access{may: SendMailAgain}, func(tx Tx, me *actor) error {
 		m, err := mailOf(tx, me.Workspace, id)
 		if err != nil {
 			return err
@@ -420,7 +420,7 @@ func (s *Service) retry(m Mail) error {
 // SendAllAgain is SendAgain for the oldest failed mails that can be sent, at most RetryLimit of them. It returns how many
 // there were.
 func (s *Service) SendAllAgain(ctx context.Context, by Caller) (n int64, err error) {
-	err = s.act(ctx, by, need{may: SendMailAgain}, func(tx Tx, me *actor) error {
+	err = s.act(ctx, by, access{may: SendMailAgain}, func(tx Tx, me *actor) error {
 		if s.Mailer == nil {
 			return ErrNoMailServer
 		}

@@ -27,7 +27,7 @@ func (s *Service) tryPassword(ctx context.Context, by Caller, address, password 
 	name := folded(address)
 	var t passwordTry
 	if err := s.Store.Read(ctx, func(tx Tx) (err error) {
-		if t.user, t.seen, err = tx.UserInBrowser(by.workspace.ID, name, hashToken(by.browser)); err != nil {
+		if t.user, t.seen, err = tx.UserOnDevice(by.workspace.ID, name, hashToken(by.device)); err != nil {
 			return err
 		}
 		known := by.knownSince(t.seen, s.Now())
@@ -73,7 +73,7 @@ func (s *Service) tempOver(u User) bool {
 func (s *Service) passwordBudgets(by Caller, subject string, known bool) []budget {
 	own := Tries{Workspace: by.workspace.ID, Subject: subject, Bucket: bucketPassword}
 	if known {
-		own.Bucket = ofDevice(bucketPassword, hashToken(by.browser))
+		own.Bucket = ofDevice(bucketPassword, hashToken(by.device))
 		return []budget{{own, passwordDeviceRule}}
 	}
 	return by.withNetwork(bucketAddress, addressRule, budget{own, passwordRule})
@@ -311,7 +311,7 @@ func (s *Service) MayChangePassword(by Caller) error {
 }
 
 func mayChangePassword(by Caller, u User, ses Session, now time.Time) error {
-	return need{fresh: u.TwoFactor}.judge(u, ses, by.policy, now)
+	return access{fresh: u.TwoFactor}.judge(u, ses, by.policy, now)
 }
 
 // ChangePassword replaces the caller's password, given the current one. A try of that uses the budget for signing in.
@@ -337,7 +337,7 @@ func (s *Service) ChangePassword(ctx context.Context, by Caller, current, passwo
 		}
 	}
 	var token Secret
-	err = s.act(ctx, by, need{ends: true}, func(tx Tx, me *actor) error {
+	err = s.act(ctx, by, access{ends: true}, func(tx Tx, me *actor) error {
 		if err := mayChangePassword(by, me.User, me.session, me.now); err != nil {
 			return err
 		}
@@ -346,13 +346,13 @@ func (s *Service) ChangePassword(ctx context.Context, by Caller, current, passwo
 			return err
 		}
 		if !ok || u.ID != me.ID {
-			return keep(outcomes(ErrOwnPasswordWrong.in("current_password"), weak))
+			return commit(outcomes(ErrOwnPasswordWrong.in("current_password"), weak))
 		}
 		if weak != nil {
-			return keep(weak)
+			return commit(weak)
 		}
 		if same {
-			return keep(ErrPasswordSame)
+			return commit(ErrPasswordSame)
 		}
 		me.User = u
 		me.takePassword(chosen)

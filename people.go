@@ -34,9 +34,6 @@ type PeopleListTx interface {
 	PlacePeople(r PeopleRange, from User, limit int) (all, before int, err error)
 	// FindPeople returns the sorted ids of at most limit users whom a search finds, or who are locked.
 	FindPeople(r PeopleRange, limit int) ([]string, error)
-	// LockedBetween returns at most limit users of all workspaces whose lock ends after from, and at to or before. The lock
-	// that ends first comes first.
-	LockedBetween(from, to time.Time, limit int) ([]User, error)
 	// Named returns those of the given users who exist, by id: the people that events and mails name.
 	Named(workspace string, ids []string) (map[string]User, error)
 	// MoveSignedIn locks those of the given users who have signed in since they were last moved, and moves them to their

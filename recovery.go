@@ -189,7 +189,7 @@ func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error 
 	}
 	tries := b.of(bucketRecovery)
 	if known {
-		tries = b.of(ofDevice(bucketRecovery, hashToken(by.browser)))
+		tries = b.of(ofDevice(bucketRecovery, hashToken(by.device)))
 	}
 	if wait := recoveryRule.wait(tries, now); wait > 0 {
 		return s.refuse(tx, tries, ErrRecoveryLimit.after(wait))
@@ -209,7 +209,7 @@ func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error 
 		if err := s.record(tx, by.as(*u), "recovery_code.used_twice", u.ID, Refused, nil); err != nil {
 			return err
 		}
-		return keep(ErrRecoveryUsed)
+		return commit(ErrRecoveryUsed)
 	}
 	tries = recoveryRule.charge(tries, now)
 	if err := tx.SaveTries(tries); err != nil {
@@ -226,7 +226,7 @@ func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error 
 	if err := s.lockIfSpent(tx, by.as(*u), u.ID, tries); err != nil {
 		return err
 	}
-	return keep(ErrRecoveryWrong)
+	return commit(ErrRecoveryWrong)
 }
 
 // spendRecovery uses up a code, and mails the user how many are left. If the policy shows codes again, it replaces the
@@ -285,7 +285,7 @@ type RecoverySet struct {
 // authenticator.
 func (s *Service) RecoveryCodes(ctx context.Context, by Caller) (RecoverySet, error) {
 	var v RecoverySet
-	err := s.act(ctx, by, need{strong: true}, func(tx Tx, me *actor) error {
+	err := s.act(ctx, by, access{strong: true}, func(tx Tx, me *actor) error {
 		if !me.TwoFactor {
 			return ErrTwoFactorOff
 		}
@@ -334,7 +334,7 @@ func (s *Service) EraseRecoveryCodes(ctx context.Context) error {
 // MayRegenerateRecoveryCodes reports whether the caller may create a new set now; its errors are those of
 // RegenerateRecoveryCodes.
 func (s *Service) MayRegenerateRecoveryCodes(ctx context.Context, by Caller) error {
-	return s.act(ctx, by, need{strong: true}, func(_ Tx, me *actor) error {
+	return s.act(ctx, by, access{strong: true}, func(_ Tx, me *actor) error {
 		if !me.TwoFactor {
 			return ErrTwoFactorOff
 		}
@@ -346,7 +346,7 @@ func (s *Service) MayRegenerateRecoveryCodes(ctx context.Context, by Caller) err
 // code of an authenticator.
 func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (SignInResult, error) {
 	var p SignInResult
-	err := s.act(ctx, by, need{strong: true}, func(tx Tx, me *actor) error {
+	err := s.act(ctx, by, access{strong: true}, func(tx Tx, me *actor) error {
 		if !me.TwoFactor {
 			return ErrTwoFactorOff
 		}
@@ -369,25 +369,25 @@ func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (SignI
 // SaveRecoveryCodes records the tick "I have saved these recovery codes". In a sign-in, that is the last step.
 func (s *Service) SaveRecoveryCodes(ctx context.Context, by Caller) (SignInResult, error) {
 	var p SignInResult
-	err := s.hold(ctx, by, StepRecoveryCodes, need{}, func(tx Tx, h *holder) error {
-		if h.session != nil && h.session.session.Restricted() {
+	err := s.enrolling(ctx, by, StepRecoveryCodes, access{}, func(tx Tx, e *enrolment) error {
+		if e.session != nil && e.session.session.Restricted() {
 			return ErrRestricted
 		}
-		if h.RecoveryUnsaved() {
-			h.RecoverySavedAt = s.Now()
-			if err := tx.SaveUser(h.User); err != nil {
+		if e.RecoveryUnsaved() {
+			e.RecoverySavedAt = s.Now()
+			if err := tx.SaveUser(e.User); err != nil {
 				return err
 			}
-			if err := s.record(tx, by.as(h.User), "recovery_codes.saved", h.User.ID, Done, nil); err != nil {
+			if err := s.record(tx, by.as(e.User), "recovery_codes.saved", e.User.ID, Done, nil); err != nil {
 				return err
 			}
 		}
 		p = SignInResult{Step: StepDone}
-		if h.signIn == nil {
+		if e.signIn == nil {
 			return nil
 		}
 		var err error
-		p, err = s.advance(tx, by, *h.signIn, h.User)
+		p, err = s.advance(tx, by, *e.signIn, e.User)
 		return err
 	})
 	return p, err
@@ -413,12 +413,12 @@ func (s *Service) sealShown(u User, holder string, codes []Secret) (Secret, erro
 // it returns ErrCodesNotShown.
 func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, held Secret) (RecoverySet, error) {
 	var v RecoverySet
-	err := s.hold(ctx, by, StepRecoveryCodes, need{}, func(tx Tx, h *holder) error {
+	err := s.enrolling(ctx, by, StepRecoveryCodes, access{}, func(tx Tx, e *enrolment) error {
 		sealed, err := hex.DecodeString(held.Reveal())
-		if err != nil || !h.RecoveryUnsaved() {
+		if err != nil || !e.RecoveryUnsaved() {
 			return ErrCodesNotShown
 		}
-		plain, err := s.Keys.Open(sealed, shownAD(h.User, h.id))
+		plain, err := s.Keys.Open(sealed, shownAD(e.User, e.id))
 		if err != nil {
 			return ErrCodesNotShown
 		}
@@ -427,11 +427,11 @@ func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, held Secret
 		if err != nil || !within(time.UnixMilli(made), RecoveryShownLimit, s.Now()) {
 			return ErrCodesNotShown
 		}
-		set, err := tx.RecoveryCodes(h.Workspace, h.User.ID)
+		set, err := tx.RecoveryCodes(e.Workspace, e.User.ID)
 		if err != nil {
 			return err
 		}
-		v = RecoverySet{User: h.User, Mode: by.policy.RecoveryCodeMode}
+		v = RecoverySet{User: e.User, Mode: by.policy.RecoveryCodeMode}
 		for shown := range strings.SplitSeq(codes, " ") {
 			if code, ok := parseRecovery(shown); ok && unused(set, hashRecovery(code)) {
 				v.Codes = append(v.Codes, Secret(shown))
@@ -440,7 +440,7 @@ func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, held Secret
 		if len(v.Codes) == 0 {
 			return ErrCodesNotShown
 		}
-		v.Hidden = h.RecoveryLeft - len(v.Codes)
+		v.Hidden = e.RecoveryLeft - len(v.Codes)
 		return nil
 	})
 	return v, err

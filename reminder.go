@@ -85,7 +85,7 @@ func (s *Service) Remind(ctx context.Context, by Caller) (r Reminders, err error
 		if _, err := tx.LockOwners(by.workspace.ID); err != nil {
 			return err
 		}
-		me, err := s.actor(tx, by, need{may: RemindPeople})
+		me, err := s.actor(tx, by, access{may: RemindPeople})
 		if err != nil {
 			return err
 		}
@@ -123,27 +123,27 @@ func (u User) Remindable(now time.Time) error {
 
 // RemindPerson mails a reminder to one person, under the same conditions as Remind.
 func (s *Service) RemindPerson(ctx context.Context, by Caller, id string) error {
-	return s.actOn(ctx, by, need{may: RemindPeople}, id, func(tx Tx, o *other) error {
+	return s.actOn(ctx, by, access{may: RemindPeople}, id, func(tx Tx, t *target) error {
 		now := s.Now()
-		if err := o.Remindable(now); err != nil {
+		if err := t.Remindable(now); err != nil {
 			return err
 		}
-		from, err := tx.MailSender(o.Workspace)
+		from, err := tx.MailSender(t.Workspace)
 		if err != nil {
 			return err
 		}
-		policy, err := tx.Policy(o.Workspace)
+		policy, err := tx.Policy(t.Workspace)
 		if err != nil {
 			return err
 		}
-		if err := s.remind(tx, by, from, o.User, policy); err != nil {
+		if err := s.remind(tx, by, from, t.User, policy); err != nil {
 			return err
 		}
-		o.RemindedAt = now
-		if err := tx.SaveUser(o.User); err != nil {
+		t.RemindedAt = now
+		if err := tx.SaveUser(t.User); err != nil {
 			return err
 		}
-		return s.record(tx, by, "user.reminded", o.ID, Done, nil)
+		return s.record(tx, by, "user.reminded", t.ID, Done, nil)
 	})
 }
 

@@ -74,25 +74,25 @@ func (s *Service) ResetTwoFactor(ctx context.Context, by Caller, id, reason stri
 	if err != nil {
 		return c, err
 	}
-	n := need{may: ResetTwoFactor, fresh: true, strong: true}
-	err = s.actOn(ctx, by, n, id, func(tx Tx, o *other) error {
-		if err := s.resettable(by, o.User); err != nil {
+	a := access{may: ResetTwoFactor, fresh: true, strong: true}
+	err = s.actOn(ctx, by, a, id, func(tx Tx, t *target) error {
+		if err := s.resettable(by, t.User); err != nil {
 			return err
 		}
-		if err := s.takeFactors(tx, &o.User); err != nil {
+		if err := s.takeFactors(tx, &t.User); err != nil {
 			return err
 		}
-		if err := s.lockEnds(tx, by, o.User); err != nil {
+		if err := s.lockEnds(tx, by, t.User); err != nil {
 			return err
 		}
 		code := newRecoveryCode()
-		c = SetUpCode{o.User, Secret(groupRecovery(code)), s.Now().Add(SetUpCodeLimit)}
-		o.TwoFactor, o.TwoFactorSince, o.MustSetUp = false, time.Time{}, true
-		o.SetUpCodeHash, o.SetUpCodeEnds = hashRecovery(code), c.Ends
-		if err := s.changed(tx, by, o, "two_factor.reset", map[string]string{"reason": reason}); err != nil {
+		c = SetUpCode{t.User, Secret(groupRecovery(code)), s.Now().Add(SetUpCodeLimit)}
+		t.TwoFactor, t.TwoFactorSince, t.MustSetUp = false, time.Time{}, true
+		t.SetUpCodeHash, t.SetUpCodeEnds = hashRecovery(code), c.Ends
+		if err := s.changed(tx, by, t, "two_factor.reset", map[string]string{"reason": reason}); err != nil {
 			return err
 		}
-		return s.notify(tx, by, o.User, "two_factor.reset", nil)
+		return s.notify(tx, by, t.User, "two_factor.reset", nil)
 	})
 	if err != nil {
 		return SetUpCode{}, err
@@ -122,7 +122,7 @@ func (s *Service) takeFactors(tx Tx, u *User) error {
 			return err
 		}
 	}
-	return tx.ForgetBrowsers(u.Workspace, u.ID)
+	return tx.ForgetDevices(u.Workspace, u.ID)
 }
 
 // checkSetUpCode checks a set-up code, and charges a wrong one. A set-up code works until the set-up that it begins is
@@ -157,5 +157,5 @@ func (s *Service) checkSetUpCode(tx Tx, by Caller, u User, input string) error {
 	if err := s.lockIfSpent(tx, by.as(u), u.ID, tries); err != nil {
 		return err
 	}
-	return keep(ErrSetUpCodeMissing)
+	return commit(ErrSetUpCodeMissing)
 }

@@ -91,7 +91,7 @@ var (
 // MayAct reports whether the caller may perform an action now. ErrStepUp asks for proof after an hour without use
 // (I33).
 func (s *Service) MayAct(by Caller, a Action) error {
-	return s.may(by, need{may: a})
+	return s.may(by, access{may: a})
 }
 
 // see is MayAct for seeing a person. A person whose role is above the caller's is ErrNotFound (I28).
@@ -114,7 +114,7 @@ func (s *Service) see(ctx context.Context, by Caller, a Action, id string) (u Us
 }
 
 // other is a person whom an administrator, or the console, acts on. The rows of both people are locked.
-type other struct {
+type target struct {
 	User
 	me     *actor // the administrator; nil: the console
 	by     Role   // of the caller; Owner for the console
@@ -123,7 +123,7 @@ type other struct {
 
 // actOn runs a change that an administrator makes to another person. target is the person's id; from the console, it
 // may also be an e-mail address. A person who does not exist, or whose role is above the caller's, is ErrNotFound.
-func (s *Service) actOn(ctx context.Context, by Caller, n need, target string, fn func(Tx, *other) error) error {
+func (s *Service) actOn(ctx context.Context, by Caller, a access, who string, fn func(Tx, *target) error) error {
 	if by.session == nil && by.kind != callerConsole {
 		return ErrSignedOut
 	}
@@ -132,28 +132,28 @@ func (s *Service) actOn(ctx context.Context, by Caller, n need, target string, f
 		if err != nil {
 			return err
 		}
-		o, id := other{by: Owner, owners: owners}, target
+		t, id := target{by: Owner, owners: owners}, who
 		if by.kind != callerConsole {
-			me, err := s.actor(tx, by, n)
+			me, err := s.actor(tx, by, a)
 			if err != nil {
 				return err
 			}
-			if me.ID == target {
+			if me.ID == who {
 				return ErrYourself
 			}
-			o.me, o.by = me, me.Role
-		} else if id, err = idOf(tx, by, target); err != nil {
+			t.me, t.by = me, me.Role
+		} else if id, err = idOf(tx, by, who); err != nil {
 			return err
 		}
 		found := false
-		o.User, found, err = tx.LockUser(by.workspace.ID, id)
+		t.User, found, err = tx.LockUser(by.workspace.ID, id)
 		if err != nil {
 			return err
 		}
-		if !found || !o.by.Over(o.Role) {
+		if !found || !t.by.Over(t.Role) {
 			return ErrNotFound
 		}
-		return fn(tx, &o)
+		return fn(tx, &t)
 	})
 }
 
@@ -167,8 +167,8 @@ func idOf(tx Tx, by Caller, target string) (string, error) {
 }
 
 // checkLastOwner returns ErrLastOwner if o is the only owner who can sign in (I58).
-func (o *other) checkLastOwner() error {
-	if o.Role == Owner && o.State == Active && o.owners <= 1 {
+func (t *target) checkLastOwner() error {
+	if t.Role == Owner && t.State == Active && t.owners <= 1 {
 		return ErrLastOwner
 	}
 	return nil
@@ -180,35 +180,35 @@ func (s *Service) ChangeRole(ctx context.Context, by Caller, id string, role Rol
 	if !role.Valid() {
 		return ErrRoleInvalid
 	}
-	return s.actOn(ctx, by, need{may: ChangeRoles, fresh: true, strong: true}, id, func(tx Tx, o *other) error {
-		if !o.by.Over(role) {
+	return s.actOn(ctx, by, access{may: ChangeRoles, fresh: true, strong: true}, id, func(tx Tx, t *target) error {
+		if !t.by.Over(role) {
 			return ErrRoleAbove
 		}
-		if o.Role == role {
+		if t.Role == role {
 			return nil
 		}
-		if err := o.checkLastOwner(); err != nil {
+		if err := t.checkLastOwner(); err != nil {
 			return err
 		}
-		was := o.Role
-		o.Role = role
-		if err := s.changed(tx, by, o, "user.role_changed", map[string]string{"from": string(was), "to": string(role)}); err != nil {
+		was := t.Role
+		t.Role = role
+		if err := s.changed(tx, by, t, "user.role_changed", map[string]string{"from": string(was), "to": string(role)}); err != nil {
 			return err
 		}
 		if was.Over(role) {
 			return nil
 		}
-		return s.tellOwners(tx, by, o.User)
+		return s.tellOwners(tx, by, t.User)
 	})
 }
 
 // changed ends all of the person's sessions, saves the person, and records an event.
-func (s *Service) changed(tx Tx, by Caller, o *other, kind string, detail map[string]string) error {
-	o.endAll()
-	if err := tx.SaveUser(o.User); err != nil {
+func (s *Service) changed(tx Tx, by Caller, t *target, kind string, detail map[string]string) error {
+	t.endAll()
+	if err := tx.SaveUser(t.User); err != nil {
 		return err
 	}
-	return s.record(tx, by, kind, o.ID, Done, detail)
+	return s.record(tx, by, kind, t.ID, Done, detail)
 }
 
 // tellOwners mails the owners that there is a new owner or admin, so that an unwanted one does not go unnoticed.
@@ -240,14 +240,14 @@ func (s *Service) tellOwners(tx Tx, by Caller, u User) error {
 
 // Offers reports whether the caller may perform an action on a person, so that pages show only actions that are
 // allowed.
-func (c Caller) Offers(a Action, to User) bool {
-	return c.user != nil && c.user.ID != to.ID && c.user.Role.May(a) && c.user.Role.Over(to.Role)
+func (by Caller) Offers(a Action, to User) bool {
+	return by.user != nil && by.user.ID != to.ID && by.user.Role.May(a) && by.user.Role.Over(to.Role)
 }
 
 // Withholds reports whether an action that Offers allows would return ErrRestricted, because the session began with a
 // recovery code (I60).
-func (c Caller) Withholds(a Action, to User) bool {
-	if c.session == nil || !c.session.Restricted() {
+func (by Caller) Withholds(a Action, to User) bool {
+	if by.session == nil || !by.session.Restricted() {
 		return false
 	}
 	switch a {

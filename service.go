@@ -72,7 +72,7 @@ type Arrival struct {
 	Agent   string     // browser and system in words, such as "Firefox on Windows"
 	Session Secret     // values of the cookies, or empty
 	SignIn  Secret
-	Browser Secret
+	Device  Secret
 	Trust   Secret
 }
 
@@ -100,7 +100,7 @@ type Caller struct {
 	door      Door
 	address   netip.Addr
 	agent     string
-	browser   Secret
+	device    Secret
 	trust     Secret
 	signIn    Secret
 	ended     string // the user of the session in the browser's cookie, if it has ended
@@ -108,64 +108,64 @@ type Caller struct {
 }
 
 // Workspace returns the caller's workspace.
-func (c Caller) Workspace() Workspace { return c.workspace }
+func (by Caller) Workspace() Workspace { return by.workspace }
 
 // Policy returns the workspace's policy, as it was when the caller arrived.
-func (c Caller) Policy() Policy { return c.policy }
+func (by Caller) Policy() Policy { return by.policy }
 
 // User returns the user who is signed in, and whether there is one.
-func (c Caller) User() (User, bool) {
-	if c.user == nil {
+func (by Caller) User() (User, bool) {
+	if by.user == nil {
 		return User{}, false
 	}
-	return *c.user, true
+	return *by.user, true
 }
 
 // Session returns the valid session with which the caller arrived, and whether there is one.
-func (c Caller) Session() (Session, bool) {
-	if c.session == nil {
+func (by Caller) Session() (Session, bool) {
+	if by.session == nil {
 		return Session{}, false
 	}
-	return *c.session, true
+	return *by.session, true
 }
 
 // SessionEnded reports whether the browser sent a session that has ended.
-func (c Caller) SessionEnded() bool { return c.ended != "" }
+func (by Caller) SessionEnded() bool { return by.ended != "" }
 
 // To returns the caller with an address of the door to continue to. A sign-in stores it, and its last SignInResult returns
 // it.
-func (c Caller) To(address string) Caller {
-	c.to = address
-	return c
+func (by Caller) To(address string) Caller {
+	by.to = address
+	return by
 }
 
 // InSignIn returns the caller as the holder of a sign-in only. A session in the same browser is ignored.
-func (c Caller) InSignIn() Caller {
-	c.kind, c.user, c.session = callerNobody, nil, nil
-	return c
+func (by Caller) InSignIn() Caller {
+	by.kind, by.user, by.session = callerNobody, nil, nil
+	return by
 }
 
-func (c Caller) actor() string {
-	if c.user == nil {
+func (by Caller) actor() string {
+	if by.user == nil {
 		return ""
 	}
-	return c.user.ID
+	return by.user.ID
 }
 
 // as returns the caller as the user of the current sign-in or link, for the audit log and for mails. Another user's
 // session in the same browser is ignored.
-func (c Caller) as(u User) Caller {
-	c.kind, c.user = callerUser, &u
-	return c
+func (by Caller) as(u User) Caller {
+	by.kind, by.user = callerUser, &u
+	return by
 }
 
 // stranger returns the caller as one who has proved nothing about a user, for the audit log. If someone else is signed
 // in in the same browser, the detail names them, but not as the actor: it may be a shared computer.
-func (c Caller) stranger(user string) (Caller, map[string]string) {
-	if c.user == nil || c.user.ID == user {
-		return c, nil
+func (by Caller) stranger(user string) (Caller, map[string]string) {
+	if by.user == nil || by.user.ID == user {
+		return by, nil
 	}
-	return c.InSignIn(), map[string]string{"signed_in": c.user.ID}
+	return by.InSignIn(), map[string]string{"signed_in": by.user.ID}
 }
 
 // Console returns the caller for a command on the host itself, in the workspace with this host name, or in the oldest
@@ -189,7 +189,7 @@ func (s *Service) Console(ctx context.Context, host string) (Caller, error) {
 	return by, err
 }
 
-// write runs a change whose outcome may have to be committed: if fn returns an error made by keep, write commits and
+// write runs a change whose outcome may have to be committed: if fn returns an error made by commit, write commits and
 // then returns the outcome. Every other error rolls back.
 func (s *Service) write(ctx context.Context, fn func(Tx) error) error {
 	var outcome error
@@ -197,7 +197,7 @@ func (s *Service) write(ctx context.Context, fn func(Tx) error) error {
 	err := s.Store.Write(ctx, func(tx Tx) error {
 		outcome, queued = nil, false
 		err := fn(queueing{tx, &queued})
-		if k := (kept{}); errors.As(err, &k) {
+		if k := (committed{}); errors.As(err, &k) {
 			outcome = k.err
 			return nil
 		}

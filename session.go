@@ -207,7 +207,7 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 	}
 	by := Caller{
 		kind: callerNobody, workspace: p.Workspace, policy: p.Policy, host: a.Host, door: a.Door,
-		address: a.Address, agent: a.Agent, browser: a.Browser, trust: a.Trust, signIn: a.SignIn,
+		address: a.Address, agent: a.Agent, device: a.Device, trust: a.Trust, signIn: a.SignIn,
 	}
 	if ok {
 		by.ended = user
@@ -253,7 +253,7 @@ func (s *Session) touch(now time.Time) {
 }
 
 // need is what a verb requires of the caller's session, besides being valid.
-type need struct {
+type access struct {
 	may    Action // the action of an administrator; empty: none
 	forced bool   // allowed even if the user must set up two-factor authentication first
 	fresh  bool   // a second factor at most StepUpLimit old; the password, for a user who has none (I22)
@@ -272,24 +272,24 @@ type actor struct {
 
 // act runs a change that a signed-in caller makes. It locks the user's row, reads the session again, and checks n
 // against that (DESIGN rule 2).
-func (s *Service) act(ctx context.Context, by Caller, n need, fn func(Tx, *actor) error) error {
+func (s *Service) act(ctx context.Context, by Caller, a access, fn func(Tx, *actor) error) error {
 	if by.session == nil {
 		return ErrSignedOut
 	}
 	return s.write(ctx, func(tx Tx) error {
-		me, err := s.actor(tx, by, n)
+		me, err := s.actor(tx, by, a)
 		if err != nil {
 			return err
 		}
-		if n.may != "" || n.coded { // administrators do not change their own account, and codes have other budgets
+		if a.may != "" || a.coded { // administrators do not change their own account, and codes have other budgets
 			return fn(tx, me)
 		}
-		return s.ownChange(tx, me, n, fn)
+		return s.ownChange(tx, me, a, fn)
 	})
 }
 
 // actor locks the caller's row, and checks n against it and against the session as it is now.
-func (s *Service) actor(tx Tx, by Caller, n need) (*actor, error) {
+func (s *Service) actor(tx Tx, by Caller, a access) (*actor, error) {
 	now := s.Now()
 	ses, u, ok, err := tx.TakeSession(by.workspace.ID, by.user.ID, by.session.ID)
 	if err != nil {
@@ -299,35 +299,35 @@ func (s *Service) actor(tx Tx, by Caller, n need) (*actor, error) {
 		return nil, ErrSignedOut
 	}
 	me := &actor{User: u, session: ses, now: now}
-	return me, me.meets(n, by.policy)
+	return me, me.meets(a, by.policy)
 }
 
 // meets is need.judge for the actor, for needs that are known only after the transaction has read more.
-func (me *actor) meets(n need, p Policy) error { return n.judge(me.User, me.session, p, me.now) }
+func (me *actor) meets(a access, p Policy) error { return a.judge(me.User, me.session, p, me.now) }
 
 // may checks n against the session as it was when the caller arrived. It is for verbs that only read, and for pages
 // that lead to a change. The change checks again inside its transaction.
-func (s *Service) may(by Caller, n need) error {
+func (s *Service) may(by Caller, a access) error {
 	if by.session == nil {
 		return ErrSignedOut
 	}
-	return n.judge(*by.user, *by.session, by.policy, s.Now())
+	return a.judge(*by.user, *by.session, by.policy, s.Now())
 }
 
-func (n need) judge(u User, ses Session, p Policy, now time.Time) error {
-	if !n.forced && p.Forces(u, now) {
+func (a access) judge(u User, ses Session, p Policy, now time.Time) error {
+	if !a.forced && p.Forces(u, now) {
 		return ErrSetUpRequired
 	}
-	if n.may != "" && !u.Role.May(n.may) {
+	if a.may != "" && !u.Role.May(a.may) {
 		return ErrNotAllowed
 	}
-	if n.may != "" && !ses.awake(now) {
+	if a.may != "" && !ses.awake(now) {
 		return ErrStepUp
 	}
-	if (n.strong || n.whole) && ses.Restricted() {
+	if (a.strong || a.whole) && ses.Restricted() {
 		return ErrRestricted
 	}
-	if (n.fresh || n.strong) && !fresh(u, ses.Proofs, n.strong, now) {
+	if (a.fresh || a.strong) && !fresh(u, ses.Proofs, a.strong, now) {
 		return ErrStepUp
 	}
 	return nil
@@ -343,23 +343,23 @@ func fresh(u User, p Proofs, strong bool, now time.Time) bool {
 }
 
 // rotate gives the session a new secret: the one that the browser had before no longer works (I31).
-func (a *actor) rotate() Secret {
-	token, hash := newToken(a.ID, a.session.ID)
-	a.session.Hash = hash
-	a.session.touch(a.now)
+func (me *actor) rotate() Secret {
+	token, hash := newToken(me.ID, me.session.ID)
+	me.session.Hash = hash
+	me.session.touch(me.now)
 	return token
 }
 
 // endOthers raises the user's epoch, which ends every other session, sign-in, trusted device and link of the user
 // (I24). It moves the current session to the new epoch, without what was parked in it, and returns its new secret.
-func (a *actor) endOthers(tx Tx) (Secret, error) {
-	a.endAll()
-	a.session.Epoch, a.session.Parked = a.Epoch, nil
-	token := a.rotate()
-	if err := tx.SaveUser(a.User); err != nil {
+func (me *actor) endOthers(tx Tx) (Secret, error) {
+	me.endAll()
+	me.session.Epoch, me.session.Parked = me.Epoch, nil
+	token := me.rotate()
+	if err := tx.SaveUser(me.User); err != nil {
 		return "", err
 	}
-	return token, tx.SaveSession(a.session)
+	return token, tx.SaveSession(me.session)
 }
 
 // endHeld ends the browser's session, which a new one is about to replace. Someone else may have a copy of its secret.

@@ -65,8 +65,8 @@ type SetUp struct {
 	Why      Reason // why nothing else works before it is confirmed; zero: other things work
 }
 
-// holder is the session or sign-in that sets up an authenticator, read inside the transaction.
-type holder struct {
+// enrolment is a user who sets up an authenticator, in a session or a sign-in, read inside the transaction.
+type enrolment struct {
 	User
 	id      string
 	session *actor
@@ -74,13 +74,13 @@ type holder struct {
 	codes   []Secret // created with the first authenticator, or if none were left
 }
 
-// hold runs fn for the holder that may set up an authenticator now: the caller's session, or a sign-in whose next step
-// is step.
-func (s *Service) hold(ctx context.Context, by Caller, step Step, n need, fn func(Tx, *holder) error) error {
+// enrolling runs fn for the user who may set up an authenticator now, in the caller's session, or in a sign-in whose next
+// step is step.
+func (s *Service) enrolling(ctx context.Context, by Caller, step Step, a access, fn func(Tx, *enrolment) error) error {
 	if by.session != nil {
-		n.forced = true
-		return s.act(ctx, by, n, func(tx Tx, me *actor) error {
-			return fn(tx, &holder{User: me.User, id: me.session.ID, session: me})
+		a.forced = true
+		return s.act(ctx, by, a, func(tx Tx, me *actor) error {
+			return fn(tx, &enrolment{User: me.User, id: me.session.ID, session: me})
 		})
 	}
 	return s.write(ctx, func(tx Tx) error {
@@ -91,23 +91,23 @@ func (s *Service) hold(ctx context.Context, by Caller, step Step, n need, fn fun
 		if next(si, u, by.policy, s.Now()) != step {
 			return ErrOtherStep
 		}
-		return fn(tx, &holder{User: u, id: si.ID, signIn: &si})
+		return fn(tx, &enrolment{User: u, id: si.ID, signIn: &si})
 	})
 }
 
 // adding and changing are what I19 requires: fresh proof of an existing authenticator to add another one. To replace
 // authenticators, a recovery code is enough too. A user without a second factor gives the password.
 var (
-	adding   = need{fresh: true, strong: true}
-	changing = need{fresh: true}
+	adding   = access{fresh: true, strong: true}
+	changing = access{fresh: true}
 )
 
 // MaySetUp reports whether the caller may start to set up one more authenticator now, whether that needs a set-up code,
 // and why they must, if they must. Its errors are those of StartSetUp.
 func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, why Reason, err error) {
-	err = s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error {
-		withCode, why = h.owesSetUpCode(), by.policy.Reason(h.User, s.Now())
-		return s.checkAuthenticatorLimit(tx, h)
+	err = s.enrolling(ctx, by, StepSetUp, adding, func(tx Tx, e *enrolment) error {
+		withCode, why = e.owesSetUpCode(), by.policy.Reason(e.User, s.Now())
+		return s.checkAuthenticatorLimit(tx, e)
 	})
 	return withCode, why, err
 }
@@ -118,22 +118,22 @@ func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, why R
 // ErrSetUpCodeLimit.
 func (s *Service) StartSetUp(ctx context.Context, by Caller, name, setUpCode string) error {
 	name, unnamed := appName(name)
-	return s.hold(ctx, by, StepSetUp, adding, func(tx Tx, h *holder) error {
-		if err := s.checkAuthenticatorLimit(tx, h); err != nil {
+	return s.enrolling(ctx, by, StepSetUp, adding, func(tx Tx, e *enrolment) error {
+		if err := s.checkAuthenticatorLimit(tx, e); err != nil {
 			return err
 		}
-		if h.owesSetUpCode() {
-			if err := s.takeSetUpCode(tx, by, h, setUpCode); err != nil {
-				if k, ok := errors.AsType[kept](err); ok {
-					return keep(outcomes(k.err, unnamed))
+		if e.owesSetUpCode() {
+			if err := s.takeSetUpCode(tx, by, e, setUpCode); err != nil {
+				if k, ok := errors.AsType[committed](err); ok {
+					return commit(outcomes(k.err, unnamed))
 				}
 				return outcomes(err, unnamed)
 			}
 		}
 		if unnamed != nil {
-			return keep(unnamed)
+			return commit(unnamed)
 		}
-		return s.putDraft(tx, h, name, "")
+		return s.putDraft(tx, e, name, "")
 	})
 }
 
@@ -145,30 +145,30 @@ func appName(name string) (string, error) {
 	return cleanName("name", name)
 }
 
-// owesSetUpCode reports whether the holder must still enter a set-up code after a reset (I25).
-func (h *holder) owesSetUpCode() bool {
-	if h.signIn != nil {
-		return h.MustSetUp && !h.signIn.Proofs.Has(BySetUpCode)
+// owesSetUpCode reports whether the user must still enter a set-up code after a reset (I25).
+func (e *enrolment) owesSetUpCode() bool {
+	if e.signIn != nil {
+		return e.MustSetUp && !e.signIn.Proofs.Has(BySetUpCode)
 	}
-	return h.MustSetUp && !h.session.session.Proofs.Has(BySetUpCode)
+	return e.MustSetUp && !e.session.session.Proofs.Has(BySetUpCode)
 }
 
-// takeSetUpCode checks the set-up code, and saves in the holder that it was given.
-func (s *Service) takeSetUpCode(tx Tx, by Caller, h *holder, code string) error {
-	if err := s.checkSetUpCode(tx, by, h.User, code); err != nil {
+// takeSetUpCode checks the set-up code, and saves in the session or sign-in that it was given.
+func (s *Service) takeSetUpCode(tx Tx, by Caller, e *enrolment, code string) error {
+	if err := s.checkSetUpCode(tx, by, e.User, code); err != nil {
 		return err
 	}
-	if h.signIn != nil {
-		h.signIn.Proofs = h.signIn.Proofs.With(BySetUpCode, s.Now())
-		return tx.SaveSignIn(*h.signIn)
+	if e.signIn != nil {
+		e.signIn.Proofs = e.signIn.Proofs.With(BySetUpCode, s.Now())
+		return tx.SaveSignIn(*e.signIn)
 	}
-	h.session.session.Proofs = h.session.session.Proofs.With(BySetUpCode, s.Now())
-	return tx.SaveSession(h.session.session)
+	e.session.session.Proofs = e.session.session.Proofs.With(BySetUpCode, s.Now())
+	return tx.SaveSession(e.session.session)
 }
 
-// checkAuthenticatorLimit returns ErrTooManyApps if the holder has the maximum number of authenticators.
-func (s *Service) checkAuthenticatorLimit(tx Tx, h *holder) error {
-	have, err := tx.Authenticators(h.Workspace, h.User.ID)
+// checkAuthenticatorLimit returns ErrTooManyApps if the user has the maximum number of authenticators.
+func (s *Service) checkAuthenticatorLimit(tx Tx, e *enrolment) error {
+	have, err := tx.Authenticators(e.Workspace, e.User.ID)
 	if err == nil && len(have) >= MaxAuthenticators {
 		return ErrTooManyApps
 	}
@@ -178,26 +178,26 @@ func (s *Service) checkAuthenticatorLimit(tx Tx, h *holder) error {
 // Replaceable returns the authenticators from which the caller chooses the one to replace. It returns none if there is
 // no choice because all of them will be replaced. Its errors are those of StartChange.
 func (s *Service) Replaceable(ctx context.Context, by Caller) (all []Authenticator, err error) {
-	err = s.hold(ctx, by, StepSetUp, changing, func(tx Tx, h *holder) error {
-		all, err = s.replaceable(tx, h)
+	err = s.enrolling(ctx, by, StepSetUp, changing, func(tx Tx, e *enrolment) error {
+		all, err = s.replaceable(tx, e)
 		return err
 	})
 	return withoutSecrets(all), err
 }
 
-func (s *Service) replaceable(tx Tx, h *holder) ([]Authenticator, error) {
-	if !h.TwoFactor {
+func (s *Service) replaceable(tx Tx, e *enrolment) ([]Authenticator, error) {
+	if !e.TwoFactor {
 		return nil, ErrTwoFactorOff
 	}
-	if !h.provedAuthenticator() {
+	if !e.provedAuthenticator() {
 		return nil, nil
 	}
-	return tx.Authenticators(h.Workspace, h.User.ID)
+	return tx.Authenticators(e.Workspace, e.User.ID)
 }
 
 // provedAuthenticator reports whether the session has proved a code of an authenticator within StepUpLimit.
-func (h *holder) provedAuthenticator() bool {
-	return h.session != nil && h.session.session.Proofs.Within(ByAuthenticator, StepUpLimit, h.session.now)
+func (e *enrolment) provedAuthenticator() bool {
+	return e.session != nil && e.session.session.Proofs.Within(ByAuthenticator, StepUpLimit, e.session.now)
 }
 
 // StartChange creates a new key for an authenticator app that will replace another one, named by its id, or all of them
@@ -205,8 +205,8 @@ func (h *holder) provedAuthenticator() bool {
 // old ones work until the new one is confirmed.
 func (s *Service) StartChange(ctx context.Context, by Caller, name, replaces string) error {
 	name, unnamed := appName(name)
-	return s.hold(ctx, by, StepSetUp, changing, func(tx Tx, h *holder) error {
-		all, err := s.replaceable(tx, h)
+	return s.enrolling(ctx, by, StepSetUp, changing, func(tx Tx, e *enrolment) error {
+		all, err := s.replaceable(tx, e)
 		if err != nil {
 			return err
 		}
@@ -224,13 +224,13 @@ func (s *Service) StartChange(ctx context.Context, by Caller, name, replaces str
 		if unnamed != nil {
 			return unnamed
 		}
-		return s.putDraft(tx, h, name, chosen)
+		return s.putDraft(tx, e, name, chosen)
 	})
 }
 
-func (s *Service) putDraft(tx Tx, h *holder, name, replaces string) error {
+func (s *Service) putDraft(tx Tx, e *enrolment, name, replaces string) error {
 	d := Draft{
-		Workspace: h.Workspace, User: h.User.ID, Holder: h.id, Epoch: h.Epoch, Name: name, Replaces: replaces,
+		Workspace: e.Workspace, User: e.User.ID, Holder: e.id, Epoch: e.Epoch, Name: name, Replaces: replaces,
 		ExpiresAt: s.Now().Add(DraftLimit),
 	}
 	var err error
@@ -243,15 +243,15 @@ func (s *Service) putDraft(tx Tx, h *holder, name, replaces string) error {
 // SetUp returns the caller's draft, or ErrNoDraft.
 func (s *Service) SetUp(ctx context.Context, by Caller) (SetUp, error) {
 	var v SetUp
-	err := s.hold(ctx, by, StepSetUp, need{}, func(tx Tx, h *holder) error {
-		d, secret, err := s.draft(tx, by, h)
+	err := s.enrolling(ctx, by, StepSetUp, access{}, func(tx Tx, e *enrolment) error {
+		d, secret, err := s.draft(tx, by, e)
 		if err != nil {
 			return err
 		}
-		key := otp.Key{Issuer: by.workspace.Issuer(), Account: h.Address, Secret: secret, Params: otp.Default}
+		key := otp.Key{Issuer: by.workspace.Issuer(), Account: e.Address, Secret: secret, Params: otp.Default}
 		v = SetUp{
-			Draft: d.mark(), Name: d.Name, Account: h.Address, Key: Secret(otp.EncodeSecret(secret)),
-			URI: Secret(key.URIWithin(qrBytes)), Ends: d.ExpiresAt, Why: by.policy.Reason(h.User, s.Now()),
+			Draft: d.mark(), Name: d.Name, Account: e.Address, Key: Secret(otp.EncodeSecret(secret)),
+			URI: Secret(key.URIWithin(qrBytes)), Ends: d.ExpiresAt, Why: by.policy.Reason(e.User, s.Now()),
 		}
 		old, err := s.replaced(tx, d)
 		for _, a := range old {
@@ -268,25 +268,25 @@ func (d Draft) mark() string {
 	return hex.EncodeToString(sum[:8])
 }
 
-// draft returns the holder's draft and its key. For a first authenticator, the password that was given when the draft
+// draft returns the draft of the session or sign-in, and its key. For a first authenticator, the password that was given when the draft
 // began is enough. Every other draft needs proof that is still fresh.
-func (s *Service) draft(tx Tx, by Caller, h *holder) (Draft, []byte, error) {
-	d, ok, err := tx.Draft(h.Workspace, h.User.ID, h.id)
+func (s *Service) draft(tx Tx, by Caller, e *enrolment) (Draft, []byte, error) {
+	d, ok, err := tx.Draft(e.Workspace, e.User.ID, e.id)
 	if err != nil {
 		return d, nil, err
 	}
-	if !ok || d.Epoch != h.Epoch || !until(d.ExpiresAt, DraftLimit, s.Now()) || h.owesSetUpCode() {
+	if !ok || d.Epoch != e.Epoch || !until(d.ExpiresAt, DraftLimit, s.Now()) || e.owesSetUpCode() {
 		return d, nil, ErrNoDraft
 	}
-	if h.session != nil && h.TwoFactor {
-		n := adding
+	if e.session != nil && e.TwoFactor {
+		a := adding
 		if d.Replaces != "" {
-			n = changing
+			a = changing
 		}
-		if err := n.judge(h.User, h.session.session, by.policy, h.session.now); err != nil {
+		if err := a.judge(e.User, e.session.session, by.policy, e.session.now); err != nil {
 			return d, nil, err
 		}
-		if d.Replaces != "" && !h.provedAuthenticator() {
+		if d.Replaces != "" && !e.provedAuthenticator() {
 			d.Replaces = ReplacesAll
 		}
 	}
@@ -319,8 +319,8 @@ func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code strin
 		return SignInResult{}, ErrCodeMalformed
 	}
 	var p SignInResult
-	err := s.hold(ctx, by, StepSetUp, need{}, func(tx Tx, h *holder) error {
-		d, secret, err := s.draft(tx, by, h)
+	err := s.enrolling(ctx, by, StepSetUp, access{}, func(tx Tx, e *enrolment) error {
+		d, secret, err := s.draft(tx, by, e)
 		if err != nil {
 			return err
 		}
@@ -332,27 +332,27 @@ func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code strin
 		if err != nil {
 			return err
 		}
-		if err := s.enrol(tx, by, h, d, secret, step); err != nil {
+		if err := s.enrol(tx, by, e, d, secret, step); err != nil {
 			return err
 		}
-		if p, err = s.goOn(tx, by, h); err != nil || len(h.codes) == 0 {
+		if p, err = s.goOn(tx, by, e); err != nil || len(e.codes) == 0 {
 			return err
 		}
-		p.RecoveryCodes = h.codes
-		p.RecoveryShown, err = s.sealShown(h.User, h.id, h.codes)
+		p.RecoveryCodes = e.codes
+		p.RecoveryShown, err = s.sealShown(e.User, e.id, e.codes)
 		return err
 	})
 	return p, err
 }
 
 // goOn continues after an authenticator was added: it advances the sign-in, or moves the session to a new epoch.
-func (s *Service) goOn(tx Tx, by Caller, h *holder) (SignInResult, error) {
-	if h.signIn != nil {
-		return s.advance(tx, by, *h.signIn, h.User)
+func (s *Service) goOn(tx Tx, by Caller, e *enrolment) (SignInResult, error) {
+	if e.signIn != nil {
+		return s.advance(tx, by, *e.signIn, e.User)
 	}
-	h.session.User = h.User
-	h.session.session.Proofs = h.session.session.Proofs.With(ByAuthenticator, h.session.now)
-	token, err := h.session.endOthers(tx)
+	e.session.User = e.User
+	e.session.session.Proofs = e.session.session.Proofs.With(ByAuthenticator, e.session.now)
+	token, err := e.session.endOthers(tx)
 	return SignInResult{Step: StepDone, Session: token}, err
 }
 
@@ -374,13 +374,13 @@ func (s *Service) firstCode(tx Tx, d Draft, secret []byte, digits string, now ti
 	if err := tx.PutDraft(d); err != nil {
 		return 0, err
 	}
-	return 0, keep(clockOff(other, now))
+	return 0, commit(clockOff(other, now))
 }
 
-// enrol turns a draft into an authenticator of the holder's user, and deletes those that it replaces.
-func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, step int64) error {
+// enrol turns a draft into an authenticator of its user, and deletes those that it replaces.
+func (s *Service) enrol(tx Tx, by Caller, e *enrolment, d Draft, secret []byte, step int64) error {
 	now := s.Now()
-	if gone, err := tx.DeleteDraft(h.Workspace, h.User.ID, h.id); err != nil || !gone {
+	if gone, err := tx.DeleteDraft(e.Workspace, e.User.ID, e.id); err != nil || !gone {
 		return errOr(err, ErrNoDraft)
 	}
 	old, err := s.replaced(tx, d)
@@ -388,7 +388,7 @@ func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, ste
 		return err
 	}
 	a := Authenticator{
-		Workspace: h.Workspace, User: h.User.ID, ID: newID(prefixAuthenticator, now), Name: d.Name,
+		Workspace: e.Workspace, User: e.User.ID, ID: newID(prefixAuthenticator, now), Name: d.Name,
 		Algorithm: otp.Default.Algorithm, LastStep: step, UsedSteps: []int64{step}, RefusedSteps: d.RefusedSteps, CreatedAt: now,
 	}
 	if a.Secret, err = s.Keys.Seal(secret, a.AD()); err != nil {
@@ -402,50 +402,50 @@ func (s *Service) enrol(tx Tx, by Caller, h *holder, d Draft, secret []byte, ste
 			return err
 		}
 	}
-	if err := tx.ClearTries(h.Workspace, h.User.ID, bucketAuthenticator); err != nil {
+	if err := tx.ClearTries(e.Workspace, e.User.ID, bucketAuthenticator); err != nil {
 		return err
 	}
-	if err := s.lockEnds(tx, by.as(h.User), h.User); err != nil {
+	if err := s.lockEnds(tx, by.as(e.User), e.User); err != nil {
 		return err
 	}
-	return s.enrolled(tx, by, h, a, len(old) > 0)
+	return s.enrolled(tx, by, e, a, len(old) > 0)
 }
 
 // enrolled updates the user, and the sign-in if there is one, after an authenticator was added. It mails the user and
 // records an event.
-func (s *Service) enrolled(tx Tx, by Caller, h *holder, a Authenticator, changed bool) error {
+func (s *Service) enrolled(tx Tx, by Caller, e *enrolment, a Authenticator, changed bool) error {
 	kind := "authenticator.added"
 	switch {
-	case !h.TwoFactor:
+	case !e.TwoFactor:
 		kind = "two_factor.enabled"
-		h.TwoFactor, h.TwoFactorSince, h.MustSetUp = true, a.CreatedAt, false
-		h.SetUpCodeHash, h.SetUpCodeEnds = nil, time.Time{}
+		e.TwoFactor, e.TwoFactorSince, e.MustSetUp = true, a.CreatedAt, false
+		e.SetUpCodeHash, e.SetUpCodeEnds = nil, time.Time{}
 	case changed:
 		kind = "authenticator.changed"
 	}
-	if kind == "two_factor.enabled" || h.RecoveryLeft == 0 {
+	if kind == "two_factor.enabled" || e.RecoveryLeft == 0 {
 		var err error
-		if h.codes, err = s.makeRecoveryCodes(tx, by, &h.User); err != nil {
+		if e.codes, err = s.makeRecoveryCodes(tx, by, &e.User); err != nil {
 			return err
 		}
 	}
-	if len(h.codes) > 0 && kind != "two_factor.enabled" { // the mail about two_factor.enabled mentions the codes
-		if err := s.notify(tx, by, h.User, "recovery_codes.made", nil); err != nil {
+	if len(e.codes) > 0 && kind != "two_factor.enabled" { // the mail about two_factor.enabled mentions the codes
+		if err := s.notify(tx, by, e.User, "recovery_codes.made", nil); err != nil {
 			return err
 		}
 	}
-	if h.signIn != nil {
-		h.signIn.Proofs = h.signIn.Proofs.With(ByAuthenticator, a.CreatedAt)
-		h.Epoch++
-		h.signIn.Epoch, h.signIn.Enrolled, h.signIn.ExpiresAt = h.Epoch, true, a.CreatedAt.Add(SignInLimit)
-		if err := tx.SaveUser(h.User); err != nil {
+	if e.signIn != nil {
+		e.signIn.Proofs = e.signIn.Proofs.With(ByAuthenticator, a.CreatedAt)
+		e.Epoch++
+		e.signIn.Epoch, e.signIn.Enrolled, e.signIn.ExpiresAt = e.Epoch, true, a.CreatedAt.Add(SignInLimit)
+		if err := tx.SaveUser(e.User); err != nil {
 			return err
 		}
 	}
-	if err := s.notify(tx, by, h.User, kind, map[string]any{"app": a.Name}); err != nil {
+	if err := s.notify(tx, by, e.User, kind, map[string]any{"app": a.Name}); err != nil {
 		return err
 	}
-	return s.record(tx, by.as(h.User), kind, h.User.ID, Done, map[string]string{"authenticator": a.ID, "name": a.Name})
+	return s.record(tx, by.as(e.User), kind, e.User.ID, Done, map[string]string{"authenticator": a.ID, "name": a.Name})
 }
 
 // qrBytes is the capacity of a QR code of version 10 with error correction M, which phones can scan from a screen.

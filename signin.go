@@ -28,7 +28,7 @@ type SignIn struct {
 	ExpiresAt time.Time
 
 	// Read with it: when its user was last seen in its browser (zero: never), and what is needed to check a code.
-	BrowserSeen    time.Time
+	DeviceSeen     time.Time
 	Tries          []Tries
 	Authenticators []Authenticator
 
@@ -40,9 +40,9 @@ const SignInLimit = 10 * time.Minute
 
 // SignInTx is the storage of sign-ins.
 type SignInTx interface {
-	// UserInBrowser is UserByAddress that also returns when the user was last seen in the browser with this hash; zero:
+	// UserOnDevice is UserByAddress that also returns when the user was last seen in the browser with this hash; zero:
 	// never.
-	UserInBrowser(workspace, folded string, browser []byte) (User, time.Time, error)
+	UserOnDevice(workspace, folded string, browser []byte) (User, time.Time, error)
 	InsertSignIn(SignIn) error
 	// TakeSignIn locks the user's row until the end of the transaction, and returns it with the sign-in, in one round
 	// trip. browser is the hash of the caller's browser.
@@ -88,7 +88,7 @@ type SignInResult struct {
 	SignIn  Secret // of the sign-in, which continues; empty with StepDone
 	Session Secret // of the session, with StepDone
 	Parked  string // with StepDone: the address to continue to, or empty
-	Browser Secret // of the known device; empty: unchanged
+	Device  Secret // of the known device; empty: unchanged
 	Trust   Secret // of the trusted device; empty: unchanged
 
 	Restricted    bool     // the session began with a recovery code
@@ -120,7 +120,7 @@ func (s *Service) advance(tx Tx, by Caller, si SignIn, u User) (SignInResult, er
 	p := SignInResult{Step: step}
 	p.SignIn, si.Hash = newToken(u.ID, si.ID)
 	if si.fresh {
-		return p, s.keepSignIn(tx, si, u)
+		return p, s.insertSignIn(tx, si, u)
 	}
 	return p, tx.SaveSignIn(si)
 }
@@ -147,13 +147,13 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (SignInResult, err
 	}
 	var unknown bool
 	var err error
-	if p.Browser, unknown, err = s.rememberDevice(tx, by, u, si.BrowserSeen); err != nil {
+	if p.Device, unknown, err = s.rememberDevice(tx, by, u, si.DeviceSeen); err != nil {
 		return SignInResult{}, err
 	}
 	// Every browser is new to a new account, so its first sign-in is not suspicious.
-	tell := unknown && !u.SignIns.Since.IsZero() && !within(u.BrowserTold, browserTold, now)
+	tell := unknown && !u.SignIns.Since.IsZero() && !within(u.NewBrowserTold, newBrowserTold, now)
 	if tell {
-		u.BrowserTold = now
+		u.NewBrowserTold = now
 	}
 	u.SignIns = u.SignIns.charge(signInRule, now)
 	if err := s.makeRoom(tx, by, &u); err != nil {
@@ -177,7 +177,7 @@ func (s *Service) signIn(tx Tx, by Caller) (SignIn, User, error) {
 	if !ok {
 		return SignIn{}, User{}, ErrSignInEnded
 	}
-	si, u, ok, err := tx.TakeSignIn(by.workspace.ID, user, id, hashToken(by.browser))
+	si, u, ok, err := tx.TakeSignIn(by.workspace.ID, user, id, hashToken(by.device))
 	if err != nil {
 		return SignIn{}, User{}, err
 	}
@@ -234,16 +234,16 @@ func (s *Service) SignIn(ctx context.Context, by Caller, address, password strin
 			return err
 		}
 		if !ok {
-			return keep(ErrPasswordWrong)
+			return commit(ErrPasswordWrong)
 		}
 		now := s.Now()
 		if wait := u.SignIns.wait(signInRule, now); wait > 0 {
-			return keep(ErrSignInLimit.waiting(wait))
+			return commit(ErrSignInLimit.waiting(wait))
 		}
 		si := SignIn{
 			Workspace: u.Workspace, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
 			Proofs: Proofs{{ByPassword, now}}, Parked: by.to, CreatedAt: now, ExpiresAt: now.Add(SignInLimit),
-			BrowserSeen: try.seen, Known: by.knownSince(try.seen, now), fresh: true,
+			DeviceSeen: try.seen, Known: by.knownSince(try.seen, now), fresh: true,
 		}
 		value, err := s.useTrust(tx, by, u)
 		if err != nil {
@@ -315,8 +315,8 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 			return err
 		}
 		holder := by
-		if p.Browser != "" {
-			holder.browser = p.Browser
+		if p.Device != "" {
+			holder.device = p.Device
 		}
 		p.Trust, err = s.trust(tx, holder, u)
 		return err
@@ -335,7 +335,7 @@ type codeTries struct {
 func (s *Service) codeTries(by Caller, b budgets, known bool) codeTries {
 	t := codeTries{known: known, client: b.of(bucketCode), all: b.of(bucketAuthenticator), unknown: b.of(bucketCode)}
 	if known {
-		t.client = b.of(ofDevice(bucketCode, hashToken(by.browser)))
+		t.client = b.of(ofDevice(bucketCode, hashToken(by.device)))
 	}
 	return t
 }
@@ -384,7 +384,7 @@ func (s *Service) checkCode(tx Tx, by Caller, u User, all []Authenticator, t cod
 		if err := s.record(tx, by.as(u), "code.refused", u.ID, Refused, map[string]string{"authenticator": a.ID}); err != nil {
 			return err
 		}
-		return keep(ErrCodeUsed)
+		return commit(ErrCodeUsed)
 	}
 	if a.LastStep <= find(all, a.ID).LastStep {
 		return s.usedCode(tx, by, u, all, a.ID)
@@ -415,7 +415,7 @@ func (s *Service) usedCode(tx Tx, by Caller, u User, all []Authenticator, id str
 	if err := s.record(tx, by.as(u), "code.used_twice", u.ID, Refused, detail); err != nil {
 		return err
 	}
-	return keep(ErrCodeUsed)
+	return commit(ErrCodeUsed)
 }
 
 // wrongCode charges a wrong code to the budgets of client and authenticators, may mail the user, and returns outcome.
@@ -464,7 +464,7 @@ func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, o
 	if err := s.lockIfSpent(tx, by.as(u), u.ID, t.client, t.all); err != nil {
 		return err
 	}
-	return keep(outcome)
+	return commit(outcome)
 }
 
 // forgiveCodes refunds the wrong codes of a sign-in that completes, and resets the counts of wrong codes in a row. In a

@@ -29,7 +29,7 @@ func (s *Service) StepUpCode(ctx context.Context, by Caller, code string, strong
 		return "", ErrCodeWanted
 	}
 	var token Secret
-	err = s.act(ctx, by, need{forced: true, coded: true}, func(tx Tx, me *actor) error {
+	err = s.act(ctx, by, access{forced: true, coded: true}, func(tx Tx, me *actor) error {
 		method, err := s.checkAnswer(tx, by, &me.User, given, nil)
 		if err != nil {
 			return err
@@ -55,13 +55,13 @@ func (s *Service) StepUpPassword(ctx context.Context, by Caller, password string
 		return "", err
 	}
 	var token Secret
-	err = s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
+	err = s.act(ctx, by, access{forced: true}, func(tx Tx, me *actor) error {
 		u, ok, err := s.finishPasswordTry(tx, by, try)
 		if err != nil {
 			return err
 		}
 		if !ok || u.ID != me.ID {
-			return keep(ErrOwnPasswordWrong)
+			return commit(ErrOwnPasswordWrong)
 		}
 		me.User = u
 		token, err = s.stepUp(tx, by, me, ByPassword)
@@ -83,12 +83,12 @@ func (s *Service) stepUp(tx Tx, by Caller, me *actor, m Method) (Secret, error) 
 // Parked is a request that a step-up has interrupted: a page of the door, and what was entered in its form. When it is
 // carried out, it is authorised like any other request.
 type Parked struct {
-	ID        string            `json:"id"`        // of this record; Park sets it
-	Path      string            `json:"path"`      // of the page, with the id of what it acts on
-	Confirmed bool              `json:"confirmed"` // it is carried out after the step-up
-	Fields    map[string]string `json:"fields,omitempty"`
-	Browser   []byte            `json:"browser"` // hash of the known device that parked it; Park sets it
-	At        time.Time         `json:"at"`      // when it was parked; KeepForm sets it
+	ID          string            `json:"id"`        // of this record; Park sets it
+	Path        string            `json:"path"`      // of the page, with the id of what it acts on
+	Confirmed   bool              `json:"confirmed"` // it is carried out after the step-up
+	Fields      map[string]string `json:"fields,omitempty"`
+	KnownDevice []byte            `json:"browser"` // hash of the known device that parked it; Park sets it
+	At          time.Time         `json:"at"`      // when it was parked; KeepForm sets it
 }
 
 // ParkedLimit is how long a parked request waits for a step-up.
@@ -102,13 +102,13 @@ const maxParked = 8 << 10
 // action for its owner to confirm, nor read what the owner has parked. In a browser that is not a known device, Park
 // stores nothing and returns "".
 func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error) {
-	if err := s.may(by, need{forced: true}); err != nil {
+	if err := s.may(by, access{forced: true}); err != nil {
 		return "", err
 	}
-	if by.browser == "" {
+	if by.device == "" {
 		return "", nil
 	}
-	p.ID, p.Browser = newID(prefixParked, s.Now()), hashToken(by.browser)
+	p.ID, p.KnownDevice = newID(prefixParked, s.Now()), hashToken(by.device)
 	plain, err := json.Marshal(p)
 	if err == nil && len(plain) > maxParked {
 		p.Fields = nil
@@ -117,7 +117,7 @@ func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error)
 	if err != nil {
 		return "", err
 	}
-	return p.ID, s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
+	return p.ID, s.act(ctx, by, access{forced: true}, func(tx Tx, me *actor) error {
 		var err error
 		if me.session.Parked, err = s.Keys.Seal(plain, me.session.AD()); err != nil {
 			return err
@@ -139,7 +139,7 @@ func (s *Service) Confirmed(by Caller, id, path string) bool {
 // TakeConfirmed returns the confirmed action of a page that was parked under an id, once: of concurrent calls, one gets
 // it. It returns nothing after ParkedLimit, for another browser, or if something else was parked since.
 func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id, path string) (p Parked, found bool, err error) {
-	err = s.act(ctx, by, need{forced: true}, func(tx Tx, me *actor) error {
+	err = s.act(ctx, by, access{forced: true}, func(tx Tx, me *actor) error {
 		var ok bool
 		p, ok = s.parked(by, me.session)
 		if found = ok && p.is(id, path); !found {
@@ -167,11 +167,11 @@ func (s *Service) Interrupted(by Caller, path string) map[string]string {
 // parked opens what the caller's browser has parked in a session. What cannot be opened counts as nothing.
 func (s *Service) parked(by Caller, ses Session) (Parked, bool) {
 	var p Parked
-	if ses.Parked == nil || by.browser == "" || !within(ses.ParkedAt, ParkedLimit, s.Now()) {
+	if ses.Parked == nil || by.device == "" || !within(ses.ParkedAt, ParkedLimit, s.Now()) {
 		return p, false
 	}
 	plain, err := s.Keys.Open(ses.Parked, ses.AD())
-	if err != nil || json.Unmarshal(plain, &p) != nil || !bytes.Equal(p.Browser, hashToken(by.browser)) {
+	if err != nil || json.Unmarshal(plain, &p) != nil || !bytes.Equal(p.KnownDevice, hashToken(by.device)) {
 		return Parked{}, false
 	}
 	return p, true
@@ -187,10 +187,10 @@ const maxKeptForm = 2 << 10
 // signed in there again. It returns "" if there was no session, if the browser is not a known device, and if the form
 // is too large. It writes nothing to the database, because strangers can post forms too.
 func (s *Service) KeepForm(by Caller, p Parked) (Secret, error) {
-	if by.ended == "" || by.browser == "" || len(p.Fields) == 0 {
+	if by.ended == "" || by.device == "" || len(p.Fields) == 0 {
 		return "", nil
 	}
-	p.Browser, p.At = hashToken(by.browser), s.Now()
+	p.KnownDevice, p.At = hashToken(by.device), s.Now()
 	plain, err := json.Marshal(p)
 	if err != nil || len(plain) > maxKeptForm {
 		return "", err
@@ -203,12 +203,12 @@ func (s *Service) KeepForm(by Caller, p Parked) (Secret, error) {
 // to the user who entered it, in the same browser.
 func (s *Service) KeptForm(by Caller, held Secret, path string) map[string]string {
 	sealed, err := base64.RawURLEncoding.DecodeString(held.Reveal())
-	if err != nil || held == "" || by.user == nil || by.browser == "" {
+	if err != nil || held == "" || by.user == nil || by.device == "" {
 		return nil
 	}
 	plain, err := s.Keys.Open(sealed, formAD(by, by.user.ID, path))
 	var p Parked
-	if err != nil || json.Unmarshal(plain, &p) != nil || !bytes.Equal(p.Browser, hashToken(by.browser)) {
+	if err != nil || json.Unmarshal(plain, &p) != nil || !bytes.Equal(p.KnownDevice, hashToken(by.device)) {
 		return nil
 	}
 	if !within(p.At, FormLimit, s.Now()) {

@@ -30,7 +30,7 @@ type Tx interface {
 	AuthenticatorTx
 	DraftTx
 	RecoveryTx
-	BrowserTx
+	KnownDeviceTx
 	DeviceTx
 	LinkTx
 	TriesTx
@@ -39,6 +39,7 @@ type Tx interface {
 	MailTx
 	PeopleTx
 	PeopleListTx
+	LockTx
 	AdoptionTx
 	ReminderTx
 
@@ -72,9 +73,9 @@ type Tx interface {
 	// SweepTries reads a page of a workspace's tries, after a subject. It deletes rows that have not changed for 31
 	// days and do not lock anyone. It returns the last subject of the page, or "" for the last page.
 	SweepTries(workspace, after string, page int, now time.Time) (end string, err error)
-	// SweepBrowsers deletes, in the same way, known devices that were last seen longer ago than BrowserLimit or in the
+	// SweepKnownDevices deletes, in the same way, known devices that were last seen longer ago than KnownDeviceLimit or in the
 	// future, and trusted devices and links from the future. It sets the time of reminders from the future to now.
-	SweepBrowsers(workspace, after string, page int, now time.Time) (end string, err error)
+	SweepKnownDevices(workspace, after string, page int, now time.Time) (end string, err error)
 	// SweepSessions deletes, in the same way, sessions that ended before now, or were last seen in the future.
 	SweepSessions(workspace, after string, page int, now time.Time) (end string, err error)
 	// SweepMails deletes at most limit mails of a workspace that come before an id and are not waiting. It returns

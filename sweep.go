@@ -35,7 +35,7 @@ func (s *Service) SweepIdle(ctx context.Context) error {
 	for _, w := range all {
 		for _, page := range []func(tx Tx, after string) (string, error){
 			func(tx Tx, after string) (string, error) { return tx.SweepTries(w.ID, after, idlePage, now) },
-			func(tx Tx, after string) (string, error) { return tx.SweepBrowsers(w.ID, after, idlePage, now) },
+			func(tx Tx, after string) (string, error) { return tx.SweepKnownDevices(w.ID, after, idlePage, now) },
 			func(tx Tx, after string) (string, error) { return tx.SweepSessions(w.ID, after, idlePage, now) },
 		} {
 			for after, more := "", true; more && err == nil; more = after != "" {

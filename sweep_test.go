@@ -43,7 +43,7 @@ func TestSweepIdle(t *testing.T) {
 			for name, sweep := range map[string]func(sallyport.Tx, string) (string, error){
 				"tries": func(tx sallyport.Tx, after string) (string, error) { return tx.SweepTries(ws, after, page, now) },
 				"browsers": func(tx sallyport.Tx, after string) (string, error) {
-					return tx.SweepBrowsers(ws, after, page, now)
+					return tx.SweepKnownDevices(ws, after, page, now)
 				},
 				"sessions": func(tx sallyport.Tx, after string) (string, error) { return tx.SweepSessions(ws, after, page, now) },
 			} {

@@ -33,8 +33,6 @@ type TriesTx interface {
 	SaveTries(Tries) error
 	// ClearTries deletes one budget of a subject or, if bucket is empty, all except that of the authenticators.
 	ClearTries(workspace, subject, bucket string) error
-	// SaveLock replaces the lock in a user's row if that lock ends before over.
-	SaveLock(workspace, user string, l Lock, until, over time.Time) error
 }
 
 // Buckets. A known device has separate ones, so that nothing a stranger does can block it.
@@ -182,7 +180,7 @@ func (s *Service) networkSpent(tx Tx, all []budget, limit *Error) error {
 }
 
 // charge charges a try to each budget, updates the budget's Tries, and returns whether the last one had a try left. If
-// the one before it, the network's, has none left, it returns limit with keep, because the rows exist by then. The
+// the one before it, the network's, has none left, it returns limit with commit, because the rows exist by then. The
 // caller must have called networkSpent before.
 func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err error) {
 	_, rows, err := tx.TakeTries(all[0].Workspace, "", rowsOf(all)...)
@@ -196,7 +194,7 @@ func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err e
 		if allowed = wait == 0; allowed {
 			n = all[i].rule.charge(n, now)
 		} else if i < len(rows)-1 {
-			return false, errOr(tx.SaveTries(n), keep(limit.after(wait)))
+			return false, errOr(tx.SaveTries(n), commit(limit.after(wait)))
 		}
 		if err := tx.SaveTries(n); err != nil {
 			return false, err
@@ -294,7 +292,7 @@ func (b budgets) of(bucket string) Tries {
 // judging returns what is needed to check a code. If there is a sign-in, that was read with it.
 func (s *Service) judging(tx Tx, by Caller, u User, si *SignIn) (rows []Tries, all []Authenticator, known bool, err error) {
 	if si != nil {
-		return si.Tries, si.Authenticators, by.knownSince(si.BrowserSeen, s.Now()), nil
+		return si.Tries, si.Authenticators, by.knownSince(si.DeviceSeen, s.Now()), nil
 	}
 	if rows, all, err = tx.CodeTries(u.Workspace, u.ID); err == nil {
 		known, err = s.knows(tx, by, u.Workspace, u.ID)

@@ -154,7 +154,7 @@ func TestI38_ASharedBrowserIsKnownToBoth(t *testing.T) {
 		signIn(e, b, ben, false)
 		before := *b
 		signIn(e, b, eve, false)
-		if b.Browser == before.Browser {
+		if b.Device == before.Device {
 			t.Fatal("the secret stayed when the browser became a known device of someone else")
 		}
 		mails := func(p sallyporttest.Person) int {

@@ -177,16 +177,16 @@ func (w *world) add(tx sallyport.Tx, keys *seal.Keyset, n int, hash sallyport.Se
 	if err := tx.InsertAuthenticator(a); err != nil {
 		return p, err
 	}
-	seen := sallyport.Browser{Workspace: w.space, User: p.id, Name: "Bench", CreatedAt: now, LastSeenAt: now}
+	seen := sallyport.KnownDevice{Workspace: w.space, User: p.id, Name: "Bench", CreatedAt: now, LastSeenAt: now}
 	p.browser, seen.Hash = token(p.id, p.id)
-	if err := tx.InsertBrowser(seen); err != nil {
+	if err := tx.InsertDevice(seen); err != nil {
 		return p, err
 	}
 	p.browser = "browser=" + p.browser
 	if n < signers {
 		d := sallyport.TrustedDevice{
 			Workspace: w.space, User: p.id, ID: newID("dev_"), Epoch: 1, Days: 14, Name: "Bench", CreatedAt: now, LastSeenAt: now,
-			RotatedAt: now, BrowserHash: seen.Hash,
+			RotatedAt: now, KnownDevice: seen.Hash,
 		}
 		p.trust, d.Hash = token(p.id, d.ID)
 		return p, tx.InsertTrustedDevice(d)
@@ -229,7 +229,7 @@ func (w *world) crowd(ctx context.Context, p person) (cookie string, err error) 
 		for range devices {
 			d := sallyport.TrustedDevice{
 				Workspace: w.space, User: p.id, ID: newID("dev_"), Epoch: 1, Days: 14, Name: "Firefox on Windows",
-				Address: "192.0.2.1", CreatedAt: now, LastSeenAt: now, RotatedAt: now, BrowserHash: make([]byte, sha256.Size),
+				Address: "192.0.2.1", CreatedAt: now, LastSeenAt: now, RotatedAt: now, KnownDevice: make([]byte, sha256.Size),
 			}
 			_, d.Hash = token(p.id, d.ID)
 			if err := tx.InsertTrustedDevice(d); err != nil {

@@ -162,8 +162,8 @@ func (c *Client) Keep(p sallyport.SignInResult) {
 	if p.Session != "" {
 		c.Session = p.Session
 	}
-	if p.Browser != "" {
-		c.Browser = p.Browser
+	if p.Device != "" {
+		c.Device = p.Device
 	}
 	if p.Trust != "" {
 		c.Trust = p.Trust

@@ -6,7 +6,7 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-func (t *tx) UserInBrowser(workspace, folded string, browser []byte) (sallyport.User, time.Time, error) {
+func (t *tx) UserOnDevice(workspace, folded string, browser []byte) (sallyport.User, time.Time, error) {
 	var r userRow
 	var seen int64
 	_, err := t.row(`SELECT `+userColumns+`, COALESCE(b.last_seen_at, 0) FROM users u
@@ -57,7 +57,7 @@ func (t *tx) TakeSignIn(workspace, user, id string, browser []byte) (sallyport.S
 		WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.id = $3`, []any{workspace, user, id, browser},
 		&s.Hash, &s.Epoch, &proofs, &door, &s.Parked, &s.Wrong, &s.Enrolled, &created, &expires, &seen)
 	s.Proofs, s.Door = sallyport.ParseProofs(proofs), sallyport.Door(door)
-	s.CreatedAt, s.ExpiresAt, s.BrowserSeen = at(created), at(expires), at(seen)
+	s.CreatedAt, s.ExpiresAt, s.DeviceSeen = at(created), at(expires), at(seen)
 	return s, u.user(), ok && u.ID != "", err
 }
 

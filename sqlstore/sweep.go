@@ -38,11 +38,11 @@ func (t *tx) SweepTries(workspace, after string, page int, now time.Time) (strin
 		workspace, after, page, ms(now.AddDate(0, 0, -31)), ms(now), sallyport.CodeLimit)
 }
 
-func (t *tx) SweepBrowsers(workspace, after string, page int, now time.Time) (string, error) {
+func (t *tx) SweepKnownDevices(workspace, after string, page int, now time.Time) (string, error) {
 	ahead := ms(now.Add(sallyport.ClockGrace))
 	end, err := t.sweepPage(`SELECT user_id FROM browsers WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
 		`DELETE FROM browsers WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND (last_seen_at < $4 OR last_seen_at > $5)`,
-		workspace, after, page, ms(now.Add(-sallyport.BrowserLimit)), ahead)
+		workspace, after, page, ms(now.Add(-sallyport.KnownDeviceLimit)), ahead)
 	if err != nil {
 		return "", err
 	}

@@ -47,7 +47,7 @@ func stepAddress(step sallyport.Step, to string) string {
 // their session had ended, the page says that it was kept.
 func (s *site) signedIn(w http.ResponseWriter, r *http.Request, p sallyport.SignInResult, notice string) error {
 	to := cmp.Or(s.onward(r.URL.Query().Get("to")), s.onward(p.Parked))
-	if held := s.secret(r, formCookie); held != "" && (p.Browser == "" || p.Browser == s.secret(r, edge.BrowserCookie)) {
+	if held := s.secret(r, formCookie); held != "" && (p.Device == "" || p.Device == s.secret(r, edge.BrowserCookie)) {
 		c, err := s.arrive(r.Clone(context.WithValue(r.Context(), renewedKey{}, p.Session)))
 		if err != nil {
 			return err

@@ -100,7 +100,7 @@ func (s *site) arrival(r *http.Request) sallyport.Arrival {
 		Door: sallyport.DoorWeb,
 		Host: visit.Host, Address: visit.Addr, Agent: s.agents.name(r.UserAgent()),
 		Session: s.secret(r, edge.SessionCookie), SignIn: s.secret(r, edge.SignInCookie),
-		Browser: s.secret(r, edge.BrowserCookie), Trust: s.secret(r, edge.TrustCookie),
+		Device: s.secret(r, edge.BrowserCookie), Trust: s.secret(r, edge.TrustCookie),
 	}
 }
 
@@ -189,8 +189,8 @@ func (s *site) keep(w http.ResponseWriter, p sallyport.SignInResult) {
 	if p.Trust != "" {
 		s.edge.SetCookie(w, edge.TrustCookie, p.Trust.Reveal(), trustLimit)
 	}
-	if p.Browser != "" {
-		s.edge.SetCookie(w, edge.BrowserCookie, p.Browser.Reveal(), sallyport.BrowserLimit)
+	if p.Device != "" {
+		s.edge.SetCookie(w, edge.BrowserCookie, p.Device.Reveal(), sallyport.KnownDeviceLimit)
 	}
 }
 
