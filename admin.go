@@ -106,7 +106,7 @@ func (s *Service) SignOutEverywhere(ctx context.Context, by Caller, id string) e
 
 // Delete removes a person permanently. Events keep only their id.
 func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
-	return s.erasing(ctx, s.actOn(ctx, by, access{may: DeletePeople, fresh: true, strong: true}, id, func(tx Tx, t *target) error {
+	return s.erasing(ctx, s.actOn(ctx, by, access{may: DeletePeople, proof: StrongFactor}, id, func(tx Tx, t *target) error {
 		if err := t.checkLastOwner(); err != nil {
 			return err
 		}

@@ -145,7 +145,7 @@ func (s *Service) removal(tx Tx, by Caller, me *actor, id string) (Removal, erro
 	if r.Last {
 		return r, me.mayDisable(by)
 	}
-	return r, access{fresh: true}.judge(me.User, me.session, by.policy, me.now)
+	return r, access{proof: AnyFactor}.judge(me.User, me.session, by.policy, me.now)
 }
 
 // RemoveAuthenticator removes an authenticator and signs the user out everywhere else. Removing the last one is
@@ -189,7 +189,7 @@ func (me *actor) mayDisable(by Caller) error {
 	case !me.PasswordLong:
 		return ErrPasswordShort
 	}
-	return access{fresh: true, strong: true}.judge(me.User, me.session, by.policy, me.now)
+	return access{proof: StrongFactor}.judge(me.User, me.session, by.policy, me.now)
 }
 
 // MayDisable reports whether the caller may disable two-factor authentication now; its errors are those of Disable.
@@ -215,25 +215,9 @@ func (s *Service) Disable(ctx context.Context, by Caller) (Secret, error) {
 }
 
 func (s *Service) disable(tx Tx, by Caller, me *actor) (Secret, error) {
-	all, err := tx.Authenticators(me.Workspace, me.ID)
-	if err != nil {
+	if err := s.removeFactors(tx, by, &me.User); err != nil {
 		return "", err
 	}
-	for _, a := range all {
-		if _, err := tx.DeleteAuthenticator(a.Workspace, a.User, a.ID, true); err != nil {
-			return "", err
-		}
-	}
-	if err := tx.ClearTries(me.Workspace, me.ID, bucketAuthenticator); err != nil {
-		return "", err
-	}
-	if err := s.lockEnds(tx, by, me.User); err != nil {
-		return "", err
-	}
-	if err := s.putRecoveryCodes(tx, &me.User, nil); err != nil {
-		return "", err
-	}
-	me.TwoFactor, me.TwoFactorSince = false, time.Time{}
 	token, err := me.endOthers(tx)
 	if err != nil {
 		return "", err
@@ -250,6 +234,155 @@ func errOr(err, outcome error) error {
 		return err
 	}
 	return outcome
+}
+
+// judgeCode marks the time step of a correct code as used and refunds the wrong ones before it, or charges a wrong code.
+func (s *Service) judgeCode(tx Tx, j judgement, digits string) error {
+	if err := j.codesRefused(); err != nil {
+		return s.refuse(tx, j.client(bucketCode), err)
+	}
+	a, found, err := s.match(j.authenticators, digits, j.now)
+	if err != nil {
+		s.Log.Error("an authenticator cannot be read", "workspace", j.user.Workspace, "user", j.user.ID)
+		if err := s.record(tx, j.by, "authenticator.unreadable", j.user.ID, Refused, nil); err != nil {
+			return err
+		}
+		// It is charged because it may have been a guess for another authenticator, which can be read.
+		return s.wrongCode(tx, j, ErrKeyUnreadable)
+	}
+	if !found {
+		outcome, err := s.matchOtherTime(tx, j.authenticators, digits, j.now)
+		if err != nil {
+			return err
+		}
+		return s.wrongCode(tx, j, outcome)
+	}
+	if slices.Contains(a.RefusedSteps, a.LastStep) {
+		if err := s.record(tx, j.by, "code.refused", j.user.ID, Refused, map[string]string{"authenticator": a.ID}); err != nil {
+			return err
+		}
+		return commit(ErrCodeUsed)
+	}
+	if before := find(j.authenticators, a.ID); a.LastStep <= before.LastStep {
+		return s.usedCode(tx, j, *before)
+	}
+	a.LastUsedAt, a.LastUsedFrom = j.now, addressOf(j.by)
+	a.UsedSteps = append(a.UsedSteps[max(0, len(a.UsedSteps)+1-usedStepsKept):len(a.UsedSteps):len(a.UsedSteps)], a.LastStep)
+	if err := tx.BurnStep(a); err != nil {
+		return err
+	}
+	return s.forgiveCodes(tx, j)
+}
+
+// codesRefused returns why no code may be tried now, or nil.
+func (j judgement) codesRefused() *Error {
+	if j.tries.of(bucketAuthenticator).Consecutive >= authenticatorRow {
+		return ErrAuthenticatorStale
+	}
+	wait := codeWait(j.client(bucketCode), j.now)
+	if j.known {
+		wait = codeDeviceRule.wait(j.client(bucketCode), j.now)
+	}
+	switch {
+	case wait == permanentlyLocked:
+		return ErrCodesLocked
+	case wait > 0:
+		return ErrCodesDelayed.after(wait)
+	}
+	return nil
+}
+
+// usedCode answers a correct code that was used before. It costs no try, and records an alarm if that was elsewhere.
+func (s *Service) usedCode(tx Tx, j judgement, a Authenticator) error {
+	if ahead(a.params().Time(a.LastStep), j.now) {
+		return s.codeOfSetBackClock(tx, j.by, *j.user, a)
+	}
+	detail := map[string]string{"authenticator": a.ID}
+	if a.LastUsedFrom != "" && a.LastUsedFrom != addressOf(j.by) {
+		detail["alarm"] = "used from another address"
+	}
+	if err := s.record(tx, j.by, "code.used_twice", j.user.ID, Refused, detail); err != nil {
+		return err
+	}
+	return commit(ErrCodeUsed)
+}
+
+// wrongCode charges a wrong code to the client, to the authenticators and to the sign-in. It may mail the user, and
+// returns outcome.
+func (s *Service) wrongCode(tx Tx, j judgement, outcome *Error) error {
+	client, all := j.client(bucketCode), j.tries.of(bucketAuthenticator)
+	if j.known {
+		client = codeDeviceRule.charge(client, j.now)
+	} else {
+		client = chargeCode(client, j.now)
+	}
+	all.Consecutive++
+	all.Last = j.now
+	for _, t := range []Tries{client, all} {
+		if err := tx.SaveTries(t); err != nil {
+			return err
+		}
+	}
+	notice := ""
+	if client.Count == codesWrongNotice { // even if each is in a separate sign-in
+		notice = "codes.wrong"
+	}
+	if j.signIn != nil {
+		j.signIn.Wrong++
+		if err := tx.SaveSignIn(*j.signIn); err != nil {
+			return err
+		}
+		if j.signIn.Wrong == codesWrongNotice {
+			notice = "codes.wrong"
+		}
+	}
+	switch {
+	case j.known:
+	case client.Consecutive == codeDelayFrom:
+		notice = "codes.delayed"
+	case client.Consecutive == CodeLimit || client.ofMonth() == CodeLimit:
+		notice = "codes.locked"
+	}
+	if notice != "" {
+		if err := s.notify(tx, j.by, *j.user, notice, nil); err != nil {
+			return err
+		}
+	}
+	if err := s.record(tx, j.by, "code.wrong", j.user.ID, Refused, nil); err != nil {
+		return err
+	}
+	if err := s.lockIfSpent(tx, j.by, j.user.ID, client, all); err != nil {
+		return err
+	}
+	return commit(outcome)
+}
+
+// forgiveCodes refunds the wrong codes of a sign-in that completes, and resets the counts of wrong codes in a row. In a
+// known device, it also resets the count in a row of unknown clients, and with it their delay or lock. Their count of
+// 30 days stays (I65).
+func (s *Service) forgiveCodes(tx Tx, j judgement) error {
+	client, all, unknown := j.client(bucketCode), j.tries.of(bucketAuthenticator), j.tries.of(bucketCode)
+	wrong := 0
+	if j.signIn != nil {
+		wrong = j.signIn.Wrong
+	}
+	if all.Consecutive > 0 {
+		all.Consecutive = 0
+		if err := tx.SaveTries(all); err != nil {
+			return err
+		}
+	}
+	if client.Consecutive > 0 || wrong > 0 {
+		if err := tx.SaveTries(forgive(client, wrong)); err != nil {
+			return err
+		}
+	}
+	if j.known && unknown.Consecutive > 0 {
+		if err := tx.SaveTries(forgive(unknown, 0)); err != nil {
+			return err
+		}
+	}
+	return s.lockEnds(tx, j.by, *j.user)
 }
 
 // match returns the authenticator that shows this code within one step of now, with that step as its LastStep.

@@ -21,7 +21,7 @@ func (s *Service) EditPerson(ctx context.Context, by Caller, id, name, address s
 		return false, err
 	}
 	address = strings.TrimSpace(address)
-	return asked, s.actOn(ctx, by, access{may: EditPeople, strong: true}, id, func(tx Tx, t *target) error {
+	return asked, s.actOn(ctx, by, access{may: EditPeople, proof: StrongFactor}, id, func(tx Tx, t *target) error {
 		asked = address != t.Address
 		shown := ""
 		if asked {

@@ -15,7 +15,7 @@ var (
 )
 
 // MayChangeEmail reports whether the caller may change their e-mail address now; ErrStepUp asks for fresh proof first.
-func (s *Service) MayChangeEmail(by Caller) error { return s.may(by, access{fresh: true}) }
+func (s *Service) MayChangeEmail(by Caller) error { return s.may(by, access{proof: AnyFactor}) }
 
 // ChangeEmail mails a link to a new address; the address changes when the link is used. It does not reveal whether
 // someone else has the address: then no mail goes out, but the outcome and the time it takes are the same.
@@ -24,7 +24,7 @@ func (s *Service) ChangeEmail(ctx context.Context, by Caller, address string) er
 	if err != nil {
 		return ErrAddressInvalid
 	}
-	return s.act(ctx, by, access{fresh: true}, func(tx Tx, me *actor) error {
+	return s.act(ctx, by, access{proof: AnyFactor}, func(tx Tx, me *actor) error {
 		if shown == me.Address {
 			return ErrAddressSame
 		}

@@ -31,6 +31,7 @@ type Error struct {
 	Text       text.Message
 	Field      string
 	RetryAfter time.Duration
+	Proof      Strength // of ErrStepUp: what the verb needs
 }
 
 func (e *Error) Error() string { return e.Code + ": " + text.English.Text(e.Text) }
@@ -73,6 +74,13 @@ func (e *Error) after(d time.Duration) *Error {
 func (e *Error) waiting(d time.Duration) *Error {
 	c := *e
 	c.RetryAfter = (d + time.Second - 1).Truncate(time.Second)
+	return &c
+}
+
+// wanting returns a copy that says which proof is needed.
+func (e *Error) wanting(proof Strength) *Error {
+	c := *e
+	c.Proof = proof
 	return &c
 }
 

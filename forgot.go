@@ -152,7 +152,7 @@ func (s *Service) MayMakePasswordLink(ctx context.Context, by Caller, id string)
 // The link works once, within HandedResetLimit, and never changes two-factor authentication. Older reset links of the
 // person end. The old password works until the link is used.
 func (s *Service) MakePasswordLink(ctx context.Context, by Caller, id string) (made PasswordLink, err error) {
-	a := access{may: ResetPasswords, fresh: true, strong: true}
+	a := access{may: ResetPasswords, proof: StrongFactor}
 	err = s.actOn(ctx, by, a, id, func(tx Tx, t *target) error {
 		if err := t.passwordResettable(); err != nil {
 			return err

@@ -14,8 +14,10 @@ var ErrNotInvited = &Error{Kind: Conflict, Code: "not_invited", Text: text.Say("
 // inviting is what creating, resending or reading an invitation needs. Above member that is a fresh code of an
 // authenticator, as for giving the role, so that neither an unattended browser nor a recovery code can create an owner.
 func inviting(role Role) access {
-	above := role != Member
-	return access{may: InvitePeople, fresh: above, strong: above}
+	if role == Member {
+		return access{may: InvitePeople}
+	}
+	return access{may: InvitePeople, proof: StrongFactor}
 }
 
 // Invite creates an account for a person and mails them a link or a temporary password, as the policy says. Either is

@@ -311,7 +311,11 @@ func (s *Service) MayChangePassword(by Caller) error {
 }
 
 func mayChangePassword(by Caller, u User, ses Session, now time.Time) error {
-	return access{fresh: u.TwoFactor}.judge(u, ses, by.policy, now)
+	var a access // the change itself asks for the password
+	if u.TwoFactor {
+		a.proof = AnyFactor
+	}
+	return a.judge(u, ses, by.policy, now)
 }
 
 // ChangePassword replaces the caller's password, given the current one. A try of that uses the budget for signing in.

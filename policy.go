@@ -207,7 +207,7 @@ func (p Policy) Settings() map[string]string {
 }
 
 // deciding is what changing the policy needs (I22).
-var deciding = access{may: SetPolicy, strong: true}
+var deciding = access{may: SetPolicy, proof: StrongFactor}
 
 // Decision is what saving a policy would do.
 type Decision struct {

@@ -38,7 +38,7 @@ func TestSavePolicy(t *testing.T) {
 		b := e.Enrol(&owner, "Owner's")
 		step := func() {
 			e.Clock.Advance(time.Minute)
-			token, err := e.StepUpCode(ctx, b.By(), owner.Code(e.Clock.Now()), true)
+			token, err := e.StepUpCode(ctx, b.By(), owner.Code(e.Clock.Now()), sallyport.StrongFactor)
 			e.Check(err)
 			b.Session = token
 		}
@@ -113,7 +113,7 @@ func TestSavePolicy(t *testing.T) {
 		}
 		mode(sallyport.RecoveryRolling)
 		shown("rolling again", 0)
-		token, err := e.StepUpCode(ctx, b.By(), owner.RecoveryCodes[1], false)
+		token, err := e.StepUpCode(ctx, b.By(), owner.RecoveryCodes[1], sallyport.AnyFactor)
 		e.Check(err)
 		b.Session = token
 		step()
@@ -128,7 +128,7 @@ func TestSavePolicy(t *testing.T) {
 		if n := len(e.Query(sealed)) + len(e.Query("SELECT workspace_id FROM erasures")); n != 0 {
 			t.Errorf("once, and erased: %d codes are kept, or work is left", n)
 		}
-		if _, err := e.StepUpCode(ctx, b.By(), owner.RecoveryCodes[0], false); err != nil {
+		if _, err := e.StepUpCode(ctx, b.By(), owner.RecoveryCodes[0], sallyport.AnyFactor); err != nil {
 			t.Errorf("a code from before: %v", err)
 		}
 	})

@@ -175,26 +175,14 @@ func (s *Service) putRecoveryCodes(tx Tx, u *User, set []RecoveryCode) error {
 	return tx.PutRecoveryCodes(u.Workspace, u.ID, set)
 }
 
-// useRecoveryCode uses up a recovery code, or charges a wrong one. After a correct one, unknown clients may enter codes
+// judgeRecoveryCode uses up a recovery code, or charges a wrong one. After a correct one, unknown clients may enter codes
 // again.
-func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error {
-	now := s.Now()
-	b, err := s.budgets(tx, *u)
-	if err != nil {
-		return err
-	}
-	known, err := s.knows(tx, by, u.Workspace, u.ID)
-	if err != nil {
-		return err
-	}
-	tries := b.of(bucketRecovery)
-	if known {
-		tries = b.of(ofDevice(bucketRecovery, hashToken(by.device)))
-	}
-	if wait := recoveryRule.wait(tries, now); wait > 0 {
+func (s *Service) judgeRecoveryCode(tx Tx, j judgement, code string) error {
+	tries := j.client(bucketRecovery)
+	if wait := recoveryRule.wait(tries, j.now); wait > 0 {
 		return s.refuse(tx, tries, ErrRecoveryLimit.after(wait))
 	}
-	set, err := tx.RecoveryCodes(u.Workspace, u.ID)
+	set, err := tx.RecoveryCodes(j.user.Workspace, j.user.ID)
 	if err != nil {
 		return err
 	}
@@ -203,27 +191,27 @@ func (s *Service) useRecoveryCode(tx Tx, by Caller, u *User, code string) error 
 		if !bytes.Equal(c.Hash, hash) {
 			continue
 		}
-		if spent, err := s.spendRecovery(tx, by, u, c); err != nil || spent {
+		if spent, err := s.spendRecovery(tx, j.by, j.user, c); err != nil || spent {
 			return err
 		}
-		if err := s.record(tx, by.as(*u), "recovery_code.used_twice", u.ID, Refused, nil); err != nil {
+		if err := s.record(tx, j.by, "recovery_code.used_twice", j.user.ID, Refused, nil); err != nil {
 			return err
 		}
 		return commit(ErrRecoveryUsed)
 	}
-	tries = recoveryRule.charge(tries, now)
+	tries = recoveryRule.charge(tries, j.now)
 	if err := tx.SaveTries(tries); err != nil {
 		return err
 	}
 	if tries.Count == codesWrongNotice {
-		if err := s.notify(tx, by.as(*u), *u, "codes.wrong", nil); err != nil {
+		if err := s.notify(tx, j.by, *j.user, "codes.wrong", nil); err != nil {
 			return err
 		}
 	}
-	if err := s.record(tx, by.as(*u), "recovery_code.wrong", u.ID, Refused, nil); err != nil {
+	if err := s.record(tx, j.by, "recovery_code.wrong", j.user.ID, Refused, nil); err != nil {
 		return err
 	}
-	if err := s.lockIfSpent(tx, by.as(*u), u.ID, tries); err != nil {
+	if err := s.lockIfSpent(tx, j.by, j.user.ID, tries); err != nil {
 		return err
 	}
 	return commit(ErrRecoveryWrong)
@@ -253,14 +241,14 @@ func (s *Service) spendRecovery(tx Tx, by Caller, u *User, c RecoveryCode) (bool
 	if err := tx.ClearTries(u.Workspace, u.ID, bucketCode); err != nil {
 		return false, err
 	}
-	if err := s.lockEnds(tx, by.as(*u), *u); err != nil {
+	if err := s.lockEnds(tx, by, *u); err != nil {
 		return false, err
 	}
 	facts := map[string]any{"left": u.RecoveryLeft, "low": u.RecoveryLow(by.policy)}
-	if err := s.notify(tx, by.as(*u), *u, "recovery_code.used", facts); err != nil {
+	if err := s.notify(tx, by, *u, "recovery_code.used", facts); err != nil {
 		return false, err
 	}
-	return true, s.record(tx, by.as(*u), "recovery_code.used", u.ID, Done, map[string]string{"left": strconv.Itoa(u.RecoveryLeft)})
+	return true, s.record(tx, by, "recovery_code.used", u.ID, Done, map[string]string{"left": strconv.Itoa(u.RecoveryLeft)})
 }
 
 // RecoveryLow reports whether so few recovery codes are left that the user should make new ones.
@@ -285,7 +273,7 @@ type RecoverySet struct {
 // authenticator.
 func (s *Service) RecoveryCodes(ctx context.Context, by Caller) (RecoverySet, error) {
 	var v RecoverySet
-	err := s.act(ctx, by, access{strong: true}, func(tx Tx, me *actor) error {
+	err := s.act(ctx, by, access{proof: StrongFactor}, func(tx Tx, me *actor) error {
 		if !me.TwoFactor {
 			return ErrTwoFactorOff
 		}
@@ -334,7 +322,7 @@ func (s *Service) EraseRecoveryCodes(ctx context.Context) error {
 // MayRegenerateRecoveryCodes reports whether the caller may create a new set now; its errors are those of
 // RegenerateRecoveryCodes.
 func (s *Service) MayRegenerateRecoveryCodes(ctx context.Context, by Caller) error {
-	return s.act(ctx, by, access{strong: true}, func(_ Tx, me *actor) error {
+	return s.act(ctx, by, access{proof: StrongFactor}, func(_ Tx, me *actor) error {
 		if !me.TwoFactor {
 			return ErrTwoFactorOff
 		}
@@ -346,7 +334,7 @@ func (s *Service) MayRegenerateRecoveryCodes(ctx context.Context, by Caller) err
 // code of an authenticator.
 func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (SignInResult, error) {
 	var p SignInResult
-	err := s.act(ctx, by, access{strong: true}, func(tx Tx, me *actor) error {
+	err := s.act(ctx, by, access{proof: StrongFactor}, func(tx Tx, me *actor) error {
 		if !me.TwoFactor {
 			return ErrTwoFactorOff
 		}

@@ -214,7 +214,7 @@ func TestRequirementIsKept(t *testing.T) {
 		decide := func(of string, from time.Time) {
 			t.Helper()
 			e.Clock.Advance(time.Hour)
-			token, err := e.StepUpCode(ctx, b.By(), owner.Code(e.Clock.Now()), true)
+			token, err := e.StepUpCode(ctx, b.By(), owner.Code(e.Clock.Now()), sallyport.StrongFactor)
 			e.Check(err)
 			b.Session = token
 			p := b.By().Policy()

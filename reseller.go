@@ -78,7 +78,7 @@ func (s *Service) CreateWorkspace(ctx context.Context, by Caller, n NewWorkspace
 		if _, err := tx.LockOwners(by.workspace.ID); err != nil { // lock the workspace's row first, because it is marked below
 			return err
 		}
-		if _, err := s.actor(tx, by, access{may: ManageWorkspaces, strong: true}); err != nil {
+		if _, err := s.actor(tx, by, access{may: ManageWorkspaces, proof: StrongFactor}); err != nil {
 			return err
 		}
 		there := Caller{kind: callerReseller, workspace: w, host: host, door: by.door}

@@ -74,20 +74,25 @@ func (s *Service) ResetTwoFactor(ctx context.Context, by Caller, id, reason stri
 	if err != nil {
 		return c, err
 	}
-	a := access{may: ResetTwoFactor, fresh: true, strong: true}
+	a := access{may: ResetTwoFactor, proof: StrongFactor}
 	err = s.actOn(ctx, by, a, id, func(tx Tx, t *target) error {
 		if err := s.resettable(by, t.User); err != nil {
 			return err
 		}
-		if err := s.takeFactors(tx, &t.User); err != nil {
+		for _, bucket := range []string{bucketCode, bucketRecovery, bucketSetUpCode} {
+			if err := tx.ClearTries(t.Workspace, t.ID, bucket); err != nil {
+				return err
+			}
+		}
+		if err := tx.ForgetDevices(t.Workspace, t.ID); err != nil {
 			return err
 		}
-		if err := s.lockEnds(tx, by, t.User); err != nil {
+		if err := s.removeFactors(tx, by, &t.User); err != nil {
 			return err
 		}
 		code := newRecoveryCode()
 		c = SetUpCode{t.User, Secret(groupRecovery(code)), s.Now().Add(SetUpCodeLimit)}
-		t.TwoFactor, t.TwoFactorSince, t.MustSetUp = false, time.Time{}, true
+		t.MustSetUp = true
 		t.SetUpCodeHash, t.SetUpCodeEnds = hashRecovery(code), c.Ends
 		if err := s.changed(tx, by, t, "two_factor.reset", map[string]string{"reason": reason}); err != nil {
 			return err
@@ -98,31 +103,6 @@ func (s *Service) ResetTwoFactor(ctx context.Context, by Caller, id, reason stri
 		return SetUpCode{}, err
 	}
 	return c, nil
-}
-
-// takeFactors deletes every second factor of a user, and their budgets of tries. The caller saves the user.
-func (s *Service) takeFactors(tx Tx, u *User) error {
-	all, err := tx.Authenticators(u.Workspace, u.ID)
-	if err != nil {
-		return err
-	}
-	for _, a := range all {
-		if _, err := tx.DeleteAuthenticator(a.Workspace, a.User, a.ID, true); err != nil {
-			return err
-		}
-	}
-	if err := s.putRecoveryCodes(tx, u, nil); err != nil {
-		return err
-	}
-	if _, err := tx.DeleteTrustedDevices(u.Workspace, u.ID, ""); err != nil {
-		return err
-	}
-	for _, bucket := range []string{bucketCode, bucketRecovery, bucketSetUpCode} {
-		if err := tx.ClearTries(u.Workspace, u.ID, bucket); err != nil {
-			return err
-		}
-	}
-	return tx.ForgetDevices(u.Workspace, u.ID)
 }
 
 // checkSetUpCode checks a set-up code, and charges a wrong one. A set-up code works until the set-up that it begins is

@@ -180,7 +180,7 @@ func (s *Service) ChangeRole(ctx context.Context, by Caller, id string, role Rol
 	if !role.Valid() {
 		return ErrRoleInvalid
 	}
-	return s.actOn(ctx, by, access{may: ChangeRoles, fresh: true, strong: true}, id, func(tx Tx, t *target) error {
+	return s.actOn(ctx, by, access{may: ChangeRoles, proof: StrongFactor}, id, func(tx Tx, t *target) error {
 		if !t.by.Over(role) {
 			return ErrRoleAbove
 		}
@@ -254,5 +254,5 @@ func (by Caller) Withholds(a Action, to User) bool {
 	case EditPeople, ResetTwoFactor, ResetPasswords, ChangeRoles, DeletePeople:
 		return true
 	}
-	return a == InvitePeople && inviting(to.Role).strong
+	return a == InvitePeople && inviting(to.Role).proof == StrongFactor
 }

@@ -61,16 +61,6 @@ func (p Proofs) Within(m Method, d time.Duration, now time.Time) bool {
 	return within(p.At(m), d+1, now)
 }
 
-// secondFactor returns the method that was the second factor, or NoSecondFactor.
-func (p Proofs) secondFactor() Method {
-	for _, m := range []Method{ByAuthenticator, ByRecoveryCode, ByTrustedDevice} {
-		if p.Has(m) {
-			return m
-		}
-	}
-	return NoSecondFactor
-}
-
 // String returns the stored form: "password@1732240000000 authenticator@1732240012000", in Unix milliseconds.
 func (p Proofs) String() string {
 	var b strings.Builder
@@ -128,11 +118,6 @@ const (
 	StepUpLimit = 5 * time.Minute
 )
 
-// Restricted reports whether the session began with a recovery code and has seen no authenticator since (I60).
-func (s Session) Restricted() bool {
-	return s.Proofs.Has(ByRecoveryCode) && !s.Proofs.Has(ByAuthenticator)
-}
-
 // awake reports whether the session may open the pages for administrators. After AdminIdleLimit without use, that needs
 // a proof given since then (I33).
 func (s Session) awake(now time.Time) bool {
@@ -183,10 +168,11 @@ type Presence struct {
 var (
 	ErrSignedOut     = &Error{Kind: Unauthenticated, Code: "signed_out", Text: text.Say("You are signed out. Sign in to go on.")}
 	ErrSetUpRequired = &Error{Kind: Denied, Code: "set_up_required", Text: text.Say("Your company requires two-factor authentication. Set it up to go on.")}
-	ErrStepUp        = &Error{Kind: Denied, Code: "step_up_required", Text: text.Say("Confirm that it is you to go on.")}
-	ErrNotAllowed    = &Error{Kind: Denied, Code: "not_allowed", Text: text.Say("Your role does not allow this. If you need it, ask an administrator.")}
-	ErrUnknownHost   = &Error{Kind: Misdirected, Code: "unknown_host", Text: text.Say("No workspace answers at this address. Check the address, or ask your administrator.")}
-	ErrNotFound      = &Error{Kind: NotFound, Code: "not_found", Text: text.Say("There is nothing here. It may have been removed.")}
+	// ErrStepUp carries the strength of the proof that the verb needs.
+	ErrStepUp      = &Error{Kind: Denied, Code: "step_up_required", Text: text.Say("Confirm that it is you to go on.")}
+	ErrNotAllowed  = &Error{Kind: Denied, Code: "not_allowed", Text: text.Say("Your role does not allow this. If you need it, ask an administrator.")}
+	ErrUnknownHost = &Error{Kind: Misdirected, Code: "unknown_host", Text: text.Say("No workspace answers at this address. Check the address, or ask your administrator.")}
+	ErrNotFound    = &Error{Kind: NotFound, Code: "not_found", Text: text.Say("There is nothing here. It may have been removed.")}
 )
 
 // Arrive returns the Caller of a request. An unknown host is ErrUnknownHost. If the session is missing, invalid, ended
@@ -252,15 +238,14 @@ func (s *Session) touch(now time.Time) {
 	s.LastSeenAt = now
 }
 
-// need is what a verb requires of the caller's session, besides being valid.
+// access is what a verb requires of the caller's session, besides being valid.
 type access struct {
-	may    Action // the action of an administrator; empty: none
-	forced bool   // allowed even if the user must set up two-factor authentication first
-	fresh  bool   // a second factor at most StepUpLimit old; the password, for a user who has none (I22)
-	strong bool   // and a recovery code does not count (I60)
-	coded  bool   // each call takes a code, so the budget of changes does not apply
-	ends   bool   // it may end the sessions of an intruder, so it may use some more changes than other verbs
-	whole  bool   // not in a session that began with a recovery code, however old the proof (I60)
+	may    Action   // the action of an administrator; empty: none
+	forced bool     // allowed even if the user must set up two-factor authentication first
+	proof  Strength // given at most StepUpLimit ago (I22)
+	coded  bool     // each call takes a code, so the budget of changes does not apply
+	ends   bool     // it may end the sessions of an intruder, so it may use some more changes than other verbs
+	whole  bool     // not in a session that began with a recovery code, however old the proof (I60)
 }
 
 // actor is the caller's user and session, as they are in the database inside the transaction.
@@ -322,24 +307,15 @@ func (a access) judge(u User, ses Session, p Policy, now time.Time) error {
 		return ErrNotAllowed
 	}
 	if a.may != "" && !ses.awake(now) {
-		return ErrStepUp
+		return ErrStepUp.wanting(max(a.proof, AnyFactor))
 	}
-	if (a.strong || a.whole) && ses.Restricted() {
+	if (a.proof >= StrongFactor || a.whole) && ses.Restricted() {
 		return ErrRestricted
 	}
-	if (a.fresh || a.strong) && !fresh(u, ses.Proofs, a.strong, now) {
-		return ErrStepUp
+	if a.proof > NoProof && !ses.Proofs.fresh(u, a.proof, now) {
+		return ErrStepUp.wanting(a.proof)
 	}
 	return nil
-}
-
-// fresh reports whether the proofs contain a second factor given within StepUpLimit. For a user without two-factor
-// authentication, that is the password.
-func fresh(u User, p Proofs, strong bool, now time.Time) bool {
-	if !u.TwoFactor {
-		return p.Within(ByPassword, StepUpLimit, now)
-	}
-	return p.Within(ByAuthenticator, StepUpLimit, now) || !strong && p.Within(ByRecoveryCode, StepUpLimit, now)
 }
 
 // rotate gives the session a new secret: the one that the browser had before no longer works (I31).

@@ -98,8 +98,8 @@ func (s *Service) enrolling(ctx context.Context, by Caller, step Step, a access,
 // adding and changing are what I19 requires: fresh proof of an existing authenticator to add another one. To replace
 // authenticators, a recovery code is enough too. A user without a second factor gives the password.
 var (
-	adding   = access{fresh: true, strong: true}
-	changing = access{fresh: true}
+	adding   = access{proof: StrongFactor}
+	changing = access{proof: AnyFactor}
 )
 
 // MaySetUp reports whether the caller may start to set up one more authenticator now, whether that needs a set-up code,

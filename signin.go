@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/fold"
@@ -306,7 +305,7 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 		if next(si, u, by.policy, s.Now()) != StepCode {
 			return ErrOtherStep
 		}
-		method, err := s.checkAnswer(tx, by, &u, given, &si)
+		method, err := s.judge(tx, by, &u, given, &si)
 		if err != nil {
 			return err
 		}
@@ -324,170 +323,11 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 	return p, err
 }
 
-// codeTries are the budgets for a user's codes.
-type codeTries struct {
-	known   bool  // the caller's browser is a known device
-	client  Tries // of this known device, or of all unknown clients
-	all     Tries // of the authenticators, for all clients
-	unknown Tries // of all unknown clients
-}
-
-func (s *Service) codeTries(by Caller, b budgets, known bool) codeTries {
-	t := codeTries{known: known, client: b.of(bucketCode), all: b.of(bucketAuthenticator), unknown: b.of(bucketCode)}
-	if known {
-		t.client = b.of(ofDevice(bucketCode, hashToken(by.device)))
-	}
-	return t
-}
-
-// refused returns why no code may be tried now, or nil.
-func (t codeTries) refused(now time.Time) *Error {
-	if t.all.Consecutive >= authenticatorRow {
-		return ErrAuthenticatorStale
-	}
-	wait := codeWait(t.client, now)
-	if t.known {
-		wait = codeDeviceRule.wait(t.client, now)
-	}
-	switch {
-	case wait == permanentlyLocked:
-		return ErrCodesLocked
-	case wait > 0:
-		return ErrCodesDelayed.after(wait)
-	}
-	return nil
-}
-
-// checkCode marks the time step of a correct code as used, or charges a wrong one, also to the sign-in if there is one.
-func (s *Service) checkCode(tx Tx, by Caller, u User, all []Authenticator, t codeTries, digits string, si *SignIn) error {
-	now := s.Now()
-	if err := t.refused(now); err != nil {
-		return s.refuse(tx, t.client, err)
-	}
-	a, found, err := s.match(all, digits, now)
-	if err != nil {
-		s.Log.Error("an authenticator cannot be read", "workspace", u.Workspace, "user", u.ID)
-		if err := s.record(tx, by.as(u), "authenticator.unreadable", u.ID, Refused, nil); err != nil {
-			return err
-		}
-		// It is charged because it may have been a guess for another authenticator, which can be read.
-		return s.wrongCode(tx, by, u, t, si, ErrKeyUnreadable)
-	}
-	if !found {
-		outcome, err := s.matchOtherTime(tx, all, digits, now)
-		if err != nil {
-			return err
-		}
-		return s.wrongCode(tx, by, u, t, si, outcome)
-	}
-	if slices.Contains(a.RefusedSteps, a.LastStep) {
-		if err := s.record(tx, by.as(u), "code.refused", u.ID, Refused, map[string]string{"authenticator": a.ID}); err != nil {
-			return err
-		}
-		return commit(ErrCodeUsed)
-	}
-	if a.LastStep <= find(all, a.ID).LastStep {
-		return s.usedCode(tx, by, u, all, a.ID)
-	}
-	a.LastUsedAt, a.LastUsedFrom = now, addressOf(by)
-	a.UsedSteps = append(a.UsedSteps[max(0, len(a.UsedSteps)+1-usedStepsKept):len(a.UsedSteps):len(a.UsedSteps)], a.LastStep)
-	return tx.BurnStep(a)
-}
-
 func addressOf(by Caller) string {
 	if !by.address.IsValid() {
 		return ""
 	}
 	return by.address.String()
-}
-
-// usedCode answers a correct code that was used before. It costs no try, and records an alarm if that was elsewhere.
-func (s *Service) usedCode(tx Tx, by Caller, u User, all []Authenticator, id string) error {
-	detail := map[string]string{"authenticator": id}
-	if burnt := find(all, id); ahead(burnt.params().Time(burnt.LastStep), s.Now()) {
-		return s.codeOfSetBackClock(tx, by, u, *burnt)
-	}
-	for _, a := range all {
-		if a.ID == id && a.LastUsedFrom != "" && a.LastUsedFrom != addressOf(by) {
-			detail["alarm"] = "used from another address"
-		}
-	}
-	if err := s.record(tx, by.as(u), "code.used_twice", u.ID, Refused, detail); err != nil {
-		return err
-	}
-	return commit(ErrCodeUsed)
-}
-
-// wrongCode charges a wrong code to the budgets of client and authenticators, may mail the user, and returns outcome.
-func (s *Service) wrongCode(tx Tx, by Caller, u User, t codeTries, si *SignIn, outcome *Error) error {
-	now := s.Now()
-	if t.known {
-		t.client = codeDeviceRule.charge(t.client, now)
-	} else {
-		t.client = chargeCode(t.client, now)
-	}
-	t.all.Consecutive++
-	t.all.Last = now
-	told := t.client.Count == codesWrongNotice // even if each is in a separate sign-in
-	if err := tx.SaveTries(t.client); err != nil {
-		return err
-	}
-	if err := tx.SaveTries(t.all); err != nil {
-		return err
-	}
-	if si != nil {
-		si.Wrong++
-		if err := tx.SaveSignIn(*si); err != nil {
-			return err
-		}
-		told = told || si.Wrong == codesWrongNotice
-	}
-	notice := ""
-	if told {
-		notice = "codes.wrong"
-	}
-	switch {
-	case t.known:
-	case t.client.Consecutive == codeDelayFrom:
-		notice = "codes.delayed"
-	case t.client.Consecutive == CodeLimit || t.client.ofMonth() == CodeLimit:
-		notice = "codes.locked"
-	}
-	if notice != "" {
-		if err := s.notify(tx, by.as(u), u, notice, nil); err != nil {
-			return err
-		}
-	}
-	if err := s.record(tx, by.as(u), "code.wrong", u.ID, Refused, nil); err != nil {
-		return err
-	}
-	if err := s.lockIfSpent(tx, by.as(u), u.ID, t.client, t.all); err != nil {
-		return err
-	}
-	return commit(outcome)
-}
-
-// forgiveCodes refunds the wrong codes of a sign-in that completes, and resets the counts of wrong codes in a row. In a
-// known device, it also resets the count in a row of unknown clients, and with it their delay or lock. Their count of
-// 30 days stays.
-func (s *Service) forgiveCodes(tx Tx, by Caller, u User, t codeTries, wrong int) error {
-	if t.all.Consecutive > 0 {
-		t.all.Consecutive = 0
-		if err := tx.SaveTries(t.all); err != nil {
-			return err
-		}
-	}
-	if t.client.Consecutive > 0 || wrong > 0 {
-		if err := tx.SaveTries(forgive(t.client, wrong)); err != nil {
-			return err
-		}
-	}
-	if t.known && t.unknown.Consecutive > 0 {
-		if err := tx.SaveTries(forgive(t.unknown, 0)); err != nil {
-			return err
-		}
-	}
-	return s.lockEnds(tx, by.as(u), u)
 }
 
 // folded is fold.Address for lookups. Input that is not an address is looked up too, under a name that no one has.

@@ -17,20 +17,20 @@ var (
 	ErrOtherFactor      = &Error{Kind: Conflict, Code: "other_factor", Text: text.Say("Confirm with a code from your authenticator app.")}
 )
 
-// StepUpCode accepts the code of an authenticator, or a recovery code, as fresh proof from a signed-in caller. If
-// strong is set, a recovery code does not count (I60) and is not used up. It returns the session's new secret. It uses
-// the budget for signing in.
-func (s *Service) StepUpCode(ctx context.Context, by Caller, code string, strong bool) (Secret, error) {
+// StepUpCode accepts the code of an authenticator, or a recovery code, as fresh proof from a signed-in caller. A recovery
+// code that is too weak for what the caller wants to do is not used up. It returns the session's new secret. It uses the
+// budget for signing in.
+func (s *Service) StepUpCode(ctx context.Context, by Caller, code string, want Strength) (Secret, error) {
 	given, err := readAnswer(code)
 	if err != nil {
 		return "", err
 	}
-	if strong && given.recovery != "" {
+	if given.recovery != "" && ByRecoveryCode.Strength() < want {
 		return "", ErrCodeWanted
 	}
 	var token Secret
 	err = s.act(ctx, by, access{forced: true, coded: true}, func(tx Tx, me *actor) error {
-		method, err := s.checkAnswer(tx, by, &me.User, given, nil)
+		method, err := s.judge(tx, by, &me.User, given, nil)
 		if err != nil {
 			return err
 		}
@@ -88,6 +88,7 @@ type Parked struct {
 	Confirmed   bool              `json:"confirmed"` // it is carried out after the step-up
 	Fields      map[string]string `json:"fields,omitempty"`
 	KnownDevice []byte            `json:"browser"` // hash of the known device that parked it; Park sets it
+	Proof       Strength          `json:"proof"`   // what it needs, from ErrStepUp
 	At          time.Time         `json:"at"`      // when it was parked; KeepForm sets it
 }
 
@@ -127,13 +128,13 @@ func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error)
 	})
 }
 
-// Confirmed reports whether TakeConfirmed would find this action of a page.
-func (s *Service) Confirmed(by Caller, id, path string) bool {
+// ParkedFor returns what the caller's browser has parked for a page in the current session. It stays parked.
+func (s *Service) ParkedFor(by Caller, path string) (Parked, bool) {
 	if by.session == nil {
-		return false
+		return Parked{}, false
 	}
 	p, found := s.parked(by, *by.session)
-	return found && p.is(id, path)
+	return p, found && p.Path == path
 }
 
 // TakeConfirmed returns the confirmed action of a page that was parked under an id, once: of concurrent calls, one gets
@@ -142,26 +143,13 @@ func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id, path string)
 	err = s.act(ctx, by, access{forced: true}, func(tx Tx, me *actor) error {
 		var ok bool
 		p, ok = s.parked(by, me.session)
-		if found = ok && p.is(id, path); !found {
+		if found = ok && p.Confirmed && p.ID == id && p.Path == path; !found {
 			return nil
 		}
 		me.session.Parked = nil
 		return tx.SaveSession(me.session)
 	})
 	return p, found && err == nil, err
-}
-
-func (p Parked) is(id, path string) bool { return p.Confirmed && p.ID == id && p.Path == path }
-
-// Interrupted returns what was entered in the form of a page when a step-up interrupted it; it stays parked.
-func (s *Service) Interrupted(by Caller, path string) map[string]string {
-	if by.session == nil {
-		return nil
-	}
-	if p, found := s.parked(by, *by.session); found && !p.Confirmed && p.Path == path {
-		return p.Fields
-	}
-	return nil
 }
 
 // parked opens what the caller's browser has parked in a session. What cannot be opened counts as nothing.

@@ -288,14 +288,3 @@ func (b budgets) of(bucket string) Tries {
 	}
 	return Tries{Workspace: b.workspace, Subject: b.user, Bucket: bucket}
 }
-
-// judging returns what is needed to check a code. If there is a sign-in, that was read with it.
-func (s *Service) judging(tx Tx, by Caller, u User, si *SignIn) (rows []Tries, all []Authenticator, known bool, err error) {
-	if si != nil {
-		return si.Tries, si.Authenticators, by.knownSince(si.DeviceSeen, s.Now()), nil
-	}
-	if rows, all, err = tx.CodeTries(u.Workspace, u.ID); err == nil {
-		known, err = s.knows(tx, by, u.Workspace, u.ID)
-	}
-	return rows, all, known, err
-}

@@ -26,7 +26,7 @@ var (
 	// consoleVerbs are for commands on the host.
 	consoleVerbs = []string{"AddUser", "ContainsSeal", "QueueNotice", "Users", "VerifyAudit"}
 	// silentVerbs return no error, and nothing that the caller could not know anyway.
-	silentVerbs = []string{"Confirmed", "Interrupted", "KeptForm", "LeastPassword"}
+	silentVerbs = []string{"KeptForm", "ParkedFor", "LeastPassword"}
 	// restrictedVerbs are closed to a session that began with a recovery code (I60).
 	restrictedVerbs = []string{
 		"ChangeRole", "Delete", "Disable", "MayDisable", "MayRegenerateRecoveryCodes", "RecoveryCodes", "RegenerateRecoveryCodes",

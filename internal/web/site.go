@@ -61,7 +61,7 @@ func (s *site) enter(a access, h handler) handler {
 			err = h(w, r)
 		}
 		if interrupted(err) {
-			err = s.toStepUp(w, r)
+			err = s.toStepUp(w, r, wanted(err))
 		}
 		switch _, signedIn := c.User(); {
 		case errors.Is(err, sallyport.ErrSignedOut):

@@ -25,8 +25,7 @@ type action struct {
 	confirmed bool     // its post was confirmed on a page that asks, so it is performed after the step-up
 	asks      bool     // its page asks about some posts; such a post was confirmed if the form has confirmField
 	fields    []string // the fields of its form that are kept
-	strong    bool     // a recovery code is not accepted (I60)
-	shows     bool     // its page may be opened with less than its form needs: say and strong are only for the form
+	shows     bool     // its page may be opened with less than its form needs: say is only for the form
 }
 
 // confirmField says, in the form of an action that asks about some posts, that the user has confirmed this one.
@@ -37,23 +36,23 @@ var actions = map[string]action{
 	accountPath: {fields: []string{"name"}},
 	"/account/2fa/authenticators/{id}/rename": {fields: []string{"name"}},
 	"/account/2fa":                            {say: text.Say("Two-factor authentication")},
-	"/account/2fa/set-up":                     {say: text.Say("Set up an authenticator app"), fields: []string{"app", "name"}, strong: true},
+	"/account/2fa/set-up":                     {say: text.Say("Set up an authenticator app"), fields: []string{"app", "name"}},
 	"/account/2fa/change":                     {say: text.Say("Change authenticator app"), fields: []string{"app", "name", "replaces"}},
 	"/account/2fa/authenticators/{id}/remove": {say: text.Say("Remove an authenticator app"), confirmed: true},
-	afterRecoveryPath:                         {say: text.Say("Lift the restriction of this session"), strong: true},
-	"/account/2fa/disable":                    {say: text.Say("Disable two-factor authentication"), confirmed: true, strong: true},
-	"/account/2fa/recovery-codes":             {say: text.Say("Show recovery codes"), strong: true},
-	"/account/2fa/recovery-codes.txt":         {say: text.Say("Show recovery codes"), strong: true},
-	"/account/2fa/recovery-codes/regenerate":  {say: text.Say("Make new recovery codes"), confirmed: true, strong: true},
+	afterRecoveryPath:                         {say: text.Say("Lift the restriction of this session")},
+	"/account/2fa/disable":                    {say: text.Say("Disable two-factor authentication"), confirmed: true},
+	"/account/2fa/recovery-codes":             {say: text.Say("Show recovery codes")},
+	"/account/2fa/recovery-codes.txt":         {say: text.Say("Show recovery codes")},
+	"/account/2fa/recovery-codes/regenerate":  {say: text.Say("Make new recovery codes"), confirmed: true},
 	"/account/password":                       {say: text.Say("Change your password")},
 	"/account/email":                          {say: text.Say("Change your e-mail address"), fields: []string{"email"}},
 	"/account/trusted-devices/{id}/remove":    {say: text.Say("Remove a trusted device"), confirmed: true},
 	"/account/trusted-devices/remove-all":     {say: text.Say("Remove all trusted devices"), confirmed: true},
 
-	accessControlPath: {say: text.Say("Change access control"), asks: true, fields: append([]string{"version"}, settingFields...), strong: true},
+	accessControlPath: {say: text.Say("Change access control"), asks: true, fields: append([]string{"version"}, settingFields...)},
 
 	brandPath:      {say: text.Say("Change the brand"), fields: []string{"name", "colour"}},
-	workspacesPath: {say: text.Say("Create a workspace"), fields: workspaceFields, strong: true},
+	workspacesPath: {say: text.Say("Create a workspace"), fields: workspaceFields},
 
 	firstStepsPath: {say: text.Say("Tick off a step"), confirmed: true, fields: []string{"step"}},
 
@@ -61,31 +60,35 @@ var actions = map[string]action{
 
 	outboxPath + "/send-again":      {say: text.Say("Send failed e-mails again"), confirmed: true},
 	outboxPath + "/{id}/send-again": {say: text.Say("Send an e-mail again"), confirmed: true},
-	outboxPath + "/{id}":            {say: text.Say("Read an invitation"), strong: true},
+	outboxPath + "/{id}":            {say: text.Say("Read an invitation")},
 
-	"/admin/users/new":                                  {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}, strong: true},
-	"/admin/users/new/several":                          {say: text.Say("Invite several people"), fields: []string{"emails", "role"}, strong: true},
+	"/admin/users/new":                                  {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}},
+	"/admin/users/new/several":                          {say: text.Say("Invite several people"), fields: []string{"emails", "role"}},
 	"/admin/users/bulk/remind":                          {say: text.Say("Send a reminder to several people"), confirmed: true, fields: bulkFields},
 	"/admin/users/bulk/sign-out":                        {say: text.Say("Sign several people out everywhere"), confirmed: true, fields: bulkFields},
 	"/admin/users/bulk/suspend":                         {say: text.Say("Suspend several people"), confirmed: true, fields: bulkFields},
 	"/admin/users/bulk/restore":                         {say: text.Say("Restore several people"), confirmed: true, fields: bulkFields},
-	"/admin/users/{id}":                                 {say: text.Say("Change a person's role"), fields: []string{"role"}, strong: true, shows: true},
-	"/admin/users/{id}/edit":                            {say: text.Say("Change a person's name or e-mail address"), fields: []string{"name", "email"}, strong: true},
+	"/admin/users/{id}":                                 {say: text.Say("Change a person's role"), fields: []string{"role"}, shows: true},
+	"/admin/users/{id}/edit":                            {say: text.Say("Change a person's name or e-mail address"), fields: []string{"name", "email"}},
 	"/admin/users/{id}/sessions/{session}/end":          {say: text.Say("End a person's session"), confirmed: true},
 	"/admin/users/{id}/trusted-devices/{device}/remove": {say: text.Say("Remove a person's trusted device"), confirmed: true},
-	"/admin/users/{id}/reset-2fa":                       {say: text.Say("Reset two-factor authentication"), confirmed: true, fields: []string{"reason"}, strong: true},
-	"/admin/users/{id}/reset-password":                  {say: text.Say("Create a link to a new password"), confirmed: true, strong: true},
+	"/admin/users/{id}/reset-2fa":                       {say: text.Say("Reset two-factor authentication"), confirmed: true, fields: []string{"reason"}},
+	"/admin/users/{id}/reset-password":                  {say: text.Say("Create a link to a new password"), confirmed: true},
 	"/admin/users/{id}/suspend":                         {say: text.Say("Suspend a person"), confirmed: true},
 	"/admin/users/{id}/restore":                         {say: text.Say("Restore a person"), confirmed: true},
 	"/admin/users/{id}/unlock":                          {say: text.Say("Unlock a person"), confirmed: true},
 	"/admin/users/{id}/sign-out":                        {say: text.Say("Sign a person out everywhere"), confirmed: true},
-	"/admin/users/{id}/delete":                          {say: text.Say("Delete a person"), confirmed: true, strong: true},
-	"/admin/users/{id}/resend-invitation":               {say: text.Say("Send an invitation again"), confirmed: true, strong: true},
+	"/admin/users/{id}/delete":                          {say: text.Say("Delete a person"), confirmed: true},
+	"/admin/users/{id}/resend-invitation":               {say: text.Say("Send an invitation again"), confirmed: true},
 	"/admin/users/{id}/revoke-invitation":               {say: text.Say("Revoke an invitation"), confirmed: true},
 }
 
 // toStepUp answers ErrStepUp: it parks the interrupted request and redirects to the page that asks for fresh proof.
-func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
+func (s *site) toStepUp(w http.ResponseWriter, r *http.Request, proof sallyport.Strength) error {
+	if asked, probing := r.Context().Value(probeKey{}).(*sallyport.Strength); probing {
+		*asked = proof
+		return nil
+	}
 	to := url.URL{Path: r.URL.Path, RawQuery: r.URL.RawQuery}
 	q := url.Values{"to": {to.String()}}
 	if from := s.cameFrom(r); from != "" {
@@ -98,7 +101,7 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request) error {
 			}
 		}
 		a := actions[s.routed(http.MethodPost, r.URL.Path)]
-		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed || a.asks && r.PostForm.Get(confirmField) != "", Fields: keptFields(a, form{r.PostForm})}
+		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed || a.asks && r.PostForm.Get(confirmField) != "", Fields: keptFields(a, form{r.PostForm}), Proof: proof}
 		if p.Confirmed && a.asks {
 			p.Fields[confirmField] = "yes"
 		}
@@ -172,7 +175,7 @@ func (s *site) without(r *http.Request, q form) string {
 // filled returns what was entered in the form of this page before a step-up or the end of the session interrupted it,
 // to show it again. After the end of a session, it is returned only once.
 func (s *site) filled(w http.ResponseWriter, r *http.Request) form {
-	entered := s.service.Interrupted(by(r), r.URL.Path)
+	entered := s.interruptedForm(r, r.URL.Path)
 	if held := s.secret(r, formCookie); held != "" {
 		if kept := s.service.KeptForm(by(r), held, r.URL.Path); kept != nil {
 			entered = kept
@@ -185,6 +188,39 @@ func (s *site) filled(w http.ResponseWriter, r *http.Request) form {
 	}
 	return form{values}
 }
+
+// interruptedForm returns what was entered in the form of a page when a step-up interrupted it, or nil.
+func (s *site) interruptedForm(r *http.Request, path string) map[string]string {
+	if p, found := s.service.ParkedFor(by(r), path); found && !p.Confirmed {
+		return p.Fields
+	}
+	return nil
+}
+
+// probeKey is the key of a *sallyport.Strength in the context of a request that only finds out what a page needs.
+type probeKey struct{}
+
+// needs returns the strength of the proof that opening a page needs. It opens the page, and shows it to nobody.
+func (s *site) needs(r *http.Request, to string) (proof sallyport.Strength) {
+	if r.Context().Value(probeKey{}) != nil {
+		return sallyport.NoProof // a step-up for a page that is itself a step-up
+	}
+	u, err := url.Parse(to)
+	if err != nil {
+		return sallyport.NoProof
+	}
+	probe := r.Clone(context.WithValue(r.Context(), probeKey{}, &proof))
+	probe.Method, probe.URL, probe.Body = http.MethodGet, u, http.NoBody
+	s.served.ServeHTTP(nowhere{http.Header{}}, probe)
+	return proof
+}
+
+// nowhere is a ResponseWriter that discards the response.
+type nowhere struct{ header http.Header }
+
+func (n nowhere) Header() http.Header         { return n.header }
+func (n nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (n nowhere) WriteHeader(int)             {}
 
 // routed returns the path in the route table that answers an address, or "".
 func (s *site) routed(method, to string) string {
@@ -199,11 +235,14 @@ type stepUpPage struct {
 	Confirmed bool // the action is performed right after the step-up
 	TwoFactor bool
 	Names     []string // of the authenticators
-	Strong    bool
+	Proof     sallyport.Strength
 	Recovery  bool   // asks for a recovery code
 	Switch    string // address of the page that asks for the other kind of code
 	Back      string // where Cancel leads
 }
+
+// AnyKind reports whether a recovery code will do.
+func (v *stepUpPage) AnyKind() bool { return v.Proof <= sallyport.AnyFactor }
 
 func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	q, err := readQuery(r)
@@ -213,14 +252,25 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	u, _ := by(r).User()
 	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you"), OneField: true}, TwoFactor: u.TwoFactor, Back: s.without(r, q)}
 	to, _, _ := strings.Cut(q.get("to"), "?")
-	if v.Confirmed = s.service.Confirmed(by(r), q.get("parked"), to); v.Confirmed || s.local(q.get("to")) {
-		a := actions[cmp.Or(s.routed(http.MethodGet, to), s.routed(http.MethodPost, to))]
-		if !a.shows || s.service.Interrupted(by(r), to) != nil {
-			v.Action, v.Strong = a.say, a.strong
+	opens := s.local(q.get("to"))
+	parked, waiting := s.service.ParkedFor(by(r), to)
+	v.Confirmed = waiting && parked.Confirmed && parked.ID == q.get("parked")
+	waiting = waiting && v.Confirmed == parked.Confirmed
+	switch {
+	case waiting:
+		v.Proof = parked.Proof
+	case to == afterRecoveryPath:
+		v.Proof = sallyport.StrongFactor // nothing less lifts the restriction
+	case opens:
+		v.Proof = s.needs(r, q.get("to"))
+	}
+	if waiting || opens {
+		if a := actions[cmp.Or(s.routed(http.MethodGet, to), s.routed(http.MethodPost, to))]; waiting || !a.shows {
+			v.Action = a.say
 		}
 	}
 	ses, _ := by(r).Session()
-	v.Recovery = !v.Strong && (q.get("with") == "recovery" || ses.Restricted() && q.get("with") == "")
+	v.Recovery = v.AnyKind() && (q.get("with") == "recovery" || ses.Restricted() && q.get("with") == "")
 	other := url.Values{"to": {q.get("to")}, "with": {"recovery"}}
 	if v.Recovery {
 		other.Set("with", "code")
@@ -263,10 +313,10 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 	case !v.TwoFactor:
 		token, err = s.service.StepUpPassword(r.Context(), by(r), f.get("password"))
 	case f.has("recovery_code"):
-		v.Recovery = !v.Strong
-		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("recovery_code"), v.Strong)
+		v.Recovery = v.AnyKind()
+		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("recovery_code"), v.Proof)
 	default:
-		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("code"), v.Strong)
+		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("code"), v.Proof)
 	}
 	if err != nil {
 		if field := "code"; v.TwoFactor {
@@ -344,3 +394,11 @@ func (s *site) local(address string) bool {
 
 // interrupted reports whether a step-up must come first.
 func interrupted(err error) bool { return errors.Is(err, sallyport.ErrStepUp) }
+
+// wanted returns the strength of the proof that an outcome asks for.
+func wanted(err error) (proof sallyport.Strength) {
+	for _, outcome := range sallyport.Outcomes(err) {
+		proof = max(proof, outcome.Proof)
+	}
+	return proof
+}
