@@ -5,8 +5,10 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 	"github.com/sallyport-2fa/sallyport/internal/text"
+	"github.com/sallyport-2fa/sallyport/internal/throttle"
 )
 
 // Authenticator is an authenticator app that a user enrolled.
@@ -279,12 +281,12 @@ func (j judgement) codesRefused() *Error {
 	if j.tries.of(bucketAuthenticator).Consecutive >= authenticatorRow {
 		return ErrAuthenticatorStale
 	}
-	wait := codeWait(j.client(bucketCode), j.now)
+	wait := throttle.CodeWait(j.client(bucketCode), j.now)
 	if j.known {
-		wait = codeDeviceRule.wait(j.client(bucketCode), j.now)
+		wait = codeDeviceRule.Wait(j.client(bucketCode), j.now)
 	}
 	switch {
-	case wait == permanentlyLocked:
+	case wait == throttle.Forever:
 		return ErrCodesLocked
 	case wait > 0:
 		return ErrCodesDelayed.after(wait)
@@ -294,7 +296,7 @@ func (j judgement) codesRefused() *Error {
 
 // usedCode answers a correct code that was used before. It costs no try, and records an alarm if that was elsewhere.
 func (s *Service) usedCode(tx Tx, j judgement, a Authenticator) error {
-	if ahead(a.params().Time(a.LastStep), j.now) {
+	if lifetime.Ahead(a.params().Time(a.LastStep), j.now) {
 		return s.codeOfSetBackClock(tx, j.by, *j.user, a)
 	}
 	detail := map[string]string{"authenticator": a.ID}
@@ -312,9 +314,9 @@ func (s *Service) usedCode(tx Tx, j judgement, a Authenticator) error {
 func (s *Service) wrongCode(tx Tx, j judgement, outcome *Error) error {
 	client, all := j.client(bucketCode), j.tries.of(bucketAuthenticator)
 	if j.known {
-		client = codeDeviceRule.charge(client, j.now)
+		client = codeDeviceRule.Charge(client, j.now)
 	} else {
-		client = chargeCode(client, j.now)
+		client = throttle.ChargeCode(client, j.now)
 	}
 	all.Consecutive++
 	all.Last = j.now
@@ -338,9 +340,9 @@ func (s *Service) wrongCode(tx Tx, j judgement, outcome *Error) error {
 	}
 	switch {
 	case j.known:
-	case client.Consecutive == codeDelayFrom:
+	case client.Consecutive == throttle.CodeDelayFrom:
 		notice = "codes.delayed"
-	case client.Consecutive == CodeLimit || client.ofMonth() == CodeLimit:
+	case client.Consecutive == throttle.CodeLimit || client.OfMonth() == throttle.CodeLimit:
 		notice = "codes.locked"
 	}
 	if notice != "" {
@@ -373,12 +375,12 @@ func (s *Service) forgiveCodes(tx Tx, j judgement) error {
 		}
 	}
 	if client.Consecutive > 0 || wrong > 0 {
-		if err := tx.SaveTries(forgive(client, wrong)); err != nil {
+		if err := tx.SaveTries(throttle.Forgive(client, wrong)); err != nil {
 			return err
 		}
 	}
 	if j.known && unknown.Consecutive > 0 {
-		if err := tx.SaveTries(forgive(unknown, 0)); err != nil {
+		if err := tx.SaveTries(throttle.Forgive(unknown, 0)); err != nil {
 			return err
 		}
 	}

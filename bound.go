@@ -6,14 +6,15 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/text"
+	"github.com/sallyport-2fa/sallyport/internal/throttle"
 )
 
 // How much one person may write in an hour. Verbs that end sessions or change the password may write some more, so that
 // a thief with a session cannot use up what its owner needs.
 var (
-	signInRule = rule{limit: 120, window: time.Hour}
-	changeRule = rule{limit: 300, window: time.Hour}
-	endingRule = rule{limit: 330, window: time.Hour}
+	signInRule = throttle.Rule{Limit: 120, Window: time.Hour}
+	changeRule = throttle.Rule{Limit: 300, Window: time.Hour}
+	endingRule = throttle.Rule{Limit: 330, Window: time.Hour}
 )
 
 // browserTold is how long a person gets no further e-mail about a new browser.
@@ -25,40 +26,16 @@ var (
 	ErrChangeLimit = &Error{Kind: TooMany, Code: "too_many_changes", Text: text.Say("You have made too many changes within an hour. Wait a while, then try again.")}
 )
 
-// Window is a budget that is stored in the user's row instead of a separate one. A window that began in the future is
-// over.
-type Window struct {
-	Count int
-	Since time.Time
-}
-
-// wait is rule.wait.
-func (w Window) wait(r rule, now time.Time) time.Duration {
-	if w.Count < r.limit || !within(w.Since, r.window, now) {
-		return 0
-	}
-	return w.Since.Add(r.window).Sub(now)
-}
-
-// charge is rule.charge.
-func (w Window) charge(r rule, now time.Time) Window {
-	if !within(w.Since, r.window, now) {
-		w = Window{Since: now}
-	}
-	w.Count++
-	return w
-}
-
 // ownChange runs a change of a person to their own account, and counts it if it writes.
 func (s *Service) ownChange(tx Tx, me *actor, a access, fn func(Tx, *actor) error) error {
 	r := changeRule
 	if a.ends {
 		r = endingRule
 	}
-	if wait := me.Changes.wait(r, me.now); wait > 0 {
+	if wait := me.Changes.Wait(r, me.now); wait > 0 {
 		return ErrChangeLimit.waiting(wait)
 	}
-	spent := User{Workspace: me.Workspace, ID: me.ID, Changes: me.Changes.charge(r, me.now)}
+	spent := User{Workspace: me.Workspace, ID: me.ID, Changes: me.Changes.Charge(r, me.now)}
 	wrote := false
 	err := fn(noting{tx, &wrote}, me)
 	if wrote && (err == nil || errors.As(err, &committed{})) {

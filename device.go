@@ -5,6 +5,8 @@ import (
 	"context"
 	"strconv"
 	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 )
 
 // KnownDevice is a browser in which a user has completed a sign-in. It does not skip any step. It has budgets of tries of
@@ -47,7 +49,7 @@ func (s *Service) knows(tx Tx, by Caller, workspace, user string) (bool, error) 
 
 // knownSince reports whether the caller's browser, in which a user was last seen at seen, is a known device.
 func (by Caller) knownSince(seen, now time.Time) bool {
-	return by.device != "" && within(seen, KnownDeviceLimit, now)
+	return by.device != "" && lifetime.Within(seen, KnownDeviceLimit, now)
 }
 
 // rememberDevice makes the caller's browser a known device of the user, who has just completed a sign-in in it and was
@@ -113,8 +115,8 @@ type DeviceTx interface {
 
 // trusts reports whether a device is still trusted under the policy.
 func (p Policy) trusts(d TrustedDevice, u User, now time.Time) bool {
-	return p.TrustedDeviceDays > 0 && d.Epoch == u.Epoch && !ahead(d.LastSeenAt, now) &&
-		between(d.CreatedAt, p.TrustUntil(d.CreatedAt, d.Days), now)
+	return p.TrustedDeviceDays > 0 && d.Epoch == u.Epoch && !lifetime.Ahead(d.LastSeenAt, now) &&
+		lifetime.Between(d.CreatedAt, p.TrustUntil(d.CreatedAt, d.Days), now)
 }
 
 // useTrust uses a trusted device in place of the code. It returns the new secret for the browser, or "" if a code is
@@ -129,7 +131,7 @@ func (s *Service) useTrust(tx Tx, by Caller, u User) (Secret, error) {
 	if err != nil || !ok {
 		return "", err
 	}
-	if ahead(d.CreatedAt, now) || ahead(d.LastSeenAt, now) { // otherwise it would be valid again when that time comes
+	if lifetime.Ahead(d.CreatedAt, now) || lifetime.Ahead(d.LastSeenAt, now) { // otherwise it would be valid again when that time comes
 		if _, err := tx.DeleteTrustedDevices(u.Workspace, u.ID, id); err != nil {
 			return "", err
 		}
@@ -154,7 +156,7 @@ func (s *Service) oldTrust(tx Tx, by Caller, u User, d TrustedDevice, hash []byt
 	newerSeen := !bytes.Equal(d.PreviousHash, hash)
 	elsewhere := d.Address != addressOf(by) || !bytes.Equal(d.KnownDevice, hashToken(by.device))
 	detail := map[string]string{"device": d.ID, "name": d.Name}
-	if within(d.RotatedAt, twoTabs, s.Now()) || !newerSeen && !elsewhere {
+	if lifetime.Within(d.RotatedAt, twoTabs, s.Now()) || !newerSeen && !elsewhere {
 		return s.record(tx, by.as(u), "trusted_device.old_value", u.ID, Refused, detail)
 	}
 	if _, err := tx.DeleteTrustedDevices(u.Workspace, u.ID, d.ID); err != nil {

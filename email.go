@@ -33,10 +33,10 @@ func (s *Service) ChangeEmail(ctx context.Context, by Caller, address string) er
 			return err
 		}
 		n := b.of(bucketEmail)
-		if wait := emailRule.wait(n, me.now); wait > 0 {
+		if wait := emailRule.Wait(n, me.now); wait > 0 {
 			return s.refuse(tx, n, ErrMailLimit.after(wait))
 		}
-		if err := tx.SaveTries(emailRule.charge(n, me.now)); err != nil {
+		if err := tx.SaveTries(emailRule.Charge(n, me.now)); err != nil {
 			return err
 		}
 		other, taken, err := tx.UserByAddress(me.Workspace, folded)

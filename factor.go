@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/longcode"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
@@ -82,7 +83,7 @@ func readAnswer(input string) (answer, error) {
 	if digits, ok := otp.Normalise(input); ok {
 		return answer{digits: digits}, nil
 	}
-	if code, ok := parseRecovery(input); ok {
+	if code, ok := longcode.Parse(input); ok {
 		return answer{recovery: code}, nil
 	}
 	if severalCodes(input) {
@@ -99,13 +100,13 @@ func isLetter(r rune) bool { return r|0x20 >= 'a' && r|0x20 <= 'z' }
 // severalCodes reports whether a person pasted a list of codes: browsers join the lines that are pasted into a one-line
 // field.
 func severalCodes(input string) bool {
-	if len(input) > MaxRecoveryCodes*maxRecovery {
+	if len(input) > MaxRecoveryCodes*longcode.MaxInput {
 		return false
 	}
-	codes, ok := recoveryCharacters(input)
+	codes, ok := longcode.Characters(input)
 	n := len(codes)
 	digits := ok && strings.Trim(codes, "0123456789") == ""
-	return ok && (n > recoveryLength && n%recoveryLength == 0 || digits && n > codeDigits && n%codeDigits == 0)
+	return ok && (n > longcode.Length && n%longcode.Length == 0 || digits && n > codeDigits && n%codeDigits == 0)
 }
 
 // judgement is what is needed to judge a second factor of a user, whose row is locked.

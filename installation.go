@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -85,7 +86,7 @@ func (s *Service) CheckFirstRun(ctx context.Context, token Secret) error {
 		if err != nil {
 			return err
 		}
-		if !ok || in.OwnerMade || subtle.ConstantTimeCompare(in.FirstRunHash, hashToken(token)) != 1 || !until(in.FirstRunExpires, FirstRunLimit, s.Now()) {
+		if !ok || in.OwnerMade || subtle.ConstantTimeCompare(in.FirstRunHash, hashToken(token)) != 1 || !lifetime.Until(in.FirstRunExpires, FirstRunLimit, s.Now()) {
 			return ErrFirstRunOver
 		}
 		return nil

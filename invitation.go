@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 
+	"github.com/sallyport-2fa/sallyport/internal/longcode"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
@@ -60,7 +61,7 @@ func (s *Service) temporaryPassword(ctx context.Context, by Caller, u *User) (Se
 	if by.policy.InviteMethod != InviteByPassword {
 		return "", nil
 	}
-	password := groupRecovery(newRecoveryCode())
+	password := longcode.Group(longcode.New())
 	phc, err := s.Hasher.Hash(ctx, password, s.Hash)
 	if errors.Is(err, passwd.ErrBusy) {
 		return "", ErrBusy

@@ -3,51 +3,14 @@ package sallyport
 import (
 	"context"
 	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 )
-
-// ClockGrace is how far ahead of this server's clock a stored time may be. The clocks of two nodes differ a little, and
-// a clock jumps a little when it is corrected.
-const ClockGrace = time.Minute
-
-// ahead reports whether a stored time is in the future, because it was stored before the clock was set back.
-func ahead(at, now time.Time) bool { return at.Sub(now) > ClockGrace }
-
-// between reports whether something with these limits is valid now. Something that begins in the future is not: after
-// the clock was set back, its age is unknown (I63). Every lifetime in this package is checked here.
-func between(began, ends, now time.Time) bool {
-	return !began.IsZero() && !ahead(began, now) && now.Before(ends)
-}
-
-// within is between for something that lasts for limit from its beginning, or from when it was last seen.
-func within(began time.Time, limit time.Duration, now time.Time) bool {
-	return between(began, began.Add(limit), now)
-}
-
-// until is within for something of which only the end is stored.
-func until(ends time.Time, limit time.Duration, now time.Time) bool {
-	return !ends.IsZero() && within(ends.Add(-limit), limit, now)
-}
-
-// asOf corrects a budget whose times are in the future because the clock was set back. It moves them back, as if the
-// newest were now: the tries stay counted, and waiting still ends.
-func (t Tries) asOf(now time.Time) Tries {
-	if !ahead(t.Last, now) && !ahead(t.Since, now) {
-		return t
-	}
-	off := max(t.Last.Sub(now), t.Since.Sub(now))
-	for _, at := range []*time.Time{&t.Since, &t.Last, &t.Until} {
-		if !at.IsZero() {
-			*at = at.Add(-off)
-		}
-	}
-	t.moved = true
-	return t
-}
 
 // refuse returns a refusal because a budget is used up. If asOf has moved the budget's times, it saves them, so that
 // the wait begins at the first refusal and not again at each.
 func (s *Service) refuse(tx Tx, t Tries, outcome *Error) error {
-	if !t.moved {
+	if !t.Moved {
 		return outcome
 	}
 	if err := tx.SaveTries(t); err != nil {
@@ -70,7 +33,7 @@ func (s *Service) WatchClock(ctx context.Context) error {
 	var in Installation
 	var all []HostedWorkspace
 	err := s.Store.Read(ctx, func(tx Tx) (err error) {
-		if in, _, err = tx.Installation(); err == nil && ahead(in.ClockAt, now) {
+		if in, _, err = tx.Installation(); err == nil && lifetime.Ahead(in.ClockAt, now) {
 			all, err = tx.Workspaces()
 		}
 		return err

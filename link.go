@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -103,7 +104,7 @@ func (s *Service) link(tx Tx, by Caller, kind LinkKind, token Secret) (Link, Use
 		return Link{}, User{}, err
 	}
 	if !ok || l.Kind != kind || !bytes.Equal(l.Hash, hash) || l.Epoch != lasting && l.Epoch != u.Epoch ||
-		u.State == Suspended || !between(l.CreatedAt, l.ExpiresAt, s.Now()) {
+		u.State == Suspended || !lifetime.Between(l.CreatedAt, l.ExpiresAt, s.Now()) {
 		return Link{}, User{}, ErrLinkEnded
 	}
 	return l, u, nil

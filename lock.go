@@ -7,7 +7,9 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/fold"
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/text"
+	"github.com/sallyport-2fa/sallyport/internal/throttle"
 )
 
 // LockTx is the storage of locks.
@@ -78,19 +80,19 @@ func lockOf(t Tries, now time.Time) (Lock, time.Time) {
 	var wait time.Duration
 	switch {
 	case kind == bucketPassword && known:
-		wait = passwordDeviceRule.wait(t, now)
+		wait = passwordDeviceRule.Wait(t, now)
 	case kind == bucketPassword:
-		wait = passwordRule.wait(t, now)
+		wait = passwordRule.Wait(t, now)
 	case kind == bucketCode && known:
-		wait = codeDeviceRule.wait(t, now)
+		wait = codeDeviceRule.Wait(t, now)
 	case kind == bucketCode:
-		wait = codeWait(t, now)
+		wait = throttle.CodeWait(t, now)
 	case kind == bucketRecovery:
-		wait = recoveryRule.wait(t, now)
+		wait = recoveryRule.Wait(t, now)
 	case kind == bucketSetUpCode:
-		wait = setUpCodeRule.wait(t, now)
+		wait = setUpCodeRule.Wait(t, now)
 	case kind == bucketAuthenticator && t.Consecutive >= authenticatorRow:
-		wait = permanentlyLocked
+		wait = throttle.Forever
 	}
 	l := Lock(kind)
 	if known {
@@ -99,7 +101,7 @@ func lockOf(t Tries, now time.Time) (Lock, time.Time) {
 	switch {
 	case wait <= 0:
 		return NoLock, time.Time{}
-	case wait == permanentlyLocked:
+	case wait == throttle.Forever:
 		return l, lockedForGood
 	}
 	return l, now.Add(wait)
@@ -148,9 +150,9 @@ func (s *Service) relock(tx Tx, u *User) (ended bool, err error) {
 		if t.Bucket == bucketAuthenticator && len(all) == 0 {
 			continue
 		}
-		t = t.asOf(now)
+		t = t.AsOf(now)
 		l, until := lockOf(t, now)
-		if t.moved && l != NoLock { // save it, so that the wait does not begin again at each call
+		if t.Moved && l != NoLock { // save it, so that the wait does not begin again at each call
 			if err := tx.SaveTries(t); err != nil {
 				return false, err
 			}
@@ -285,7 +287,7 @@ func (s *Service) MayUnlock(ctx context.Context, by Caller, id string) (User, er
 // unlocks returns nil if Unlock would have an effect on the user.
 func (s *Service) unlocks(tx Tx, u User) error {
 	rows, all, err := tx.CodeTries(u.Workspace, u.ID)
-	if err != nil || slices.ContainsFunc(rows, Tries.counts) {
+	if err != nil || slices.ContainsFunc(rows, unlocked) {
 		return err
 	}
 	if slices.ContainsFunc(all, func(a Authenticator) bool { return a.LastStep > a.unburnt(s.Now()) }) {
@@ -304,7 +306,7 @@ func (s *Service) unlocks(tx Tx, u User) error {
 func (a Authenticator) clockLock(now time.Time) (Lock, time.Time) {
 	until := a.params().Time(a.LastStep + 1)
 	switch {
-	case !ahead(a.params().Time(a.LastStep), now):
+	case !lifetime.Ahead(a.params().Time(a.LastStep), now):
 		return NoLock, time.Time{}
 	case a.LastStep <= a.unburnt(now):
 		return LockUsedCodes, until
@@ -312,8 +314,8 @@ func (a Authenticator) clockLock(now time.Time) (Lock, time.Time) {
 	return LockClock, until
 }
 
-// counts reports whether the budget has counts that Unlock clears and that may lock.
-func (t Tries) counts() bool {
+// unlocked reports whether the budget has counts that Unlock clears and that may lock.
+func unlocked(t Tries) bool {
 	kind, _, _ := strings.Cut(t.Bucket, ":")
 	return t.Count+t.Consecutive+t.Earlier > 0 && slices.Contains([]string{bucketPassword, bucketCode, bucketRecovery, bucketSetUpCode}, kind)
 }

@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
+	"github.com/sallyport-2fa/sallyport/internal/longcode"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
@@ -65,7 +67,7 @@ func (s *Service) tryPassword(ctx context.Context, by Caller, address, password 
 }
 
 func (s *Service) tempOver(u User) bool {
-	return !u.TemporaryEnds.IsZero() && !until(u.TemporaryEnds, TemporaryLimit, s.Now())
+	return !u.TemporaryEnds.IsZero() && !lifetime.Until(u.TemporaryEnds, TemporaryLimit, s.Now())
 }
 
 // passwordBudgets returns the budgets for a try. In a known device, that is the one of the name in this browser.
@@ -85,7 +87,7 @@ func (t passwordTry) refund(tx Tx, rows []Tries) error {
 		if i == len(rows)-1 && !t.allowed {
 			break
 		}
-		if err := tx.SaveTries(t.charged[i].rule.refund(n)); err != nil {
+		if err := tx.SaveTries(t.charged[i].rule.Refund(n)); err != nil {
 			return err
 		}
 	}
@@ -261,11 +263,11 @@ func (s *Service) isPassword(ctx context.Context, u User, password string) (bool
 	if same || err != nil || u.TemporaryEnds.IsZero() {
 		return same, err
 	}
-	code, ok := parseRecovery(password)
+	code, ok := longcode.Parse(password)
 	if !ok {
 		return false, nil
 	}
-	return s.Hasher.Verify(ctx, u.PasswordHash.Reveal(), groupRecovery(code))
+	return s.Hasher.Verify(ctx, u.PasswordHash.Reveal(), longcode.Group(code))
 }
 
 // NewPassword is what a page that asks for a new password shows.

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -77,7 +78,7 @@ func (p Policy) TrustUntil(given time.Time, days int) time.Time {
 func (p Policy) lower(days int, now time.Time) Policy {
 	var kept []Lowering
 	for _, l := range p.Lowered {
-		if ahead(l.At, now) { // otherwise it would shorten trust that is given from now on
+		if lifetime.Ahead(l.At, now) { // otherwise it would shorten trust that is given from now on
 			l.At = now
 		}
 		if now.Sub(l.At) < MaxTrustedDeviceDays*24*time.Hour {

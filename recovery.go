@@ -3,15 +3,13 @@ package sallyport
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
 	"encoding/hex"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
+	"github.com/sallyport-2fa/sallyport/internal/longcode"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -67,85 +65,15 @@ var (
 	ErrRestricted      = &Error{Kind: Denied, Code: "session_restricted", Text: text.Say("You signed in with a recovery code, so this is not possible yet.")}
 )
 
-// recoveryAlphabet is Crockford's base 32: without I, L, O and U, which look like other characters or form words.
-const recoveryAlphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-
-const (
-	recoveryLength = 25 // characters of 5 bits: 125 bits
-	recoveryGroup  = 5
-	maxRecovery    = 256 // bytes of input that are read
-)
-
-// newRecoveryCode returns 25 random characters.
-func newRecoveryCode() string {
-	var b [16]byte
-	rand.Read(b[:])
-	return base32.NewEncoding(recoveryAlphabet).EncodeToString(b[:])[:recoveryLength]
-}
-
-// groupRecovery returns the characters as they are shown to people: five groups of five, separated by dashes.
-func groupRecovery(code string) string {
-	var b strings.Builder
-	for i, c := range code {
-		if i > 0 && i%recoveryGroup == 0 {
-			b.WriteByte('-')
-		}
-		b.WriteRune(c)
-	}
-	return b.String()
-}
-
-// parseRecovery returns the 25 characters that a person meant. It accepts any case, full-width characters, spaces,
-// dashes and invisible characters anywhere, O for 0, and I or L for 1.
-func parseRecovery(input string) (code string, ok bool) {
-	if len(input) > maxRecovery {
-		return "", false
-	}
-	code, ok = recoveryCharacters(input)
-	return code, ok && len(code) == recoveryLength
-}
-
-// recoveryCharacters converts input to the alphabet of recovery codes, and reports whether it has no other characters.
-func recoveryCharacters(input string) (string, bool) {
-	var b strings.Builder
-	for _, r := range input {
-		if r >= '！' && r <= '～' {
-			r -= '！' - '!'
-		}
-		if otp.Ignored(r) {
-			continue
-		}
-		if r >= 'a' && r <= 'z' {
-			r -= 'a' - 'A'
-		}
-		switch r {
-		case 'O':
-			r = '0'
-		case 'I', 'L':
-			r = '1'
-		}
-		if !strings.ContainsRune(recoveryAlphabet, r) {
-			return "", false
-		}
-		b.WriteRune(r)
-	}
-	return b.String(), true
-}
-
-func hashRecovery(code string) []byte {
-	h := sha256.Sum256([]byte(code))
-	return h[:]
-}
-
 // mintRecovery creates a code for a position in a user's set, as it is stored and as the user sees it.
 func (s *Service) mintRecovery(u User, p Policy, position int) (RecoveryCode, Secret, error) {
-	code := newRecoveryCode()
-	c := RecoveryCode{Workspace: u.Workspace, User: u.ID, Hash: hashRecovery(code), Position: position, Policy: p.Version}
+	code := longcode.New()
+	c := RecoveryCode{Workspace: u.Workspace, User: u.ID, Hash: longcode.Hash(code), Position: position, Policy: p.Version}
 	var err error
 	if p.RecoveryCodeMode == RecoveryRolling {
 		c.Sealed, err = s.Keys.Seal([]byte(code), c.AD())
 	}
-	return c, Secret(groupRecovery(code)), err
+	return c, Secret(longcode.Group(code)), err
 }
 
 // makeRecoveryCodes replaces the user's set by a full new one. The old codes stop working with the commit. The caller
@@ -179,14 +107,14 @@ func (s *Service) putRecoveryCodes(tx Tx, u *User, set []RecoveryCode) error {
 // again.
 func (s *Service) judgeRecoveryCode(tx Tx, j judgement, code string) error {
 	tries := j.client(bucketRecovery)
-	if wait := recoveryRule.wait(tries, j.now); wait > 0 {
+	if wait := recoveryRule.Wait(tries, j.now); wait > 0 {
 		return s.refuse(tx, tries, ErrRecoveryLimit.after(wait))
 	}
 	set, err := tx.RecoveryCodes(j.user.Workspace, j.user.ID)
 	if err != nil {
 		return err
 	}
-	hash := hashRecovery(code)
+	hash := longcode.Hash(code)
 	for _, c := range set {
 		if !bytes.Equal(c.Hash, hash) {
 			continue
@@ -199,7 +127,7 @@ func (s *Service) judgeRecoveryCode(tx Tx, j judgement, code string) error {
 		}
 		return commit(ErrRecoveryUsed)
 	}
-	tries = recoveryRule.charge(tries, j.now)
+	tries = recoveryRule.Charge(tries, j.now)
 	if err := tx.SaveTries(tries); err != nil {
 		return err
 	}
@@ -294,7 +222,7 @@ func (s *Service) RecoveryCodes(ctx context.Context, by Caller) (RecoverySet, er
 				s.Log.Error("a recovery code cannot be read", "workspace", me.Workspace, "user", me.ID)
 				continue
 			}
-			v.Codes = append(v.Codes, Secret(groupRecovery(string(code))))
+			v.Codes = append(v.Codes, Secret(longcode.Group(string(code))))
 		}
 		v.Hidden -= len(v.Codes)
 		if len(v.Codes) == 0 {
@@ -412,7 +340,7 @@ func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, held Secret
 		}
 		at, codes, _ := strings.Cut(string(plain), " ")
 		made, err := strconv.ParseInt(at, 10, 64)
-		if err != nil || !within(time.UnixMilli(made), RecoveryShownLimit, s.Now()) {
+		if err != nil || !lifetime.Within(time.UnixMilli(made), RecoveryShownLimit, s.Now()) {
 			return ErrCodesNotShown
 		}
 		set, err := tx.RecoveryCodes(e.Workspace, e.User.ID)
@@ -421,7 +349,7 @@ func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, held Secret
 		}
 		v = RecoverySet{User: e.User, Mode: by.policy.RecoveryCodeMode}
 		for shown := range strings.SplitSeq(codes, " ") {
-			if code, ok := parseRecovery(shown); ok && unused(set, hashRecovery(code)) {
+			if code, ok := longcode.Parse(shown); ok && unused(set, longcode.Hash(code)) {
 				v.Codes = append(v.Codes, Secret(shown))
 			}
 		}

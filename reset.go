@@ -7,6 +7,8 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
+	"github.com/sallyport-2fa/sallyport/internal/longcode"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -90,10 +92,10 @@ func (s *Service) ResetTwoFactor(ctx context.Context, by Caller, id, reason stri
 		if err := s.removeFactors(tx, by, &t.User); err != nil {
 			return err
 		}
-		code := newRecoveryCode()
-		c = SetUpCode{t.User, Secret(groupRecovery(code)), s.Now().Add(SetUpCodeLimit)}
+		code := longcode.New()
+		c = SetUpCode{t.User, Secret(longcode.Group(code)), s.Now().Add(SetUpCodeLimit)}
 		t.MustSetUp = true
-		t.SetUpCodeHash, t.SetUpCodeEnds = hashRecovery(code), c.Ends
+		t.SetUpCodeHash, t.SetUpCodeEnds = longcode.Hash(code), c.Ends
 		if err := s.changed(tx, by, t, "two_factor.reset", map[string]string{"reason": reason}); err != nil {
 			return err
 		}
@@ -109,7 +111,7 @@ func (s *Service) ResetTwoFactor(ctx context.Context, by Caller, id, reason stri
 // confirmed.
 func (s *Service) checkSetUpCode(tx Tx, by Caller, u User, input string) error {
 	now := s.Now()
-	if u.SetUpCodeHash == nil || !until(u.SetUpCodeEnds, SetUpCodeLimit, now) {
+	if u.SetUpCodeHash == nil || !lifetime.Until(u.SetUpCodeEnds, SetUpCodeLimit, now) {
 		return ErrSetUpCodeOver
 	}
 	b, err := s.budgets(tx, u)
@@ -117,17 +119,17 @@ func (s *Service) checkSetUpCode(tx Tx, by Caller, u User, input string) error {
 		return err
 	}
 	tries := b.of(bucketSetUpCode)
-	if wait := setUpCodeRule.wait(tries, now); wait > 0 {
+	if wait := setUpCodeRule.Wait(tries, now); wait > 0 {
 		return s.refuse(tx, tries, ErrSetUpCodeLimit.after(wait))
 	}
-	code, ok := parseRecovery(input)
-	if ok && bytes.Equal(hashRecovery(code), u.SetUpCodeHash) {
+	code, ok := longcode.Parse(input)
+	if ok && bytes.Equal(longcode.Hash(code), u.SetUpCodeHash) {
 		return s.record(tx, by.as(u), "set_up_code.given", u.ID, Done, nil)
 	}
 	if strings.TrimSpace(input) == "" {
 		return ErrSetUpCodeMissing
 	}
-	tries = setUpCodeRule.charge(tries, now)
+	tries = setUpCodeRule.Charge(tries, now)
 	if err := tx.SaveTries(tries); err != nil {
 		return err
 	}

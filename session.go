@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -58,7 +59,7 @@ func (p Proofs) Has(m Method) bool { return !p.At(m).IsZero() }
 // Within reports whether a method was given at most d before now. A proof from the future does not count, because the
 // clock was set back since (I43).
 func (p Proofs) Within(m Method, d time.Duration, now time.Time) bool {
-	return within(p.At(m), d+1, now)
+	return lifetime.Within(p.At(m), d+1, now)
 }
 
 // String returns the stored form: "password@1732240000000 authenticator@1732240012000", in Unix milliseconds.
@@ -121,7 +122,7 @@ const (
 // awake reports whether the session may open the pages for administrators. After AdminIdleLimit without use, that needs
 // a proof given since then (I33).
 func (s Session) awake(now time.Time) bool {
-	if !within(s.LastSeenAt, AdminIdleLimit, now) {
+	if !lifetime.Within(s.LastSeenAt, AdminIdleLimit, now) {
 		return false
 	}
 	for _, p := range s.Proofs {
@@ -134,7 +135,7 @@ func (s Session) awake(now time.Time) bool {
 
 // lives reports whether the session is valid now, for a hash of its secret and its user.
 func (s Session) lives(hash []byte, u User, now time.Time) bool {
-	return s.genuine(hash, u) && between(s.CreatedAt, s.ExpiresAt, now) && within(s.LastSeenAt, IdleLimit, now)
+	return s.genuine(hash, u) && lifetime.Between(s.CreatedAt, s.ExpiresAt, now) && lifetime.Within(s.LastSeenAt, IdleLimit, now)
 }
 
 // genuine is lives without the limits of time.
@@ -202,7 +203,7 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 		return by, nil
 	}
 	if !p.Session.lives(hash, *p.User, now) {
-		if p.Session.genuine(hash, *p.User) && (ahead(p.Session.CreatedAt, now) || ahead(p.Session.LastSeenAt, now)) {
+		if p.Session.genuine(hash, *p.User) && (lifetime.Ahead(p.Session.CreatedAt, now) || lifetime.Ahead(p.Session.LastSeenAt, now)) {
 			return by, s.endAhead(ctx, by, *p.Session)
 		}
 		return by, nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
@@ -275,7 +276,7 @@ func (s *Service) draft(tx Tx, by Caller, e *enrolment) (Draft, []byte, error) {
 	if err != nil {
 		return d, nil, err
 	}
-	if !ok || d.Epoch != e.Epoch || !until(d.ExpiresAt, DraftLimit, s.Now()) || e.owesSetUpCode() {
+	if !ok || d.Epoch != e.Epoch || !lifetime.Until(d.ExpiresAt, DraftLimit, s.Now()) || e.owesSetUpCode() {
 		return d, nil, ErrNoDraft
 	}
 	if e.session != nil && e.TwoFactor {

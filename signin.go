@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/fold"
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -150,11 +151,11 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (SignInResult, err
 		return SignInResult{}, err
 	}
 	// Every browser is new to a new account, so its first sign-in is not suspicious.
-	tell := unknown && !u.SignIns.Since.IsZero() && !within(u.NewBrowserTold, newBrowserTold, now)
+	tell := unknown && !u.SignIns.Since.IsZero() && !lifetime.Within(u.NewBrowserTold, newBrowserTold, now)
 	if tell {
 		u.NewBrowserTold = now
 	}
-	u.SignIns = u.SignIns.charge(signInRule, now)
+	u.SignIns = u.SignIns.Charge(signInRule, now)
 	if err := s.makeRoom(tx, by, &u); err != nil {
 		return SignInResult{}, err
 	}
@@ -180,10 +181,10 @@ func (s *Service) signIn(tx Tx, by Caller) (SignIn, User, error) {
 	if err != nil {
 		return SignIn{}, User{}, err
 	}
-	if !ok || !bytes.Equal(si.Hash, hash) || si.Epoch != u.Epoch || !u.enters() || !until(si.ExpiresAt, SignInLimit, s.Now()) {
+	if !ok || !bytes.Equal(si.Hash, hash) || si.Epoch != u.Epoch || !u.enters() || !lifetime.Until(si.ExpiresAt, SignInLimit, s.Now()) {
 		return SignIn{}, User{}, ErrSignInEnded
 	}
-	if wait := u.SignIns.wait(signInRule, s.Now()); wait > 0 {
+	if wait := u.SignIns.Wait(signInRule, s.Now()); wait > 0 {
 		return SignIn{}, User{}, ErrSignInLimit.waiting(wait)
 	}
 	return si, u, nil
@@ -236,7 +237,7 @@ func (s *Service) SignIn(ctx context.Context, by Caller, address, password strin
 			return commit(ErrPasswordWrong)
 		}
 		now := s.Now()
-		if wait := u.SignIns.wait(signInRule, now); wait > 0 {
+		if wait := u.SignIns.Wait(signInRule, now); wait > 0 {
 			return commit(ErrSignInLimit.waiting(wait))
 		}
 		si := SignIn{

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -155,7 +156,7 @@ func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id, path string)
 // parked opens what the caller's browser has parked in a session. What cannot be opened counts as nothing.
 func (s *Service) parked(by Caller, ses Session) (Parked, bool) {
 	var p Parked
-	if ses.Parked == nil || by.device == "" || !within(ses.ParkedAt, ParkedLimit, s.Now()) {
+	if ses.Parked == nil || by.device == "" || !lifetime.Within(ses.ParkedAt, ParkedLimit, s.Now()) {
 		return p, false
 	}
 	plain, err := s.Keys.Open(ses.Parked, ses.AD())
@@ -199,7 +200,7 @@ func (s *Service) KeptForm(by Caller, held Secret, path string) map[string]strin
 	if err != nil || json.Unmarshal(plain, &p) != nil || !bytes.Equal(p.KnownDevice, hashToken(by.device)) {
 		return nil
 	}
-	if !within(p.At, FormLimit, s.Now()) {
+	if !lifetime.Within(p.At, FormLimit, s.Now()) {
 		return nil
 	}
 	return p.Fields

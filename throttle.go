@@ -4,22 +4,15 @@ import (
 	"encoding/base64"
 	"net/netip"
 	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/throttle"
 )
 
-// Tries is one budget: the tries for one subject in one bucket. A missing row means zero.
-type Tries struct {
-	Workspace   string
-	Subject     string // user id, HMAC of a folded name that no user has, or IP address
-	Bucket      string
-	Count       int       // in the window that began at Since
-	Since       time.Time // start of the window
-	Consecutive int       // wrong tries in a row
-	Last        time.Time
-	Until       time.Time // no try before this
-	Earlier     int       // count of the previous window, for codes from unknown clients
-
-	moved bool // asOf has moved its times
-}
+// Tries is one budget of tries, Window one that is stored in the user's row.
+type (
+	Tries  = throttle.Tries
+	Window = throttle.Window
+)
 
 // TriesTx is the storage of the budgets.
 type TriesTx interface {
@@ -69,82 +62,23 @@ func ofAddress(a netip.Addr) string {
 	return a.String()
 }
 
-// rule is how many tries a bucket allows in a window. Without a delay, the next try must wait for the end of the
-// window. With a delay, every further try doubles the wait, up to most, and the bucket is empty again after a day
-// without tries.
-type rule struct {
-	limit  int
-	window time.Duration
-	delay  time.Duration
-	most   time.Duration
-}
-
 // The budgets, as docs/threat-model.md explains them.
 var (
-	passwordRule       = rule{limit: 10, window: 15 * time.Minute, delay: 30 * time.Second, most: time.Hour}
-	passwordDeviceRule = rule{limit: 10, window: 15 * time.Minute}
-	addressRule        = rule{limit: 100, window: time.Hour}
-	codeDeviceRule     = rule{limit: 10, window: 15 * time.Minute}
-	recoveryRule       = rule{limit: 10, window: time.Hour}
-	setUpCodeRule      = rule{limit: 10, window: time.Hour}
-	forgotRule         = rule{limit: 3, window: time.Hour}
-	forgotAddressRule  = rule{limit: 20, window: time.Hour}
-	emailRule          = rule{limit: 5, window: time.Hour}
+	passwordRule       = throttle.Rule{Limit: 10, Window: 15 * time.Minute, Delay: 30 * time.Second, Most: time.Hour}
+	passwordDeviceRule = throttle.Rule{Limit: 10, Window: 15 * time.Minute}
+	addressRule        = throttle.Rule{Limit: 100, Window: time.Hour}
+	codeDeviceRule     = throttle.Rule{Limit: 10, Window: 15 * time.Minute}
+	recoveryRule       = throttle.Rule{Limit: 10, Window: time.Hour}
+	setUpCodeRule      = throttle.Rule{Limit: 10, Window: time.Hour}
+	forgotRule         = throttle.Rule{Limit: 3, Window: time.Hour}
+	forgotAddressRule  = throttle.Rule{Limit: 20, Window: time.Hour}
+	emailRule          = throttle.Rule{Limit: 5, Window: time.Hour}
 )
-
-const quietLimit = 24 * time.Hour
-
-// wait returns how long the next try must wait, or zero if it may be made now.
-func (r rule) wait(t Tries, now time.Time) time.Duration {
-	if now.Before(t.Until) {
-		return t.Until.Sub(now)
-	}
-	if r.delay == 0 && t.Count >= r.limit {
-		return max(0, t.Since.Add(r.window).Sub(now))
-	}
-	return 0
-}
-
-// charge counts a try that may be made now.
-func (r rule) charge(t Tries, now time.Time) Tries {
-	over := now.Sub(t.Since) >= r.window
-	if r.delay > 0 && t.Count >= r.limit {
-		over = now.Sub(t.Last) >= quietLimit
-	}
-	if over || t.Since.IsZero() {
-		t.Count, t.Since = 0, now
-	}
-	t.Count++
-	t.Last = now
-	t.Until = r.until(t)
-	return t
-}
-
-// refund takes back a try that turned out to be correct.
-func (r rule) refund(t Tries) Tries {
-	t.Count = max(0, t.Count-1)
-	t.Until = r.until(t)
-	return t
-}
-
-func (r rule) until(t Tries) time.Time {
-	if r.delay == 0 || t.Count < r.limit {
-		return time.Time{}
-	}
-	return t.Last.Add(doubled(r.delay, t.Count-r.limit, r.most))
-}
-
-func doubled(d time.Duration, times int, most time.Duration) time.Duration {
-	for ; times > 0 && d < most; times-- {
-		d *= 2
-	}
-	return min(d, most)
-}
 
 // budget is a row of tries and its rule.
 type budget struct {
 	Tries
-	rule rule
+	rule throttle.Rule
 }
 
 func rowsOf(all []budget) (rows []Tries) {
@@ -155,7 +89,7 @@ func rowsOf(all []budget) (rows []Tries) {
 }
 
 // withNetwork returns the given budget, preceded by that of the caller's network.
-func (by Caller) withNetwork(bucket string, r rule, own budget) []budget {
+func (by Caller) withNetwork(bucket string, r throttle.Rule, own budget) []budget {
 	if !by.address.IsValid() {
 		return []budget{own}
 	}
@@ -171,8 +105,8 @@ func (s *Service) networkSpent(tx Tx, all []budget, limit *Error) error {
 			return err
 		}
 		now := s.Now()
-		n = n.asOf(now)
-		if wait := b.rule.wait(n, now); wait > 0 && !n.moved { // otherwise charge must save the moved times
+		n = n.AsOf(now)
+		if wait := b.rule.Wait(n, now); wait > 0 && !n.Moved { // otherwise charge must save the moved times
 			return limit.after(wait)
 		}
 	}
@@ -189,10 +123,10 @@ func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err e
 	}
 	now := s.Now()
 	for i, n := range rows {
-		n = n.asOf(now)
-		wait := all[i].rule.wait(n, now)
+		n = n.AsOf(now)
+		wait := all[i].rule.Wait(n, now)
 		if allowed = wait == 0; allowed {
-			n = all[i].rule.charge(n, now)
+			n = all[i].rule.Charge(n, now)
 		} else if i < len(rows)-1 {
 			return false, errOr(tx.SaveTries(n), commit(limit.after(wait)))
 		}
@@ -204,60 +138,11 @@ func (s *Service) charge(tx Tx, all []budget, limit *Error) (allowed bool, err e
 	return allowed, nil
 }
 
-// CodeLimit is how many wrong codes from unknown clients, in a row or within 30 days, lock them out.
-const CodeLimit = 10
-
-// Limits of wrong codes. Anyone who enters codes from an unknown client has the password.
+// Limits of wrong codes, besides those of unknown clients.
 const (
-	codeDelayFrom     = 5 // in a row: a delay and a mail
-	codeWindow        = 30 * 24 * time.Hour
-	authenticatorRow  = 50 // in a row from all clients: codes are refused until an authenticator is set up again
-	codesWrongNotice  = 3  // in one sign-in, or counted for one client: a mail
-	codeDelay         = 30 * time.Second
-	codeDelayMost     = time.Hour
-	permanentlyLocked = time.Duration(1<<63 - 1)
+	authenticatorRow = 50 // in a row from all clients: codes are refused until an authenticator is set up again
+	codesWrongNotice = 3  // in one sign-in, or counted for one client: a mail
 )
-
-// ofMonth returns how many wrong codes from unknown clients count as those of the last 30 days: all of the current and
-// of the previous window. So no period of 30 days has more than CodeLimit, wherever a window begins.
-func (t Tries) ofMonth() int { return t.Count + t.Earlier }
-
-// codeWait is wait for codes from unknown clients. permanentlyLocked means that waiting does not lift the lock.
-func codeWait(t Tries, now time.Time) time.Duration {
-	if t.Consecutive >= CodeLimit || t.ofMonth() >= CodeLimit {
-		return permanentlyLocked
-	}
-	if now.Before(t.Until) {
-		return t.Until.Sub(now)
-	}
-	return 0
-}
-
-// chargeCode counts a wrong code from an unknown client.
-func chargeCode(t Tries, now time.Time) Tries {
-	if age := now.Sub(t.Since); age >= codeWindow {
-		t.Earlier = t.Count
-		if age >= 2*codeWindow {
-			t.Earlier = 0
-		}
-		t.Count, t.Since = 0, now
-	}
-	t.Count++
-	t.Consecutive++
-	t.Last = now
-	if t.Consecutive >= codeDelayFrom {
-		t.Until = now.Add(doubled(codeDelay, t.Consecutive-codeDelayFrom, codeDelayMost))
-	}
-	return t
-}
-
-// forgive refunds the wrong codes of a completed sign-in, and resets the count in a row. Wrong codes of others stay
-// counted (I65).
-func forgive(t Tries, wrong int) Tries {
-	t.Count = max(0, t.Count-wrong)
-	t.Consecutive, t.Until = 0, time.Time{}
-	return t
-}
 
 // budgets are the budgets of one user, by bucket.
 type budgets struct {
@@ -276,7 +161,7 @@ func newBudgets(u User, rows []Tries, now time.Time) budgets {
 		b.rows = make(map[string]Tries, len(rows))
 	}
 	for _, t := range rows {
-		b.rows[t.Bucket] = t.asOf(now)
+		b.rows[t.Bucket] = t.AsOf(now)
 	}
 	return b
 }

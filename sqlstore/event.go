@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 )
 
 func (t *tx) InsertEvent(e sallyport.Event) error {
@@ -147,7 +148,7 @@ func (t *tx) EraseDeleted(page int) (bool, error) {
 
 func (t *tx) ClockTold(workspace string, now time.Time, age time.Duration) (bool, error) {
 	return one(t.affected(`UPDATE workspaces SET clock_told_at = $2 WHERE id = $1 AND (clock_told_at <= $3 OR clock_told_at > $4)`,
-		workspace, ms(now), ms(now.Add(-age)), ms(now.Add(sallyport.ClockGrace))))
+		workspace, ms(now), ms(now.Add(-age)), ms(now.Add(lifetime.Grace))))
 }
 
 // loggedEvents reads whole events, for sealing and for verification. There may be many, so all rows are scanned into

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 )
 
 const sessionColumns = `s.id, s.hash, s.epoch, s.proofs, s.door, s.address, s.browser, s.created_at, s.last_seen_at,
@@ -56,7 +57,7 @@ func (t *tx) Sessions(u sallyport.User, now time.Time) ([]sallyport.Session, err
 	var all []sallyport.Session
 	err := t.rows(`SELECT `+sessionColumns+` FROM sessions s WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.epoch = $3 AND s.last_seen_at <= $4
 		ORDER BY s.id DESC LIMIT $5`,
-		[]any{u.Workspace, u.ID, u.Epoch, ms(now.Add(sallyport.ClockGrace)), sallyport.MaxSessions}, func(scan scanner) error {
+		[]any{u.Workspace, u.ID, u.Epoch, ms(now.Add(lifetime.Grace)), sallyport.MaxSessions}, func(scan scanner) error {
 			var r sessionRow
 			if err := scan(r.dest()...); err != nil {
 				return err
@@ -89,7 +90,7 @@ func (t *tx) DeleteOtherSessions(workspace, user, id string, limit int) (int, er
 func (t *tx) TrimSessions(u sallyport.User, now time.Time) (ended, left int, err error) {
 	if err := t.exec(`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2
 			AND (epoch <> $3 OR expires_at <= $4 OR last_seen_at <= $5 OR last_seen_at > $6 OR created_at > $6)`,
-		u.Workspace, u.ID, u.Epoch, ms(now), ms(now.Add(-sallyport.IdleLimit)), ms(now.Add(sallyport.ClockGrace))); err != nil {
+		u.Workspace, u.ID, u.Epoch, ms(now), ms(now.Add(-sallyport.IdleLimit)), ms(now.Add(lifetime.Grace))); err != nil {
 		return 0, 0, err
 	}
 	n, err := t.affected(`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2 AND id IN (

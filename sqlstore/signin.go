@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 )
 
 func (t *tx) UserOnDevice(workspace, folded string, browser []byte) (sallyport.User, time.Time, error) {
@@ -29,7 +30,7 @@ func (t *tx) TrimSignIns(u sallyport.User, now time.Time, left int) error {
 			SELECT id FROM sign_ins WHERE workspace_id = $1 AND user_id = $2
 			ORDER BY CASE WHEN epoch = $3 AND expires_at > $4 AND created_at <= $5 THEN 0 ELSE 1 END, known DESC, created_at DESC, id DESC
 			LIMIT 1000 OFFSET $6)`,
-		u.Workspace, u.ID, u.Epoch, ms(now), ms(now.Add(sallyport.ClockGrace)), left); err != nil {
+		u.Workspace, u.ID, u.Epoch, ms(now), ms(now.Add(lifetime.Grace)), left); err != nil {
 		return err
 	}
 	return t.exec(`DELETE FROM drafts WHERE workspace_id = $1 AND user_id = $2

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
+	"github.com/sallyport-2fa/sallyport/internal/throttle"
 )
 
 func (t *tx) Sweep(now time.Time) error {
@@ -17,7 +19,7 @@ func (t *tx) Sweep(now time.Time) error {
 			return err
 		}
 	}
-	ahead := now.Add(sallyport.ClockGrace)
+	ahead := now.Add(lifetime.Grace)
 	for sql, limit := range map[string]time.Duration{
 		`DELETE FROM sign_ins WHERE expires_at > $1`: sallyport.SignInLimit,
 		`DELETE FROM drafts WHERE expires_at > $1`:   sallyport.DraftLimit,
@@ -35,11 +37,11 @@ func (t *tx) SweepTries(workspace, after string, page int, now time.Time) (strin
 	return t.sweepPage(`SELECT subject FROM tries WHERE workspace_id = $1 AND subject > $2 ORDER BY subject LIMIT 1 OFFSET $3`,
 		`DELETE FROM tries WHERE workspace_id = $1 AND subject > $2 AND subject <= $3 AND last < $4 AND until < $5 AND in_row = 0
 			AND NOT (bucket = 'code' AND count + earlier >= $6)`,
-		workspace, after, page, ms(now.AddDate(0, 0, -31)), ms(now), sallyport.CodeLimit)
+		workspace, after, page, ms(now.AddDate(0, 0, -31)), ms(now), throttle.CodeLimit)
 }
 
 func (t *tx) SweepKnownDevices(workspace, after string, page int, now time.Time) (string, error) {
-	ahead := ms(now.Add(sallyport.ClockGrace))
+	ahead := ms(now.Add(lifetime.Grace))
 	end, err := t.sweepPage(`SELECT user_id FROM browsers WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
 		`DELETE FROM browsers WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND (last_seen_at < $4 OR last_seen_at > $5)`,
 		workspace, after, page, ms(now.Add(-sallyport.KnownDeviceLimit)), ahead)
@@ -66,7 +68,7 @@ func (t *tx) SweepSessions(workspace, after string, page int, now time.Time) (st
 	return t.sweepPage(`SELECT user_id FROM sessions WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
 		`DELETE FROM sessions WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3
 			AND (expires_at < $4 OR created_at > $5 OR last_seen_at > $5)`,
-		workspace, after, page, ms(now), ms(now.Add(sallyport.ClockGrace)))
+		workspace, after, page, ms(now), ms(now.Add(lifetime.Grace)))
 }
 
 // SweepMails relies on ids being in chronological order, so that the oldest come first.
@@ -93,5 +95,5 @@ func (t *tx) sweepPage(find, remove, workspace, after string, page int, bounds .
 func (t *tx) TakeTurn(what sallyport.Turn, now time.Time, age time.Duration) (bool, error) {
 	column := map[sallyport.Turn]string{sallyport.TurnCount: "counted_at", sallyport.TurnSweep: "swept_at", sallyport.TurnClock: "clock_at"}[what]
 	return one(t.affected(`UPDATE installation SET `+column+` = $1 WHERE id = 1 AND (`+column+` <= $2 OR `+column+` > $3)`,
-		ms(now), ms(now.Add(-age)), ms(now.Add(sallyport.ClockGrace))))
+		ms(now), ms(now.Add(-age)), ms(now.Add(lifetime.Grace))))
 }
