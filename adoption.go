@@ -2,7 +2,6 @@ package sallyport
 
 import (
 	"context"
-	"slices"
 	"time"
 )
 
@@ -47,48 +46,11 @@ const (
 	// OverviewPeople is how many people an Overview names.
 	OverviewPeople = 10
 
-	// A count is at most a minute old: countAge plus countEvery.
-	countEvery = 20 * time.Second
-	countAge   = 40 * time.Second
-	countSaved = 1000   // workspaces in one transaction
 	countAgain = 10_000 // up to so many people are counted for each Overview
 )
 
-// dayOf returns the start of the day of t, in UTC.
-func dayOf(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
-
-// CountAdoption counts the people of every workspace and saves the result for today, in place of any earlier count of
-// the day. Run calls it on every node, but only one node counts at a time, and not again within countAge.
-func (s *Service) CountAdoption(ctx context.Context) error {
-	now, mine := s.Now(), false
-	err := s.Store.Write(ctx, func(tx Tx) (err error) {
-		mine, err = tx.TakeTurn(TurnCount, now, countAge)
-		return err
-	})
-	if err != nil || !mine {
-		return err
-	}
-	var all []Adoption
-	err = s.Store.Read(ctx, func(tx Tx) (err error) { // not in a Write, which would hold up others
-		all, err = tx.CountAdoption("")
-		return err
-	})
-	for some := range slices.Chunk(all, countSaved) {
-		if err != nil {
-			break
-		}
-		err = s.Store.Write(ctx, func(tx Tx) error {
-			for _, a := range some {
-				a.Day = dayOf(now)
-				if err := tx.SaveAdoption(a); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-	}
-	return err
-}
+// Day returns the start of the day of t, in UTC.
+func Day(t time.Time) time.Time { return t.UTC().Truncate(24 * time.Hour) }
 
 // Overview is the state of two-factor authentication in a workspace.
 type Overview struct {
@@ -107,7 +69,7 @@ func (s *Service) Overview(ctx context.Context, by Caller) (o Overview, err erro
 	if err := s.MayAct(by, SeePeople); err != nil {
 		return o, err
 	}
-	workspace, today := by.workspace.ID, dayOf(s.Now())
+	workspace, today := by.workspace.ID, Day(s.Now())
 	return o, s.Store.Read(ctx, func(tx Tx) (err error) {
 		if o.Days, err = tx.Adoption(workspace, today.AddDate(0, 0, 1-AdoptionDays), today); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/background"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
@@ -60,7 +61,7 @@ func TestCountAdoption(t *testing.T) {
 		} {
 			step.then()
 			e.Clock.Advance(step.after)
-			e.Check(step.node.CountAdoption(ctx))
+			e.Check(background.CountAdoption(ctx, step.node))
 			if got := figures(e); got != step.want {
 				t.Errorf("%s: %s, want %s", step.what, got, step.want)
 			}
@@ -103,7 +104,7 @@ func TestOneNodeCounts(t *testing.T) {
 			for i := range faults {
 				node := *e.Service
 				node.Store = counted
-				all.Go(func() { faults[i] = node.CountAdoption(context.Background()) })
+				all.Go(func() { faults[i] = background.CountAdoption(context.Background(), &node) })
 			}
 			all.Wait()
 			if err := errors.Join(faults...); err != nil || counted.n != round+1 {

@@ -11,14 +11,15 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/audit"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
 // verify verifies the log of a workspace and returns the findings, each as "fault @batch.position".
-func verify(e *sallyporttest.Env, by sallyport.Caller) (sallyport.AuditReport, []string) {
+func verify(e *sallyporttest.Env, by sallyport.Caller) (audit.Report, []string) {
 	e.T.Helper()
 	var found []string
-	report, err := e.VerifyAudit(context.Background(), by, func(f sallyport.AuditFinding) {
+	report, err := e.VerifyAudit(context.Background(), by, func(f audit.Finding) {
 		at := fmt.Sprintf("%s @%d.%d", f.Fault, f.Batch, f.Position)
 		if f.Count > 1 {
 			at += fmt.Sprintf("+%d", f.Count-1)
@@ -197,7 +198,7 @@ func TestSealWaitsForNobody(t *testing.T) {
 		if report, found := verify(e, by); report.Waiting != 2 || len(found) > 0 {
 			t.Errorf("before any seal: %+v, %q", report, found)
 		}
-		e.Clock.Advance(sallyport.SealLimit + time.Second)
+		e.Clock.Advance(audit.SealLimit + time.Second)
 		if _, found := verify(e, by); !slices.Contains(found, "has waited too long for its seal: is the server running? @0.0+1") {
 			t.Errorf("without a sealer: %q", found)
 		}
@@ -283,7 +284,7 @@ func TestI52_TwoSealersMakeOneChain(t *testing.T) {
 		for _, n := range nodes {
 			all.Go(func() {
 				for {
-					if err := n.Seal(ctx); err != nil {
+					if err := audit.Seal(ctx, n); err != nil {
 						t.Error(err)
 					}
 					select {
@@ -323,7 +324,7 @@ func TestI52_ErasureHolds(t *testing.T) {
 		if n := len(e.Query(`SELECT id FROM events WHERE (address <> '' OR browser <> '' OR salt IS NOT NULL) AND (actor = $1 OR actor = '' AND subject = $1)`, mia)); n > 0 {
 			t.Errorf("%d events still know where she was", n)
 		}
-		if _, found := verify(e, by); len(found) != 13 || !strings.HasPrefix(found[0], string(sallyport.FaultErased)) {
+		if _, found := verify(e, by); len(found) != 13 || !strings.HasPrefix(found[0], string(audit.FaultErased)) {
 			t.Errorf("erased, though she is there: %q", found)
 		}
 		e.Exec(`DELETE FROM users WHERE id = $1`, mia)
@@ -341,14 +342,14 @@ func TestOldEventsAreDropped(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		by, other := twoLogs(e)
 		e.Clock.Advance(40 * 24 * time.Hour)
-		e.Check(e.DropOldEvents(ctx))
+		e.Check(audit.DropOld(ctx, e.Service))
 		if report, _ := verify(e, by); report.Events != 14 {
 			t.Errorf("without a limit: %d events", report.Events)
 		}
 		e.AuditDays = 30
 		e.Add("ben@acme.example", sallyport.Member)
 		e.Check(e.Seal(ctx))
-		e.Check(e.DropOldEvents(ctx))
+		e.Check(audit.DropOld(ctx, e.Service))
 		if report, found := verify(e, by); len(found) > 0 || report.Events != 1 || report.Head.First != 5 || report.Head.Batch != 5 {
 			t.Errorf("%+v, %q", report, found)
 		}
@@ -358,7 +359,7 @@ func TestOldEventsAreDropped(t *testing.T) {
 		e.Exec(`UPDATE seals SET at = 0 WHERE workspace_id = $1`, by.Workspace().ID)
 		e.Add("eve@acme.example", sallyport.Member)
 		e.Check(e.Seal(ctx))
-		if err := e.DropOldEvents(ctx); err == nil {
+		if err := audit.DropOld(ctx, e.Service); err == nil {
 			t.Error("a batch was dropped because its time was changed")
 		}
 	})
@@ -376,8 +377,8 @@ func TestI52_HeadKeptElsewhere(t *testing.T) {
 		e.Add("mia@acme.example", sallyport.Member)
 		e.Check(e.Seal(ctx))
 		newer, _ := verify(e, by)
-		contains := func(r sallyport.AuditReport) bool {
-			there, err := e.ContainsSeal(ctx, by, r.Head.Batch, r.Head.Hash)
+		contains := func(r audit.Report) bool {
+			there, err := audit.Contains(ctx, e.Service, by, r.Head.Batch, r.Head.Hash)
 			e.Check(err)
 			return there
 		}

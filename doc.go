@@ -28,7 +28,7 @@
 // A door (the pages in internal/web, commands in cmd/sallyport) gets a [Caller] from the [Service] and passes it to one
 // verb per request. The verb opens a transaction of the [Store], locks the user's row, reads the session again, decides,
 // writes, and records the [Event] in the same transaction. The arithmetic of decisions is in pure functions: methods of
-// [Policy] and [Requirement], and of the rules and [Tries] in throttle.go. What may happen only once is one conditional
+// [Policy] and [Requirement], and package internal/throttle. What may happen only once is one conditional
 // UPDATE, and the number of changed rows decides.
 //
 // Outcomes that users may see are [*Error] values with a stable code. Every other error is a fault, and denies. An outcome
@@ -43,8 +43,8 @@
 // # Mail
 //
 // The e-mail about an event is queued in the outbox, in the event's transaction (notify.go). Package
-// internal/letter has the wording. [Service.Run] sends the e-mail from any node, under a lease, until the mail server accepts
-// it or three days have passed (outbox.go).
+// internal/letter has the wording. Package internal/background sends the e-mail from any node, under a lease, until the
+// mail server accepts it or three days have passed.
 //
 // # Keys
 //

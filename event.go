@@ -4,10 +4,11 @@ import (
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/binary"
 	"maps"
 	"slices"
 	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/seal"
 )
 
 // Event is one line of the audit log. Address and Browser are personal data. The MAC covers only PersonalHash, a salted
@@ -33,8 +34,8 @@ type Event struct {
 	Position int   // in the batch, from 1
 }
 
-// eventSignedIn is the kind of the event of a completed sign-in.
-const eventSignedIn = "sign_in.completed"
+// EventSignedIn is the kind of the event of a completed sign-in.
+const EventSignedIn = "sign_in.completed"
 
 // Results of events.
 const (
@@ -89,13 +90,13 @@ func (s *Service) record(tx Tx, by Caller, kind, subject, result string, detail 
 	}
 	rand.Read(e.Salt)
 	e.PersonalHash = personalHash(e.Salt, e.Address, e.Browser)
-	e.MAC = s.eventMAC(e)
+	e.MAC = e.mac(s.Keys)
 	return tx.InsertEvent(e)
 }
 
-// person returns the id of the user whose address and browser are in the event: the actor or, if that is unknown, the
+// Person returns the id of the user whose address and browser are in the event: the actor or, if that is unknown, the
 // subject.
-func (e Event) person() string {
+func (e Event) Person() string {
 	if e.Actor != "" {
 		return e.Actor
 	}
@@ -109,46 +110,25 @@ func personalHash(salt []byte, address, browser string) []byte {
 	return h[:]
 }
 
-// eventMAC returns the MAC of an event's content and id, which protects it from the moment it is written: 128 bits.
-func (s *Service) eventMAC(e Event) []byte {
-	w := make(words, 0, 512)
-	w.text("event", e.Workspace, e.ID, e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Result)
-	w.number(e.At.UnixMilli())
-	w.bytes(e.PersonalHash)
+// mac returns the MAC of an event's content and id, which protects it from the moment it is written: 128 bits.
+func (e Event) mac(keys *seal.Keyset) []byte {
+	w := make(seal.Words, 0, 512)
+	w.Text("event", e.Workspace, e.ID, e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Result)
+	w.Number(e.At.UnixMilli())
+	w.Bytes(e.PersonalHash)
 	for _, name := range slices.Sorted(maps.Keys(e.Detail)) {
-		w.text(name, e.Detail[name])
+		w.Text(name, e.Detail[name])
 	}
-	return s.Keys.Audit(w)[:16]
+	return keys.Audit(w)[:16]
 }
 
-// genuine reports whether an event is unchanged since it was written, except for data that may be erased.
-func (s *Service) genuine(e Event) bool {
-	if !hmac.Equal(e.MAC, s.eventMAC(e)) {
+// Genuine reports whether an event is unchanged since it was written, except for data that may be erased.
+func (e Event) Genuine(keys *seal.Keyset) bool {
+	if !hmac.Equal(e.MAC, e.mac(keys)) {
 		return false
 	}
 	if e.Salt == nil {
 		return e.Address == "" && e.Browser == ""
 	}
 	return hmac.Equal(e.PersonalHash, personalHash(e.Salt, e.Address, e.Browser))
-}
-
-// words is the input of a hash. Each part is preceded by its length, so that parts cannot run into each other.
-type words []byte
-
-func (w *words) text(all ...string) {
-	for _, s := range all {
-		*w = append(binary.AppendUvarint(*w, uint64(len(s))), s...)
-	}
-}
-
-func (w *words) bytes(all ...[]byte) {
-	for _, b := range all {
-		*w = append(binary.AppendUvarint(*w, uint64(len(b))), b...)
-	}
-}
-
-func (w *words) number(all ...int64) {
-	for _, n := range all {
-		*w = binary.BigEndian.AppendUint64(*w, uint64(n))
-	}
 }

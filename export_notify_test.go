@@ -1,12 +1,6 @@
 package sallyport
 
-import (
-	"context"
-	"time"
-)
-
-// MailWait returns the wait after so many failed attempts.
-func MailWait(attempts int) time.Duration { return mailWait(attempts) }
+import "context"
 
 // QueueNotice queues a mail to a user, as a verb does.
 func (s *Service) QueueNotice(ctx context.Context, by Caller, u User, kind string, facts map[string]any) error {

@@ -20,14 +20,14 @@ func (s *Service) refuse(tx Tx, t Tries, outcome *Error) error {
 }
 
 const (
-	clockEvery = 20 * time.Second
+	ClockEvery = 20 * time.Second
 	// clockTold is how long no further e-mail says that the clock went back.
 	clockTold = 24 * time.Hour
 )
 
 // WatchClock records the time, and detects whether the clock went back since any node last recorded it. If it did,
 // WatchClock removes everything that begins in the future, so that it does not become valid when that time comes, and
-// mails the owners. Run calls it.
+// mails the owners. Package background calls it.
 func (s *Service) WatchClock(ctx context.Context) error {
 	now := s.Now()
 	var in Installation
@@ -59,7 +59,7 @@ func (s *Service) WatchClock(ctx context.Context) error {
 		}
 	}
 	return s.Store.Write(ctx, func(tx Tx) error {
-		_, err := tx.TakeTurn(TurnClock, now, clockEvery)
+		_, err := tx.TakeTurn(TurnClock, now, ClockEvery)
 		return err
 	})
 }

@@ -43,8 +43,7 @@ func (l Lock) OfKnown() Lock { return l + ":known" }
 var lockedForGood = time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC)
 
 const (
-	lockPage  = 200 // people that are read at a time
-	lockEvery = time.Minute
+	lockPage = 200 // people that are read at a time
 )
 
 // What Unlock says when it would change nothing.
@@ -182,7 +181,7 @@ func (s *Service) lockEnds(tx Tx, by Caller, u User) error {
 	return s.record(tx, by, "user.lock_ended", u.ID, Done, map[string]string{"lock": string(l)})
 }
 
-// EndLocks records the end of each lock that time has ended. Run calls it on every node; the rows of the people decide
+// EndLocks records the end of each lock that time has ended. Package background calls it on every node; the rows of the people decide
 // which node records.
 func (s *Service) EndLocks(ctx context.Context) error {
 	return s.relockBetween(ctx, time.Time{}, s.Now())

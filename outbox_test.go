@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/background"
 	"github.com/sallyport-2fa/sallyport/internal/mail"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
@@ -83,7 +84,7 @@ func (o *outbox) mail() sallyport.Mail {
 
 func (o *outbox) deliver(n *sallyport.Service, want int) {
 	o.T.Helper()
-	if got, err := n.Deliver(context.Background()); err != nil || got != want {
+	if got, err := background.Deliver(context.Background(), n); err != nil || got != want {
 		o.T.Fatalf("delivery took %d mails (%v), want %d", got, err, want)
 	}
 }
@@ -247,7 +248,7 @@ func TestMailIsSentOnceByTwoNodes(t *testing.T) {
 		for _, n := range append(nodes, nodes...) {
 			all.Go(func() {
 				for {
-					got, err := n.Deliver(context.Background())
+					got, err := background.Deliver(context.Background(), n)
 					if err != nil {
 						t.Error(err)
 					}
@@ -274,7 +275,7 @@ func TestAHungMailServerHoldsNobodyUp(t *testing.T) {
 		o.server.Hang(sallyporttest.AtContent)
 		go func() {
 			defer close(done)
-			o.Run(ctx)
+			background.Run(ctx, o.Service)
 		}()
 		o.queue()
 		o.server.WaitHung()
@@ -301,7 +302,7 @@ func TestQueuedMailIsSentAtOnce(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			o.Run(ctx)
+			background.Run(ctx, o.Service)
 		}()
 		for range 3 {
 			o.queue()

@@ -82,7 +82,7 @@ const (
 	erasedSoon = 50   // pages that are erased before Delete returns
 )
 
-// EraseDeleted erases, page by page, what deleted people have left. Run calls it. Several nodes may run it at the same
+// EraseDeleted erases, page by page, what deleted people have left. Package background calls it. Several nodes may run it at the same
 // time, and if one stops, another continues.
 func (s *Service) EraseDeleted(ctx context.Context) error {
 	for more := true; more; {

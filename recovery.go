@@ -43,8 +43,7 @@ type RecoveryTx interface {
 
 // How the sealed characters of recovery codes are erased.
 const (
-	erasePage  = 1000 // codes in one transaction
-	eraseEvery = 15 * time.Second
+	erasePage = 1000 // codes in one transaction
 )
 
 // RecoveryShownLimit is how long a browser can show a new set again, until the user ticks that it is saved.
@@ -234,7 +233,7 @@ func (s *Service) RecoveryCodes(ctx context.Context, by Caller) (RecoverySet, er
 }
 
 // EraseRecoveryCodes erases, page by page, the sealed characters of recovery codes that the policy no longer shows
-// again. As that affects many people's codes, no request waits for it. Run calls it. Several nodes may run it at the
+// again. As that affects many people's codes, no request waits for it. Package background calls it. Several nodes may run it at the
 // same time, and if one stops, another continues.
 func (s *Service) EraseRecoveryCodes(ctx context.Context) error {
 	var err error

@@ -12,8 +12,7 @@ import (
 const ReminderPause = 24 * time.Hour
 
 const (
-	reminderPage  = 1000 // people in one transaction
-	reminderEvery = 15 * time.Second
+	reminderPage = 1000 // people in one transaction
 )
 
 // Reminders is one round of reminders to everyone in a workspace who has no two-factor authentication.
@@ -155,7 +154,7 @@ func (s *Service) remind(tx Tx, by Caller, from HostedWorkspace, u User, p Polic
 	return s.notifyFrom(tx, by, from, u, u.Address, "two_factor.reminder", nil)
 }
 
-// QueueReminders queues the remaining mails of all open rounds, page by page. Run calls it. Several nodes may run it at
+// QueueReminders queues the remaining mails of all open rounds, page by page. Package background calls it. Several nodes may run it at
 // the same time.
 func (s *Service) QueueReminders(ctx context.Context) error {
 	var open []string

@@ -52,7 +52,7 @@ func (s *Service) Resold(ctx context.Context, by Caller, before string, limit in
 		return nil, false, err
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {
-		all, err = tx.Resold(by.workspace.ID, before, dayOf(s.Now()), countAgain, limit+1)
+		all, err = tx.Resold(by.workspace.ID, before, Day(s.Now()), countAgain, limit+1)
 		return err
 	})
 	if more = len(all) > limit; more {

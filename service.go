@@ -107,6 +107,9 @@ type Caller struct {
 	to        string // where the browser is going: see To
 }
 
+// OnHost reports whether the caller is a command on the host itself.
+func (by Caller) OnHost() bool { return by.kind == callerConsole }
+
 // Workspace returns the caller's workspace.
 func (by Caller) Workspace() Workspace { return by.workspace }
 

@@ -24,7 +24,7 @@ var (
 	// forcedVerbs are open to a person who must set up two-factor authentication first (I18): proof for the set-up.
 	forcedVerbs = []string{"Park", "StepUpCode", "StepUpPassword", "TakeConfirmed"}
 	// consoleVerbs are for commands on the host.
-	consoleVerbs = []string{"AddUser", "ContainsSeal", "QueueNotice", "Users", "VerifyAudit"}
+	consoleVerbs = []string{"AddUser", "QueueNotice", "Users"}
 	// silentVerbs return no error, and nothing that the caller could not know anyway.
 	silentVerbs = []string{"KeptForm", "ParkedFor", "LeastPassword"}
 	// restrictedVerbs are closed to a session that began with a recovery code (I60).

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/audit"
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/seal"
@@ -108,7 +109,7 @@ func (w *largeWorld) begin(ctx context.Context, site string) (err error) {
 	if err := w.service.AddWorkspace(ctx, "", "verified."+at.Host, other); err != nil {
 		return err
 	}
-	if err := w.service.Seal(ctx); err != nil {
+	if err := audit.Seal(ctx, w.service); err != nil {
 		return err
 	}
 	return w.store.Read(ctx, func(tx sallyport.Tx) error {

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/audit"
+	"github.com/sallyport-2fa/sallyport/internal/background"
 	"github.com/sallyport-2fa/sallyport/internal/web"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 	"github.com/sallyport-2fa/sallyport/sqlstore"
@@ -172,17 +174,17 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 	}
 	v.Post("/sign-out", sallyporttest.Fields{"forget": "yes"})
 	s := site.Service
-	e.Check(s.Seal(ctx))
+	e.Check(audit.Seal(ctx, s))
 	e.Check(s.Sweep(ctx))
 	e.Check(s.SweepIdle(ctx))
 	e.Check(s.EndLocks(ctx))
-	e.Check(s.CountAdoption(ctx))
+	e.Check(background.CountAdoption(ctx, s))
 	e.Check(s.QueueReminders(ctx))
 	e.Check(s.Store.Write(ctx, func(tx sallyport.Tx) error { return tx.HideRecoveryCodes(owner.Workspace, 1) }))
 	e.Check(s.EraseRecoveryCodes(ctx))
 	by, err := s.Console(ctx, "")
 	e.Check(err)
-	_, err = s.VerifyAudit(ctx, by, func(f sallyport.AuditFinding) { t.Error(f) })
+	_, err = audit.Verify(ctx, s, by, func(f audit.Finding) { t.Error(f) })
 	e.Check(err)
 	slices.Sort(f.seen)
 	return slices.DeleteFunc(slices.Compact(f.seen), func(sql string) bool { return !strings.Contains(sql, " ") || strings.HasPrefix(sql, "commit") })

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/audit"
 )
 
 type auditCmd struct {
@@ -78,7 +78,7 @@ func verifyLog(ctx context.Context, in *installation, host, head string) (findin
 	if err != nil {
 		return 0, err
 	}
-	report, err := in.VerifyAudit(ctx, by, func(f sallyport.AuditFinding) {
+	report, err := audit.Verify(ctx, in.Service, by, func(f audit.Finding) {
 		if findings++; findings <= shownFindings {
 			fmt.Printf("%s: %s %s\n", host, placeOf(f), f.Fault)
 		}
@@ -91,7 +91,7 @@ func verifyLog(ctx context.Context, in *installation, host, head string) (findin
 		if err != nil {
 			return findings, err
 		}
-		there, err := in.ContainsSeal(ctx, by, batch, hash)
+		there, err := audit.Contains(ctx, in.Service, by, batch, hash)
 		if err != nil {
 			return findings, err
 		}
@@ -113,7 +113,7 @@ func verifyLog(ctx context.Context, in *installation, host, head string) (findin
 }
 
 // placeOf says where in the log a finding is.
-func placeOf(f sallyport.AuditFinding) string {
+func placeOf(f audit.Finding) string {
 	var place []string
 	if f.Batch != 0 {
 		place = append(place, numbered("batch", "batches", f.Batch, f.Count, f.Position == 0))

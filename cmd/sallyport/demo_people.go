@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/background"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
 )
 
@@ -139,7 +140,7 @@ func (d *demoSeed) pass(ctx context.Context, left time.Duration) error {
 		step := min(left, 24*time.Hour)
 		d.clock.Advance(step)
 		left -= step
-		if err := d.CountAdoption(ctx); err != nil {
+		if err := background.CountAdoption(ctx, d.Service); err != nil {
 			return err
 		}
 	}

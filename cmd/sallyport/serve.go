@@ -21,6 +21,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/background"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/mail"
@@ -277,13 +278,13 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 	if wrap != nil {
 		handler = wrap(handler)
 	}
-	background, cancel := context.WithCancel(ctx)
+	until, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	working.Go(func() {
-		pause(background, settling)
-		service.Run(background)
+		pause(until, settling)
+		background.Run(until, service)
 	})
-	working.Go(func() { giveBackMemory(background) })
+	working.Go(func() { giveBackMemory(until) })
 	defer working.Wait() // before the database is closed
 	defer cancel()
 	srv := edge.NewServer(handler, s.log)

@@ -129,14 +129,14 @@ func (s *site) accessControl(w http.ResponseWriter, r *http.Request) error {
 	saved, values := p.Settings(), p.Settings()
 	kept := s.filled(w, r)
 	for _, name := range settingFields {
-		if kept.has(name) {
-			values[name] = kept.get(name)
+		if kept.Has(name) {
+			values[name] = kept.Get(name)
 		}
 	}
 	v := s.accessControlPage(p, values)
 	u, _ := by(r).User()
 	v.OwnFirst = !u.TwoFactor
-	if kept.has("version") {
+	if kept.Has("version") {
 		v.Version = version(kept)
 	}
 	v.Unsaved = changes(saved, values)
@@ -154,17 +154,17 @@ func (s *site) accessControlPost(w http.ResponseWriter, r *http.Request) error {
 	p := by(r).Policy()
 	values := map[string]string{}
 	for _, name := range settingFields {
-		if f.has(name) {
-			values[name] = strings.TrimSpace(f.get(name))
+		if f.Has(name) {
+			values[name] = strings.TrimSpace(f.Get(name))
 		}
 	}
 	wanted, wrong := policyOf(values)
 	wanted.Version = p.Version
-	if f.has("version") {
+	if f.Has("version") {
 		wanted.Version = version(f)
 	}
 	var d sallyport.Decision
-	if wrong != nil || !f.ticked(confirmField) {
+	if wrong != nil || !f.Ticked(confirmField) {
 		d, err = s.service.Decide(r.Context(), by(r), wanted)
 	}
 	switch {
@@ -222,7 +222,7 @@ func valueText(value string) text.Message {
 // version returns the version of the policy that the form was filled from. It returns 0, which no policy has, if the
 // field is invalid.
 func version(f form) int64 {
-	n, err := strconv.ParseInt(f.get("version"), 10, 64)
+	n, err := strconv.ParseInt(f.Get("version"), 10, 64)
 	if err != nil {
 		return 0
 	}

@@ -38,8 +38,8 @@ func (s *site) accountPage(r *http.Request) *accountPage {
 
 func (s *site) account(w http.ResponseWriter, r *http.Request) error {
 	v := s.accountPage(r)
-	if f := s.filled(w, r); f.has("name") {
-		v.User.Name = f.get("name")
+	if f := s.filled(w, r); f.Has("name") {
+		v.User.Name = f.Get("name")
 	}
 	return s.render(w, r, http.StatusOK, "account", v)
 }
@@ -49,9 +49,9 @@ func (s *site) accountPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.service.Rename(r.Context(), by(r), f.get("name")); err != nil {
+	if err := s.service.Rename(r.Context(), by(r), f.Get("name")); err != nil {
 		v := s.accountPage(r)
-		v.User.Name = f.get("name")
+		v.User.Name = f.Get("name")
 		return s.again(w, r, "account", v, err)
 	}
 	return s.done(w, r, "/account", "saved")

@@ -125,7 +125,7 @@ func (s *site) activity(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	all, more, err := s.service.Activity(r.Context(), by(r), q.get("before"))
+	all, more, err := s.service.Activity(r.Context(), by(r), q.Get("before"))
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (s *site) activity(w http.ResponseWriter, r *http.Request) error {
 	for _, e := range all {
 		v.Events = append(v.Events, newEvent(e))
 	}
-	if q.get("before") != "" {
+	if q.Get("before") != "" {
 		v.Pager.Newer = activityPath
 	}
 	if more {

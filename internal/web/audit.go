@@ -70,7 +70,7 @@ type auditFilter struct{ Kind, Person, Result, From, To, Address string }
 
 // readAuditFilter reads the filter from a query, and returns what is wrong with it by field.
 func readAuditFilter(q form) (f auditFilter, e sallyport.EventFilter, wrong []fieldError) {
-	f = auditFilter{q.get("kind"), strings.TrimSpace(q.get("person")), q.get("result"), q.get("from"), q.get("to"), strings.TrimSpace(q.get("address"))}
+	f = auditFilter{q.Get("kind"), strings.TrimSpace(q.Get("person")), q.Get("result"), q.Get("from"), q.Get("to"), strings.TrimSpace(q.Get("address"))}
 	e = sallyport.EventFilter{Kind: f.Kind, Person: f.Person, Result: f.Result, Address: f.Address}
 	for _, d := range []struct {
 		field, typed string
@@ -123,7 +123,7 @@ func (s *site) audit(w http.ResponseWriter, r *http.Request) error {
 	if len(v.Errors) > 0 {
 		return s.render(w, r, http.StatusUnprocessableEntity, "audit", v)
 	}
-	found, err := s.service.AuditLog(r.Context(), by(r), filter, q.get("before"), listPage)
+	found, err := s.service.AuditLog(r.Context(), by(r), filter, q.Get("before"), listPage)
 	if err != nil {
 		return err
 	}
@@ -132,7 +132,7 @@ func (s *site) audit(w http.ResponseWriter, r *http.Request) error {
 	for _, e := range found.Events {
 		v.Events = append(v.Events, s.auditLine(me, found, e, v.Filter.Person != ""))
 	}
-	if q.get("before") != "" {
+	if q.Get("before") != "" {
 		v.Pager.Newer = v.Filter.at(auditPath, "")
 	}
 	if found.More {

@@ -24,8 +24,8 @@ func (s *site) renameAuthenticator(w http.ResponseWriter, r *http.Request) error
 		return err
 	}
 	name := a.Name
-	if f := s.filled(w, r); f.has("name") {
-		name = f.get("name")
+	if f := s.filled(w, r); f.Has("name") {
+		name = f.Get("name")
 	}
 	return s.render(w, r, http.StatusOK, "rename", newRenamePage(a, name))
 }
@@ -35,13 +35,13 @@ func (s *site) renameAuthenticatorPost(w http.ResponseWriter, r *http.Request) e
 	if err != nil {
 		return err
 	}
-	err = s.service.RenameAuthenticator(r.Context(), by(r), r.PathValue("id"), f.get("name"))
+	err = s.service.RenameAuthenticator(r.Context(), by(r), r.PathValue("id"), f.Get("name"))
 	if mendable(err) {
 		a, gone := s.service.OwnAuthenticator(r.Context(), by(r), r.PathValue("id"))
 		if gone != nil {
 			return gone
 		}
-		return s.again(w, r, "rename", newRenamePage(a, f.get("name")), err)
+		return s.again(w, r, "rename", newRenamePage(a, f.Get("name")), err)
 	}
 	if err != nil {
 		return err

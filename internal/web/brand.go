@@ -45,7 +45,7 @@ func standardColour(w sallyport.Workspace) string {
 // readColour reads the colour from a form. A colour field is never empty, so choosing the standard colour means to have
 // no own colour.
 func readColour(w sallyport.Workspace, f form) string {
-	if chosen := f.get("colour"); !strings.EqualFold(chosen, standardColour(w)) {
+	if chosen := f.Get("colour"); !strings.EqualFold(chosen, standardColour(w)) {
 		return chosen
 	}
 	return ""
@@ -58,8 +58,8 @@ func otpLabel(issuer string) string {
 
 func (s *site) brand(w http.ResponseWriter, r *http.Request) error {
 	v := s.brandPage(r)
-	if kept := s.filled(w, r); kept.has("name") {
-		v.Name, v.Colour = kept.get("name"), kept.get("colour")
+	if kept := s.filled(w, r); kept.Has("name") {
+		v.Name, v.Colour = kept.Get("name"), kept.Get("colour")
 	}
 	return s.render(w, r, http.StatusOK, "brand", v)
 }
@@ -69,10 +69,10 @@ func (s *site) brandPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.service.SaveBrand(r.Context(), by(r), f.get("name"), readColour(by(r).Workspace(), f)); err != nil {
+	if err := s.service.SaveBrand(r.Context(), by(r), f.Get("name"), readColour(by(r).Workspace(), f)); err != nil {
 		v := s.brandPage(r)
-		v.Name = f.get("name")
-		if chosen := strings.ToLower(f.get("colour")); sallyport.ValidColour(chosen) {
+		v.Name = f.Get("name")
+		if chosen := strings.ToLower(f.Get("colour")); sallyport.ValidColour(chosen) {
 			v.Colour = chosen
 		}
 		return s.again(w, r, "brand", v, err)

@@ -91,7 +91,7 @@ func (s *site) bulkRows(c sallyport.Caller, all []sallyport.BulkResult) (people,
 
 // backToUsers returns the address of the list that the caller came from, or of the list of all people.
 func (s *site) backToUsers(f form) string {
-	if back := f.get("back"); strings.HasPrefix(back, usersPath+"?") && s.local(back) {
+	if back := f.Get("back"); strings.HasPrefix(back, usersPath+"?") && s.local(back) {
 		return back
 	}
 	return usersPath
@@ -104,9 +104,9 @@ func (s *site) confirmBulk(a bulkAction) handler {
 			return err
 		}
 		v := &bulkPage{page: page{Wide: true}, Question: a.question, Danger: a.danger, Back: s.backToUsers(q)}
-		ids := q.all("id")
-		if q.has("ids") { // the user comes back from a step-up
-			ids = strings.Fields(q.get("ids"))
+		ids := q.All("id")
+		if q.Has("ids") { // the user comes back from a step-up
+			ids = strings.Fields(q.Get("ids"))
 		}
 		plan, err := s.service.PlanBulk(r.Context(), by(r), a.action, ids)
 		if err != nil {
@@ -141,7 +141,7 @@ func (s *site) doBulk(a bulkAction) handler {
 			return err
 		}
 		v := &bulkPage{page: page{Title: a.menu, Wide: true}, Back: s.backToUsers(f)}
-		ids := append(f.all("id"), strings.Fields(f.get("ids"))...)
+		ids := append(f.All("id"), strings.Fields(f.Get("ids"))...)
 		done, err := s.service.DoBulk(r.Context(), by(r), a.action, ids)
 		if err != nil {
 			return s.again(w, r, "bulk", v, err)
@@ -174,7 +174,7 @@ type inviteRow struct {
 
 func (s *site) inviteSeveralPage(r *http.Request, f form) *inviteSeveralPage {
 	v := &inviteSeveralPage{
-		page: page{Title: text.Say("Invite several people"), Wide: true}, Emails: f.get("emails"), Role: f.get("role"), Limit: sallyport.InviteLimit,
+		page: page{Title: text.Say("Invite several people"), Wide: true}, Emails: f.Get("emails"), Role: f.Get("role"), Limit: sallyport.InviteLimit,
 		Roles: s.inviteOptions(by(r)), ByPassword: by(r).Policy().InviteMethod == sallyport.InviteByPassword,
 	}
 	if v.Role == "" {

@@ -29,8 +29,8 @@ func (s *site) editUser(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if f := s.filled(w, r); f.has("name") {
-		v.Name, v.Email = f.get("name"), f.get("email")
+	if f := s.filled(w, r); f.Has("name") {
+		v.Name, v.Email = f.Get("name"), f.Get("email")
 	}
 	return s.render(w, r, http.StatusOK, "user-edit", v)
 }
@@ -40,7 +40,7 @@ func (s *site) editUserPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	asked, wrong := s.service.EditPerson(r.Context(), by(r), r.PathValue("id"), f.get("name"), f.get("email"))
+	asked, wrong := s.service.EditPerson(r.Context(), by(r), r.PathValue("id"), f.Get("name"), f.Get("email"))
 	if wrong == nil {
 		notice := "person-saved"
 		if asked {
@@ -55,7 +55,7 @@ func (s *site) editUserPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v.Name, v.Email = f.get("name"), f.get("email")
+	v.Name, v.Email = f.Get("name"), f.Get("email")
 	return s.again(w, r, "user-edit", v, wrong)
 }
 

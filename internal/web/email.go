@@ -23,7 +23,7 @@ func (s *site) email(w http.ResponseWriter, r *http.Request) error {
 	if err := s.service.MayChangeEmail(by(r)); err != nil {
 		return err
 	}
-	return s.render(w, r, http.StatusOK, "email", s.emailPage(r, s.filled(w, r).get("email")))
+	return s.render(w, r, http.StatusOK, "email", s.emailPage(r, s.filled(w, r).Get("email")))
 }
 
 func (s *site) emailPost(w http.ResponseWriter, r *http.Request) error {
@@ -31,8 +31,8 @@ func (s *site) emailPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.service.ChangeEmail(r.Context(), by(r), f.get("email")); err != nil {
-		return s.again(w, r, "email", s.emailPage(r, f.get("email")), err)
+	if err := s.service.ChangeEmail(r.Context(), by(r), f.Get("email")); err != nil {
+		return s.again(w, r, "email", s.emailPage(r, f.Get("email")), err)
 	}
 	return s.done(w, r, "/account", s.mailed("email-asked"))
 }
@@ -57,7 +57,7 @@ func (s *site) confirmEmail(w http.ResponseWriter, r *http.Request) error {
 // readMailed reads the form on the page of an e-mailed link. A post without its field was not sent by that page.
 func readMailed(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
-	if err == nil && !f.ticked(confirmField) {
+	if err == nil && !f.Ticked(confirmField) {
 		err = errFormEmpty
 	}
 	return err

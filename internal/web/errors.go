@@ -3,9 +3,7 @@ package web
 import (
 	"context"
 	"errors"
-	"math"
 	"net/http"
-	"strconv"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -25,31 +23,6 @@ type problem struct {
 
 func (p *problem) Error() string { return text.English.Text(p.say) }
 
-// statusOf returns the status for a kind of outcome.
-func statusOf(k sallyport.Kind) int {
-	switch k {
-	case sallyport.Invalid:
-		return http.StatusUnprocessableEntity
-	case sallyport.Unauthenticated:
-		return http.StatusUnauthorized
-	case sallyport.Denied:
-		return http.StatusForbidden
-	case sallyport.NotFound:
-		return http.StatusNotFound
-	case sallyport.Conflict:
-		return http.StatusConflict
-	case sallyport.Gone:
-		return http.StatusGone
-	case sallyport.Misdirected:
-		return http.StatusMisdirectedRequest
-	case sallyport.TooMany:
-		return http.StatusTooManyRequests
-	case sallyport.Unavailable:
-		return http.StatusServiceUnavailable
-	}
-	return http.StatusInternalServerError
-}
-
 // linked are outcomes whose text on pages links to the page that helps.
 var linked = map[string]text.Message{
 	sallyport.ErrRestricted.Code:    text.Say(`You signed in with a recovery code, so this is not possible yet. <a href="/account/2fa/after-recovery">See how to lift this restriction</a>.`),
@@ -62,13 +35,6 @@ func said(e *sallyport.Error) text.Message {
 		return m
 	}
 	return e.Text
-}
-
-// setRetryAfter sets the Retry-After header if it is known how long to wait.
-func setRetryAfter(w http.ResponseWriter, d time.Duration) {
-	if d > 0 {
-		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(d.Seconds()))))
-	}
 }
 
 // Problems that only pages have. All other outcomes come from the Service.
@@ -99,14 +65,14 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 	var outcome *sallyport.Error
 	switch {
 	case errors.Is(err, sallyport.ErrUnknownOutcome):
-		setRetryAfter(w, time.Second)
+		edge.SetRetryAfter(w, time.Second)
 		p.showProblem(w, r, http.StatusServiceUnavailable,
 			text.Say("The server does not know whether this was done. Check before you try again."))
 	case errors.Is(err, sallyport.ErrUnavailable):
 		p.unavailable(w, r, err)
 	case errors.As(err, &outcome):
-		setRetryAfter(w, outcome.RetryAfter)
-		p.showProblem(w, r, statusOf(outcome.Kind), said(outcome))
+		edge.SetRetryAfter(w, outcome.RetryAfter)
+		p.showProblem(w, r, edge.Status(outcome.Kind), said(outcome))
 	case errors.As(err, &known):
 		p.showProblem(w, r, known.status, known.say)
 	default:
@@ -138,7 +104,7 @@ func (p *pages) unavailable(w http.ResponseWriter, r *http.Request, err error) {
 	p.log.Error("database not available", "request", visit.ID, "route", visit.Route, "error", err)
 	w.Header().Del("Set-Cookie")
 	w.Header().Del("Location")
-	setRetryAfter(w, retryUnavailable)
+	edge.SetRetryAfter(w, retryUnavailable)
 	p.showProblem(w, r, http.StatusServiceUnavailable,
 		text.Say("The server cannot save anything at the moment, so nothing was changed. Try again in a minute."))
 }

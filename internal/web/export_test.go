@@ -71,11 +71,11 @@ func (k *Kit) Handler() http.Handler {
 		if err != nil {
 			return err
 		}
-		if f.ticked("echo") {
-			_, err = fmt.Fprint(w, f.all("scope"))
+		if f.Ticked("echo") {
+			_, err = fmt.Fprint(w, f.All("scope"))
 			return err
 		}
-		if f.get("email") == "" {
+		if f.Get("email") == "" {
 			return k.show(w, r)
 		}
 		return p.done(w, r, "/page/sign_in", "saved")
@@ -89,7 +89,7 @@ func (k *Kit) Handler() http.Handler {
 	mux.Handle("GET /query", p.serve(func(w http.ResponseWriter, r *http.Request) error {
 		f, err := readQuery(r)
 		if err == nil {
-			_, err = io.WriteString(w, f.get("q"))
+			_, err = io.WriteString(w, f.Get("q"))
 		}
 		return err
 	}))

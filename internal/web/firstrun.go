@@ -30,9 +30,9 @@ func (s *site) firstRunPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := newFirstRunPage()
-	v.Workspace, v.Name, v.Email = f.get("workspace"), f.get("name"), f.get("email")
+	v.Workspace, v.Name, v.Email = f.Get("workspace"), f.Get("name"), f.Get("email")
 	p, err := s.service.FirstRunByLink(r.Context(), s.arrival(r), sallyport.Secret(r.PathValue("token")), sallyport.FirstOwner{
-		Workspace: v.Workspace, Name: v.Name, Address: v.Email, Password: sallyport.Secret(f.get("password")),
+		Workspace: v.Workspace, Name: v.Name, Address: v.Email, Password: sallyport.Secret(f.Get("password")),
 	})
 	if err != nil {
 		return s.again(w, r, "first-run", v, err)

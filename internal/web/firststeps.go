@@ -27,7 +27,7 @@ func (s *site) firstStepsPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.service.TickFirstStep(r.Context(), by(r), sallyport.FirstStep(f.get("step"))); err != nil {
+	if err := s.service.TickFirstStep(r.Context(), by(r), sallyport.FirstStep(f.Get("step"))); err != nil {
 		return err
 	}
 	return s.done(w, r, overviewPath, "")

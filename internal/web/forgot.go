@@ -21,8 +21,8 @@ func (s *site) forgotPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.service.Forgot(r.Context(), by(r), f.get("email")); err != nil {
-		return s.again(w, r, "forgot", &forgotPage{page{Title: text.Say("Forgot password"), OneField: s.service.Mailer != nil}, f.get("email")}, err)
+	if err := s.service.Forgot(r.Context(), by(r), f.Get("email")); err != nil {
+		return s.again(w, r, "forgot", &forgotPage{page{Title: text.Say("Forgot password"), OneField: s.service.Mailer != nil}, f.Get("email")}, err)
 	}
 	return s.done(w, r, "/sign-in", s.mailed("link-mailed"))
 }
@@ -48,7 +48,7 @@ func (s *site) resetPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	wrong := s.service.ResetPassword(r.Context(), by(r), token(r), f.get("new_password"))
+	wrong := s.service.ResetPassword(r.Context(), by(r), token(r), f.Get("new_password"))
 	if wrong == nil {
 		return s.done(w, r, "/sign-in", "password-reset")
 	}

@@ -16,7 +16,7 @@ type newUserPage struct {
 
 func (s *site) newUserPage(r *http.Request, f form) *newUserPage {
 	v := &newUserPage{
-		page: page{Title: text.Say("Invite a person")}, Email: f.get("email"), Name: f.get("name"), Role: f.get("role"),
+		page: page{Title: text.Say("Invite a person")}, Email: f.Get("email"), Name: f.Get("name"), Role: f.Get("role"),
 		Roles: s.inviteOptions(by(r)), ByPassword: by(r).Policy().InviteMethod == sallyport.InviteByPassword,
 	}
 	if v.Role == "" {
@@ -34,7 +34,7 @@ func (s *site) newUserPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	u, err := s.service.Invite(r.Context(), by(r), f.get("email"), f.get("name"), sallyport.Role(f.get("role")))
+	u, err := s.service.Invite(r.Context(), by(r), f.Get("email"), f.Get("name"), sallyport.Role(f.Get("role")))
 	if err != nil {
 		return s.again(w, r, "user-new", s.newUserPage(r, f), err)
 	}
@@ -65,7 +65,7 @@ func (s *site) invitationPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	wrong := s.service.AcceptInvitation(r.Context(), by(r), token(r), f.get("name"), sallyport.Secret(f.get("new_password")))
+	wrong := s.service.AcceptInvitation(r.Context(), by(r), token(r), f.Get("name"), sallyport.Secret(f.Get("new_password")))
 	if wrong == nil {
 		return s.done(w, r, "/sign-in", "joined")
 	}
@@ -76,6 +76,6 @@ func (s *site) invitationPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v.Name = f.get("name")
+	v.Name = f.Get("name")
 	return s.again(w, r, "invitation", v, wrong)
 }

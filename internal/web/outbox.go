@@ -61,8 +61,8 @@ func (s *site) outbox(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	state := oneOf(q.get("state"), sallyport.MailSent, sallyport.MailWaiting, sallyport.MailFailed)
-	all, more, err := s.service.Outbox(r.Context(), by(r), state, q.get("before"), listPage)
+	state := oneOf(q.Get("state"), sallyport.MailSent, sallyport.MailWaiting, sallyport.MailFailed)
+	all, more, err := s.service.Outbox(r.Context(), by(r), state, q.Get("before"), listPage)
 	if err != nil {
 		return err
 	}
@@ -80,7 +80,7 @@ func (s *site) outbox(w http.ResponseWriter, r *http.Request) error {
 		v.Mails = append(v.Mails, row)
 		v.AllAgain = v.AllAgain || row.Again
 	}
-	if q.get("before") != "" {
+	if q.Get("before") != "" {
 		v.Pager.Newer = outboxAddress(state, "")
 	}
 	if more {

@@ -40,7 +40,7 @@ func (s *site) choosePasswordPost(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	p, err := s.service.ChoosePassword(r.Context(), by(r).InSignIn(), f.get("new_password"))
+	p, err := s.service.ChoosePassword(r.Context(), by(r).InSignIn(), f.Get("new_password"))
 	if err == nil {
 		return s.goOn(w, r, p)
 	}
@@ -70,7 +70,7 @@ func (s *site) passwordPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	value, err := s.service.ChangePassword(r.Context(), by(r), f.get("current_password"), f.get("new_password"))
+	value, err := s.service.ChangePassword(r.Context(), by(r), f.Get("current_password"), f.Get("new_password"))
 	if err != nil {
 		return s.again(w, r, "password", s.accountPasswordPage(r), err)
 	}

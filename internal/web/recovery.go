@@ -78,7 +78,7 @@ func (s *site) recoveryCodesPost(w http.ResponseWriter, r *http.Request) error {
 
 // saveCodes handles the tick that the codes are saved, for all pages that show them.
 func (s *site) saveCodes(w http.ResponseWriter, r *http.Request, f form) error {
-	if !f.ticked("saved") {
+	if !f.Ticked("saved") {
 		return s.showCodes(w, r, sallyport.ErrNotSaved)
 	}
 	p, err := s.service.SaveRecoveryCodes(r.Context(), setter(r))

@@ -29,7 +29,7 @@ func (s *site) workspacesPage(r *http.Request) (*workspacesPage, error) {
 	if err != nil {
 		return nil, err
 	}
-	all, more, err := s.service.Resold(r.Context(), by(r), q.get("before"), listPage)
+	all, more, err := s.service.Resold(r.Context(), by(r), q.Get("before"), listPage)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (s *site) workspacesPage(r *http.Request) (*workspacesPage, error) {
 	for _, w := range all {
 		v.Workspaces = append(v.Workspaces, resoldRow{w, s.edge.Origin(w.Host)})
 	}
-	if q.get("before") != "" {
+	if q.Get("before") != "" {
 		v.Pager.Newer = workspacesPath
 	}
 	if more {
@@ -59,7 +59,7 @@ func (s *site) workspaces(w http.ResponseWriter, r *http.Request) error {
 var workspaceFields = []string{"workspace", "host", "name", "email"}
 
 func (v *workspacesPage) fill(f form) {
-	v.Name, v.Host, v.OwnerName, v.OwnerEmail = f.get("workspace"), f.get("host"), f.get("name"), f.get("email")
+	v.Name, v.Host, v.OwnerName, v.OwnerEmail = f.Get("workspace"), f.Get("host"), f.Get("name"), f.Get("email")
 }
 
 func (s *site) workspacesPost(w http.ResponseWriter, r *http.Request) error {
@@ -68,7 +68,7 @@ func (s *site) workspacesPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	wrong := s.service.CreateWorkspace(r.Context(), by(r), sallyport.NewWorkspace{
-		Name: f.get("workspace"), Host: f.get("host"), Owner: f.get("name"), Address: f.get("email"),
+		Name: f.Get("workspace"), Host: f.Get("host"), Owner: f.Get("name"), Address: f.Get("email"),
 	})
 	if wrong == nil {
 		return s.done(w, r, workspacesPath, s.mailed("workspace-created"))

@@ -32,7 +32,7 @@ func (s *site) resetTwoFactor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v.Reason = s.filled(w, r).get("reason")
+	v.Reason = s.filled(w, r).Get("reason")
 	return s.render(w, r, http.StatusOK, "confirm", v)
 }
 
@@ -42,13 +42,13 @@ func (s *site) resetTwoFactorPost(w http.ResponseWriter, r *http.Request) error 
 	if err != nil {
 		return err
 	}
-	code, wrong := s.service.ResetTwoFactor(r.Context(), by(r), r.PathValue("id"), f.get("reason"))
+	code, wrong := s.service.ResetTwoFactor(r.Context(), by(r), r.PathValue("id"), f.Get("reason"))
 	if mendable(wrong) {
 		v, err := s.resetTwoFactorPage(r)
 		if err != nil {
 			return err
 		}
-		v.Reason = f.get("reason")
+		v.Reason = f.Get("reason")
 		return s.again(w, r, "confirm", v, wrong)
 	}
 	if wrong != nil {

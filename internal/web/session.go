@@ -1,11 +1,11 @@
 package web
 
 import (
-	"encoding/json"
 	"net/http"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/edge"
 )
 
 // sessionAnswer is the JSON of GET /session.
@@ -49,21 +49,12 @@ func (s *site) sessionJSON(w http.ResponseWriter, r *http.Request) error {
 	for _, p := range ses.Proofs {
 		a.Proofs = append(a.Proofs, sessionProof{p.Method, stamp(p.At)})
 	}
-	return writeJSON(w, http.StatusOK, a)
+	return edge.JSON(w, http.StatusOK, a)
 }
 
 // stamp returns a time as it is written in JSON. Encoding a time.Time would format it, then parse and copy the result.
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339Nano) }
 
-var jsonType = []string{"application/json"}
-
 func errorJSON(w http.ResponseWriter, status int, e *sallyport.Error) error {
-	return writeJSON(w, status, map[string]string{"code": e.Code})
-}
-
-func writeJSON(w http.ResponseWriter, status int, v any) error {
-	w.Header()["Content-Type"] = jsonType
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(v) // the browser may be gone
-	return nil
+	return edge.JSON(w, status, map[string]string{"code": e.Code})
 }

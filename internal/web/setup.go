@@ -78,15 +78,15 @@ func (s *site) appOptions() []option {
 
 // nameOf returns the name that was entered or, if there is none, the name of the chosen app.
 func (s *site) nameOf(f form) string {
-	if name := f.get("name"); strings.TrimSpace(name) != "" {
+	if name := f.Get("name"); strings.TrimSpace(name) != "" {
 		return name
 	}
 	for _, a := range apps {
-		if a.id == f.get("app") {
+		if a.id == f.Get("app") {
 			return s.lang.Text(a.name)
 		}
 	}
-	return f.get("name")
+	return f.Get("name")
 }
 
 func setUpTitle(r *http.Request) text.Message {
@@ -144,7 +144,7 @@ type setUpNamePage struct {
 func (s *site) newSetUpNamePage(r *http.Request, f form, old []sallyport.Authenticator) *setUpNamePage {
 	v := &setUpNamePage{
 		page: page{Title: setUpTitle(r)}, Steps: setUpSteps(r), Apps: s.appOptions(), Change: r.URL.Path == changePath,
-		Name: f.get("name"), App: f.get("app"), Replaces: f.get("replaces"),
+		Name: f.Get("name"), App: f.Get("app"), Replaces: f.Get("replaces"),
 	}
 	v.All = v.Change && len(old) == 0
 	if len(old) > 1 {
@@ -162,7 +162,7 @@ func (s *site) setUp(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	switch q.get("step") {
+	switch q.Get("step") {
 	case "scan":
 		return s.scan(w, r, nil)
 	case "codes":
@@ -237,15 +237,15 @@ func (s *site) setUpPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	switch {
-	case f.has("code"):
+	case f.Has("code"):
 		return s.confirmSetUp(w, r, f)
-	case f.has("saved") || q.get("step") == "codes":
+	case f.Has("saved") || q.Get("step") == "codes":
 		return s.saveCodes(w, r, f)
 	}
 	if r.URL.Path == changePath {
-		err = s.service.StartChange(r.Context(), by(r), s.nameOf(f), f.get("replaces"))
+		err = s.service.StartChange(r.Context(), by(r), s.nameOf(f), f.Get("replaces"))
 	} else {
-		err = s.service.StartSetUp(r.Context(), setter(r), s.nameOf(f), f.get("set_up_code"))
+		err = s.service.StartSetUp(r.Context(), setter(r), s.nameOf(f), f.Get("set_up_code"))
 	}
 	if mendable(err) {
 		return s.setUpName(w, r, f, err)
@@ -263,7 +263,7 @@ func mendable(err error) bool {
 }
 
 func (s *site) confirmSetUp(w http.ResponseWriter, r *http.Request, f form) error {
-	p, err := s.service.ConfirmSetUp(r.Context(), setter(r), f.get("draft"), f.get("code"))
+	p, err := s.service.ConfirmSetUp(r.Context(), setter(r), f.Get("draft"), f.Get("code"))
 	if mendable(err) {
 		return s.scan(w, r, err)
 	}

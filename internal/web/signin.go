@@ -176,7 +176,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	to := s.onward(q.get("to"))
+	to := s.onward(q.Get("to"))
 	if _, ok := by(r).User(); ok {
 		return s.done(w, r, cmp.Or(to, "/"), "")
 	}
@@ -192,10 +192,10 @@ func (s *site) signInPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	to := s.onward(q.get("to"))
-	p, err := s.service.SignIn(r.Context(), by(r).To(to), f.get("email"), f.get("password"))
+	to := s.onward(q.Get("to"))
+	p, err := s.service.SignIn(r.Context(), by(r).To(to), f.Get("email"), f.Get("password"))
 	if err != nil {
-		return s.again(w, r, "sign-in", newSignInPage(f.get("email"), to), err)
+		return s.again(w, r, "sign-in", newSignInPage(f.Get("email"), to), err)
 	}
 	return s.goOn(w, r, p)
 }
@@ -254,7 +254,7 @@ func (s *site) challengePost(a ask) handler {
 		if err != nil {
 			return err
 		}
-		p, err := s.service.AnswerCode(r.Context(), by(r), f.get(a.field), f.ticked("trust"))
+		p, err := s.service.AnswerCode(r.Context(), by(r), f.Get(a.field), f.Ticked("trust"))
 		if err == nil {
 			return s.goOn(w, r, p)
 		}
@@ -282,16 +282,16 @@ func (s *site) signOutPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.service.SignOut(r.Context(), by(r), f.ticked("forget")); err != nil {
+	if err := s.service.SignOut(r.Context(), by(r), f.Ticked("forget")); err != nil {
 		return err
 	}
-	if f.ticked("forget") {
+	if f.Ticked("forget") {
 		s.edge.ClearCookie(w, edge.TrustCookie)
 	}
 	for _, name := range []string{edge.SessionCookie, edge.SignInCookie, codesCookie, formCookie} {
 		s.edge.ClearCookie(w, name)
 	}
-	if f.ticked("again") {
+	if f.Ticked("again") {
 		return s.done(w, r, "/sign-in", "")
 	}
 	return s.done(w, r, "/sign-in", "signed-out")

@@ -215,6 +215,6 @@ func (s *site) again(w http.ResponseWriter, r *http.Request, name string, v view
 	for _, e := range all {
 		v.base().Errors = append(v.base().Errors, fieldError{Field: e.Field, Text: said(e)})
 	}
-	setRetryAfter(w, e.RetryAfter)
-	return s.render(w, r, statusOf(e.Kind), name, v)
+	edge.SetRetryAfter(w, e.RetryAfter)
+	return s.render(w, r, edge.Status(e.Kind), name, v)
 }

@@ -101,7 +101,7 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request, proof sallyport.
 			}
 		}
 		a := actions[s.routed(http.MethodPost, r.URL.Path)]
-		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed || a.asks && r.PostForm.Get(confirmField) != "", Fields: keptFields(a, form{r.PostForm}), Proof: proof}
+		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed || a.asks && r.PostForm.Get(confirmField) != "", Fields: keptFields(a, form{Values: r.PostForm}), Proof: proof}
 		if p.Confirmed && a.asks {
 			p.Fields[confirmField] = "yes"
 		}
@@ -121,8 +121,8 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request, proof sallyport.
 func keptFields(a action, f form) map[string]string {
 	kept := map[string]string{}
 	for _, name := range a.fields {
-		if f.has(name) {
-			kept[name] = f.get(name)
+		if f.Has(name) {
+			kept[name] = f.Get(name)
 		}
 	}
 	return kept
@@ -156,9 +156,9 @@ func isAdmin(path string) bool {
 // without returns the page to go to if the user cancels: the one they came from, or the nearest page above the
 // interrupted one. It is never a page that would ask again because the session was idle for an hour.
 func (s *site) without(r *http.Request, q form) string {
-	to := q.get("from")
+	to := q.Get("from")
 	if !s.local(to) {
-		to, _, _ = strings.Cut(q.get("to"), "?")
+		to, _, _ = strings.Cut(q.Get("to"), "?")
 		to = path.Dir(to)
 		for behindSignIn(to) && !s.local(to) {
 			to = path.Dir(to)
@@ -186,7 +186,7 @@ func (s *site) filled(w http.ResponseWriter, r *http.Request) form {
 	for name, value := range entered {
 		values.Set(name, value)
 	}
-	return form{values}
+	return form{Values: values}
 }
 
 // interruptedForm returns what was entered in the form of a page when a step-up interrupted it, or nil.
@@ -211,16 +211,9 @@ func (s *site) needs(r *http.Request, to string) (proof sallyport.Strength) {
 	}
 	probe := r.Clone(context.WithValue(r.Context(), probeKey{}, &proof))
 	probe.Method, probe.URL, probe.Body = http.MethodGet, u, http.NoBody
-	s.served.ServeHTTP(nowhere{http.Header{}}, probe)
+	s.served.ServeHTTP(&headerOnly{header: http.Header{}}, probe)
 	return proof
 }
-
-// nowhere is a ResponseWriter that discards the response.
-type nowhere struct{ header http.Header }
-
-func (n nowhere) Header() http.Header         { return n.header }
-func (n nowhere) Write(b []byte) (int, error) { return len(b), nil }
-func (n nowhere) WriteHeader(int)             {}
 
 // routed returns the path in the route table that answers an address, or "".
 func (s *site) routed(method, to string) string {
@@ -251,10 +244,10 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	}
 	u, _ := by(r).User()
 	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you"), OneField: true}, TwoFactor: u.TwoFactor, Back: s.without(r, q)}
-	to, _, _ := strings.Cut(q.get("to"), "?")
-	opens := s.local(q.get("to"))
+	to, _, _ := strings.Cut(q.Get("to"), "?")
+	opens := s.local(q.Get("to"))
 	parked, waiting := s.service.ParkedFor(by(r), to)
-	v.Confirmed = waiting && parked.Confirmed && parked.ID == q.get("parked")
+	v.Confirmed = waiting && parked.Confirmed && parked.ID == q.Get("parked")
 	waiting = waiting && v.Confirmed == parked.Confirmed
 	switch {
 	case waiting:
@@ -262,7 +255,7 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	case to == afterRecoveryPath:
 		v.Proof = sallyport.StrongFactor // nothing less lifts the restriction
 	case opens:
-		v.Proof = s.needs(r, q.get("to"))
+		v.Proof = s.needs(r, q.Get("to"))
 	}
 	if waiting || opens {
 		if a := actions[cmp.Or(s.routed(http.MethodGet, to), s.routed(http.MethodPost, to))]; waiting || !a.shows {
@@ -270,14 +263,14 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 		}
 	}
 	ses, _ := by(r).Session()
-	v.Recovery = v.AnyKind() && (q.get("with") == "recovery" || ses.Restricted() && q.get("with") == "")
-	other := url.Values{"to": {q.get("to")}, "with": {"recovery"}}
+	v.Recovery = v.AnyKind() && (q.Get("with") == "recovery" || ses.Restricted() && q.Get("with") == "")
+	other := url.Values{"to": {q.Get("to")}, "with": {"recovery"}}
 	if v.Recovery {
 		other.Set("with", "code")
 	}
 	for _, name := range []string{"parked", "from"} {
-		if q.has(name) {
-			other.Set(name, q.get(name))
+		if q.Has(name) {
+			other.Set(name, q.Get(name))
 		}
 	}
 	v.Switch = "/step-up?" + other.Encode()
@@ -311,12 +304,12 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 	var token sallyport.Secret
 	switch {
 	case !v.TwoFactor:
-		token, err = s.service.StepUpPassword(r.Context(), by(r), f.get("password"))
-	case f.has("recovery_code"):
+		token, err = s.service.StepUpPassword(r.Context(), by(r), f.Get("password"))
+	case f.Has("recovery_code"):
 		v.Recovery = v.AnyKind()
-		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("recovery_code"), v.Proof)
+		token, err = s.service.StepUpCode(r.Context(), by(r), f.Get("recovery_code"), v.Proof)
 	default:
-		token, err = s.service.StepUpCode(r.Context(), by(r), f.get("code"), v.Proof)
+		token, err = s.service.StepUpCode(r.Context(), by(r), f.Get("code"), v.Proof)
 	}
 	if err != nil {
 		if field := "code"; v.TwoFactor {
@@ -331,7 +324,7 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 	if v.Confirmed {
 		return s.resume(w, r, token, q)
 	}
-	return s.back(w, r, q.get("to"))
+	return s.back(w, r, q.Get("to"))
 }
 
 // back redirects to where a step-up began.
@@ -352,13 +345,13 @@ func (s *site) resume(w http.ResponseWriter, r *http.Request, token sallyport.Se
 	if err != nil {
 		return err
 	}
-	to, _, _ := strings.Cut(q.get("to"), "?")
-	p, found, err := s.service.TakeConfirmed(r.Context(), c, q.get("parked"), to)
+	to, _, _ := strings.Cut(q.Get("to"), "?")
+	p, found, err := s.service.TakeConfirmed(r.Context(), c, q.Get("parked"), to)
 	if err != nil {
 		return err
 	}
 	if !found {
-		return s.back(w, r, q.get("to"))
+		return s.back(w, r, q.Get("to"))
 	}
 	fields := url.Values{}
 	for name, value := range p.Fields {
@@ -386,7 +379,7 @@ func (s *site) local(address string) bool {
 	if !strings.HasPrefix(to, "/") || to != path.Clean(to) || strings.ContainsAny(to, "\\#%") {
 		return false
 	}
-	if values, err := url.ParseQuery(query); err != nil || strings.ContainsAny(query, "\\#") || !validText(values.Encode()) {
+	if values, err := url.ParseQuery(query); err != nil || strings.ContainsAny(query, "\\#") || !edge.ValidText(values.Encode()) {
 		return false
 	}
 	return s.routed(http.MethodGet, to) != ""

@@ -75,8 +75,8 @@ func (s *site) user(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if f := s.filled(w, r); f.has("role") {
-		v.RoleChosen = f.get("role")
+	if f := s.filled(w, r); f.Has("role") {
+		v.RoleChosen = f.Get("role")
 	}
 	return s.render(w, r, http.StatusOK, "user", v)
 }
@@ -86,7 +86,7 @@ func (s *site) userPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	wrong := s.service.ChangeRole(r.Context(), by(r), r.PathValue("id"), sallyport.Role(f.get("role")))
+	wrong := s.service.ChangeRole(r.Context(), by(r), r.PathValue("id"), sallyport.Role(f.Get("role")))
 	if wrong == nil {
 		return s.done(w, r, userPath(r.PathValue("id")), s.ofInvited(r, "role-changed"))
 	}

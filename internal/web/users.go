@@ -106,13 +106,13 @@ func sortBy(o sallyport.Order, words text.Message, f sallyport.PeopleFilter, ord
 
 // peopleFilter reads a filter from the query of the list. It ignores unknown values.
 func peopleFilter(q form) sallyport.PeopleFilter {
-	sort, reverse := q.get("sort"), false
+	sort, reverse := q.Get("sort"), false
 	if len(sort) > 0 && sort[0] == '-' {
 		sort, reverse = sort[1:], true
 	}
 	f := sallyport.PeopleFilter{
-		Search: q.get("q"), TwoFactor: oneOf(q.get("two_factor"), sallyport.TwoFactorEnabled, sallyport.TwoFactorDisabled, sallyport.TwoFactorRequired),
-		Role: oneOf(sallyport.Role(q.get("role")), sallyport.Roles...), State: oneOf(sallyport.State(q.get("state")), append([]sallyport.State{sallyport.Locked}, sallyport.States...)...),
+		Search: q.Get("q"), TwoFactor: oneOf(q.Get("two_factor"), sallyport.TwoFactorEnabled, sallyport.TwoFactorDisabled, sallyport.TwoFactorRequired),
+		Role: oneOf(sallyport.Role(q.Get("role")), sallyport.Roles...), State: oneOf(sallyport.State(q.Get("state")), append([]sallyport.State{sallyport.Locked}, sallyport.States...)...),
 		Order: oneOf(sallyport.Order(sort), sallyport.ByName, sallyport.ByAddress, sallyport.ByCreated, sallyport.ByLastSignIn, sallyport.ByTwoFactor), Reverse: reverse,
 	}
 	if f.Order == "" {
@@ -161,7 +161,7 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	f := peopleFilter(q)
-	list, err := s.service.People(r.Context(), by(r), f, q.get("after"), q.get("before"))
+	list, err := s.service.People(r.Context(), by(r), f, q.Get("after"), q.Get("before"))
 	if err != nil {
 		return err
 	}

@@ -1,4 +1,4 @@
-package sallyport
+package audit
 
 import (
 	"bytes"
@@ -8,53 +8,55 @@ import (
 	"hash"
 	"math"
 	"slices"
+
+	"github.com/sallyport-2fa/sallyport"
 )
 
-// AuditFault is what can be wrong with the audit log, in words that follow the name of the place.
-type AuditFault string
+// Fault is what can be wrong with the audit log, in words that follow the name of the place.
+type Fault string
 
 const (
-	FaultChanged   AuditFault = "was changed, or not written by Sallyport"
-	FaultErased    AuditFault = "lost its address and browser, though the person was not deleted"
-	FaultInserted  AuditFault = "does not belong here"
-	FaultMoved     AuditFault = "is not where it was sealed"
-	FaultRemoved   AuditFault = "was removed"
-	FaultSeal      AuditFault = "has a seal that does not fit its events or the seal before it"
-	FaultNoSeal    AuditFault = "has lost its seal"
-	FaultCut       AuditFault = "was cut off, with everything after it"
-	FaultHead      AuditFault = "has lost the record of where it begins and ends, or that record was changed"
-	FaultBeginning AuditFault = "does not begin with the creation of the workspace"
-	FaultUnsealed  AuditFault = "has waited too long for its seal: is the server running?"
+	FaultChanged   Fault = "was changed, or not written by Sallyport"
+	FaultErased    Fault = "lost its address and browser, though the person was not deleted"
+	FaultInserted  Fault = "does not belong here"
+	FaultMoved     Fault = "is not where it was sealed"
+	FaultRemoved   Fault = "was removed"
+	FaultSeal      Fault = "has a seal that does not fit its events or the seal before it"
+	FaultNoSeal    Fault = "has lost its seal"
+	FaultCut       Fault = "was cut off, with everything after it"
+	FaultHead      Fault = "has lost the record of where it begins and ends, or that record was changed"
+	FaultBeginning Fault = "does not begin with the creation of the workspace"
+	FaultUnsealed  Fault = "has waited too long for its seal: is the server running?"
 )
 
-// AuditFinding is something that is wrong, and where: Event, or Batch and Position, name a line; Batch alone names a
+// Finding is something that is wrong, and where: Event, or Batch and Position, name a line; Batch alone names a
 // batch; with none of them, it is about the whole log.
-type AuditFinding struct {
-	Fault    AuditFault
+type Finding struct {
+	Fault    Fault
 	Batch    int64
 	Position int
 	Event    string // id
 	Count    int    // how many consecutive lines or batches, from this one on; 0 is one
 }
 
-// AuditReport is a summary of what was verified.
-type AuditReport struct {
+// Report is a summary of what was verified.
+type Report struct {
 	Events   int // number of all events
 	Waiting  int // number of those that have no seal yet
 	Findings int
-	Head     SealHead // after the verification
+	Head     sallyport.SealHead // after the verification
 }
 
-// VerifyAudit verifies the audit log of the caller's workspace, from the console. It checks that no line was changed
+// Verify verifies the audit log of the caller's workspace, from the console. It checks that no line was changed
 // since it was written, and that none was removed, inserted or moved since it was sealed. It calls found for each
 // finding. The log may grow while it runs. It cannot detect that lines were removed from the end within seconds, before
 // they were sealed.
-func (s *Service) VerifyAudit(ctx context.Context, by Caller, found func(AuditFinding)) (AuditReport, error) {
-	if by.kind != callerConsole {
-		return AuditReport{}, ErrNotAllowed
+func Verify(ctx context.Context, s *sallyport.Service, by sallyport.Caller, found func(Finding)) (Report, error) {
+	if !by.OnHost() {
+		return Report{}, sallyport.ErrNotAllowed
 	}
-	v := verifier{s: s, ctx: ctx, workspace: by.workspace, found: found}
-	err := s.Store.Read(ctx, func(tx Tx) error {
+	v := verifier{s: s, ctx: ctx, workspace: by.Workspace(), found: found}
+	err := s.Store.Read(ctx, func(tx sallyport.Tx) error {
 		v.tx = tx
 		return v.run()
 	})
@@ -64,25 +66,25 @@ func (s *Service) VerifyAudit(ctx context.Context, by Caller, found func(AuditFi
 
 // verifier verifies one log.
 type verifier struct {
-	s         *Service
+	s         *sallyport.Service
 	ctx       context.Context
-	tx        Tx
-	workspace Workspace
-	found     func(AuditFinding)
-	report    AuditReport
-	head      SealHead
+	tx        sallyport.Tx
+	workspace sallyport.Workspace
+	found     func(Finding)
+	report    Report
+	head      sallyport.SealHead
 
 	last    int64  // the last batch that was verified
 	hash    []byte // of its seal, if that is valid
 	batch   *openBatch
-	pending []AuditFinding
-	erased  []Event
+	pending []Finding
+	erased  []sallyport.Event
 	begun   bool // the line about the creation of the workspace was seen
 }
 
 // openBatch is the batch that is being verified.
 type openBatch struct {
-	Seal
+	sallyport.Seal
 	next    int // next expected position
 	id      string
 	macs    hash.Hash
@@ -96,8 +98,8 @@ func (v *verifier) run() error {
 	if v.head, ok, err = v.tx.SealHead(v.workspace.ID); err != nil {
 		return err
 	}
-	if ok && !v.s.headHolds(v.head) || !ok && v.s.Now().Sub(v.workspace.CreatedAt) > SealLimit {
-		v.fault(AuditFinding{Fault: FaultHead})
+	if ok && !headHolds(v.s.Keys, v.head) || !ok && v.s.Now().Sub(v.workspace.CreatedAt) > SealLimit {
+		v.fault(Finding{Fault: FaultHead})
 	}
 	v.last = max(v.head.First, 1) - 1
 	if err := v.before(); err != nil {
@@ -129,13 +131,13 @@ func (v *verifier) run() error {
 func (v *verifier) before() error {
 	seals, err := v.tx.Seals(v.workspace.ID, math.MinInt64, 1)
 	if err == nil && len(seals) > 0 && seals[0].Batch <= v.last {
-		v.fault(AuditFinding{Fault: FaultInserted, Batch: seals[0].Batch})
+		v.fault(Finding{Fault: FaultInserted, Batch: seals[0].Batch})
 	}
 	if err != nil {
 		return err
 	}
-	err = v.tx.Sealed(v.workspace.ID, math.MinInt64, v.last, func(e Event) error {
-		v.fault(AuditFinding{Fault: FaultInserted, Event: e.ID, Batch: e.Batch, Position: e.Position})
+	err = v.tx.Sealed(v.workspace.ID, math.MinInt64, v.last, func(e sallyport.Event) error {
+		v.fault(Finding{Fault: FaultInserted, Event: e.ID, Batch: e.Batch, Position: e.Position})
 		return nil
 	})
 	if err != nil {
@@ -145,7 +147,7 @@ func (v *verifier) before() error {
 }
 
 // chunk verifies the batches of some consecutive seals.
-func (v *verifier) chunk(seals []Seal) error {
+func (v *verifier) chunk(seals []sallyport.Seal) error {
 	all := seals
 	next := func(batch int64) { // opens the batch, and closes the batches before it
 		for v.batch == nil || v.batch.Batch < batch {
@@ -155,8 +157,8 @@ func (v *verifier) chunk(seals []Seal) error {
 				seals = seals[1:]
 			} else {
 				v.step(batch)
-				v.batch, v.hash = &openBatch{Seal: Seal{Batch: batch}}, nil
-				v.fault(AuditFinding{Fault: FaultNoSeal, Batch: batch})
+				v.batch, v.hash = &openBatch{Seal: sallyport.Seal{Batch: batch}}, nil
+				v.fault(Finding{Fault: FaultNoSeal, Batch: batch})
 			}
 		}
 	}
@@ -176,7 +178,7 @@ func (v *verifier) chunk(seals []Seal) error {
 
 // line is an event, and whether it is unchanged since it was written.
 type line struct {
-	Event
+	sallyport.Event
 	genuine bool
 }
 
@@ -195,7 +197,7 @@ const (
 )
 
 // lines calls each with the lines of the batches after the last one, in order.
-func (v *verifier) lines(seals []Seal, each func(line)) (err error) {
+func (v *verifier) lines(seals []sallyport.Seal, each func(line)) (err error) {
 	ctx, cancel := context.WithCancel(v.ctx)
 	defer cancel()
 	ahead := make(chan *piece, piecesAtOnce-1)
@@ -205,7 +207,7 @@ func (v *verifier) lines(seals []Seal, each func(line)) (err error) {
 		for some := range slices.Chunk(seals, pieceBatches) {
 			p, last := &piece{pages: make(chan []line, piecesPending)}, some[len(some)-1].Batch
 			ahead <- p
-			go v.s.readPiece(ctx, p, v.workspace.ID, first, last)
+			go readPiece(ctx, v.s, p, v.workspace.ID, first, last)
 			first = last + 1
 		}
 	}()
@@ -226,12 +228,12 @@ func (v *verifier) lines(seals []Seal, each func(line)) (err error) {
 }
 
 // readPiece reads and checks the lines of some batches.
-func (s *Service) readPiece(ctx context.Context, p *piece, workspace string, first, last int64) {
+func readPiece(ctx context.Context, s *sallyport.Service, p *piece, workspace string, first, last int64) {
 	defer close(p.pages)
 	var page []line
-	p.err = s.Store.Read(ctx, func(tx Tx) error {
-		return tx.Sealed(workspace, first, last, func(e Event) error {
-			if page = append(page, line{e, s.genuine(e)}); len(page) == piecePage {
+	p.err = s.Store.Read(ctx, func(tx sallyport.Tx) error {
+		return tx.Sealed(workspace, first, last, func(e sallyport.Event) error {
+			if page = append(page, line{e, e.Genuine(s.Keys)}); len(page) == piecePage {
 				p.pages <- page
 				page = make([]line, 0, piecePage)
 			}
@@ -244,18 +246,18 @@ func (s *Service) readPiece(ctx context.Context, p *piece, workspace string, fir
 // step advances to a batch, and reports any batches in between as removed.
 func (v *verifier) step(batch int64) {
 	if batch > v.last+1 {
-		v.fault(AuditFinding{Fault: FaultRemoved, Batch: v.last + 1, Count: int(batch - v.last - 1)})
+		v.fault(Finding{Fault: FaultRemoved, Batch: v.last + 1, Count: int(batch - v.last - 1)})
 		v.hash = nil
 	}
 	v.last = batch
 }
 
 // open begins a batch that has a seal.
-func (v *verifier) open(seal Seal) {
+func (v *verifier) open(seal sallyport.Seal) {
 	v.step(seal.Batch)
 	v.batch = &openBatch{Seal: seal, next: 1, macs: sha256.New(), hasSeal: true}
-	if !hmac.Equal(seal.MAC, v.s.sealMAC(seal)) || v.hash != nil && !bytes.Equal(v.hash, seal.Previous) {
-		v.fault(AuditFinding{Fault: FaultSeal, Batch: seal.Batch})
+	if !hmac.Equal(seal.MAC, sealMAC(v.s.Keys, seal)) || v.hash != nil && !bytes.Equal(v.hash, seal.Previous) {
+		v.fault(Finding{Fault: FaultSeal, Batch: seal.Batch})
 	}
 	v.hash = seal.Hash
 }
@@ -270,14 +272,14 @@ func (v *verifier) line(e line) {
 	switch {
 	case e.Position >= b.next && e.Position <= b.Count:
 		if e.Position > b.next {
-			v.fault(AuditFinding{Fault: FaultRemoved, Batch: b.Batch, Position: b.next, Count: e.Position - b.next})
+			v.fault(Finding{Fault: FaultRemoved, Batch: b.Batch, Position: b.next, Count: e.Position - b.next})
 		}
 		b.next = e.Position + 1
 	default:
-		v.fault(AuditFinding{Fault: FaultInserted, Event: e.ID, Batch: b.Batch, Position: e.Position})
+		v.fault(Finding{Fault: FaultInserted, Event: e.ID, Batch: b.Batch, Position: e.Position})
 	}
 	if e.ID < b.id {
-		v.fault(AuditFinding{Fault: FaultMoved, Event: e.ID, Batch: b.Batch, Position: e.Position})
+		v.fault(Finding{Fault: FaultMoved, Event: e.ID, Batch: b.Batch, Position: e.Position})
 	}
 	b.id = max(b.id, e.ID)
 	b.macs.Write(e.MAC)
@@ -289,7 +291,7 @@ func (v *verifier) content(e line) {
 	v.begun = v.begun || e.Kind == "workspace.created"
 	switch {
 	case !e.genuine:
-		v.fault(AuditFinding{Fault: FaultChanged, Event: e.ID, Batch: e.Batch, Position: e.Position})
+		v.fault(Finding{Fault: FaultChanged, Event: e.ID, Batch: e.Batch, Position: e.Position})
 	case e.Salt == nil:
 		v.erased = append(v.erased, e.Event)
 	}
@@ -303,28 +305,28 @@ func (v *verifier) close() {
 	}
 	v.batch = nil
 	if b.Batch == 1 && !v.begun {
-		v.fault(AuditFinding{Fault: FaultBeginning})
+		v.fault(Finding{Fault: FaultBeginning})
 	}
 	if !b.hasSeal {
 		return
 	}
 	if b.next <= b.Count {
-		v.fault(AuditFinding{Fault: FaultRemoved, Batch: b.Batch, Position: b.next, Count: b.Count - b.next + 1})
+		v.fault(Finding{Fault: FaultRemoved, Batch: b.Batch, Position: b.next, Count: b.Count - b.next + 1})
 		b.faulty = true
 	}
 	again := b.Seal
-	v.s.sign(&again, b.macs.Sum(nil))
+	sign(v.s.Keys, &again, b.macs.Sum(nil))
 	if !b.faulty && !bytes.Equal(again.Hash, b.Hash) {
-		v.fault(AuditFinding{Fault: FaultSeal, Batch: b.Batch})
+		v.fault(Finding{Fault: FaultSeal, Batch: b.Batch})
 	}
 }
 
 // end compares the last seal with the head. grown reports that there are new seals.
 func (v *verifier) end() (grown bool, err error) {
-	var stray []AuditFinding
-	err = v.tx.Sealed(v.workspace.ID, v.last+1, math.MaxInt64, func(e Event) error {
+	var stray []Finding
+	err = v.tx.Sealed(v.workspace.ID, v.last+1, math.MaxInt64, func(e sallyport.Event) error {
 		if n := len(stray); n == 0 || stray[n-1].Batch != e.Batch {
-			stray = append(stray, AuditFinding{Fault: FaultNoSeal, Batch: e.Batch})
+			stray = append(stray, Finding{Fault: FaultNoSeal, Batch: e.Batch})
 		}
 		return nil
 	})
@@ -343,23 +345,23 @@ func (v *verifier) end() (grown bool, err error) {
 	}
 	switch {
 	case v.head.Batch > v.last:
-		v.fault(AuditFinding{Fault: FaultCut, Batch: v.last + 1, Count: int(v.head.Batch - v.last)})
+		v.fault(Finding{Fault: FaultCut, Batch: v.last + 1, Count: int(v.head.Batch - v.last)})
 	case v.head.Batch > 0 && (v.head.Batch < v.last || v.hash != nil && !bytes.Equal(v.hash, v.head.Hash)):
-		v.fault(AuditFinding{Fault: FaultHead})
+		v.fault(Finding{Fault: FaultHead})
 	}
 	return false, v.flush()
 }
 
 // unsealed checks the events that have no seal yet.
 func (v *verifier) unsealed() error {
-	late := AuditFinding{Fault: FaultUnsealed}
+	late := Finding{Fault: FaultUnsealed}
 	for after := ""; ; {
 		events, err := v.tx.Unsealed(v.workspace.ID, after, 1000)
 		if err != nil {
 			return err
 		}
 		for _, e := range events {
-			v.content(line{e, v.s.genuine(e)})
+			v.content(line{e, e.Genuine(v.s.Keys)})
 			v.report.Waiting++
 			after = e.ID
 			if v.s.Now().Sub(e.At) > SealLimit {
@@ -381,7 +383,7 @@ func (v *verifier) unsealed() error {
 	return v.flush()
 }
 
-func (v *verifier) fault(f AuditFinding) {
+func (v *verifier) fault(f Finding) {
 	if v.batch != nil {
 		v.batch.faulty = true
 	}
@@ -392,15 +394,15 @@ func (v *verifier) fault(f AuditFinding) {
 func (v *verifier) flush() error {
 	var ids []string
 	for _, e := range v.erased {
-		ids = append(ids, e.person())
+		ids = append(ids, e.Person())
 	}
 	there, err := v.tx.Named(v.workspace.ID, distinct(ids))
 	if err != nil {
 		return err
 	}
 	for _, e := range v.erased {
-		if who := e.person(); who == "" || there[who].ID != "" {
-			v.fault(AuditFinding{Fault: FaultErased, Event: e.ID, Batch: e.Batch, Position: e.Position})
+		if who := e.Person(); who == "" || there[who].ID != "" {
+			v.fault(Finding{Fault: FaultErased, Event: e.ID, Batch: e.Batch, Position: e.Position})
 		}
 	}
 	v.erased = nil
@@ -412,7 +414,7 @@ func (v *verifier) flush() error {
 		return err
 	}
 	for _, f := range v.pending {
-		gone := (f.Fault == FaultRemoved || f.Fault == FaultNoSeal) && f.Batch < head.First && v.s.headHolds(head)
+		gone := (f.Fault == FaultRemoved || f.Fault == FaultNoSeal) && f.Batch < head.First && headHolds(v.s.Keys, head)
 		if !gone {
 			v.report.Findings++
 			v.found(f)
@@ -422,14 +424,14 @@ func (v *verifier) flush() error {
 	return nil
 }
 
-// ContainsSeal reports whether the log of the caller's workspace contains this seal. If a log was cut back to an older
+// Contains reports whether the log of the caller's workspace contains this seal. If a log was cut back to an older
 // state, together with its head, it does not contain the seals made after that.
-func (s *Service) ContainsSeal(ctx context.Context, by Caller, batch int64, hash []byte) (there bool, err error) {
-	if by.kind != callerConsole {
-		return false, ErrNotAllowed
+func Contains(ctx context.Context, s *sallyport.Service, by sallyport.Caller, batch int64, hash []byte) (there bool, err error) {
+	if !by.OnHost() {
+		return false, sallyport.ErrNotAllowed
 	}
-	return there, s.Store.Read(ctx, func(tx Tx) error {
-		seals, err := tx.Seals(by.workspace.ID, batch-1, 1)
+	return there, s.Store.Read(ctx, func(tx sallyport.Tx) error {
+		seals, err := tx.Seals(by.Workspace().ID, batch-1, 1)
 		there = len(seals) > 0 && seals[0].Batch == batch && hmac.Equal(seals[0].Hash, hash)
 		return err
 	})
