@@ -34,9 +34,6 @@ type Event struct {
 	Position int   // in the batch, from 1
 }
 
-// EventSignedIn is the kind of the event of a completed sign-in.
-const EventSignedIn = "sign_in.completed"
-
 // Results of events.
 const (
 	Done    = "done"

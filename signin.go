@@ -168,7 +168,7 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (SignInResult, err
 			return SignInResult{}, err
 		}
 	}
-	return p, s.record(tx, by.as(u), EventSignedIn, u.ID, Done, map[string]string{"method": string(u.LastSignInMethod)})
+	return p, s.record(tx, by.as(u), "sign_in.completed", u.ID, Done, map[string]string{"method": string(u.LastSignInMethod)})
 }
 
 // signIn returns the caller's valid sign-in, and its user, whose row it locks.

@@ -105,7 +105,7 @@ func sealOne(ctx context.Context, s *sallyport.Service, workspace string) (full 
 // signedIn returns the people who completed a sign-in. As every event is sealed once, none of them is forgotten.
 func signedIn(events []sallyport.Event) (ids []string) {
 	for _, e := range events {
-		if e.Kind == sallyport.EventSignedIn {
+		if e.Kind == "sign_in.completed" {
 			ids = append(ids, e.Subject)
 		}
 	}
