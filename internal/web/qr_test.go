@@ -7,6 +7,7 @@ import (
 	"image/draw"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -33,7 +34,7 @@ func TestQR(t *testing.T) {
 			t.Fatal(err)
 		}
 		if s := string(svg); strings.Contains(s, key) || !strings.Contains(s, `role="img" aria-label="QR code`) ||
-			!strings.Contains(s, `width="256" height="256"`) || !strings.Contains(s, `fill="#fff" d="M0 0h`) {
+			!wholePixels(s) || !strings.Contains(s, `fill="#fff" d="M0 0h`) {
 			t.Errorf("%s", s)
 		}
 		img := rasterise(t, string(svg))
@@ -80,4 +81,17 @@ func rasterise(t *testing.T, svg string) *image.Gray {
 		draw.Draw(img, r, image.NewUniform(color.Black), image.Point{}, draw.Src)
 	}
 	return img
+}
+
+var qrSize = regexp.MustCompile(`viewBox="0 0 (\d+) \d+" width="(\d+)" height="(\d+)"`)
+
+// wholePixels reports whether each module of a QR code is a whole number of pixels, and the code at least 240 wide.
+func wholePixels(svg string) bool {
+	m := qrSize.FindStringSubmatch(svg)
+	if m == nil || m[2] != m[3] {
+		return false
+	}
+	modules, _ := strconv.Atoi(m[1])
+	width, _ := strconv.Atoi(m[2])
+	return width >= 240 && width < 240+modules && width%modules == 0
 }
