@@ -60,9 +60,6 @@ func (s *site) signedIn(w http.ResponseWriter, r *http.Request, p sallyport.Sign
 	return s.done(w, r, cmp.Or(to, stepPaths[sallyport.StepDone]), notice)
 }
 
-// formCookie contains a form that arrived after the session had ended, sealed, until its user has signed in again.
-const formCookie = "form"
-
 // toSignIn answers a caller who is signed out: they sign in, from the step they are at, and then get to the page that
 // they opened. A form that was sent too late is shown there again.
 func (s *site) toSignIn(w http.ResponseWriter, r *http.Request) error {
@@ -82,21 +79,6 @@ func (s *site) toSignIn(w http.ResponseWriter, r *http.Request) error {
 		return s.done(w, r, signInAddress(to), "session-ended-here")
 	}
 	return s.done(w, r, signInAddress(to), "")
-}
-
-// keepForm stores what was entered in a form in a cookie, except passwords and codes. It ignores anything that is not a
-// form.
-func (s *site) keepForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := readForm(w, r)
-	if err != nil {
-		return nil
-	}
-	p := sallyport.Parked{Path: r.URL.Path, Fields: keptFields(actions[s.routed(http.MethodPost, r.URL.Path)], f)}
-	held, err := s.service.KeepForm(by(r), p)
-	if err == nil && held != "" {
-		s.edge.SetCookie(w, formCookie, held.Reveal(), sallyport.FormLimit)
-	}
-	return err
 }
 
 func signInAddress(to string) string {

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"net/http"
 	"net/url"
 	"path"
@@ -18,70 +17,6 @@ import (
 // A verb that needs fresher proof returns ErrStepUp. Whatever the page, the browser is then redirected to /step-up, and
 // from there back to the page. An action that was already confirmed is performed then. Any other form is shown again,
 // filled in.
-
-// action is a page that a step-up may interrupt: what it is for, and what happens to its form.
-type action struct {
-	say       text.Message
-	confirmed bool     // its post was confirmed on a page that asks, so it is performed after the step-up
-	asks      bool     // its page asks about some posts; such a post was confirmed if the form has confirmField
-	fields    []string // the fields of its form that are kept
-	shows     bool     // its page may be opened with less than its form needs: say is only for the form
-}
-
-// confirmField says, in the form of an action that asks about some posts, that the user has confirmed this one.
-const confirmField = "confirm"
-
-// actions are these pages, and others whose forms are kept if the session has ended, by their path in the route table.
-var actions = map[string]action{
-	accountPath: {fields: []string{"name"}},
-	"/account/2fa/authenticators/{id}/rename": {fields: []string{"name"}},
-	"/account/2fa":                            {say: text.Say("Two-factor authentication")},
-	"/account/2fa/set-up":                     {say: text.Say("Set up an authenticator app"), fields: []string{"app", "name"}},
-	"/account/2fa/change":                     {say: text.Say("Change authenticator app"), fields: []string{"app", "name", "replaces"}},
-	"/account/2fa/authenticators/{id}/remove": {say: text.Say("Remove an authenticator app"), confirmed: true},
-	afterRecoveryPath:                         {say: text.Say("Lift the restriction of this session")},
-	"/account/2fa/disable":                    {say: text.Say("Disable two-factor authentication"), confirmed: true},
-	"/account/2fa/recovery-codes":             {say: text.Say("Show recovery codes")},
-	"/account/2fa/recovery-codes.txt":         {say: text.Say("Show recovery codes")},
-	"/account/2fa/recovery-codes/regenerate":  {say: text.Say("Make new recovery codes"), confirmed: true},
-	"/account/password":                       {say: text.Say("Change your password")},
-	"/account/email":                          {say: text.Say("Change your e-mail address"), fields: []string{"email"}},
-	"/account/trusted-devices/{id}/remove":    {say: text.Say("Remove a trusted device"), confirmed: true},
-	"/account/trusted-devices/remove-all":     {say: text.Say("Remove all trusted devices"), confirmed: true},
-
-	accessControlPath: {say: text.Say("Change access control"), asks: true, fields: append([]string{"version"}, settingFields...)},
-
-	brandPath:      {say: text.Say("Change the brand"), fields: []string{"name", "colour"}},
-	workspacesPath: {say: text.Say("Create a workspace"), fields: workspaceFields},
-
-	firstStepsPath: {say: text.Say("Tick off a step"), confirmed: true, fields: []string{"step"}},
-
-	remindersPath: {say: text.Say("Send a reminder"), confirmed: true},
-
-	outboxPath + "/send-again":      {say: text.Say("Send failed e-mails again"), confirmed: true},
-	outboxPath + "/{id}/send-again": {say: text.Say("Send an e-mail again"), confirmed: true},
-	outboxPath + "/{id}":            {say: text.Say("Read an invitation")},
-
-	"/admin/users/new":                                  {say: text.Say("Invite a person"), fields: []string{"email", "name", "role"}},
-	"/admin/users/new/several":                          {say: text.Say("Invite several people"), fields: []string{"emails", "role"}},
-	"/admin/users/bulk/remind":                          {say: text.Say("Send a reminder to several people"), confirmed: true, fields: bulkFields},
-	"/admin/users/bulk/sign-out":                        {say: text.Say("Sign several people out everywhere"), confirmed: true, fields: bulkFields},
-	"/admin/users/bulk/suspend":                         {say: text.Say("Suspend several people"), confirmed: true, fields: bulkFields},
-	"/admin/users/bulk/restore":                         {say: text.Say("Restore several people"), confirmed: true, fields: bulkFields},
-	"/admin/users/{id}":                                 {say: text.Say("Change a person's role"), fields: []string{"role"}, shows: true},
-	"/admin/users/{id}/edit":                            {say: text.Say("Change a person's name or e-mail address"), fields: []string{"name", "email"}},
-	"/admin/users/{id}/sessions/{session}/end":          {say: text.Say("End a person's session"), confirmed: true},
-	"/admin/users/{id}/trusted-devices/{device}/remove": {say: text.Say("Remove a person's trusted device"), confirmed: true},
-	"/admin/users/{id}/reset-2fa":                       {say: text.Say("Reset two-factor authentication"), confirmed: true, fields: []string{"reason"}},
-	"/admin/users/{id}/reset-password":                  {say: text.Say("Create a link to a new password"), confirmed: true},
-	"/admin/users/{id}/suspend":                         {say: text.Say("Suspend a person"), confirmed: true},
-	"/admin/users/{id}/restore":                         {say: text.Say("Restore a person"), confirmed: true},
-	"/admin/users/{id}/unlock":                          {say: text.Say("Unlock a person"), confirmed: true},
-	"/admin/users/{id}/sign-out":                        {say: text.Say("Sign a person out everywhere"), confirmed: true},
-	"/admin/users/{id}/delete":                          {say: text.Say("Delete a person"), confirmed: true},
-	"/admin/users/{id}/resend-invitation":               {say: text.Say("Send an invitation again"), confirmed: true},
-	"/admin/users/{id}/revoke-invitation":               {say: text.Say("Revoke an invitation"), confirmed: true},
-}
 
 // toStepUp answers ErrStepUp: it parks the interrupted request and redirects to the page that asks for fresh proof.
 func (s *site) toStepUp(w http.ResponseWriter, r *http.Request, proof sallyport.Strength) error {
@@ -114,18 +49,6 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request, proof sallyport.
 		}
 	}
 	return s.done(w, r, "/step-up?"+q.Encode(), "")
-}
-
-// keptFields returns the fields of a form that are kept while the user confirms their identity. These are never
-// passwords or codes.
-func keptFields(a action, f form) map[string]string {
-	kept := map[string]string{}
-	for _, name := range a.fields {
-		if f.Has(name) {
-			kept[name] = f.Get(name)
-		}
-	}
-	return kept
 }
 
 // cameFrom returns the page, among those for signed-in users, that the user was on when a step-up interrupted them, or
@@ -170,31 +93,6 @@ func (s *site) without(r *http.Request, q form) string {
 		return accountPath
 	}
 	return to
-}
-
-// filled returns what was entered in the form of this page before a step-up or the end of the session interrupted it,
-// to show it again. After the end of a session, it is returned only once.
-func (s *site) filled(w http.ResponseWriter, r *http.Request) form {
-	entered := s.interruptedForm(r, r.URL.Path)
-	if held := s.secret(r, formCookie); held != "" {
-		if kept := s.service.KeptForm(by(r), held, r.URL.Path); kept != nil {
-			entered = kept
-			s.edge.ClearCookie(w, formCookie)
-		}
-	}
-	values := url.Values{}
-	for name, value := range entered {
-		values.Set(name, value)
-	}
-	return form{Values: values}
-}
-
-// interruptedForm returns what was entered in the form of a page when a step-up interrupted it, or nil.
-func (s *site) interruptedForm(r *http.Request, path string) map[string]string {
-	if p, found := s.service.ParkedFor(by(r), path); found && !p.Confirmed {
-		return p.Fields
-	}
-	return nil
 }
 
 // probeKey is the key of a *sallyport.Strength in the context of a request that only finds out what a page needs.
@@ -336,32 +234,6 @@ func (s *site) back(w http.ResponseWriter, r *http.Request, to string) error {
 }
 
 type renewedKey struct{}
-
-// resume performs the parked request, which was already confirmed. It sends the original post through the route table
-// again, with the session's new secret, so that it is authorised like any other.
-func (s *site) resume(w http.ResponseWriter, r *http.Request, token sallyport.Secret, q form) error {
-	r = r.Clone(context.WithValue(r.Context(), renewedKey{}, token))
-	c, err := s.arrive(r)
-	if err != nil {
-		return err
-	}
-	to, _, _ := strings.Cut(q.Get("to"), "?")
-	p, found, err := s.service.TakeConfirmed(r.Context(), c, q.Get("parked"), to)
-	if err != nil {
-		return err
-	}
-	if !found {
-		return s.back(w, r, q.Get("to"))
-	}
-	fields := url.Values{}
-	for name, value := range p.Fields {
-		fields.Set(name, value)
-	}
-	r.URL = &url.URL{Path: p.Path}
-	r.Body, r.ContentLength, r.Form, r.PostForm = io.NopCloser(strings.NewReader(fields.Encode())), 0, nil, nil
-	s.served.ServeHTTP(w, r)
-	return nil
-}
 
 // secret returns the value of a cookie. After a step-up in the same request, it returns the session's new secret, not
 // the one that was sent.
