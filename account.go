@@ -88,7 +88,7 @@ func (s *Service) Activity(ctx context.Context, by Caller, before string) (event
 	})
 	for i, e := range events {
 		if e.Actor != "" && e.Actor != by.user.ID { // the location of an administrator is private
-			events[i].Address, events[i].Browser = "", ""
+			events[i].Address, events[i].Agent = "", ""
 		}
 	}
 	if len(events) > ActivityPage {

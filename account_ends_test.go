@@ -45,8 +45,8 @@ func TestI24_TemporaryPasswordsEndWithTheEpoch(t *testing.T) {
 		} {
 			n++
 			u, password := byPassword(e, b, strings.Repeat("x", n)+"@acme.example")
-			if passage, err := e.SignIn(ctx, e.Arriving().By(), u.Address, password); err != nil || passage.Step != sallyport.StepChoosePassword {
-				t.Fatalf("%s: before it: %v %s", what, err, passage.Step)
+			if result, err := e.SignIn(ctx, e.Arriving().By(), u.Address, password); err != nil || result.Step != sallyport.StepChoosePassword {
+				t.Fatalf("%s: before it: %v %s", what, err, result.Step)
 			}
 			if err := act(u.ID); err != nil {
 				t.Fatalf("%s: %v", what, err)
@@ -72,9 +72,9 @@ func TestI27_TemporaryPasswordInOtherLetters(t *testing.T) {
 		owner := e.Owner
 		u, password := byPassword(e, e.Enrol(&owner, "Owner's"), "tim@acme.example")
 		v := e.Arriving()
-		passage, err := e.SignIn(ctx, v.By(), u.Address, password)
+		result, err := e.SignIn(ctx, v.By(), u.Address, password)
 		e.Check(err)
-		v.Keep(passage)
+		v.Keep(result)
 		for _, typed := range []string{
 			password, strings.ToLower(password), password + " ", " " + password, strings.ReplaceAll(password, "-", ""),
 			strings.ReplaceAll(strings.ToLower(password), "-", " ") + "\u00a0",
@@ -83,8 +83,8 @@ func TestI27_TemporaryPasswordInOtherLetters(t *testing.T) {
 				t.Errorf("%q in place of %q: %v", typed, password, err)
 			}
 		}
-		if passage, err = e.ChoosePassword(ctx, v.By(), "gravel otter lamp quince"); err != nil || passage.Step != sallyport.StepDone {
-			t.Errorf("another one: %v %s", err, passage.Step)
+		if result, err = e.ChoosePassword(ctx, v.By(), "gravel otter lamp quince"); err != nil || result.Step != sallyport.StepDone {
+			t.Errorf("another one: %v %s", err, result.Step)
 		}
 	})
 }

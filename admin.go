@@ -119,11 +119,11 @@ func (s *Service) Delete(ctx context.Context, by Caller, id string) error {
 
 // unburnt returns what LastStep is after unburn, if it was later before.
 func (a Authenticator) unburnt(now time.Time) int64 {
-	next := a.params().Step(now) + 1
+	nextStep := a.params().Step(now) + 1
 	if len(a.UsedSteps) == usedStepsKept {
-		return max(next, a.UsedSteps[0])
+		return max(nextStep, a.UsedSteps[0])
 	}
-	return next
+	return nextStep
 }
 
 // usedStepsKept is how many used steps an authenticator remembers. It limits the size of the row.
@@ -138,19 +138,19 @@ func (s *Service) unburn(tx Tx, u User) error {
 		return err
 	}
 	for _, a := range all {
-		next := a.unburnt(s.Now())
-		if a.LastStep <= next {
+		nextStep := a.unburnt(s.Now())
+		if a.LastStep <= nextStep {
 			continue
 		}
 		for _, step := range append(a.UsedSteps, a.LastStep) {
-			if step > next && !slices.Contains(a.RefusedSteps, step) {
+			if step > nextStep && !slices.Contains(a.RefusedSteps, step) {
 				a.RefusedSteps = append(a.RefusedSteps, step)
 			}
 		}
-		if next == a.params().Step(s.Now())+1 { // otherwise the next unburn also needs the oldest one
-			a.UsedSteps = slices.DeleteFunc(a.UsedSteps, func(step int64) bool { return step > next })
+		if nextStep == a.params().Step(s.Now())+1 { // otherwise the next unburn also needs the oldest one
+			a.UsedSteps = slices.DeleteFunc(a.UsedSteps, func(step int64) bool { return step > nextStep })
 		}
-		a.LastStep = next
+		a.LastStep = nextStep
 		if err := tx.SaveAuthenticator(a); err != nil {
 			return err
 		}

@@ -43,9 +43,9 @@ func another(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Pers
 	ctx := context.Background()
 	e.Check(e.StartSetUp(ctx, b.By(), name, ""))
 	p.Secret = draftSecret(e, b)
-	passage, err := e.ConfirmSetUp(ctx, b.By(), "", p.Code(e.Clock.Now()))
+	result, err := e.ConfirmSetUp(ctx, b.By(), "", p.Code(e.Clock.Now()))
 	e.Check(err)
-	b.Keep(passage)
+	b.Keep(result)
 	e.Clock.Advance(time.Minute)
 	return p
 }
@@ -217,9 +217,9 @@ func TestChange(t *testing.T) {
 					if err := answer(e, challenged(e, p), fromOld.Code(e.Clock.Now())); err != nil {
 						t.Fatalf("the old one does not work while the new one is set up: %v", err)
 					}
-					passage, err := e.ConfirmSetUp(ctx, b.By(), "", p.Code(e.Clock.Now()))
+					result, err := e.ConfirmSetUp(ctx, b.By(), "", p.Code(e.Clock.Now()))
 					e.Check(err)
-					b.Keep(passage)
+					b.Keep(result)
 					if ses, ok := b.By().Session(); !ok || ses.Restricted() {
 						t.Errorf("after it: signed in %v, restricted %v", ok, ses.Restricted())
 					}
@@ -322,7 +322,7 @@ func TestI21_Draft(t *testing.T) {
 				p.Secret = draftSecret(e, b)
 				c := test.do(e, p, b)
 				code := p.Code(e.Clock.Now())
-				passage, err := e.ConfirmSetUp(ctx, c.By(), d.Draft, code)
+				result, err := e.ConfirmSetUp(ctx, c.By(), d.Draft, code)
 				if !errors.Is(err, test.want) {
 					t.Fatalf("got %v, want %v", err, test.want)
 				}
@@ -332,7 +332,7 @@ func TestI21_Draft(t *testing.T) {
 				if test.want != nil {
 					return
 				}
-				c.Keep(passage)
+				c.Keep(result)
 				if err := answer(e, challenged(e, p), code); !errors.Is(err, sallyport.ErrCodeUsed) {
 					t.Errorf("the confirming code at sign-in: %v", err)
 				}

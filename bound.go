@@ -17,8 +17,8 @@ var (
 	endingRule = throttle.Rule{Limit: 330, Window: time.Hour}
 )
 
-// browserTold is how long a person gets no further e-mail about a new browser.
-const newBrowserTold = time.Hour
+// newBrowserMailInterval is how long a person gets no further e-mail about a new browser.
+const newBrowserMailInterval = time.Hour
 
 // Outcomes of writing too much.
 var (

@@ -18,13 +18,13 @@ import (
 func challenged(e *sallyporttest.Env, p sallyporttest.Person) *sallyporttest.Client {
 	e.T.Helper()
 	b := e.Arriving()
-	passage, err := e.SignIn(context.Background(), b.By(), p.Address, p.Password)
+	result, err := e.SignIn(context.Background(), b.By(), p.Address, p.Password)
 	e.Check(err)
-	b.Keep(passage)
+	b.Keep(result)
 	return b
 }
 
-// answer enters a code in a sign-in, and keeps the passage.
+// answer enters a code in a sign-in, and keeps the cookies that it returns.
 func answer(e *sallyporttest.Env, b *sallyporttest.Client, code string) error {
 	p, err := e.AnswerCode(context.Background(), b.By(), code, false)
 	if err == nil {
@@ -196,9 +196,9 @@ func TestClockAtSetUp(t *testing.T) {
 		if string(draftSecret(e, b)) != string(p.Secret) {
 			t.Fatal("a wrong code changed the key")
 		}
-		passage, err := e.ConfirmSetUp(ctx, b.By(), "", p.Code(e.Clock.Now()))
+		result, err := e.ConfirmSetUp(ctx, b.By(), "", p.Code(e.Clock.Now()))
 		e.Check(err)
-		b.Keep(passage)
+		b.Keep(result)
 		e.Clock.Advance(4 * time.Minute)
 		if err := answer(e, challenged(e, p), early); !errors.Is(err, sallyport.ErrCodeUsed) {
 			t.Fatalf("what was recognised at set-up is good for signing in: %v", err)

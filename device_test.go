@@ -41,17 +41,17 @@ func signIn(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Perso
 	e.T.Helper()
 	ctx := context.Background()
 	e.Clock.Advance(time.Minute) // so that the code is unused
-	passage, err := e.SignIn(ctx, b.By(), p.Address, p.Password)
+	result, err := e.SignIn(ctx, b.By(), p.Address, p.Password)
 	e.Check(err)
-	b.Keep(passage)
-	if passage.Step == sallyport.StepCode {
+	b.Keep(result)
+	if result.Step == sallyport.StepCode {
 		asked = true
-		passage, err = e.AnswerCode(ctx, b.By(), p.Code(e.Clock.Now()), trust)
+		result, err = e.AnswerCode(ctx, b.By(), p.Code(e.Clock.Now()), trust)
 		e.Check(err)
-		b.Keep(passage)
+		b.Keep(result)
 	}
-	if passage.Step != sallyport.StepDone {
-		e.T.Fatalf("the sign-in ends at %q", passage.Step)
+	if result.Step != sallyport.StepDone {
+		e.T.Fatalf("the sign-in ends at %q", result.Step)
 	}
 	return asked
 }
@@ -201,10 +201,10 @@ func TestI29_OldValue(t *testing.T) {
 				thief := e.Arriving()
 				tt.replay(e, b, thief)
 				thief.Trust = copied
-				passage, err := e.SignIn(ctx, thief.By(), p.Address, p.Password)
+				result, err := e.SignIn(ctx, thief.By(), p.Address, p.Password)
 				e.Check(err)
-				if passage.Step != sallyport.StepCode || passage.Trust != "" {
-					t.Errorf("an old value leads to %q", passage.Step)
+				if result.Step != sallyport.StepCode || result.Trust != "" {
+					t.Errorf("an old value leads to %q", result.Step)
 				}
 				if trusted := !signIn(e, b, p, false); trusted != tt.trusted {
 					t.Errorf("still trusted: %v, want %v", trusted, tt.trusted)
@@ -243,11 +243,11 @@ func TestI29_OneValueAtOnce(t *testing.T) {
 		const n = 8
 		for range n {
 			go func() {
-				passage, err := e.SignIn(context.Background(), by, p.Address, p.Password)
+				result, err := e.SignIn(context.Background(), by, p.Address, p.Password)
 				if err != nil {
 					t.Error(err)
 				}
-				steps <- passage.Step
+				steps <- result.Step
 			}()
 		}
 		done := 0

@@ -80,7 +80,7 @@ func (s *Service) EndSessionOf(ctx context.Context, by Caller, id, session strin
 		if _, err := tx.DeleteSession(t.Workspace, t.ID, session); err != nil {
 			return err
 		}
-		if err := s.notify(tx, by, t.User, "session.ended", map[string]any{"device": ses.Browser}); err != nil {
+		if err := s.notify(tx, by, t.User, "session.ended", map[string]any{"device": ses.Agent}); err != nil {
 			return err
 		}
 		return s.record(tx, by, "session.ended", t.ID, Done, map[string]string{"session": session, "count": "1"})

@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/seal"
 )
 
-// Event is one line of the audit log. Address and Browser are personal data. The MAC covers only PersonalHash, a salted
+// Event is one line of the audit log. Address and Agent are personal data. The MAC covers only PersonalHash, a salted
 // hash of the two. So both can be erased with the person, together with the salt, and the line is still valid.
 type Event struct {
 	Workspace    string
@@ -23,12 +23,12 @@ type Event struct {
 	Subject      string // id of the user it was done to, or empty
 	Door         Door
 	Address      string
-	Browser      string
-	Salt         []byte // nil: address and browser were erased
+	Agent        string // browser and system in words, such as "Firefox on Windows"
+	Salt         []byte // nil: address and agent were erased
 	PersonalHash []byte
 	Result       string // done or refused
 	Detail       map[string]string
-	MAC          []byte // of everything except Address, Browser and Salt
+	MAC          []byte // of everything except Address, Agent and Salt
 
 	Batch    int64 // of its seal; 0: none yet
 	Position int   // in the batch, from 1
@@ -82,11 +82,11 @@ func (s *Service) record(tx Tx, by Caller, kind, subject, result string, detail 
 	now := s.Now()
 	e := Event{
 		Workspace: by.workspace.ID, ID: newID(prefixEvent, now), At: now, Kind: kind, Subject: subject,
-		Actor: by.actor(), ActorKind: string(by.kind), Door: by.door, Address: addressOf(by), Browser: by.agent, Result: result, Detail: detail,
+		Actor: by.actor(), ActorKind: string(by.kind), Door: by.door, Address: addressOf(by), Agent: by.agent, Result: result, Detail: detail,
 		Salt: make([]byte, 16),
 	}
 	rand.Read(e.Salt)
-	e.PersonalHash = personalHash(e.Salt, e.Address, e.Browser)
+	e.PersonalHash = personalHash(e.Salt, e.Address, e.Agent)
 	e.MAC = e.mac(s.Keys)
 	return tx.InsertEvent(e)
 }
@@ -100,9 +100,9 @@ func (e Event) Person() string {
 	return e.Subject
 }
 
-func personalHash(salt []byte, address, browser string) []byte {
+func personalHash(salt []byte, address, agent string) []byte {
 	b := append(make([]byte, 0, 256), salt...)
-	b = append(append(append(b, address...), 0), browser...)
+	b = append(append(append(b, address...), 0), agent...)
 	h := sha256.Sum256(b)
 	return h[:]
 }
@@ -125,7 +125,7 @@ func (e Event) Genuine(keys *seal.Keyset) bool {
 		return false
 	}
 	if e.Salt == nil {
-		return e.Address == "" && e.Browser == ""
+		return e.Address == "" && e.Agent == ""
 	}
-	return hmac.Equal(e.PersonalHash, personalHash(e.Salt, e.Address, e.Browser))
+	return hmac.Equal(e.PersonalHash, personalHash(e.Salt, e.Address, e.Agent))
 }

@@ -49,7 +49,7 @@ func (s *Service) Forgot(ctx context.Context, by Caller, address string) error {
 		if !allowed {
 			result = Refused
 		}
-		asking, detail := by.stranger(u.ID)
+		asking, detail := by.unauthenticated(u.ID)
 		if err := s.record(tx, asking, "password.forgotten", u.ID, result, detail); err != nil || !allowed {
 			return err
 		}

@@ -111,7 +111,7 @@ func (s *Service) FirstRun(ctx context.Context, o FirstOwner) error {
 	return s.write(ctx, func(tx Tx) error { return s.found(tx, founding(w, s.host()), nil, u) })
 }
 
-// FirstRunByLink does the same for the holder of the one-time link. It also starts the new owner's sign-in, because
+// FirstRunByLink does the same for someone who has the one-time link. It also starts the new owner's sign-in, because
 // they have just chosen the password.
 func (s *Service) FirstRunByLink(ctx context.Context, a Arrival, token Secret, o FirstOwner) (SignInResult, error) {
 	if err := s.CheckFirstRun(ctx, token); err != nil {

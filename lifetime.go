@@ -21,8 +21,8 @@ func (s *Service) refuse(tx Tx, t Tries, outcome *Error) error {
 
 const (
 	ClockEvery = 20 * time.Second
-	// clockTold is how long no further e-mail says that the clock went back.
-	clockTold = 24 * time.Hour
+	// clockMailInterval is how long no further e-mail says that the clock went back.
+	clockMailInterval = 24 * time.Hour
 )
 
 // WatchClock records the time, and detects whether the clock went back since any node last recorded it. If it did,
@@ -68,13 +68,13 @@ func (s *Service) WatchClock(ctx context.Context) error {
 // most once a day.
 func (s *Service) clockWentBack(tx Tx, by Caller) error {
 	now := s.Now()
-	first, err := tx.ClockTold(by.workspace.ID, now, clockTold)
+	first, err := tx.ClockMailed(by.workspace.ID, now, clockMailInterval)
 	if err != nil || !first {
 		return err
 	}
 	s.Log.Warn("the clock was set back", "workspace", by.workspace.ID)
 	owners, err := tx.People(PeopleRange{
-		Workspace: by.workspace.ID, Order: ByCreated, Filtered: true, Cells: ownerCells(), Limit: ownersTold,
+		Workspace: by.workspace.ID, Order: ByCreated, Filtered: true, Cells: ownerCells(), Limit: maxOwnersMailed,
 	})
 	if err != nil {
 		return err
@@ -87,8 +87,8 @@ func (s *Service) clockWentBack(tx Tx, by Caller) error {
 	return s.record(tx, Caller{kind: callerSystem, door: DoorSystem, workspace: by.workspace}, "clock.set_back", "", Refused, nil)
 }
 
-// ownersTold is how many owners of a workspace get an e-mail at most.
-const ownersTold = 20
+// maxOwnersMailed is how many owners of a workspace get an e-mail at most.
+const maxOwnersMailed = 20
 
 // ownerCells returns the cells of owners who can sign in.
 func ownerCells() (cells []PeopleCell) {

@@ -19,9 +19,9 @@ func (o *outbox) signedIn(name string, role sallyport.Role) sallyport.Caller {
 		p = o.Add(name+"@acme.example", role)
 	}
 	b := o.Arriving()
-	passage, err := o.SignIn(context.Background(), b.By(), p.Address, p.Password)
+	result, err := o.SignIn(context.Background(), b.By(), p.Address, p.Password)
 	o.Check(err)
-	b.Keep(passage)
+	b.Keep(result)
 	o.Exec("DELETE FROM outbox WHERE user_id = $1 OR kind LIKE 'user.%'", p.ID)
 	return b.By()
 }

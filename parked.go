@@ -119,9 +119,9 @@ func (s *Service) KeepForm(by Caller, p Parked) (Secret, error) {
 
 // KeptForm returns what was entered in the form of a page, from the secret that KeepForm returned. It returns it only
 // to the user who entered it, in the same browser.
-func (s *Service) KeptForm(by Caller, held Secret, path string) map[string]string {
-	sealed, err := base64.RawURLEncoding.DecodeString(held.Reveal())
-	if err != nil || held == "" || by.user == nil || by.device == "" {
+func (s *Service) KeptForm(by Caller, secret Secret, path string) map[string]string {
+	sealed, err := base64.RawURLEncoding.DecodeString(secret.Reveal())
+	if err != nil || secret == "" || by.user == nil || by.device == "" {
 		return nil
 	}
 	plain, err := s.Keys.Open(sealed, formAD(by, by.user.ID, path))

@@ -110,7 +110,7 @@ func (s *Service) giveBack(ctx context.Context, t passwordTry) error {
 // as wrong.
 func (s *Service) finishPasswordTry(tx Tx, by Caller, t passwordTry) (User, bool, error) {
 	wrong := func() (User, bool, error) {
-		by, detail := by.stranger(t.user.ID)
+		by, detail := by.unauthenticated(t.user.ID)
 		if err := s.record(tx, by, "password.wrong", t.user.ID, Refused, detail); err != nil || !t.allowed {
 			return User{}, false, err
 		}

@@ -249,27 +249,27 @@ func (s *Service) Decide(ctx context.Context, by Caller, wanted Policy) (d Decis
 // administrator without two-factor authentication who would require it of more people, or sooner.
 func (s *Service) SavePolicy(ctx context.Context, by Caller, wanted Policy) error {
 	return s.act(ctx, by, deciding, func(tx Tx, me *actor) error {
-		old, next, err := s.decided(tx, me, wanted)
+		old, changed, err := s.decided(tx, me, wanted)
 		if err != nil {
 			return err
 		}
 		detail := map[string]string{}
-		for name, values := range old.Differences(next) {
+		for name, values := range old.Differences(changed) {
 			detail[name] = values[0] + " → " + values[1]
 		}
 		if len(detail) == 0 {
 			return nil
 		}
-		next.Version = old.Version + 1
-		next.Lowered, next.ShownSince = old.Lowered, old.ShownSince
-		hide := old.RecoveryCodeMode == RecoveryRolling && next.RecoveryCodeMode == RecoveryOnce
+		changed.Version = old.Version + 1
+		changed.Lowered, changed.ShownSince = old.Lowered, old.ShownSince
+		hide := old.RecoveryCodeMode == RecoveryRolling && changed.RecoveryCodeMode == RecoveryOnce
 		if hide {
-			next.ShownSince = next.Version
+			changed.ShownSince = changed.Version
 		}
-		days := next.TrustedDeviceDays
-		next.TrustedDeviceDays = old.TrustedDeviceDays
-		next = next.lower(days, me.now)
-		saved, err := tx.SavePolicy(me.Workspace, next)
+		days := changed.TrustedDeviceDays
+		changed.TrustedDeviceDays = old.TrustedDeviceDays
+		changed = changed.lower(days, me.now)
+		saved, err := tx.SavePolicy(me.Workspace, changed)
 		if err != nil {
 			return err
 		}
@@ -277,7 +277,7 @@ func (s *Service) SavePolicy(ctx context.Context, by Caller, wanted Policy) erro
 			return ErrPolicyMoved
 		}
 		if hide {
-			if err := tx.HideRecoveryCodes(me.Workspace, next.Version); err != nil {
+			if err := tx.HideRecoveryCodes(me.Workspace, changed.Version); err != nil {
 				return err
 			}
 		}
@@ -286,16 +286,16 @@ func (s *Service) SavePolicy(ctx context.Context, by Caller, wanted Policy) erro
 }
 
 // decided returns the policy as it is and as it would be, or why it may not be.
-func (s *Service) decided(tx Tx, me *actor, wanted Policy) (now, next Policy, err error) {
+func (s *Service) decided(tx Tx, me *actor, wanted Policy) (now, changed Policy, err error) {
 	if now, err = tx.Policy(me.Workspace); err != nil {
-		return now, next, err
+		return now, changed, err
 	}
 	if wanted.Version != now.Version {
-		return now, next, ErrPolicyMoved
+		return now, changed, ErrPolicyMoved
 	}
-	next, wrong := wanted.settled(now, me.now)
-	if !me.TwoFactor && len(next.Require2FA.tightens(now.Require2FA, me.now)) > 0 {
+	changed, wrong := wanted.settled(now, me.now)
+	if !me.TwoFactor && len(changed.Require2FA.tightens(now.Require2FA, me.now)) > 0 {
 		wrong = outcomes(ErrRaiserWithout, wrong)
 	}
-	return now, next, wrong
+	return now, changed, wrong
 }

@@ -155,9 +155,9 @@ func TestI22_PolicyTakesAFreshFactor(t *testing.T) {
 		for _, role := range sallyport.Roles {
 			p := e.Add(string(role)+"@acme.example", role)
 			v := e.Arriving()
-			passage, err := e.SignIn(ctx, v.By(), p.Address, p.Password)
+			result, err := e.SignIn(ctx, v.By(), p.Address, p.Password)
 			e.Check(err)
-			v.Keep(passage)
+			v.Keep(result)
 			want := sallyport.ErrNotAllowed
 			if role.May(sallyport.SetPolicy) {
 				want = sallyport.ErrRaiserWithout

@@ -30,7 +30,7 @@ type RecoveryTx interface {
 	RecoveryCodes(workspace, user string) ([]RecoveryCode, error)
 	// SpendRecoveryCode replaces the unused code with this hash by next: another code, or the same one marked as used.
 	// Of concurrent calls for one code, exactly one returns true (I09).
-	SpendRecoveryCode(hash []byte, next RecoveryCode) (bool, error)
+	SpendRecoveryCode(hash []byte, replacement RecoveryCode) (bool, error)
 	// PutRecoveryCodes replaces the user's set. With an empty set, the user has none.
 	PutRecoveryCodes(workspace, user string, set []RecoveryCode) error
 	// HideRecoveryCodes records that the sealed characters of codes made under older versions of a workspace's policy
@@ -147,17 +147,17 @@ func (s *Service) judgeRecoveryCode(tx Tx, j judgement, code string) error {
 // spendRecovery uses up a code, and mails the user how many are left. If the policy shows codes again, it replaces the
 // code by a new one.
 func (s *Service) spendRecovery(tx Tx, by Caller, u *User, c RecoveryCode) (bool, error) {
-	next := c
-	next.Sealed, next.UsedAt = nil, s.Now()
+	replacement := c
+	replacement.Sealed, replacement.UsedAt = nil, s.Now()
 	left := u.RecoveryLeft - 1
 	if by.policy.RecoveryCodeMode == RecoveryRolling {
 		var err error
-		if next, _, err = s.mintRecovery(*u, by.policy, c.Position); err != nil {
+		if replacement, _, err = s.mintRecovery(*u, by.policy, c.Position); err != nil {
 			return false, err
 		}
 		left++
 	}
-	spent, err := tx.SpendRecoveryCode(c.Hash, next)
+	spent, err := tx.SpendRecoveryCode(c.Hash, replacement)
 	if err != nil || !spent {
 		return false, err
 	}
@@ -326,10 +326,10 @@ func (s *Service) sealShown(u User, holder string, codes []Secret) (Secret, erro
 // ShownRecoveryCodes returns a new set from the secret in the browser's cookie, within RecoveryShownLimit and until the
 // user has ticked that it is saved. It leaves out codes that were used or replaced in the meantime. If none are left,
 // it returns ErrCodesNotShown.
-func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, held Secret) (RecoverySet, error) {
+func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, secret Secret) (RecoverySet, error) {
 	var v RecoverySet
 	err := s.enrolling(ctx, by, StepRecoveryCodes, access{}, func(tx Tx, e *enrolment) error {
-		sealed, err := hex.DecodeString(held.Reveal())
+		sealed, err := hex.DecodeString(secret.Reveal())
 		if err != nil || !e.RecoveryUnsaved() {
 			return ErrCodesNotShown
 		}

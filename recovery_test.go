@@ -27,12 +27,12 @@ func recoveryMode(e *sallyporttest.Env, mode string) {
 func atChallenge(e *sallyporttest.Env, node *sallyport.Service, p sallyporttest.Person) *sallyporttest.Client {
 	e.T.Helper()
 	b := e.Arriving()
-	passage, err := node.SignIn(context.Background(), b.By(), p.Address, p.Password)
+	result, err := node.SignIn(context.Background(), b.By(), p.Address, p.Password)
 	e.Check(err)
-	if passage.Step != sallyport.StepCode {
-		e.T.Fatalf("the password leads to %q", passage.Step)
+	if result.Step != sallyport.StepCode {
+		e.T.Fatalf("the password leads to %q", result.Step)
 	}
-	b.Keep(passage)
+	b.Keep(result)
 	return b
 }
 
@@ -40,8 +40,8 @@ func atChallenge(e *sallyporttest.Env, node *sallyport.Service, p sallyporttest.
 func withRecoveryCode(e *sallyporttest.Env, p sallyporttest.Person, code string) (*sallyporttest.Client, error) {
 	e.T.Helper()
 	b := atChallenge(e, e.Service, p)
-	passage, err := e.AnswerCode(context.Background(), b.By(), code, false)
-	b.Keep(passage)
+	result, err := e.AnswerCode(context.Background(), b.By(), code, false)
+	b.Keep(result)
 	return b, err
 }
 
@@ -61,15 +61,15 @@ func otherWorkspace(e *sallyporttest.Env, address string) string {
 	e.Check(e.AddWorkspace(ctx, "", host, sallyport.FirstOwner{Workspace: "Globex", Name: "Olga", Address: address, Password: sallyporttest.Password}))
 	b := e.Arriving()
 	b.Host = host
-	passage, err := e.SignIn(ctx, b.By(), address, sallyporttest.Password)
+	result, err := e.SignIn(ctx, b.By(), address, sallyporttest.Password)
 	e.Check(err)
-	b.Keep(passage)
+	b.Keep(result)
 	e.Check(e.StartSetUp(ctx, b.By(), "Pixel", ""))
 	d, err := e.SetUp(ctx, b.By())
 	e.Check(err)
-	passage, err = e.ConfirmSetUp(ctx, b.By(), d.Draft, codeFor(e, d.Key))
+	result, err = e.ConfirmSetUp(ctx, b.By(), d.Draft, codeFor(e, d.Key))
 	e.Check(err)
-	return passage.RecoveryCodes[0].Reveal()
+	return result.RecoveryCodes[0].Reveal()
 }
 
 // codeFor returns the code that an authenticator with this key shows now.
@@ -122,9 +122,9 @@ func TestRecoveryCodeSituations(t *testing.T) {
 		}, sallyport.ErrRecoveryWrong},
 		{"the set that replaced it", func(e *env, p person) string {
 			b := signedIn(e, p)
-			passage, err := e.RegenerateRecoveryCodes(ctx, b.By())
+			result, err := e.RegenerateRecoveryCodes(ctx, b.By())
 			e.Check(err)
-			return passage.RecoveryCodes[0].Reveal()
+			return result.RecoveryCodes[0].Reveal()
 		}, nil},
 		{"no tries left", func(e *env, p person) string {
 			wrongRecoveryCodes(e, p, 10)
@@ -332,10 +332,10 @@ func TestI09_RecoveryCodeAgainstRegenerate(t *testing.T) {
 				for round := range 6 {
 					making := signedIn(e, p).By()
 					using := atChallenge(e, node, p).By()
-					var passage sallyport.SignInResult
+					var result sallyport.SignInResult
 					var made, used error
 					var both sync.WaitGroup
-					both.Go(func() { passage, made = e.RegenerateRecoveryCodes(ctx, making) })
+					both.Go(func() { result, made = e.RegenerateRecoveryCodes(ctx, making) })
 					both.Go(func() { _, used = node.AnswerCode(ctx, using, p.RecoveryCodes[0], false) })
 					both.Wait()
 					if made != nil || used != nil && !errors.Is(used, sallyport.ErrRecoveryWrong) {
@@ -349,7 +349,7 @@ func TestI09_RecoveryCodeAgainstRegenerate(t *testing.T) {
 						t.Fatalf("round %d: %d codes are left of a new set", round, len(rows))
 					}
 					p.RecoveryCodes = nil
-					for _, c := range passage.RecoveryCodes {
+					for _, c := range result.RecoveryCodes {
 						p.RecoveryCodes = append(p.RecoveryCodes, c.Reveal())
 					}
 					e.Clock.Advance(time.Hour) // the tries are counted per hour
@@ -368,9 +368,9 @@ func TestI26_RecoveryCodesAreLongAndCounted(t *testing.T) {
 		seen := map[string]bool{}
 		var places [25]map[rune]bool
 		for range 20 {
-			passage, err := e.RegenerateRecoveryCodes(context.Background(), by)
+			result, err := e.RegenerateRecoveryCodes(context.Background(), by)
 			e.Check(err)
-			for _, c := range passage.RecoveryCodes {
+			for _, c := range result.RecoveryCodes {
 				code := strings.ReplaceAll(c.Reveal(), "-", "")
 				if len(c) != 29 || len(code) != 25 || seen[code] {
 					t.Fatalf("the code %q, seen before: %v", c.Reveal(), seen[code])
@@ -390,9 +390,9 @@ func TestI26_RecoveryCodesAreLongAndCounted(t *testing.T) {
 			}
 		}
 		rows := e.Dump()
-		passage, err := e.RegenerateRecoveryCodes(context.Background(), by)
+		result, err := e.RegenerateRecoveryCodes(context.Background(), by)
 		e.Check(err)
-		p.RecoveryCodes = []string{passage.RecoveryCodes[0].Reveal()}
+		p.RecoveryCodes = []string{result.RecoveryCodes[0].Reveal()}
 		rows += e.Dump()
 		if code := p.RecoveryCodes[0]; strings.Contains(rows, code) || strings.Contains(rows, strings.ReplaceAll(code, "-", "")) {
 			t.Error("the database holds a code that can be read")

@@ -222,7 +222,7 @@ func (s *Service) tellOwners(tx Tx, by Caller, u User) error {
 		return nil
 	}
 	owners, err := tx.People(PeopleRange{
-		Workspace: u.Workspace, Order: ByCreated, Filtered: true, Cells: ownerCells(), Limit: ownersTold,
+		Workspace: u.Workspace, Order: ByCreated, Filtered: true, Cells: ownerCells(), Limit: maxOwnersMailed,
 	})
 	if err != nil {
 		return err

@@ -90,21 +90,21 @@ const (
 // Caller is the caller of a verb. Only the Service creates one: Arrive for a request, Console for a command on the
 // host.
 type Caller struct {
-	kind      callerKind
-	workspace Workspace
-	policy    Policy
-	user      *User
-	session   *Session
-	held      *Session // the browser's valid session, even if the verb must ignore it
-	host      string
-	door      Door
-	address   netip.Addr
-	agent     string
-	device    Secret
-	trust     Secret
-	signIn    Secret
-	ended     string // the user of the session in the browser's cookie, if it has ended
-	to        string // where the browser is going: see To
+	kind          callerKind
+	workspace     Workspace
+	policy        Policy
+	user          *User
+	session       *Session
+	cookieSession *Session // the valid session in the browser's cookie, even if the verb must ignore it
+	host          string
+	door          Door
+	address       netip.Addr
+	agent         string
+	device        Secret
+	trust         Secret
+	signIn        Secret
+	ended         string // the user of the session in the browser's cookie, if it has ended
+	to            string // where the browser is going: see To
 }
 
 // OnHost reports whether the caller is a command on the host itself.
@@ -142,7 +142,7 @@ func (by Caller) To(address string) Caller {
 	return by
 }
 
-// InSignIn returns the caller as the holder of a sign-in only. A session in the same browser is ignored.
+// InSignIn returns the caller as someone in a sign-in only. A session in the same browser is ignored.
 func (by Caller) InSignIn() Caller {
 	by.kind, by.user, by.session = callerNobody, nil, nil
 	return by
@@ -162,9 +162,9 @@ func (by Caller) as(u User) Caller {
 	return by
 }
 
-// stranger returns the caller as one who has proved nothing about a user, for the audit log. If someone else is signed
+// unauthenticated returns the caller as one who has proved nothing about a user, for the audit log. If someone else is signed
 // in in the same browser, the detail names them, but not as the actor: it may be a shared computer.
-func (by Caller) stranger(user string) (Caller, map[string]string) {
+func (by Caller) unauthenticated(user string) (Caller, map[string]string) {
 	if by.user == nil || by.user.ID == user {
 		return by, nil
 	}

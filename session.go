@@ -101,7 +101,7 @@ type Session struct {
 	Proofs     Proofs
 	Door       Door
 	Address    string
-	Browser    string // such as "Firefox on Windows"
+	Agent      string // such as "Firefox on Windows"
 	CreatedAt  time.Time
 	LastSeenAt time.Time // up to a minute too early
 	ExpiresAt  time.Time
@@ -208,7 +208,7 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 		}
 		return by, nil
 	}
-	by.kind, by.session, by.held, by.user, by.ended = callerUser, p.Session, p.Session, p.User, ""
+	by.kind, by.session, by.cookieSession, by.user, by.ended = callerUser, p.Session, p.Session, p.User, ""
 	if now.Sub(p.Session.LastSeenAt) > time.Minute {
 		return by, s.seen(ctx, by, hash)
 	}
@@ -223,7 +223,7 @@ func (s *Service) seen(ctx context.Context, by Caller, hash []byte) error {
 			return err
 		}
 		ses.touch(s.Now())
-		ses.Browser = by.agent
+		ses.Agent = by.agent
 		if by.address.IsValid() {
 			ses.Address = by.address.String()
 		}
@@ -339,16 +339,17 @@ func (me *actor) endOthers(tx Tx) (Secret, error) {
 	return token, tx.SaveSession(me.session)
 }
 
-// endHeld ends the browser's session, which a new one is about to replace. Someone else may have a copy of its secret.
-func (s *Service) endHeld(tx Tx, by Caller) error {
-	if by.held == nil {
+// endCookieSession ends the session in the browser's cookie, which a new one is about to replace. Someone else may have
+// a copy of its secret.
+func (s *Service) endCookieSession(tx Tx, by Caller) error {
+	if by.cookieSession == nil {
 		return nil
 	}
-	gone, err := tx.DeleteSession(by.held.Workspace, by.held.User, by.held.ID)
+	gone, err := tx.DeleteSession(by.cookieSession.Workspace, by.cookieSession.User, by.cookieSession.ID)
 	if err != nil || !gone {
 		return err
 	}
-	return s.record(tx, by.as(User{ID: by.held.User}), "session.signed_out", by.held.User, Done, nil)
+	return s.record(tx, by.as(User{ID: by.cookieSession.User}), "session.signed_out", by.cookieSession.User, Done, nil)
 }
 
 // SignOut ends the current session and sign-in on the server. If forget is set, it also ends the trust in this browser.

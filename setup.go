@@ -19,7 +19,7 @@ import (
 type Draft struct {
 	Workspace    string
 	User         string
-	Holder       string
+	Holder       string // id of the session or sign-in
 	Epoch        int64
 	Name         string
 	Replaces     string // what it replaces when it is confirmed: the id of an authenticator, ReplacesAll, or ""
@@ -45,13 +45,13 @@ type DraftTx interface {
 
 // Outcomes of setting up.
 var (
-	ErrNoDraft        = &Error{Kind: Gone, Code: "set_up_expired", Text: text.Say("This set-up has ended: it was finished in another tab, took longer than 15 minutes, or was stopped by another change of your account.")}
-	ErrOtherDraft     = invalid("code", "set_up_restarted", text.Say("You started this set-up again in another tab. Scan the QR code that you see here now, and enter the code that the app then shows."))
-	ErrSetUpCodeWrong = invalid("code", "code_wrong", text.Say("This code is not right. Enter the code that the app shows now."))
-	ErrAppUnnamed     = invalid("name", "app_unnamed", text.Say("Pick an app, or enter a name."))
-	ErrCodeMalformed  = invalid("code", "code_malformed", text.Say("Enter the 6 digits that the app shows."))
-	ErrChooseReplaced = invalid("replaces", "replaces_missing", text.Say("Choose the app that the new one replaces."))
-	ErrTooManyApps    = &Error{Kind: Conflict, Code: "too_many_authenticators", Text: text.Say("You have 10 authenticator apps, and cannot add more. Remove one first.")}
+	ErrNoDraft               = &Error{Kind: Gone, Code: "set_up_expired", Text: text.Say("This set-up has ended: it was finished in another tab, took longer than 15 minutes, or was stopped by another change of your account.")}
+	ErrOtherDraft            = invalid("code", "set_up_restarted", text.Say("You started this set-up again in another tab. Scan the QR code that you see here now, and enter the code that the app then shows."))
+	ErrSetUpCodeWrong        = invalid("code", "code_wrong", text.Say("This code is not right. Enter the code that the app shows now."))
+	ErrAuthenticatorUnnamed  = invalid("name", "app_unnamed", text.Say("Pick an app, or enter a name."))
+	ErrCodeMalformed         = invalid("code", "code_malformed", text.Say("Enter the 6 digits that the app shows."))
+	ErrChooseReplaced        = invalid("replaces", "replaces_missing", text.Say("Choose the app that the new one replaces."))
+	ErrTooManyAuthenticators = &Error{Kind: Conflict, Code: "too_many_authenticators", Text: text.Say("You have 10 authenticator apps, and cannot add more. Remove one first.")}
 )
 
 // SetUp is what pages show of a draft, only to its holder, until it is confirmed.
@@ -141,7 +141,7 @@ func (s *Service) StartSetUp(ctx context.Context, by Caller, name, setUpCode str
 // appName is cleanName for an authenticator app, which is chosen from a list or named.
 func appName(name string) (string, error) {
 	if strings.TrimSpace(name) == "" {
-		return "", ErrAppUnnamed
+		return "", ErrAuthenticatorUnnamed
 	}
 	return cleanName("name", name)
 }
@@ -167,11 +167,11 @@ func (s *Service) takeSetUpCode(tx Tx, by Caller, e *enrolment, code string) err
 	return tx.SaveSession(e.session.session)
 }
 
-// checkAuthenticatorLimit returns ErrTooManyApps if the user has the maximum number of authenticators.
+// checkAuthenticatorLimit returns ErrTooManyAuthenticators if the user has the maximum number of authenticators.
 func (s *Service) checkAuthenticatorLimit(tx Tx, e *enrolment) error {
 	have, err := tx.Authenticators(e.Workspace, e.User.ID)
 	if err == nil && len(have) >= MaxAuthenticators {
-		return ErrTooManyApps
+		return ErrTooManyAuthenticators
 	}
 	return err
 }

@@ -40,13 +40,13 @@ const SignInLimit = 10 * time.Minute
 
 // SignInTx is the storage of sign-ins.
 type SignInTx interface {
-	// UserOnDevice is UserByAddress that also returns when the user was last seen in the browser with this hash; zero:
+	// UserOnDevice is UserByAddress that also returns when the user was last seen on the known device with this hash; zero:
 	// never.
-	UserOnDevice(workspace, folded string, browser []byte) (User, time.Time, error)
+	UserOnDevice(workspace, folded string, device []byte) (User, time.Time, error)
 	InsertSignIn(SignIn) error
 	// TakeSignIn locks the user's row until the end of the transaction, and returns it with the sign-in, in one round
-	// trip. browser is the hash of the caller's browser.
-	TakeSignIn(workspace, user, id string, browser []byte) (SignIn, User, bool, error)
+	// trip. device is the hash of the secret of the caller's known device.
+	TakeSignIn(workspace, user, id string, device []byte) (SignIn, User, bool, error)
 	// SaveSignIn replaces hash, epoch, proofs, wrong, enrolled and when it expires.
 	SaveSignIn(SignIn) error
 	// EndSignIn deletes a sign-in whose user's row is locked. If it does not exist, the transaction fails.
@@ -135,14 +135,14 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (SignInResult, err
 	}
 	ses := Session{
 		Workspace: u.Workspace, User: u.ID, ID: newID(prefixSession, now), Epoch: u.Epoch, Proofs: si.Proofs,
-		Door: si.Door, Address: addressOf(by), Browser: by.agent, CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(SessionLimit),
+		Door: si.Door, Address: addressOf(by), Agent: by.agent, CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(SessionLimit),
 	}
 	p := SignInResult{Step: StepDone, Parked: si.Parked, Restricted: ses.Restricted()}
 	p.Session, ses.Hash = newToken(u.ID, ses.ID)
 	if err := tx.InsertSession(ses); err != nil {
 		return SignInResult{}, err
 	}
-	if err := s.endHeld(tx, by); err != nil {
+	if err := s.endCookieSession(tx, by); err != nil {
 		return SignInResult{}, err
 	}
 	var unknown bool
@@ -151,9 +151,9 @@ func (s *Service) finish(tx Tx, by Caller, si SignIn, u User) (SignInResult, err
 		return SignInResult{}, err
 	}
 	// Every browser is new to a new account, so its first sign-in is not suspicious.
-	tell := unknown && !u.SignIns.Since.IsZero() && !lifetime.Within(u.NewBrowserTold, newBrowserTold, now)
+	tell := unknown && !u.SignIns.Since.IsZero() && !lifetime.Within(u.NewBrowserMailedAt, newBrowserMailInterval, now)
 	if tell {
-		u.NewBrowserTold = now
+		u.NewBrowserMailedAt = now
 	}
 	u.SignIns = u.SignIns.Charge(signInRule, now)
 	if err := s.makeRoom(tx, by, &u); err != nil {
@@ -314,11 +314,11 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 		if p, err = s.advance(tx, by, si, u); err != nil || !trust || method != ByAuthenticator {
 			return err
 		}
-		holder := by
+		renewed := by
 		if p.Device != "" {
-			holder.device = p.Device
+			renewed.device = p.Device
 		}
-		p.Trust, err = s.trust(tx, holder, u)
+		p.Trust, err = s.trust(tx, renewed, u)
 		return err
 	})
 	return p, err

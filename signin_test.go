@@ -19,27 +19,27 @@ func TestSignIn(t *testing.T) {
 			t.Fatalf("after set-up: %v %v", u, ok)
 		}
 		c := e.Arriving()
-		passage, err := e.SignIn(ctx, c.By(), " MIA@acme.example ", p.Password)
-		if err != nil || passage.Step != sallyport.StepCode || passage.Session != "" {
-			t.Fatalf("password: %+v %v", passage, err)
+		result, err := e.SignIn(ctx, c.By(), " MIA@acme.example ", p.Password)
+		if err != nil || result.Step != sallyport.StepCode || result.Session != "" {
+			t.Fatalf("password: %+v %v", result, err)
 		}
-		c.Keep(passage)
+		c.Keep(result)
 		if _, err := e.AnswerCode(ctx, c.By(), "000000", false); !errors.Is(err, sallyport.ErrCodeWrong) {
 			t.Fatalf("wrong code: %v", err)
 		}
 		code := p.Code(e.Clock.Now())
-		passage, err = e.AnswerCode(ctx, c.By(), code, false)
-		if err != nil || passage.Step != sallyport.StepDone {
-			t.Fatalf("code: %+v %v", passage, err)
+		result, err = e.AnswerCode(ctx, c.By(), code, false)
+		if err != nil || result.Step != sallyport.StepDone {
+			t.Fatalf("code: %+v %v", result, err)
 		}
-		c.Keep(passage)
+		c.Keep(result)
 		u, ok := c.By().User()
 		if !ok || u.LastSignInMethod != sallyport.ByAuthenticator || !u.LastSignInAt.Equal(e.Clock.Now().Truncate(time.Millisecond)) {
 			t.Fatalf("session: %+v %v", u, ok)
 		}
-		passage, err = e.SignIn(ctx, c.By(), p.Address, p.Password)
+		result, err = e.SignIn(ctx, c.By(), p.Address, p.Password)
 		e.Check(err)
-		c.Keep(passage)
+		c.Keep(result)
 		if _, err := e.AnswerCode(ctx, c.By(), code, false); !errors.Is(err, sallyport.ErrCodeUsed) {
 			t.Fatalf("used code: %v", err)
 		}

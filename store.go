@@ -81,9 +81,9 @@ type Tx interface {
 	// SweepMails deletes at most limit mails of a workspace that come before an id and are not waiting. It returns
 	// whether there may be more.
 	SweepMails(workspace, before string, limit int) (more bool, err error)
-	// ClockTold records that the owners of a workspace are now mailed that the clock went back, unless they were within
+	// ClockMailed records that the owners of a workspace are now mailed that the clock went back, unless they were within
 	// age before now. It returns whether it did.
-	ClockTold(workspace string, now time.Time, age time.Duration) (bool, error)
+	ClockMailed(workspace string, now time.Time, age time.Duration) (bool, error)
 	// Touch changes a column that is never read, to check that the database can be written to.
 	Touch() error
 	// TakeTurn returns true to only one of several nodes that want to do some work, and only if none has done it within

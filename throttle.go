@@ -41,8 +41,8 @@ const (
 )
 
 // ofDevice returns the bucket of a known device.
-func ofDevice(bucket string, browser []byte) string {
-	return bucket + ":" + base64.RawURLEncoding.EncodeToString(browser[:12])
+func ofDevice(bucket string, device []byte) string {
+	return bucket + ":" + base64.RawURLEncoding.EncodeToString(device[:12])
 }
 
 // ofName returns the subject for a folded name: the id of its user or, if there is none, an HMAC of the name.

@@ -110,9 +110,9 @@ func TestI38_RecoveryCodesInAKnownBrowser(t *testing.T) {
 		if _, err := withRecoveryCode(e, p, p.RecoveryCodes[0]); !errors.Is(err, sallyport.ErrRecoveryLimit) {
 			t.Errorf("from an unknown client: %v", err)
 		}
-		passage, err := e.SignIn(context.Background(), own.By(), p.Address, p.Password)
+		result, err := e.SignIn(context.Background(), own.By(), p.Address, p.Password)
 		e.Check(err)
-		own.Keep(passage)
+		own.Keep(result)
 		if err := answer(e, own, p.RecoveryCodes[0]); err != nil {
 			t.Errorf("in a known browser: %v", err)
 		}
@@ -243,9 +243,9 @@ func TestI34_ThePatientGuesser(t *testing.T) {
 					}
 					judged = append(judged, n)
 					e.Clock.Advance(time.Hour)
-					passage, err := e.SignIn(context.Background(), own.By(), p.Address, p.Password)
+					result, err := e.SignIn(context.Background(), own.By(), p.Address, p.Password)
 					e.Check(err)
-					own.Keep(passage)
+					own.Keep(result)
 					if err := answer(e, own, p.Code(e.Clock.Now())); err != nil {
 						t.Fatalf("day %d: the person, in their own browser: %v", d, err)
 					}
@@ -287,9 +287,9 @@ func TestI65_NobodysSuccessLowersAnothersCount(t *testing.T) {
 		for range 5 {
 			_ = answer(e, challenged(e, p), wrong(e, p))
 		}
-		passage, err := e.SignIn(context.Background(), own.By(), p.Address, p.Password)
+		result, err := e.SignIn(context.Background(), own.By(), p.Address, p.Password)
 		e.Check(err)
-		own.Keep(passage)
+		own.Keep(result)
 		_ = answer(e, own, wrong(e, p))
 		e.Check(answer(e, own, p.Code(e.Clock.Now())))
 		if got := strangers(); got != "5 0 0" {

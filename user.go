@@ -83,12 +83,12 @@ type User struct {
 	RemindedAt       time.Time // when last reminded by mail to set up two-factor authentication; zero: never
 	CreatedAt        time.Time
 
-	SignIns        Window    // completed sign-ins
-	Changes        Window    // changes of the user to their own account
-	OpenSessions   int       // at most so many sessions exist
-	OpenSignIns    int       // sign-ins that exist, if TakeTries returned the user; else 0
-	NewBrowserTold time.Time // when the user last got an e-mail about a new browser
-	JoinedUnder    int64     // version of the policy when they were invited or added
+	SignIns            Window    // completed sign-ins
+	Changes            Window    // changes of the user to their own account
+	OpenSessions       int       // at most so many sessions exist
+	OpenSignIns        int       // sign-ins that exist, if TakeTries returned the user; else 0
+	NewBrowserMailedAt time.Time // when the user last got an e-mail about a new browser
+	JoinedUnder        int64     // version of the policy when they were invited or added
 }
 
 // UserTx is the storage of users.
@@ -101,7 +101,7 @@ type UserTx interface {
 	InsertUser(User) error
 	// SaveUser replaces everything about a locked user except the last sign-in, the budgets and the lock.
 	SaveUser(User) error
-	// SaveLastSignIn saves when and how a locked user last signed in, with SignIns, OpenSessions and BrowserTold.
+	// SaveLastSignIn saves when and how a locked user last signed in, with SignIns, OpenSessions and NewBrowserMailedAt.
 	SaveLastSignIn(User) error
 }
 

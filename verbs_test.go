@@ -46,9 +46,9 @@ func TestI18_EveryVerbJudgesItsCaller(t *testing.T) {
 		forced, suspended := e.Arriving(), e.Arriving()
 		for client, address := range map[*sallyporttest.Client]string{forced: "ada@acme.example", suspended: "sam@acme.example"} {
 			p := e.Add(address, sallyport.Admin)
-			passage, err := e.SignIn(ctx, client.By(), p.Address, p.Password)
+			result, err := e.SignIn(ctx, client.By(), p.Address, p.Password)
 			e.Check(err)
-			client.Keep(passage)
+			client.Keep(result)
 		}
 		target := e.Add("target@acme.example", sallyport.Member)
 		e.Exec(`UPDATE users SET state = 'suspended' WHERE address = 'sam@acme.example'`)

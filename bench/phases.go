@@ -39,11 +39,11 @@ func expect(a answer, err error, status int, cookie string) error {
 // signIn measures a whole sign-in: password, code, and a session check.
 func (b *bench) signIn() error {
 	err := b.signingIn("sign-in", 0, signers/2, func(c *client, p person) (string, error) {
-		a, err := c.post("/sign-in", p.browser, "email="+p.address+"&password="+password)
+		a, err := c.post("/sign-in", p.device, "email="+p.address+"&password="+password)
 		if err = expect(a, err, 303, "sign-in"); err != nil {
 			return "", err
 		}
-		a, err = c.post("/sign-in/2fa", p.browser+"; sign-in="+a.cookies["sign-in"], "code="+p.code(otp.Default.Step(time.Now())))
+		a, err = c.post("/sign-in/2fa", p.device+"; sign-in="+a.cookies["sign-in"], "code="+p.code(otp.Default.Step(time.Now())))
 		return a.cookies["session"], expect(a, err, 303, "session")
 	})
 	b.signedIn = time.Now()
@@ -53,7 +53,7 @@ func (b *bench) signIn() error {
 // trustedSignIn measures sign-ins on a trusted device, with only a password.
 func (b *bench) trustedSignIn() error {
 	return b.signingIn("trusted-sign-in", signers/2, signers, func(c *client, p person) (string, error) {
-		a, err := c.post("/sign-in", p.browser+"; trust="+p.trust, "email="+p.address+"&password="+password)
+		a, err := c.post("/sign-in", p.device+"; trust="+p.trust, "email="+p.address+"&password="+password)
 		return a.cookies["session"], expect(a, err, 303, "session")
 	})
 }

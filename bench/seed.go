@@ -53,7 +53,7 @@ type world struct {
 type person struct {
 	id, address string
 	secret      []byte
-	browser     string // cookie of a known device
+	device      string // cookie of a known device
 	recovery    string // an unused recovery code
 	trust       string // cookie of a trusted device
 }
@@ -178,11 +178,11 @@ func (w *world) add(tx sallyport.Tx, keys *seal.Keyset, n int, hash sallyport.Se
 		return p, err
 	}
 	seen := sallyport.KnownDevice{Workspace: w.space, User: p.id, Name: "Bench", CreatedAt: now, LastSeenAt: now}
-	p.browser, seen.Hash = token(p.id, p.id)
+	p.device, seen.Hash = token(p.id, p.id)
 	if err := tx.InsertDevice(seen); err != nil {
 		return p, err
 	}
-	p.browser = "browser=" + p.browser
+	p.device = "browser=" + p.device
 	if n < signers {
 		d := sallyport.TrustedDevice{
 			Workspace: w.space, User: p.id, ID: newID("dev_"), Epoch: 1, Days: 14, Name: "Bench", CreatedAt: now, LastSeenAt: now,
@@ -239,7 +239,7 @@ func (w *world) crowd(ctx context.Context, p person) (cookie string, err error) 
 		for range sessions {
 			ses := sallyport.Session{
 				Workspace: w.space, User: p.id, ID: newID("ses_"), Epoch: 1, Door: sallyport.DoorWeb, Address: "192.0.2.1",
-				Browser: "Firefox on Windows", CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(time.Hour),
+				Agent: "Firefox on Windows", CreatedAt: now, LastSeenAt: now, ExpiresAt: now.Add(time.Hour),
 				Proofs: sallyport.Proofs{{Method: sallyport.ByPassword, At: now}, {Method: sallyport.ByAuthenticator, At: now}},
 			}
 			cookie, ses.Hash = token(p.id, ses.ID)
@@ -278,7 +278,7 @@ func (w *world) challenges(ctx context.Context, all []person) ([]string, error) 
 				if err == nil {
 					var p sallyport.SignInResult
 					p, err = w.service.SignIn(ctx, by, all[i].address, password)
-					cookies[i] = all[i].browser + "; sign-in=" + p.SignIn.Reveal()
+					cookies[i] = all[i].device + "; sign-in=" + p.SignIn.Reveal()
 				}
 				if err != nil {
 					failed <- err

@@ -156,7 +156,7 @@ func (c *Client) By() sallyport.Caller {
 	return by
 }
 
-// Keep stores the values of a passage, as a browser stores cookies.
+// Keep stores the secrets in a result, as a browser stores cookies.
 func (c *Client) Keep(p sallyport.SignInResult) {
 	c.SignIn = p.SignIn
 	if p.Session != "" {
@@ -176,9 +176,9 @@ func (e *Env) Enrol(p *Person, name string) *Client {
 	e.T.Helper()
 	ctx := context.Background()
 	c := e.Arriving()
-	passage, err := e.SignIn(ctx, c.By(), p.Address, p.Password)
+	result, err := e.SignIn(ctx, c.By(), p.Address, p.Password)
 	e.Check(err)
-	c.Keep(passage)
+	c.Keep(result)
 	by := func() sallyport.Caller {
 		if c.Session == "" {
 			return c.By().InSignIn()
@@ -190,16 +190,16 @@ func (e *Env) Enrol(p *Person, name string) *Client {
 	e.Check(err)
 	p.Secret, err = otp.DecodeSecret(d.Key.Reveal())
 	e.Check(err)
-	passage, err = e.ConfirmSetUp(ctx, by(), "", p.Code(e.Clock.Now()))
+	result, err = e.ConfirmSetUp(ctx, by(), "", p.Code(e.Clock.Now()))
 	e.Check(err)
-	c.Keep(passage)
+	c.Keep(result)
 	p.RecoveryCodes = nil
-	for _, code := range passage.RecoveryCodes {
+	for _, code := range result.RecoveryCodes {
 		p.RecoveryCodes = append(p.RecoveryCodes, code.Reveal())
 	}
-	passage, err = e.SaveRecoveryCodes(ctx, by())
+	result, err = e.SaveRecoveryCodes(ctx, by())
 	e.Check(err)
-	c.Keep(passage)
+	c.Keep(result)
 	e.Clock.Advance(time.Minute)
 	return c
 }

@@ -21,7 +21,7 @@ func (t *tx) InsertEvent(e sallyport.Event) error {
 	}
 	return t.exec(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, salt, personal_hash, result, detail, mac)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
-		e.Workspace, e.ID, ms(e.At), e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Address, e.Browser,
+		e.Workspace, e.ID, ms(e.At), e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Address, e.Agent,
 		e.Salt, e.PersonalHash, e.Result, detail, e.MAC)
 }
 
@@ -37,7 +37,7 @@ type eventRow struct {
 }
 
 func (r *eventRow) dest() []any {
-	return []any{&r.ID, &r.when, &r.Kind, &r.Actor, &r.ActorKind, &r.Subject, &r.door, &r.Address, &r.Browser, &r.Result, &r.detail}
+	return []any{&r.ID, &r.when, &r.Kind, &r.Actor, &r.ActorKind, &r.Subject, &r.door, &r.Address, &r.Agent, &r.Result, &r.detail}
 }
 
 // event converts the row. A detail that is not valid JSON, because someone changed it, is kept as it is, under an empty
@@ -146,7 +146,7 @@ func (t *tx) EraseDeleted(page int) (bool, error) {
 	return true, t.exec(`UPDATE deletions SET phase = $3, after_id = $4 WHERE workspace_id = $1 AND user_id = $2`, workspace, user, next, end)
 }
 
-func (t *tx) ClockTold(workspace string, now time.Time, age time.Duration) (bool, error) {
+func (t *tx) ClockMailed(workspace string, now time.Time, age time.Duration) (bool, error) {
 	return one(t.affected(`UPDATE workspaces SET clock_told_at = $2 WHERE id = $1 AND (clock_told_at <= $3 OR clock_told_at > $4)`,
 		workspace, ms(now), ms(now.Add(-age)), ms(now.Add(lifetime.Grace))))
 }

@@ -29,7 +29,7 @@ func (r *sessionRow) session(workspace, user string) sallyport.Session {
 	}
 	return sallyport.Session{
 		Workspace: workspace, User: user, ID: *r.id, Hash: r.hash, Epoch: *r.epoch, Proofs: sallyport.ParseProofs(*r.proofs),
-		Door: sallyport.Door(*r.door), Address: *r.address, Browser: *r.browser, CreatedAt: at(*r.created),
+		Door: sallyport.Door(*r.door), Address: *r.address, Agent: *r.browser, CreatedAt: at(*r.created),
 		LastSeenAt: at(*r.lastSeen), ExpiresAt: at(*r.expires), Parked: r.parked, ParkedAt: at(*r.parkedAt),
 		WokeAt: at(*r.woke),
 	}
@@ -38,7 +38,7 @@ func (r *sessionRow) session(workspace, user string) sallyport.Session {
 func (t *tx) InsertSession(s sallyport.Session) error {
 	return t.exec(`INSERT INTO sessions (workspace_id, user_id, id, hash, epoch, proofs, door, address, browser, created_at, last_seen_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), string(s.Door), s.Address, s.Browser,
+		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), string(s.Door), s.Address, s.Agent,
 		ms(s.CreatedAt), ms(s.LastSeenAt), ms(s.ExpiresAt))
 }
 
@@ -73,7 +73,7 @@ func (t *tx) SaveSession(s sallyport.Session) error {
 	return t.exec(`UPDATE sessions SET hash = $4, epoch = $5, proofs = $6, address = $7, browser = $8, last_seen_at = $9, parked = $10, parked_at = $11,
 			woke_at = $12
 		WHERE workspace_id = $1 AND user_id = $2 AND id = $3`,
-		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), s.Address, s.Browser, ms(s.LastSeenAt), s.Parked, ms(s.ParkedAt), ms(s.WokeAt))
+		s.Workspace, s.User, s.ID, s.Hash, s.Epoch, s.Proofs.String(), s.Address, s.Agent, ms(s.LastSeenAt), s.Parked, ms(s.ParkedAt), ms(s.WokeAt))
 }
 
 func (t *tx) DeleteSession(workspace, user, id string) (bool, error) {

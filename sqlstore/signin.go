@@ -7,13 +7,13 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 )
 
-func (t *tx) UserOnDevice(workspace, folded string, browser []byte) (sallyport.User, time.Time, error) {
+func (t *tx) UserOnDevice(workspace, folded string, device []byte) (sallyport.User, time.Time, error) {
 	var r userRow
 	var seen int64
 	_, err := t.row(`SELECT `+userColumns+`, COALESCE(b.last_seen_at, 0) FROM users u
 		LEFT JOIN browsers b ON b.workspace_id = u.workspace_id AND b.user_id = u.id AND b.hash = $3
 		WHERE u.workspace_id = $1 AND u.app_id = '' AND u.address_folded = $2 AND u.address_folded <> ''`,
-		[]any{workspace, folded, browser}, append(r.dest(), &seen)...)
+		[]any{workspace, folded, device}, append(r.dest(), &seen)...)
 	return r.user(), at(seen), err
 }
 
@@ -38,7 +38,7 @@ func (t *tx) TrimSignIns(u sallyport.User, now time.Time, left int) error {
 			AND holder NOT IN (SELECT id FROM sessions WHERE workspace_id = $1 AND user_id = $2)`, u.Workspace, u.ID)
 }
 
-func (t *tx) TakeSignIn(workspace, user, id string, browser []byte) (sallyport.SignIn, sallyport.User, bool, error) {
+func (t *tx) TakeSignIn(workspace, user, id string, device []byte) (sallyport.SignIn, sallyport.User, bool, error) {
 	s := sallyport.SignIn{Workspace: workspace, User: user, ID: id}
 	var u userRow
 	err := t.takeUser(workspace, user, &u)
@@ -55,7 +55,7 @@ func (t *tx) TakeSignIn(workspace, user, id string, browser []byte) (sallyport.S
 	var created, expires, seen int64
 	ok, err := t.row(`SELECT s.hash, s.epoch, s.proofs, s.door, s.parked, s.wrong, s.enrolled, s.created_at, s.expires_at, COALESCE(b.last_seen_at, 0)
 		FROM sign_ins s LEFT JOIN browsers b ON b.workspace_id = s.workspace_id AND b.user_id = s.user_id AND b.hash = $4
-		WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.id = $3`, []any{workspace, user, id, browser},
+		WHERE s.workspace_id = $1 AND s.user_id = $2 AND s.id = $3`, []any{workspace, user, id, device},
 		&s.Hash, &s.Epoch, &proofs, &door, &s.Parked, &s.Wrong, &s.Enrolled, &created, &expires, &seen)
 	s.Proofs, s.Door = sallyport.ParseProofs(proofs), sallyport.Door(door)
 	s.CreatedAt, s.ExpiresAt, s.DeviceSeen = at(created), at(expires), at(seen)

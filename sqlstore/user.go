@@ -22,7 +22,7 @@ type userRow struct {
 	sallyport.User
 	role, state, hash, method                                                                    string
 	passwordAt, temporary, since, codeEnds, made, saved, lastSignIn, listed, reminded, createdAt int64
-	signInsSince, changesSince, told, lockedUntil                                                int64
+	signInsSince, changesSince, newBrowserMailed, lockedUntil                                    int64
 	lock                                                                                         string
 }
 
@@ -30,7 +30,7 @@ func (r *userRow) dest() []any {
 	return []any{&r.Workspace, &r.ID, &r.App, &r.Ref, &r.Address, &r.Folded, &r.Name, &r.role, &r.state, &r.Epoch,
 		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.TwoFactor, &r.since, &r.MustSetUp,
 		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.listed, &r.method, &r.reminded, &r.createdAt, &r.JoinedUnder,
-		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.told, &r.lock, &r.lockedUntil}
+		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.newBrowserMailed, &r.lock, &r.lockedUntil}
 }
 
 func (r *userRow) user() sallyport.User {
@@ -40,7 +40,7 @@ func (r *userRow) user() sallyport.User {
 	u.PasswordAt, u.TemporaryEnds, u.TwoFactorSince = at(r.passwordAt), at(r.temporary), at(r.since)
 	u.SetUpCodeEnds, u.RecoveryMadeAt, u.RecoverySavedAt = at(r.codeEnds), at(r.made), at(r.saved)
 	u.LastSignInAt, u.ListedAt, u.RemindedAt, u.CreatedAt = at(r.lastSignIn), at(r.listed), at(r.reminded), at(r.createdAt)
-	u.SignIns.Since, u.Changes.Since, u.NewBrowserTold = at(r.signInsSince), at(r.changesSince), at(r.told)
+	u.SignIns.Since, u.Changes.Since, u.NewBrowserMailedAt = at(r.signInsSince), at(r.changesSince), at(r.newBrowserMailed)
 	u.LockedBy, u.LockedUntil = sallyport.Lock(r.lock), at(r.lockedUntil)
 	return u
 }
@@ -117,7 +117,7 @@ func (t *tx) SaveLastSignIn(u sallyport.User) error {
 	return t.exec(`UPDATE users SET last_sign_in_at = $3, last_sign_in_method = $4, sign_ins = $5, sign_ins_since = $6, open_sessions = $7,
 			browser_told_at = $8
 		WHERE workspace_id = $1 AND id = $2`,
-		u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod), u.SignIns.Count, ms(u.SignIns.Since), u.OpenSessions, ms(u.NewBrowserTold))
+		u.Workspace, u.ID, ms(u.LastSignInAt), string(u.LastSignInMethod), u.SignIns.Count, ms(u.SignIns.Since), u.OpenSessions, ms(u.NewBrowserMailedAt))
 }
 
 func (t *tx) SaveChanges(u sallyport.User) error {

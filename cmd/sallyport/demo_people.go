@@ -182,7 +182,7 @@ func (d *demoSeed) person(ctx context.Context, p demoPerson) (demoUser, error) {
 	if p.password == "" {
 		return shown, nil
 	}
-	if len(p.apps) > 0 {
+	if len(p.authenticators) > 0 {
 		var err error
 		if shown.Secret, shown.RecoveryCodes, err = d.enrol(ctx, p); err != nil {
 			return shown, err
@@ -226,13 +226,13 @@ func (d *demoSeed) enrol(ctx context.Context, p demoPerson) (secret string, code
 	if err := b.signIn(ctx, p.email, p.password); err != nil {
 		return "", nil, err
 	}
-	for _, app := range p.apps {
-		key, passage, err := b.setUp(ctx, app)
+	for _, name := range p.authenticators {
+		key, result, err := b.setUp(ctx, name)
 		if err != nil {
 			return "", nil, err
 		}
 		secret = cmp.Or(secret, key)
-		for _, code := range passage.RecoveryCodes {
+		for _, code := range result.RecoveryCodes {
 			codes = append(codes, code.Reveal())
 		}
 	}
@@ -246,12 +246,12 @@ func (d *demoSeed) enrol(ctx context.Context, p demoPerson) (secret string, code
 	return secret, codes, err
 }
 
-func (b *demoBrowser) setUp(ctx context.Context, app string) (secret string, p sallyport.SignInResult, err error) {
+func (b *demoBrowser) setUp(ctx context.Context, name string) (secret string, p sallyport.SignInResult, err error) {
 	by, err := b.arrive(ctx)
 	if err != nil {
 		return "", p, err
 	}
-	if err := b.d.StartSetUp(ctx, by, app, ""); err != nil {
+	if err := b.d.StartSetUp(ctx, by, name, ""); err != nil {
 		return "", p, err
 	}
 	draft, err := b.d.SetUp(ctx, by)

@@ -24,9 +24,9 @@ type demoPhone struct {
 
 // demoCode is what one authenticator shows.
 type demoCode struct {
-	App   string
-	Code  string
-	Draft bool // still being set up
+	Authenticator string
+	Code          string
+	Draft         bool // still being set up
 }
 
 // watchDrafts returns a phone that sees every authenticator set up from now on. Call it before the Service is used.
@@ -71,7 +71,7 @@ func (p *demoPhone) codes(tx sallyport.Tx, u sallyport.User, now time.Time) ([]d
 		}
 		params := otp.Default
 		params.Algorithm = a.Algorithm
-		codes = append(codes, demoCode{App: a.Name, Code: params.Code(secret, params.Step(now))})
+		codes = append(codes, demoCode{Authenticator: a.Name, Code: params.Code(secret, params.Step(now))})
 	}
 	p.mu.Lock()
 	d, found := p.drafts[u.ID]
@@ -86,7 +86,7 @@ func (p *demoPhone) codes(tx sallyport.Tx, u sallyport.User, now time.Time) ([]d
 	if err != nil {
 		return nil, err
 	}
-	return append(codes, demoCode{App: d.Name, Code: otp.Default.Code(secret, otp.Default.Step(now)), Draft: true}), nil
+	return append(codes, demoCode{Authenticator: d.Name, Code: otp.Default.Code(secret, otp.Default.Step(now)), Draft: true}), nil
 }
 
 // recoveryCodes returns the user's unused recovery codes. If the policy keeps only their hashes, it finds them among

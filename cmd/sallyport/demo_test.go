@@ -236,12 +236,12 @@ func TestDemoJourney(t *testing.T) {
 var sixDigits = regexp.MustCompile(`^\d{6}$`)
 
 // codeOf reads the code of an app from the demo's page.
-func codeOf(t *testing.T, phone *sallyporttest.Browser, app string) string {
+func codeOf(t *testing.T, phone *sallyporttest.Browser, authenticator string) string {
 	t.Helper()
 	lines := strings.Fields(phone.Text("main"))
-	at := slices.Index(lines, strings.Fields(app)[0])
+	at := slices.Index(lines, strings.Fields(authenticator)[0])
 	if at < 1 || !sixDigits.MatchString(lines[at-1]) {
-		t.Fatalf("no code of %s on the page", app)
+		t.Fatalf("no code of %s on the page", authenticator)
 	}
 	return lines[at-1]
 }

@@ -226,7 +226,7 @@ func (c *userShowCmd) Run(ctx context.Context) error {
 			shown.TrustedDevices = append(shown.TrustedDevices, d.Name)
 		}
 		for _, s := range p.Sessions {
-			shown.Sessions = append(shown.Sessions, cmp.Or(s.Browser, "unknown browser"))
+			shown.Sessions = append(shown.Sessions, cmp.Or(s.Agent, "unknown browser"))
 		}
 		if c.JSON {
 			object, err := json.MarshalIndent(shown, "", "  ")

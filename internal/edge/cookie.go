@@ -11,17 +11,17 @@ import (
 const (
 	SessionCookie = "session" // a signed-in browser
 	SignInCookie  = "sign-in" // an unfinished sign-in
-	BrowserCookie = "browser" // a known device: a browser that has completed a sign-in
+	DeviceCookie  = "browser" // the secret of a known device: a browser that has completed a sign-in
 	TrustCookie   = "trust"   // a trusted device
 )
 
 const maxCookieValue = 4096
 
-// SetCookie sets a cookie that lasts for keep, or until the browser is closed if keep is zero. Scripts cannot read it,
+// SetCookie sets a cookie that lasts for maxAge, or until the browser is closed if maxAge is zero. Scripts cannot read it,
 // and of the requests from other sites, only followed links send it.
-func (e *Edge) SetCookie(w http.ResponseWriter, name, value string, keep time.Duration) {
+func (e *Edge) SetCookie(w http.ResponseWriter, name, value string, maxAge time.Duration) {
 	c := e.cookie(name, value)
-	c.MaxAge = int(keep / time.Second)
+	c.MaxAge = int(maxAge / time.Second)
 	http.SetCookie(w, c)
 }
 

@@ -44,9 +44,9 @@ func known(t *testing.T, e *Env, p Person) guesser {
 // password tries a password, and reports whether it was accepted.
 func (g guesser) password(p Person, password sallyport.Secret) bool {
 	g.t.Helper()
-	passage, err := g.Env.SignIn(context.Background(), g.By(), p.Address, password.Reveal())
+	result, err := g.Env.SignIn(context.Background(), g.By(), p.Address, password.Reveal())
 	if err == nil {
-		g.Keep(passage)
+		g.Keep(result)
 		return true
 	}
 	if !errors.Is(err, sallyport.ErrPasswordWrong) && !errors.Is(err, sallyport.ErrAddressLimit) {
@@ -205,9 +205,9 @@ func (g guesser) answer(p Person, right bool) bool {
 	if !right {
 		code = wrongCode(&Site{Env: g.Env}, p)
 	}
-	passage, err := g.AnswerCode(context.Background(), g.By(), code, false)
+	result, err := g.AnswerCode(context.Background(), g.By(), code, false)
 	if err == nil {
-		g.Keep(passage)
+		g.Keep(result)
 		g.Clock.Advance(time.Minute)
 		return true
 	}
@@ -351,9 +351,9 @@ func TestTries_AUsedCodeIsRefunded(t *testing.T) {
 			t.Fatal("the password is refused")
 		}
 		code := p.Code(e.Clock.Now())
-		passage, err := e.AnswerCode(t.Context(), g.By(), code, false)
+		result, err := e.AnswerCode(t.Context(), g.By(), code, false)
 		e.Check(err)
-		g.Keep(passage)
+		g.Keep(result)
 		for range 12 {
 			h := unknown(t, e)
 			if !h.right(p) {

@@ -33,7 +33,7 @@ type auditLine struct {
 	Actor, Subject    auditPerson
 	Nobody            template.HTML // the actor, if it is not a person
 	AllOf             template.HTML // text of a link to all events of the subject, or empty
-	Browser, Address  string
+	Agent, Address    string
 	ID                string
 	Refused           bool
 }
@@ -50,7 +50,7 @@ func (s *site) auditLine(me sallyport.User, p sallyport.AuditPage, e sallyport.E
 	v := newEvent(e)
 	line := auditLine{
 		ID: e.ID, At: s.shortTime(e.At), Words: s.lang.HTML(v.Words), Name: v.Name, Reason: e.Detail["reason"],
-		Actor: named(me, p, e.Actor), Subject: named(me, p, e.Subject), Browser: e.Browser, Address: e.Address,
+		Actor: named(me, p, e.Actor), Subject: named(me, p, e.Subject), Agent: e.Agent, Address: e.Address,
 		Refused: e.Result == sallyport.Refused,
 	}
 	if !v.Method.IsZero() {
@@ -201,7 +201,7 @@ func (s *site) auditCSV(w http.ResponseWriter, r *http.Request) error {
 		for _, e := range p.Events {
 			before = e.ID
 			rows = append(rows, []string{e.At.UTC().Format("2006-01-02T15:04:05.000Z"), e.Kind, s.lang.Text(newEvent(e).Words), e.Result,
-				cmp.Or(p.People[e.Actor].Address, e.ActorKind), e.Actor, p.People[e.Subject].Address, e.Subject, string(e.Door), e.Address, e.Browser, e.ID})
+				cmp.Or(p.People[e.Actor].Address, e.ActorKind), e.Actor, p.People[e.Subject].Address, e.Subject, string(e.Door), e.Address, e.Agent, e.ID})
 		}
 		more = p.More
 		return rows, nil

@@ -74,7 +74,7 @@ func (s *site) removeAuthenticatorPost(w http.ResponseWriter, r *http.Request) e
 	if err != nil {
 		return s.shortPassword(w, r, err)
 	}
-	s.keep(w, sallyport.SignInResult{Session: token})
+	s.setCookies(w, sallyport.SignInResult{Session: token})
 	return s.done(w, r, "/account/2fa", "authenticator-removed")
 }
 
@@ -103,7 +103,7 @@ func (s *site) disablePost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.shortPassword(w, r, err)
 	}
-	s.keep(w, sallyport.SignInResult{Session: token})
+	s.setCookies(w, sallyport.SignInResult{Session: token})
 	return s.done(w, r, "/account/2fa", "disabled")
 }
 

@@ -69,7 +69,7 @@ func (s *site) endSessionOf(w http.ResponseWriter, r *http.Request) error {
 		if ses.ID == r.PathValue("session") && !p.Self {
 			return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
 				page:     page{Title: text.Say("End this session?")},
-				Question: text.Say("<bdi>{name}</bdi> is signed out in <bdi>{browser}</bdi>, and gets an e-mail about it.", "name", nameOf(p.User), "browser", browserName(ses.Browser)),
+				Question: text.Say("<bdi>{name}</bdi> is signed out in <bdi>{browser}</bdi>, and gets an e-mail about it.", "name", nameOf(p.User), "browser", browserName(ses.Agent)),
 				Button:   text.Say("End session"), Danger: true, Back: userPath(p.ID) + "/security",
 			})
 		}

@@ -71,7 +71,7 @@ func (s *site) confirmEmailPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.keep(w, sallyport.SignInResult{Session: value})
+	s.setCookies(w, sallyport.SignInResult{Session: value})
 	if value == "" {
 		return s.done(w, r, "/sign-in", "email-changed")
 	}

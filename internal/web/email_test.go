@@ -171,9 +171,9 @@ func TestUndoOfALaterChangeLeavesTheEarlier(t *testing.T) {
 		}
 		// Without a password, the person is still not a new user: once restored, they are active, not invited.
 		ctx, owner := context.Background(), e.Arriving()
-		passage, err := e.SignIn(ctx, owner.By(), e.Owner.Address, e.Owner.Password)
+		result, err := e.SignIn(ctx, owner.By(), e.Owner.Address, e.Owner.Password)
 		e.Check(err)
-		owner.Keep(passage)
+		owner.Keep(result)
 		e.Check(e.Suspend(ctx, owner.By(), p.ID))
 		e.Check(e.Restore(ctx, owner.By(), p.ID))
 		if state := e.Query("SELECT state FROM users WHERE id = $1", p.ID)[0][0]; state != "active" {

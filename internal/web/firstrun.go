@@ -37,6 +37,6 @@ func (s *site) firstRunPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.again(w, r, "first-run", v, err)
 	}
-	s.keep(w, p)
+	s.setCookies(w, p)
 	return s.done(w, r, overviewPath, "first-owner")
 }

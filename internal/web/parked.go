@@ -94,8 +94,8 @@ func keptFields(a action, f form) map[string]string {
 // to show it again. After the end of a session, it is returned only once.
 func (s *site) filled(w http.ResponseWriter, r *http.Request) form {
 	entered := s.interruptedForm(r, r.URL.Path)
-	if held := s.secret(r, formCookie); held != "" {
-		if kept := s.service.KeptForm(by(r), held, r.URL.Path); kept != nil {
+	if secret := s.secret(r, formCookie); secret != "" {
+		if kept := s.service.KeptForm(by(r), secret, r.URL.Path); kept != nil {
 			entered = kept
 			s.edge.ClearCookie(w, formCookie)
 		}
@@ -126,9 +126,9 @@ func (s *site) keepForm(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	p := sallyport.Parked{Path: r.URL.Path, Fields: keptFields(actions[s.routed(http.MethodPost, r.URL.Path)], f)}
-	held, err := s.service.KeepForm(by(r), p)
-	if err == nil && held != "" {
-		s.edge.SetCookie(w, formCookie, held.Reveal(), sallyport.FormLimit)
+	secret, err := s.service.KeepForm(by(r), p)
+	if err == nil && secret != "" {
+		s.edge.SetCookie(w, formCookie, secret.Reveal(), sallyport.FormLimit)
 	}
 	return err
 }

@@ -74,6 +74,6 @@ func (s *site) passwordPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.again(w, r, "password", s.accountPasswordPage(r), err)
 	}
-	s.keep(w, sallyport.SignInResult{Session: value})
+	s.setCookies(w, sallyport.SignInResult{Session: value})
 	return s.done(w, r, passwordPath, "password-changed")
 }

@@ -86,7 +86,7 @@ func (s *site) saveCodes(w http.ResponseWriter, r *http.Request, f form) error {
 		return s.inSignIn(w, r, err)
 	}
 	s.edge.ClearCookie(w, codesCookie)
-	s.keep(w, p)
+	s.setCookies(w, p)
 	switch {
 	case p.Session != "":
 		return s.signedIn(w, r, p, "enabled")
@@ -140,7 +140,7 @@ func (s *site) regeneratePost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	s.keep(w, p)
+	s.setCookies(w, p)
 	return s.done(w, r, recoveryCodesPath, "codes-made")
 }
 

@@ -42,8 +42,8 @@ func (s *site) endSession(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, ses := range all {
 		if ses.ID == r.PathValue("id") {
-			name := any(ses.Browser)
-			if ses.Browser == "" {
+			name := any(ses.Agent)
+			if ses.Agent == "" {
 				name = text.Say("Unknown browser")
 			}
 			return s.render(w, r, http.StatusOK, "confirm", &confirmPage{

@@ -49,14 +49,14 @@ func setter(r *http.Request) sallyport.Caller {
 
 func inSignInPages(r *http.Request) bool { return strings.HasPrefix(r.URL.Path, "/sign-in/") }
 
-// app is a well-known authenticator app, with a note on what happens to its codes if the phone is lost.
-type app struct {
+// authenticatorApp is a well-known authenticator app, with a note on what happens to its codes if the phone is lost.
+type authenticatorApp struct {
 	id   string
 	name text.Message
 	note text.Message
 }
 
-var apps = []app{
+var authenticatorApps = []authenticatorApp{
 	{"google", text.Say("Google Authenticator"), text.Say("Your codes come back when you sign in to your Google account on a new phone.")},
 	{"microsoft", text.Say("Microsoft Authenticator"), text.Say("Has a backup that you must switch on. It can be restored only on the same kind of phone.")},
 	{"authy", text.Say("Authy"), text.Say("Has an encrypted backup, and runs on several devices.")},
@@ -66,10 +66,10 @@ var apps = []app{
 	{"freeotp", text.Say("FreeOTP"), text.Say("Has no online backup. You have to set up a new phone from the beginning.")},
 }
 
-// appOptions returns the radio buttons of the first page.
-func (s *site) appOptions() []option {
+// authenticatorAppOptions returns the radio buttons of the first page.
+func (s *site) authenticatorAppOptions() []option {
 	var all []option
-	for _, a := range apps {
+	for _, a := range authenticatorApps {
 		all = append(all, option{Value: a.id, Label: s.lang.HTML(a.name), Hint: s.lang.HTML(a.note)})
 	}
 	return append(all, option{Value: "other", Label: s.lang.HTML(text.Say("Another app")),
@@ -81,7 +81,7 @@ func (s *site) nameOf(f form) string {
 	if name := f.Get("name"); strings.TrimSpace(name) != "" {
 		return name
 	}
-	for _, a := range apps {
+	for _, a := range authenticatorApps {
 		if a.id == f.Get("app") {
 			return s.lang.Text(a.name)
 		}
@@ -131,20 +131,20 @@ func setUpSteps(r *http.Request) int {
 
 type setUpNamePage struct {
 	page
-	Steps               int
-	Name, App, Replaces string
-	Apps                []option
-	Change              bool
-	Old                 []option     // authenticators to replace, to choose from
-	All                 bool         // it replaces all old ones
-	SetUpCode           bool         // ask for the set-up code from an administrator
-	Why                 text.Message // why nothing else works before; empty: other pages work
+	Steps                  int
+	Name, Chosen, Replaces string
+	Choices                []option
+	Change                 bool
+	Old                    []option     // authenticators to replace, to choose from
+	All                    bool         // it replaces all old ones
+	SetUpCode              bool         // ask for the set-up code from an administrator
+	Why                    text.Message // why nothing else works before; empty: other pages work
 }
 
 func (s *site) newSetUpNamePage(r *http.Request, f form, old []sallyport.Authenticator) *setUpNamePage {
 	v := &setUpNamePage{
-		page: page{Title: setUpTitle(r)}, Steps: setUpSteps(r), Apps: s.appOptions(), Change: r.URL.Path == changePath,
-		Name: f.Get("name"), App: f.Get("app"), Replaces: f.Get("replaces"),
+		page: page{Title: setUpTitle(r)}, Steps: setUpSteps(r), Choices: s.authenticatorAppOptions(), Change: r.URL.Path == changePath,
+		Name: f.Get("name"), Chosen: f.Get("app"), Replaces: f.Get("replaces"),
 	}
 	v.All = v.Change && len(old) == 0
 	if len(old) > 1 {
@@ -270,7 +270,7 @@ func (s *site) confirmSetUp(w http.ResponseWriter, r *http.Request, f form) erro
 	if err != nil {
 		return s.beforeSetUp(w, r, err)
 	}
-	s.keep(w, p)
+	s.setCookies(w, p)
 	if p.RecoveryShown != "" {
 		return s.done(w, r, s.at(r, "codes"), "")
 	}

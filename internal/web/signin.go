@@ -27,7 +27,7 @@ var stepPaths = map[sallyport.Step]string{
 // goOn redirects to the current step of a sign-in. A session that began with a recovery code first gets the page about
 // its restrictions.
 func (s *site) goOn(w http.ResponseWriter, r *http.Request, p sallyport.SignInResult) error {
-	s.keep(w, p)
+	s.setCookies(w, p)
 	switch {
 	case p.Restricted:
 		return s.done(w, r, afterRecoveryAddress(cmp.Or(s.onward(r.URL.Query().Get("to")), s.onward(p.Parked))), "")
@@ -47,13 +47,13 @@ func stepAddress(step sallyport.Step, to string) string {
 // their session had ended, the page says that it was kept.
 func (s *site) signedIn(w http.ResponseWriter, r *http.Request, p sallyport.SignInResult, notice string) error {
 	to := cmp.Or(s.onward(r.URL.Query().Get("to")), s.onward(p.Parked))
-	if held := s.secret(r, formCookie); held != "" && (p.Device == "" || p.Device == s.secret(r, edge.BrowserCookie)) {
+	if secret := s.secret(r, formCookie); secret != "" && (p.Device == "" || p.Device == s.secret(r, edge.DeviceCookie)) {
 		c, err := s.arrive(r.Clone(context.WithValue(r.Context(), renewedKey{}, p.Session)))
 		if err != nil {
 			return err
 		}
 		at, _, _ := strings.Cut(cmp.Or(to, accountPath), "?")
-		if s.service.KeptForm(c, held, at) != nil {
+		if s.service.KeptForm(c, secret, at) != nil {
 			notice = "form-kept"
 		}
 	}

@@ -100,7 +100,7 @@ func (s *site) arrival(r *http.Request) sallyport.Arrival {
 		Door: sallyport.DoorWeb,
 		Host: visit.Host, Address: visit.Addr, Agent: s.agents.name(r.UserAgent()),
 		Session: s.secret(r, edge.SessionCookie), SignIn: s.secret(r, edge.SignInCookie),
-		Device: s.secret(r, edge.BrowserCookie), Trust: s.secret(r, edge.TrustCookie),
+		Device: s.secret(r, edge.DeviceCookie), Trust: s.secret(r, edge.TrustCookie),
 	}
 }
 
@@ -174,8 +174,8 @@ func (s *site) proxyBanner(c sallyport.Caller, u sallyport.User) []banner {
 	return []banner{{Kind: "warn", Text: text.Say("A request had forwarding headers, but did not come from a trusted proxy. If there is a proxy in front of this server, start the server with <code>--trusted-proxies</code>. Otherwise everyone seems to come from one address, and shares one limit of wrong passwords. If there is no proxy, ignore this.")}}
 }
 
-// keep sets the cookies for the secrets in a passage.
-func (s *site) keep(w http.ResponseWriter, p sallyport.SignInResult) {
+// setCookies sets the cookies for the secrets in a result.
+func (s *site) setCookies(w http.ResponseWriter, p sallyport.SignInResult) {
 	if p.SignIn != "" {
 		s.edge.SetCookie(w, edge.SignInCookie, p.SignIn.Reveal(), sallyport.SignInLimit)
 	}
@@ -190,7 +190,7 @@ func (s *site) keep(w http.ResponseWriter, p sallyport.SignInResult) {
 		s.edge.SetCookie(w, edge.TrustCookie, p.Trust.Reveal(), trustLimit)
 	}
 	if p.Device != "" {
-		s.edge.SetCookie(w, edge.BrowserCookie, p.Device.Reveal(), sallyport.KnownDeviceLimit)
+		s.edge.SetCookie(w, edge.DeviceCookie, p.Device.Reveal(), sallyport.KnownDeviceLimit)
 	}
 }
 

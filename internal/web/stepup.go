@@ -218,7 +218,7 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 		}
 		return s.again(w, r, "step-up", v, err)
 	}
-	s.keep(w, sallyport.SignInResult{Session: token})
+	s.setCookies(w, sallyport.SignInResult{Session: token})
 	if v.Confirmed {
 		return s.resume(w, r, token, q)
 	}
