@@ -52,13 +52,13 @@ func TestI24_TemporaryPasswordsEndWithTheEpoch(t *testing.T) {
 				t.Fatalf("%s: %v", what, err)
 			}
 			if _, err := e.SignIn(ctx, e.Arriving().By(), u.Address, password); !errors.Is(err, sallyport.ErrPasswordWrong) {
-				t.Errorf("%s: the temporary password still opens: %v", what, err)
+				t.Errorf("%s: the temporary password still works: %v", what, err)
 			}
 			if state := e.Query(`SELECT state FROM users WHERE id = $1`, u.ID)[0][0]; state != "invited" {
 				t.Errorf("%s: %s", what, state)
 			}
 			if err := e.ResendInvitation(ctx, b.By(), u.ID); err != nil {
-				t.Errorf("%s: no way back: %v", what, err)
+				t.Errorf("%s: the account cannot be recovered: %v", what, err)
 			}
 		}
 	})
@@ -125,7 +125,7 @@ func TestOwnersHearOfNewAdministrators(t *testing.T) {
 			}
 			all := strings.Join(told, " ")
 			if c.want == "" && all != "" || c.want != "" && (!strings.Contains(all, owner.Address) || !strings.Contains(all, "oz@") || strings.Contains(all, "gone@")) {
-				t.Errorf("%s: told are %q", what, all)
+				t.Errorf("%s: e-mails went to %q", what, all)
 			}
 		}
 	})

@@ -15,8 +15,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// figures returns the saved counts of the first workspace, oldest day first.
-func figures(e *sallyporttest.Env) string {
+// savedCounts returns the saved counts of the first workspace, oldest day first.
+func savedCounts(e *sallyporttest.Env) string {
 	e.T.Helper()
 	var all []string
 	for _, row := range e.Query(`SELECT enabled, people FROM adoption WHERE workspace_id = $1 ORDER BY day`, e.Owner.Workspace) {
@@ -25,15 +25,15 @@ func figures(e *sallyporttest.Env) string {
 	return strings.Join(all, " ")
 }
 
-// morning sets the clock to an early hour, so that no test runs past midnight.
-func morning(e *sallyporttest.Env) {
+// startInTheMorning sets the clock to an early hour, so that no test runs past midnight.
+func startInTheMorning(e *sallyporttest.Env) {
 	e.Clock.Set(e.Clock.Now().UTC().Truncate(24 * time.Hour).Add(25 * time.Hour))
 }
 
 func TestCountAdoption(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
-		morning(e)
+		startInTheMorning(e)
 		other := e.Node(e.Keys)
 		enable := func(p sallyporttest.Person) { e.Exec(`UPDATE users SET two_factor = 1 WHERE id = $1`, p.ID) }
 		for _, state := range []string{"suspended", "invited"} {
@@ -62,7 +62,7 @@ func TestCountAdoption(t *testing.T) {
 			step.then()
 			e.Clock.Advance(step.after)
 			e.Check(background.CountAdoption(ctx, step.node))
-			if got := figures(e); got != step.want {
+			if got := savedCounts(e); got != step.want {
 				t.Errorf("%s: %s, want %s", step.what, got, step.want)
 			}
 		}
@@ -118,7 +118,7 @@ func TestOneNodeCounts(t *testing.T) {
 func TestOverview(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
-		morning(e)
+		startInTheMorning(e)
 		see := func(by sallyport.Caller) (sallyport.Overview, string) {
 			t.Helper()
 			o, err := e.Overview(ctx, by)
@@ -145,7 +145,7 @@ func TestOverview(t *testing.T) {
 		if len(o.Missing) != 2 || o.Missing[0].ID != e.Owner.ID || !o.Reminders.StartedAt.IsZero() {
 			t.Errorf("missing: %v, reminders: %+v", o.Missing, o.Reminders)
 		}
-		crowd(e, 12)
+		addPeople(e, 12)
 		save := func(people, enabled int) {
 			e.Exec(`UPDATE adoption SET people = $1, enabled = $2 WHERE day = $3`, people, enabled, today)
 		}

@@ -28,7 +28,7 @@ func verify(e *sallyporttest.Env, by sallyport.Caller) (audit.Report, []string) 
 	})
 	e.Check(err)
 	if report.Findings != len(found) {
-		e.T.Errorf("%d findings are reported, %d were told", report.Findings, len(found))
+		e.T.Errorf("the report counts %d findings, %d were passed on", report.Findings, len(found))
 	}
 	return report, found
 }
@@ -175,7 +175,7 @@ func TestI52_ACutTailIsNotSealedOver(t *testing.T) {
 		e.Exec(`UPDATE seal_heads SET batch = 2 WHERE workspace_id = $1`, by.Workspace().ID)
 		e.Add("eve@acme.example", sallyport.Member)
 		if err := e.Seal(ctx); err == nil {
-			t.Error("what has a forged head is sealed")
+			t.Error("a log whose head was forged is sealed")
 		}
 		e.Exec(`DELETE FROM seal_heads WHERE workspace_id = $1`, by.Workspace().ID)
 		if err := e.Seal(ctx); err == nil {
@@ -208,7 +208,7 @@ func TestSealWaitsForNobody(t *testing.T) {
 			t.Errorf("sealed: %+v, %q", report, found)
 		}
 		if e.Postgres() {
-			late(t, e)
+			commitLate(t, e)
 		}
 		// More than fit into one batch.
 		for i := range 300 {
@@ -221,10 +221,10 @@ func TestSealWaitsForNobody(t *testing.T) {
 	})
 }
 
-// late commits an event that is older than one that was already sealed. SQLite has only one writer, so there events are
+// commitLate commits an event that is older than one that was already sealed. SQLite has only one writer, so there events are
 // always committed in order.
 // The function stops halfway, so it must run once: SQL is the store itself.
-func late(t *testing.T, e *sallyporttest.Env) {
+func commitLate(t *testing.T, e *sallyporttest.Env) {
 	ctx := context.Background()
 	begun, commit, done := make(chan bool), make(chan bool), make(chan error)
 	go func() {
@@ -254,7 +254,7 @@ func late(t *testing.T, e *sallyporttest.Env) {
 	e.Add("ben@acme.example", sallyport.Member)
 	e.Check(e.Seal(ctx))
 	if n := len(e.Query(`SELECT id FROM events WHERE seal_batch IS NULL`)); n != 0 {
-		t.Errorf("%d events wait, though nothing is in their way", n)
+		t.Errorf("%d events are unsealed, though nothing prevents sealing", n)
 	}
 	commit <- true
 	e.Check(<-done)
@@ -322,10 +322,10 @@ func TestI52_ErasureHolds(t *testing.T) {
 		}
 		erase()
 		if n := len(e.Query(`SELECT id FROM events WHERE (address <> '' OR browser <> '' OR salt IS NOT NULL) AND (actor = $1 OR actor = '' AND subject = $1)`, mia)); n > 0 {
-			t.Errorf("%d events still know where she was", n)
+			t.Errorf("%d events still have her address and browser", n)
 		}
 		if _, found := verify(e, by); len(found) != 13 || !strings.HasPrefix(found[0], string(audit.FaultErased)) {
-			t.Errorf("erased, though she is there: %q", found)
+			t.Errorf("erased, though the person exists: %q", found)
 		}
 		e.Exec(`DELETE FROM users WHERE id = $1`, mia)
 		if report, found := verify(e, by); len(found) > 0 || report.Events != 14 {
@@ -354,7 +354,7 @@ func TestOldEventsAreDropped(t *testing.T) {
 			t.Errorf("%+v, %q", report, found)
 		}
 		if report, found := verify(e, other); len(found) > 0 || report.Events != 4 || report.Head.First != 4 {
-			t.Errorf("where nothing happened since: %+v, %q", report, found)
+			t.Errorf("in the workspace without new events: %+v, %q", report, found)
 		}
 		e.Exec(`UPDATE seals SET at = 0 WHERE workspace_id = $1`, by.Workspace().ID)
 		e.Add("eve@acme.example", sallyport.Member)
@@ -390,7 +390,7 @@ func TestI52_HeadKeptElsewhere(t *testing.T) {
 		e.Exec(`DELETE FROM seal_heads`)
 		e.Exec(`INSERT INTO seal_heads SELECT * FROM kept`)
 		if _, found := verify(e, by); len(found) > 0 {
-			t.Errorf("without the newer head it is found, too: %q", found)
+			t.Errorf("even without the newer head there are findings: %q", found)
 		}
 		if !contains(old) || contains(newer) {
 			t.Errorf("cut back: it contains the old head: %v, the newer: %v", contains(old), contains(newer))

@@ -11,8 +11,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// proved gives every session of the person these proofs, with their ages.
-func proved(e *sallyporttest.Env, p sallyporttest.Person, ago map[sallyport.Method]time.Duration) {
+// setProofs gives every session of the person these proofs, with their ages.
+func setProofs(e *sallyporttest.Env, p sallyporttest.Person, ago map[sallyport.Method]time.Duration) {
 	e.T.Helper()
 	var proofs sallyport.Proofs
 	for m, d := range ago {
@@ -21,8 +21,8 @@ func proved(e *sallyporttest.Env, p sallyporttest.Person, ago map[sallyport.Meth
 	e.Exec(`UPDATE sessions SET proofs = $1 WHERE user_id = $2`, proofs.String(), p.User.ID)
 }
 
-// own returns the person's authenticators as they are in the database.
-func own(e *sallyporttest.Env, p sallyporttest.Person) (all []sallyport.Authenticator) {
+// authenticatorsOf returns the person's authenticators as they are in the database.
+func authenticatorsOf(e *sallyporttest.Env, p sallyporttest.Person) (all []sallyport.Authenticator) {
 	e.T.Helper()
 	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) (err error) {
 		all, err = tx.Authenticators(p.Workspace, p.User.ID)
@@ -37,8 +37,8 @@ func require(e *sallyporttest.Env, of string) {
 	e.Exec(`UPDATE policies SET require_2fa = $1, version = version + 1`, of)
 }
 
-// another sets up one more authenticator in the browser, and advances the clock by a minute.
-func another(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Person, name string) sallyporttest.Person {
+// addAuthenticator sets up one more authenticator in the browser, and advances the clock by a minute.
+func addAuthenticator(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Person, name string) sallyporttest.Person {
 	e.T.Helper()
 	ctx := context.Background()
 	e.Check(e.StartSetUp(ctx, b.By(), name, ""))
@@ -111,14 +111,14 @@ func TestI22_FreshProof(t *testing.T) {
 						p := e.Add(newAddress(), sallyport.Member)
 						b := e.Enrol(&p, "Pixel")
 						if v.name == "remove" || v.name == "set up" {
-							another(e, b, p, "Laptop")
+							addAuthenticator(e, b, p, "Laptop")
 						}
-						proved(e, p, test.proofs)
-						all := own(e, p)
+						setProofs(e, p, test.proofs)
+						all := authenticatorsOf(e, p)
 						err := v.do(context.Background(), e, b.By(), all[0].ID)
-						holds(t, err, test.want[v.name])
-						if done := len(own(e, p)) != len(all); done != (err == nil && (v.name == "remove" || v.name == "disable")) {
-							t.Errorf("%d authenticators are %d", len(all), len(own(e, p)))
+						wantOutcome(t, err, test.want[v.name])
+						if done := len(authenticatorsOf(e, p)) != len(all); done != (err == nil && (v.name == "remove" || v.name == "disable")) {
+							t.Errorf("%d authenticators before, %d after", len(all), len(authenticatorsOf(e, p)))
 						}
 					})
 				}
@@ -127,9 +127,9 @@ func TestI22_FreshProof(t *testing.T) {
 	}
 }
 
-// holds compares an outcome with the wanted code. "restricted" is the outcome for a session that began with a recovery
+// wantOutcome compares an outcome with the wanted code. "restricted" is the outcome for a session that began with a recovery
 // code.
-func holds(t *testing.T, err error, want string) {
+func wantOutcome(t *testing.T, err error, want string) {
 	t.Helper()
 	var e *sallyport.Error
 	switch {
@@ -164,9 +164,9 @@ func TestI22_FirstSetUpWantsThePassword(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				p := e.Add(newAddress(), sallyport.Member)
 				b := challenged(e, p)
-				proved(e, p, proofs{password: test.ago})
-				holds(t, e.StartSetUp(ctx, b.By(), "Pixel", ""), test.want)
-				holds(t, e.StartChange(ctx, b.By(), "Pixel", ""), map[string]string{"": "two_factor_disabled"}[test.want]+test.want)
+				setProofs(e, p, proofs{password: test.ago})
+				wantOutcome(t, e.StartSetUp(ctx, b.By(), "Pixel", ""), test.want)
+				wantOutcome(t, e.StartChange(ctx, b.By(), "Pixel", ""), map[string]string{"": "two_factor_disabled"}[test.want]+test.want)
 			})
 		}
 	})
@@ -196,21 +196,21 @@ func TestChange(t *testing.T) {
 			t.Run(test.name, func(t *testing.T) {
 				p := e.Add(newAddress(), sallyport.Member)
 				b := e.Enrol(&p, "Pixel")
-				another(e, b, p, "Laptop")
+				addAuthenticator(e, b, p, "Laptop")
 				elsewhere := e.Arriving()
 				signIn(e, elsewhere, p, false)
-				proved(e, p, test.proofs)
-				all := own(e, p)
-				id := map[string]string{"first": all[0].ID, "second": all[1].ID, "other": own(e, stranger)[0].ID}[test.replaces]
+				setProofs(e, p, test.proofs)
+				all := authenticatorsOf(e, p)
+				id := map[string]string{"first": all[0].ID, "second": all[1].ID, "other": authenticatorsOf(e, stranger)[0].ID}[test.replaces]
 				if id == "" {
 					id = test.replaces
 				}
 				err := e.StartChange(ctx, b.By(), "New", id)
-				holds(t, err, test.want)
+				wantOutcome(t, err, test.want)
 				if err == nil {
 					fromOld := p
 					p.Secret = draftSecret(e, b)
-					if len(own(e, p)) != 2 {
+					if len(authenticatorsOf(e, p)) != 2 {
 						t.Fatal("the old one is gone before the new one is confirmed")
 					}
 					e.Clock.Advance(time.Minute)
@@ -228,11 +228,11 @@ func TestChange(t *testing.T) {
 					}
 				}
 				var names []string
-				for _, a := range own(e, p) {
+				for _, a := range authenticatorsOf(e, p) {
 					names = append(names, a.Name)
 				}
 				if len(names) != len(test.left) || names[0] != test.left[0] || names[len(names)-1] != test.left[len(names)-1] {
-					t.Errorf("there are %v, want %v", names, test.left)
+					t.Errorf("authenticators %v, want %v", names, test.left)
 				}
 			})
 		}
@@ -246,14 +246,14 @@ func TestI19_RecoveryCodeEndsAllOld(t *testing.T) {
 		ctx := context.Background()
 		p := e.Add("mia@acme.example", sallyport.Member)
 		b := e.Enrol(&p, "Pixel")
-		another(e, b, p, "Laptop")
-		proved(e, p, proofs{authenticator: fresh})
-		e.Check(e.StartChange(ctx, b.By(), "New", own(e, p)[0].ID))
+		addAuthenticator(e, b, p, "Laptop")
+		setProofs(e, p, proofs{authenticator: fresh})
+		e.Check(e.StartChange(ctx, b.By(), "New", authenticatorsOf(e, p)[0].ID))
 		p.Secret = draftSecret(e, b)
-		proved(e, p, proofs{authenticator: old, recovery: fresh})
+		setProofs(e, p, proofs{authenticator: old, recovery: fresh})
 		_, err := e.ConfirmSetUp(ctx, b.By(), "", p.Code(e.Clock.Now()))
 		e.Check(err)
-		if all := own(e, p); len(all) != 1 || all[0].Name != "New" {
+		if all := authenticatorsOf(e, p); len(all) != 1 || all[0].Name != "New" {
 			t.Errorf("there are %d", len(all))
 		}
 	})
@@ -271,7 +271,7 @@ func TestI19_DraftBesideOthersWantsAnAuthenticator(t *testing.T) {
 		for name, given := range map[string]proofs{
 			"old": {authenticator: old}, "recovery": {authenticator: old, recovery: fresh}, "password": {authenticator: old, password: fresh},
 		} {
-			proved(e, p, given)
+			setProofs(e, p, given)
 			if _, err := e.SetUp(ctx, b.By()); !errors.Is(err, sallyport.ErrStepUp) {
 				t.Errorf("%s: the key is shown: %v", name, err)
 			}
@@ -326,7 +326,7 @@ func TestI21_Draft(t *testing.T) {
 				if !errors.Is(err, test.want) {
 					t.Fatalf("got %v, want %v", err, test.want)
 				}
-				if enabled := len(own(e, p)) == 1; enabled != (test.want == nil) {
+				if enabled := len(authenticatorsOf(e, p)) == 1; enabled != (test.want == nil) {
 					t.Fatalf("enabled: %v", enabled)
 				}
 				if test.want != nil {
@@ -354,7 +354,7 @@ func TestDisable(t *testing.T) {
 		{"required of everyone", func(e *sallyporttest.Env, _ sallyporttest.Person) { require(e, sallyport.RequireEveryone) }, "two_factor_required"},
 		{"required, and the code is old", func(e *sallyporttest.Env, p sallyporttest.Person) {
 			require(e, sallyport.RequireEveryone)
-			proved(e, p, proofs{authenticator: old})
+			setProofs(e, p, proofs{authenticator: old})
 		}, "two_factor_required"},
 		{"required of others", func(e *sallyporttest.Env, _ sallyporttest.Person) { require(e, sallyport.RequireAdmins) }, ""},
 		{"required from a date to come", func(e *sallyporttest.Env, _ sallyporttest.Person) {
@@ -370,7 +370,7 @@ func TestDisable(t *testing.T) {
 			return e.Disable(context.Background(), b.By())
 		},
 		"remove the last": func(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Person) (sallyport.Secret, error) {
-			return e.RemoveAuthenticator(context.Background(), b.By(), own(e, p)[0].ID)
+			return e.RemoveAuthenticator(context.Background(), b.By(), authenticatorsOf(e, p)[0].ID)
 		},
 	}
 	for verb, do := range verbs {
@@ -387,17 +387,17 @@ func TestDisable(t *testing.T) {
 						test.do(e, p)
 						was := b.Session
 						token, err := do(e, b, p)
-						holds(t, err, test.want)
+						wantOutcome(t, err, test.want)
 						if err != nil {
-							if len(own(e, p)) != 1 {
+							if len(authenticatorsOf(e, p)) != 1 {
 								t.Error("the authenticator is gone")
 							}
 							return
 						}
 						b.Session = token
 						u, ok := b.By().User()
-						if !ok || u.TwoFactor || len(own(e, p)) != 0 {
-							t.Fatalf("signed in %v, two-factor authentication %v, %d authenticators", ok, u.TwoFactor, len(own(e, p)))
+						if !ok || u.TwoFactor || len(authenticatorsOf(e, p)) != 0 {
+							t.Fatalf("signed in %v, two-factor authentication %v, %d authenticators", ok, u.TwoFactor, len(authenticatorsOf(e, p)))
 						}
 						b.Session = was
 						for name, c := range map[string]*sallyporttest.Client{"the old value (I31)": b, "elsewhere (I24)": elsewhere} {
@@ -426,12 +426,12 @@ func TestI58_RemovedAtOnce(t *testing.T) {
 		for range 8 {
 			p := e.Add(newAddress(), sallyport.Member)
 			b := e.Enrol(&p, "Pixel")
-			another(e, b, p, "Laptop")
+			addAuthenticator(e, b, p, "Laptop")
 			c := e.Arriving()
 			signIn(e, c, p, false)
-			proved(e, p, proofs{authenticator: fresh})
+			setProofs(e, p, proofs{authenticator: fresh})
 			require(e, sallyport.RequireEveryone)
-			all := own(e, p)
+			all := authenticatorsOf(e, p)
 			callers := []sallyport.Caller{b.By(), c.By()}
 			outcomes := make([]error, 2)
 			var both sync.WaitGroup
@@ -439,11 +439,11 @@ func TestI58_RemovedAtOnce(t *testing.T) {
 				both.Go(func() { _, outcomes[i] = e.RemoveAuthenticator(ctx, callers[i], all[i].ID) })
 			}
 			both.Wait()
-			if left := own(e, p); len(left) != 1 {
+			if left := authenticatorsOf(e, p); len(left) != 1 {
 				t.Fatalf("%d are left: %v", len(left), outcomes)
 			}
 			if (outcomes[0] == nil) == (outcomes[1] == nil) {
-				t.Fatalf("not one of two: %v", outcomes)
+				t.Fatalf("want exactly one of the two to succeed: %v", outcomes)
 			}
 			require(e, sallyport.RequireOptional)
 		}
@@ -454,8 +454,8 @@ func TestI58_RemovedAtOnce(t *testing.T) {
 func TestI58_TheStatementItself(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		p := e.Add("mia@acme.example", sallyport.Member)
-		another(e, e.Enrol(&p, "Pixel"), p, "Laptop")
-		all := own(e, p)
+		addAuthenticator(e, e.Enrol(&p, "Pixel"), p, "Laptop")
+		all := authenticatorsOf(e, p)
 		remove := func(i int, last bool) (gone bool) {
 			e.Check(e.Store.Write(context.Background(), func(tx sallyport.Tx) (err error) {
 				gone, err = tx.DeleteAuthenticator(p.Workspace, p.User.ID, all[i].ID, last)
@@ -463,11 +463,11 @@ func TestI58_TheStatementItself(t *testing.T) {
 			}))
 			return gone
 		}
-		if !remove(0, false) || remove(0, false) || remove(1, false) || len(own(e, p)) != 1 {
-			t.Fatalf("%d are left", len(own(e, p)))
+		if !remove(0, false) || remove(0, false) || remove(1, false) || len(authenticatorsOf(e, p)) != 1 {
+			t.Fatalf("%d are left", len(authenticatorsOf(e, p)))
 		}
 		if !remove(1, true) {
-			t.Fatal("the last one stays though it was meant")
+			t.Fatal("the last one stays, although its removal was confirmed")
 		}
 	})
 }
@@ -477,14 +477,14 @@ func TestRename(t *testing.T) {
 		ctx := context.Background()
 		p, stranger := e.Add(newAddress(), sallyport.Member), e.Add(newAddress(), sallyport.Member)
 		b, c := e.Enrol(&p, "Pixel"), e.Enrol(&stranger, "Nokia")
-		id := own(e, p)[0].ID
-		holds(t, e.RenameAuthenticator(ctx, b.By(), id, " Tablet "), "")
-		holds(t, e.RenameAuthenticator(ctx, b.By(), id, " "), "name_invalid")
-		holds(t, e.RenameAuthenticator(ctx, c.By(), id, "Mine"), "not_found")
+		id := authenticatorsOf(e, p)[0].ID
+		wantOutcome(t, e.RenameAuthenticator(ctx, b.By(), id, " Tablet "), "")
+		wantOutcome(t, e.RenameAuthenticator(ctx, b.By(), id, " "), "name_invalid")
+		wantOutcome(t, e.RenameAuthenticator(ctx, c.By(), id, "Mine"), "not_found")
 		if _, err := e.RemoveAuthenticator(ctx, c.By(), id); !errors.Is(err, sallyport.ErrNotFound) {
 			t.Errorf("a stranger removes it: %v", err)
 		}
-		if got := own(e, p)[0].Name; got != "Tablet" {
+		if got := authenticatorsOf(e, p)[0].Name; got != "Tablet" {
 			t.Errorf("the name is %q", got)
 		}
 		challenge, err := e.Challenge(ctx, challenged(e, p).By())
@@ -517,8 +517,8 @@ func TestConfirmedTwiceAtOnce(t *testing.T) {
 					done++
 				}
 			}
-			if done != 1 || len(own(e, p)) != 1 {
-				t.Fatalf("%d confirmed, %d authenticators: %v", done, len(own(e, p)), outcomes)
+			if done != 1 || len(authenticatorsOf(e, p)) != 1 {
+				t.Fatalf("%d confirmed, %d authenticators: %v", done, len(authenticatorsOf(e, p)), outcomes)
 			}
 		}
 	})
@@ -529,10 +529,10 @@ func TestTooManyAuthenticators(t *testing.T) {
 		p := e.Add("mia@acme.example", sallyport.Member)
 		b := e.Enrol(&p, "Pixel")
 		for range sallyport.MaxAuthenticators - 1 {
-			another(e, b, p, "Tablet")
-			proved(e, p, proofs{authenticator: fresh})
+			addAuthenticator(e, b, p, "Tablet")
+			setProofs(e, p, proofs{authenticator: fresh})
 		}
-		holds(t, e.StartSetUp(context.Background(), b.By(), "One more", ""), "too_many_authenticators")
-		holds(t, e.StartChange(context.Background(), b.By(), "In place", sallyport.ReplacesAll), "")
+		wantOutcome(t, e.StartSetUp(context.Background(), b.By(), "One more", ""), "too_many_authenticators")
+		wantOutcome(t, e.StartChange(context.Background(), b.By(), "In place", sallyport.ReplacesAll), "")
 	})
 }

@@ -33,7 +33,7 @@ func answer(e *sallyporttest.Env, b *sallyporttest.Client, code string) error {
 	return err
 }
 
-func said(err error) string {
+func errorText(err error) string {
 	var e *sallyport.Error
 	if !errors.As(err, &e) {
 		return ""
@@ -79,12 +79,12 @@ func TestClockIsOff(t *testing.T) {
 				if !errors.As(err, &outcome) || outcome.Code != test.code || b.Session != "" {
 					t.Fatalf("got %v, want %s", err, test.code)
 				}
-				if says := said(err); !strings.Contains(says, test.says) ||
+				if says := errorText(err); !strings.Contains(says, test.says) ||
 					test.says != "" && !strings.Contains(says, text.English.Time(now.UTC())) {
-					t.Errorf("it says %q", says)
+					t.Errorf("the error says %q", says)
 				}
 				if err := answer(e, b, p.Code(now)); err != nil {
-					t.Errorf("with the clock mended: %v", err)
+					t.Errorf("with the clock corrected: %v", err)
 				}
 			})
 		}
@@ -189,7 +189,7 @@ func TestClockAtSetUp(t *testing.T) {
 		p.Secret = draftSecret(e, b)
 		early := p.Code(e.Clock.Now().Add(4 * time.Minute))
 		for code, says := range map[string]string{early: "about 4 minutes ahead", p.Code(e.Clock.Now().Add(-8 * time.Minute)): "about 8 minutes behind"} {
-			if _, err := e.ConfirmSetUp(ctx, b.By(), "", code); !errors.Is(err, sallyport.ErrClockOff) || !strings.Contains(said(err), says) {
+			if _, err := e.ConfirmSetUp(ctx, b.By(), "", code); !errors.Is(err, sallyport.ErrClockOff) || !strings.Contains(errorText(err), says) {
 				t.Fatalf("got %v, want %q", err, says)
 			}
 		}
@@ -201,7 +201,7 @@ func TestClockAtSetUp(t *testing.T) {
 		b.Keep(result)
 		e.Clock.Advance(4 * time.Minute)
 		if err := answer(e, challenged(e, p), early); !errors.Is(err, sallyport.ErrCodeUsed) {
-			t.Fatalf("what was recognised at set-up is good for signing in: %v", err)
+			t.Fatalf("a code recognised at set-up signs in: %v", err)
 		}
 	})
 }
@@ -241,7 +241,7 @@ func TestI07_NoCodeIsReplayedAfterTheClockWentBackAndAnUnlock(t *testing.T) {
 				for _, typed := range []bool{false, true} {
 					if typed && used >= 16 {
 						if err := answer(e, challenged(e, p), p.Code(now)); err == nil {
-							t.Error("a code between used ones, which are not all known, is accepted")
+							t.Error("a code older than the last used one is accepted, although not all used codes are remembered")
 						}
 					}
 					if err := e.Unlock(ctx, e.Console(), p.Address); !errors.Is(err, want) {

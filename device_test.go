@@ -277,7 +277,7 @@ func TestI06_TrustedDeviceOfAnother(t *testing.T) {
 			}
 		}
 		if signIn(e, theirs, q, false) {
-			t.Error("the other's trust has ended")
+			t.Error("the other person's trust has ended")
 		}
 	})
 }
@@ -296,13 +296,13 @@ func TestKnownDeviceAfterLong(t *testing.T) {
 			p, err := e.SignIn(context.Background(), b.By(), e.Owner.Address, e.Owner.Password)
 			e.Check(err)
 			if p.Device != first || news() != 1 {
-				t.Fatalf("a known device: it keeps %t, %d mails", p.Device == first, news())
+				t.Fatalf("on a known device: same secret %t, %d e-mails", p.Device == first, news())
 			}
 		}
 		e.Clock.Advance(sallyport.KnownDeviceLimit + day)
 		signIn(e, b, e.Owner, false)
 		if b.Device == first || news() != 2 {
-			t.Errorf("after long: the value is the old one: %t, %d mails", b.Device == first, news())
+			t.Errorf("after the limit: same secret %t, %d e-mails", b.Device == first, news())
 		}
 	})
 }
@@ -324,7 +324,7 @@ func TestI38_ASharedBrowserThatIsTrusted(t *testing.T) {
 		e.Clock.Advance(2 * time.Minute)
 		signIn(e, shared, amy, false)
 		if n := len(e.Query("SELECT hash FROM browsers WHERE user_id = $1", amy.ID)); n != 1 {
-			t.Errorf("the browser became %d of Amy's devices", n)
+			t.Errorf("Amy has %d known devices, want 1", n)
 		}
 	})
 }

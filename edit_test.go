@@ -44,7 +44,7 @@ func TestI24_AddressGivenByAnAdministrator(t *testing.T) {
 			t.Errorf("afterwards: %s", got)
 		}
 		if _, ok := mias.By().Session(); ok {
-			t.Error("a session outlives the change of the address")
+			t.Error("a session survives the change of the address")
 		}
 		undo := e.MailedLink("email.undo", "mia@acme.example").Path
 		if _, err := e.UndoEmail(ctx, e.Arriving().By(), sallyport.Secret(undo[len("/email/undo/"):])); err != nil {

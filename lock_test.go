@@ -43,7 +43,7 @@ func TestEveryLockIsSeen(t *testing.T) {
 	wrongPasswords := func(e *sallyporttest.Env, b *sallyporttest.Client, p sallyporttest.Person, n int) {
 		for range n {
 			if _, err := e.SignIn(ctx, b.By(), p.Address, "wrong password"); err == nil {
-				e.T.Fatal("a wrong password is right")
+				e.T.Fatal("a wrong password is accepted")
 			}
 		}
 	}
@@ -105,10 +105,10 @@ func TestEveryLockIsSeen(t *testing.T) {
 			code := p.Code(e.Clock.Now())
 			e.Clock.Set(now)
 			if err := answer(e, challenged(e, p), code); err == nil {
-				e.T.Fatal("a used code is right")
+				e.T.Fatal("a used code is accepted")
 			}
 			if err := answer(e, challenged(e, p), p.Code(e.Clock.Now())); err == nil {
-				e.T.Fatal("a code of before is right")
+				e.T.Fatal("an earlier code is accepted")
 			}
 		}, sallyport.LockClock, -1, unlocking, "user.unlocked "},
 	} {
@@ -126,7 +126,7 @@ func TestEveryLockIsSeen(t *testing.T) {
 				before := lockEvents(e, p.ID)
 				if c.lock == sallyport.NoLock {
 					if len(before) > 0 {
-						t.Errorf("events of no lock: %q", before)
+						t.Errorf("no event records the lock: %q", before)
 					}
 					if err := e.Unlock(ctx, e.Console(), e.Owner.ID); !errors.Is(err, sallyport.ErrNotLocked) {
 						t.Errorf("unlocking a person without counted tries: %v", err)

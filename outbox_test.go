@@ -113,7 +113,7 @@ func TestI53_TheUserIsToldAlsoWhenMailIsDown(t *testing.T) {
 		subjects := o.server.Next().Subject + "\n" + o.server.Next().Subject
 		for _, want := range []string{"Acme: Two-factor authentication is enabled", "Acme: Sign-in from a new browser"} {
 			if !strings.Contains(subjects, want) {
-				t.Errorf("%q did not come; what came: %s", want, subjects)
+				t.Errorf("no e-mail %q; the e-mails are: %s", want, subjects)
 			}
 		}
 		o.deliver(o.Service, 0)
@@ -229,7 +229,7 @@ func TestMailIsSettledByWhoHasTheLease(t *testing.T) {
 		close(goOn)
 		o.Check(<-done)
 		if m := o.mail(); m.State != sallyport.MailSent || m.Error != "" {
-			t.Errorf("the late one wrote over it: %s %q", m.State, m.Error)
+			t.Errorf("the late result replaced the earlier one: %s %q", m.State, m.Error)
 		}
 		o.Clock.Advance(24 * time.Hour)
 		o.deliver(other, 0)
@@ -284,7 +284,7 @@ func TestAHungMailServerHoldsNobodyUp(t *testing.T) {
 		<-done
 		for _, m := range o.mails() {
 			if m.Lease != "" || m.Attempts == 1 && m.Error == "" {
-				t.Errorf("a node that stopped keeps a mail for itself: %+v", m)
+				t.Errorf("a node that stopped still holds the lease of an e-mail: %+v", m)
 			}
 		}
 		o.server.Behave()
@@ -379,10 +379,10 @@ func TestI49_NoLinkInLogsAndErrors(t *testing.T) {
 		o.server.Refuse(sallyporttest.AtAnswer, 451, "suspicious link "+o.URL+"/reset/"+mailedToken)
 		o.deliver(o.Service, 1)
 		if m := o.mail(); !strings.Contains(m.Error, "suspicious") || strings.Contains(m.Error, mailedToken) {
-			t.Errorf("kept is %q", m.Error)
+			t.Errorf("the stored error is %q", m.Error)
 		}
 		if log := o.Logged(); !strings.Contains(log, "suspicious") || strings.Contains(log, mailedToken) || strings.Contains(log, o.mia.Address) {
-			t.Errorf("logged is %s", log)
+			t.Errorf("the log is %s", log)
 		}
 	})
 }

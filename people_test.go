@@ -44,8 +44,8 @@ func finds(u sallyport.User, search string) bool {
 	return true
 }
 
-// expected is the list of a filter in its simplest form.
-func expected(people []sallyport.User, f sallyport.PeopleFilter, p sallyport.Policy, now time.Time) (ids []string) {
+// expectedList returns the list of a filter in its simplest form.
+func expectedList(people []sallyport.User, f sallyport.PeopleFilter, p sallyport.Policy, now time.Time) (ids []string) {
 	rank := func(u sallyport.User) int {
 		return slices.Index([]string{sallyport.TwoFactorEnabled, sallyport.TwoFactorRequired, sallyport.TwoFactorDisabled}, p.TwoFactorState(u, now))
 	}
@@ -82,8 +82,8 @@ func expected(people []sallyport.User, f sallyport.PeopleFilter, p sallyport.Pol
 	return ids
 }
 
-// leaf pages through a list to its end and back, and returns the ids in their order.
-func leaf(e *sallyporttest.Env, by sallyport.Caller, f sallyport.PeopleFilter) (ids []string, last sallyport.PeopleList) {
+// pageThrough pages through a list to its end and back, and returns the ids in their order.
+func pageThrough(e *sallyporttest.Env, by sallyport.Caller, f sallyport.PeopleFilter) (ids []string, last sallyport.PeopleList) {
 	e.T.Helper()
 	ctx := context.Background()
 	list, err := e.People(ctx, by, f, "", "")
@@ -153,8 +153,8 @@ func TestPeopleLists(t *testing.T) {
 						continue // combine each search with each filter only once
 					}
 					f.Order, f.Search, f.Reverse = order, search, (i/6+j)%2 == 1
-					want := expected(people, f, by.Policy(), e.Clock.Now())
-					got, last := leaf(e, by, f)
+					want := expectedList(people, f, by.Policy(), e.Clock.Now())
+					got, last := pageThrough(e, by, f)
 					if !slices.Equal(got, want) || last.Total != len(want) || last.More {
 						t.Fatalf("%+v: %d of %d %v, %v", f, len(got), last.Total, got, want)
 					}
@@ -183,22 +183,22 @@ func TestPeopleSearchFindsMany(t *testing.T) {
 		for i, search := range []string{"north", "n northw"} {
 			for _, reverse := range []bool{i == 1} {
 				f := sallyport.PeopleFilter{Search: search, Order: sallyport.ByCreated, Reverse: reverse}
-				got, last := leaf(e, by, f)
+				got, last := pageThrough(e, by, f)
 				if last.Order != sallyport.ByWord || !last.More {
 					t.Errorf("%q: by %s, more %v", search, last.Order, last.More)
 				}
-				want := expected(people, f, by.Policy(), e.Clock.Now())
+				want := expectedList(people, f, by.Policy(), e.Clock.Now())
 				slices.Sort(want)
 				slices.Sort(got)
 				if !slices.Equal(got, want) {
 					t.Errorf("%q: %d of %d, or some twice", search, len(got), len(want))
 				}
 				f.Role = sallyport.Admin
-				if got, _ := leaf(e, by, f); !slices.Equal(got, expected(people, f, by.Policy(), e.Clock.Now())) {
+				if got, _ := pageThrough(e, by, f); !slices.Equal(got, expectedList(people, f, by.Policy(), e.Clock.Now())) {
 					t.Errorf("%q among admins: %v", search, got)
 				}
 				f.Role, f.Search = "", search+" seldom"
-				if got, _ := leaf(e, by, f); !slices.Equal(got, expected(people, f, by.Policy(), e.Clock.Now())) {
+				if got, _ := pageThrough(e, by, f); !slices.Equal(got, expectedList(people, f, by.Policy(), e.Clock.Now())) {
 					t.Errorf("%q: %v", f.Search, got)
 				}
 				f.Search = search
@@ -240,7 +240,7 @@ func TestPeopleSearchTooWide(t *testing.T) {
 		by := e.Enrol(&owner, "Owner's").By()
 		for search, wide := range map[string]bool{"nora north": true, "north nora": true, "nora": false, "north zwo": false, "nora north zw": false} {
 			f := sallyport.PeopleFilter{Search: search}
-			want := expected(people, f, by.Policy(), e.Clock.Now())
+			want := expectedList(people, f, by.Policy(), e.Clock.Now())
 			slices.Sort(want)
 			list, err := e.People(context.Background(), by, f, "", "")
 			e.Check(err)

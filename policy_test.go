@@ -109,7 +109,7 @@ func TestSavePolicy(t *testing.T) {
 		mode(sallyport.RecoveryOnce)
 		shown("once", 0)
 		if n := len(e.Query(sealed)); n != all {
-			t.Errorf("to save a policy is work for every person: %d of %d codes left", n, all)
+			t.Errorf("saving a policy erased codes at once: %d of %d are left", n, all)
 		}
 		mode(sallyport.RecoveryRolling)
 		shown("rolling again", 0)
@@ -126,10 +126,10 @@ func TestSavePolicy(t *testing.T) {
 		mode(sallyport.RecoveryOnce)
 		e.Check(e.EraseRecoveryCodes(ctx))
 		if n := len(e.Query(sealed)) + len(e.Query("SELECT workspace_id FROM erasures")); n != 0 {
-			t.Errorf("once, and erased: %d codes are kept, or work is left", n)
+			t.Errorf("mode once: %d codes are kept, or some are not erased yet", n)
 		}
 		if _, err := e.StepUpCode(ctx, b.By(), owner.RecoveryCodes[0], sallyport.AnyFactor); err != nil {
-			t.Errorf("a code from before: %v", err)
+			t.Errorf("an earlier code: %v", err)
 		}
 	})
 }

@@ -45,8 +45,8 @@ func withRecoveryCode(e *sallyporttest.Env, p sallyporttest.Person, code string)
 	return b, err
 }
 
-// unlike returns a code in the right format that differs from this one.
-func unlike(code string) string {
+// otherCode returns a code in the right format that differs from this one.
+func otherCode(code string) string {
 	if code[0] == 'A' {
 		return "B" + code[1:]
 	}
@@ -107,7 +107,7 @@ func TestRecoveryCodeSituations(t *testing.T) {
 		{"far too long", plain(func(c string) string { return c + strings.Repeat(" ", 300) }), sallyport.ErrAnswerMalformed},
 		{"with a NUL", plain(func(c string) string { return c + "\x00" }), sallyport.ErrAnswerMalformed},
 		{"nothing", plain(func(string) string { return "" }), sallyport.ErrCodeMalformed},
-		{"another code", plain(unlike), sallyport.ErrRecoveryWrong},
+		{"another code", plain(otherCode), sallyport.ErrRecoveryWrong},
 		{"another person's", func(e *env, p person) string {
 			other := e.Add("other."+p.Address, sallyport.Member)
 			e.Enrol(&other, "Pixel")
@@ -180,7 +180,7 @@ func signedIn(e *sallyporttest.Env, p sallyporttest.Person) *sallyporttest.Clien
 func wrongRecoveryCodes(e *sallyporttest.Env, p sallyporttest.Person, n int) {
 	e.T.Helper()
 	for range n {
-		if _, err := withRecoveryCode(e, p, unlike(p.RecoveryCodes[0])); !errors.Is(err, sallyport.ErrRecoveryWrong) {
+		if _, err := withRecoveryCode(e, p, otherCode(p.RecoveryCodes[0])); !errors.Is(err, sallyport.ErrRecoveryWrong) {
 			e.T.Fatalf("a wrong code: %v", err)
 		}
 	}
@@ -309,7 +309,7 @@ func TestI09_RecoveryCodeOnce(t *testing.T) {
 					}
 				}
 				if passed != 1 {
-					t.Fatalf("one code let %d browsers in: %v", passed, outcomes)
+					t.Fatalf("one code signed in %d browsers: %v", passed, outcomes)
 				}
 				_, err := withRecoveryCode(e, p, p.RecoveryCodes[0])
 				if err == nil {
@@ -386,7 +386,7 @@ func TestI26_RecoveryCodesAreLongAndCounted(t *testing.T) {
 		}
 		for i, letters := range places {
 			if len(letters) < 24 { // of 32, in 320 codes
-				t.Errorf("place %d holds %d different characters only", i+1, len(letters))
+				t.Errorf("position %d has only %d different characters", i+1, len(letters))
 			}
 		}
 		rows := e.Dump()
@@ -395,13 +395,13 @@ func TestI26_RecoveryCodesAreLongAndCounted(t *testing.T) {
 		p.RecoveryCodes = []string{result.RecoveryCodes[0].Reveal()}
 		rows += e.Dump()
 		if code := p.RecoveryCodes[0]; strings.Contains(rows, code) || strings.Contains(rows, strings.ReplaceAll(code, "-", "")) {
-			t.Error("the database holds a code that can be read")
+			t.Error("the database contains a code in plain text")
 		}
 		node := e.Node(e.Keys)
 		for i := range 10 {
 			at := []*sallyport.Service{e.Service, node}[i%2]
 			b := atChallenge(e, at, p)
-			if _, err := at.AnswerCode(context.Background(), b.By(), unlike(p.RecoveryCodes[0]), false); !errors.Is(err, sallyport.ErrRecoveryWrong) {
+			if _, err := at.AnswerCode(context.Background(), b.By(), otherCode(p.RecoveryCodes[0]), false); !errors.Is(err, sallyport.ErrRecoveryWrong) {
 				t.Fatalf("try %d: %v", i+1, err)
 			}
 		}
@@ -432,7 +432,7 @@ func TestRecoveryCodesShown(t *testing.T) {
 			t.Fatalf("after the third was used: %q", got)
 		}
 		if _, err = withRecoveryCode(e, p, set.Codes[2].Reveal()); err != nil {
-			t.Fatalf("the one that took its place: %v", err)
+			t.Fatalf("the code that replaced it: %v", err)
 		}
 		// Ciphertext that was copied to another row cannot be opened.
 		e.Exec(`UPDATE recovery_codes SET code = (SELECT code FROM recovery_codes WHERE user_id = $1 AND position = 1) WHERE user_id = $1 AND position = 2`, p.ID)
@@ -452,7 +452,7 @@ func TestRecoveryCodesShown(t *testing.T) {
 		b = signedIn(e, p)
 		set, err = e.RecoveryCodes(ctx, b.By())
 		if err != nil || len(set.Codes) != 0 || set.Hidden != 8 {
-			t.Fatalf("where they are shown once: %d shown, %v", len(set.Codes), err)
+			t.Fatalf("in mode once: %d shown, %v", len(set.Codes), err)
 		}
 	})
 }

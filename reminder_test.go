@@ -24,8 +24,8 @@ func reminded(e *sallyporttest.Env) (all []string) {
 	return all
 }
 
-// crowd adds people without two-factor authentication.
-func crowd(e *sallyporttest.Env, n int) {
+// addPeople adds people without two-factor authentication.
+func addPeople(e *sallyporttest.Env, n int) {
 	e.T.Helper()
 	e.Exec(`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
 		INSERT INTO users (workspace_id, id, address, address_folded, name, name_folded, role, state, epoch, created_at)
@@ -76,7 +76,7 @@ func TestReminders(t *testing.T) {
 		nia := e.Add("nia@acme.example", sallyport.Member)
 		plan(1, 3)
 		if r, err = e.Remind(ctx, signedIn(e, ada).By()); err != nil || r.Queued != 1 {
-			t.Errorf("who came later: %+v %v", r, err)
+			t.Errorf("people added later: %+v %v", r, err)
 		}
 		e.Exec(`UPDATE users SET two_factor = 1 WHERE id = $1`, nia.ID) // set up since
 		e.Clock.Set(dayLater.Add(-time.Minute))
@@ -155,7 +155,7 @@ func (c *crashing) Write(ctx context.Context, fn func(sallyport.Tx) error) error
 func TestRemindersComeInPages(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
-		crowd(e, 1040)
+		addPeople(e, 1040)
 		queued := func(want int) {
 			t.Helper()
 			if n := e.Query(`SELECT count(*) FROM outbox WHERE kind = 'two_factor.reminder'`)[0][0]; n != fmt.Sprint(want) {
@@ -177,7 +177,7 @@ func TestRemindersComeInPages(t *testing.T) {
 		dying := *e.Service
 		dying.Store = &crashing{e.Store}
 		if err := dying.QueueReminders(ctx); !errors.Is(err, errCrash) {
-			t.Fatalf("the node lives: %v", err)
+			t.Fatalf("the node did not stop: %v", err)
 		}
 		queued(1000)
 		e.Clock.Advance(sallyport.ReminderPause) // the people of the first page are due again, but not in this round
@@ -192,10 +192,10 @@ func TestRemindersComeInPages(t *testing.T) {
 		}
 		queued(1041)
 		if n := len(e.Query(`SELECT user_id FROM outbox WHERE kind = 'two_factor.reminder' GROUP BY user_id HAVING count(*) > 1`)); n != 0 {
-			t.Errorf("%d people have several", n)
+			t.Errorf("%d people have several e-mails", n)
 		}
 		if rows := e.Query(`SELECT queued, ended_at FROM reminders`); rows[0][0] != "1041" || rows[0][1] == "0" {
-			t.Errorf("it ended with %v", rows)
+			t.Errorf("the round ended with %v", rows)
 		}
 		if n := len(e.Query(`SELECT id FROM events WHERE kind = 'two_factor.reminded'`)); n != 1 {
 			t.Errorf("%d events", n)
@@ -207,7 +207,7 @@ func TestRemindersComeInPages(t *testing.T) {
 func TestTwoRemindAtOnce(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
-		crowd(e, 200)
+		addPeople(e, 200)
 		const admins = 4
 		var bys []sallyport.Caller
 		for i := range admins {
@@ -229,7 +229,7 @@ func TestTwoRemindAtOnce(t *testing.T) {
 			}
 		}
 		if done != 1 {
-			t.Errorf("%d have reminded", done)
+			t.Errorf("%d callers sent reminders", done)
 		}
 		got := reminded(e)
 		if len(got) != 200+1+admins || slices.ContainsFunc(got, func(s string) bool { return !strings.HasSuffix(s, " 1") }) {

@@ -36,7 +36,7 @@ func TestRequirementSituations(t *testing.T) {
 				old := sallyport.Requirement{Of: before}
 				r := sallyport.Requirement{Of: of, From: from}.Replacing(old, 8, t0)
 				if dated := date == "future" && of != "optional" && of != before; r.From.IsZero() == dated {
-					t.Errorf("%s, then %s from %s: the date kept is %s", before, of, date, r.From)
+					t.Errorf("%s, then %s from %s: the stored date is %s", before, of, date, r.From)
 				}
 				for _, role := range sallyport.Roles {
 					for joined, at := range people {
@@ -90,7 +90,7 @@ func inAPolicy(t *testing.T, what string, p sallyport.Policy, u sallyport.User, 
 		t.Errorf("%s: passwords of %d characters, and the one there is too short: %t", what, got, p.TooShort(u, now))
 	}
 	if _, due := p.Due(u, now); due && (forced || u.TwoFactor) {
-		t.Errorf("%s: warned of a day, and forced or enabled", what)
+		t.Errorf("%s: has a due date, though already forced or enabled", what)
 	}
 }
 

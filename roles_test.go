@@ -37,7 +37,7 @@ func TestPermissions(t *testing.T) {
 		}
 	}
 	if len(sallyport.Permissions()) != len(admins)+1 {
-		t.Errorf("the table has %d powers, this test knows %d", len(sallyport.Permissions()), len(admins)+1)
+		t.Errorf("the table has %d actions, this test knows %d", len(sallyport.Permissions()), len(admins)+1)
 	}
 	for i, r := range sallyport.Roles {
 		for j, other := range sallyport.Roles {

@@ -57,7 +57,7 @@ func TestSweepIdle(t *testing.T) {
 					more = after != ""
 				}
 				if turns == 20 {
-					t.Fatalf("%s: in pages of %d there is no end", name, page)
+					t.Fatalf("%s: pages of %d never end", name, page)
 				}
 			}
 			if n := e.Query("SELECT count(*) FROM tries WHERE last = $1 OR in_row > 0", young)[0][0]; n != "8" || e.Query("SELECT count(*) FROM tries")[0][0] != n {
@@ -177,7 +177,7 @@ func TestEraseRecoveryCodes(t *testing.T) {
 			turns := 0
 			for erase(page) {
 				if turns++; turns == 20 {
-					t.Fatalf("in pages of %d there is no end", page)
+					t.Fatalf("pages of %d never end", page)
 				}
 			}
 			if n := left(); n != "4" {

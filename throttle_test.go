@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// wrong returns a code that belongs to no time near now.
-func wrong(e *sallyporttest.Env, p sallyporttest.Person) string {
+// wrongCode returns a code that belongs to no time near now.
+func wrongCode(e *sallyporttest.Env, p sallyporttest.Person) string {
 	return p.Code(e.Clock.Now().Add(-24 * time.Hour))
 }
 
@@ -23,8 +23,8 @@ func giveWrongCodes(e *sallyporttest.Env, p sallyporttest.Person, n int) {
 	for range n {
 		e.Clock.Advance(2 * time.Hour)
 		b := challenged(e, p)
-		if err := answer(e, b, wrong(e, p)); err == nil {
-			e.T.Fatal("a wrong code is right")
+		if err := answer(e, b, wrongCode(e, p)); err == nil {
+			e.T.Fatal("a wrong code is accepted")
 		}
 	}
 }
@@ -69,7 +69,7 @@ func TestI34_AnUnreadableAuthenticatorIsNoFreeTry(t *testing.T) {
 		e.Exec(`INSERT INTO authenticators (workspace_id, user_id, id, name, algorithm, secret, last_step, created_at)
 			SELECT workspace_id, user_id, 'aut_moved', 'Moved', algorithm, secret, last_step, created_at FROM authenticators WHERE user_id = $1`, p.ID)
 		b := challenged(e, p)
-		if err := answer(e, b, wrong(e, p)); !errors.Is(err, sallyport.ErrKeyUnreadable) {
+		if err := answer(e, b, wrongCode(e, p)); !errors.Is(err, sallyport.ErrKeyUnreadable) {
 			t.Fatalf("a wrong code: %v", err)
 		}
 		giveWrongCodes(e, p, 9)
@@ -91,7 +91,7 @@ func TestI53_WrongCodesAreToldOfHoweverTheyAreSpread(t *testing.T) {
 		}
 		giveWrongCodes(e, p, 2)
 		if told() != 0 {
-			t.Error("there is a mail after two wrong codes")
+			t.Error("an e-mail was sent after two wrong codes")
 		}
 		giveWrongCodes(e, p, 1)
 		if told() != 1 {
@@ -136,7 +136,7 @@ func TestI38_ForgottenInAKnownBrowser(t *testing.T) {
 			e.Check(e.Forgot(ctx, stranger.By(), p.Address))
 		}
 		if err := e.Forgot(ctx, stranger.By(), p.Address); !errors.Is(err, sallyport.ErrForgotLimit) || links() != 3 {
-			t.Fatalf("strangers got %d links mailed: %v", links(), err)
+			t.Fatalf("%d links were mailed at the request of strangers: %v", links(), err)
 		}
 		if err := e.Forgot(ctx, own.By(), p.Address); err != nil || links() != 4 {
 			t.Errorf("in a known browser: %d links, %v", links(), err)
@@ -169,7 +169,7 @@ func TestI38_ASharedBrowserIsKnownToBoth(t *testing.T) {
 		e.Clock.Advance(time.Hour)
 		signIn(e, &before, eve, false)
 		if mails(eve) != 2 {
-			t.Error("the value from before is a known device")
+			t.Error("the earlier secret is still a known device")
 		}
 	})
 }
@@ -191,7 +191,7 @@ func TestI53_MailsSayFromWhereWhoeverElseIsSignedInThere(t *testing.T) {
 		}
 		for _, m := range mails {
 			if !strings.Contains(m.Text, "192.0.2.66") {
-				t.Errorf("the mail %q does not say from where", m.Subject)
+				t.Errorf("the e-mail %q has no browser and address", m.Subject)
 			}
 		}
 	})
@@ -208,7 +208,7 @@ func TestI31_ANewSignInEndsTheSessionInHand(t *testing.T) {
 			before := *b
 			signIn(e, b, next, false)
 			if u, ok := before.By().User(); ok {
-				t.Errorf("%s is still signed in by the value from before %s signed in", u.Address, next.Address)
+				t.Errorf("the session of %s is still valid after %s signed in", u.Address, next.Address)
 			}
 			if u, ok := b.By().User(); !ok || u.ID != next.ID {
 				t.Error("the new session signs in no one, or someone else")
@@ -237,7 +237,7 @@ func TestI34_ThePatientGuesser(t *testing.T) {
 					n := 0
 					for range perDay(d) {
 						e.Clock.Advance(time.Hour)
-						if err := answer(e, challenged(e, p), wrong(e, p)); errors.Is(err, sallyport.ErrCodeWrong) {
+						if err := answer(e, challenged(e, p), wrongCode(e, p)); errors.Is(err, sallyport.ErrCodeWrong) {
 							n++
 						}
 					}
@@ -260,7 +260,7 @@ func TestI34_ThePatientGuesser(t *testing.T) {
 						sum += n
 					}
 					if sum > 10 {
-						t.Fatalf("%d wrong codes are judged in the 30 days from day %d: %v", sum, from, judged)
+						t.Fatalf("%d wrong codes are checked in the 30 days from day %d: %v", sum, from, judged)
 					}
 				}
 				for _, kind := range []string{"codes.wrong", "codes.locked"} {
@@ -274,7 +274,7 @@ func TestI34_ThePatientGuesser(t *testing.T) {
 }
 
 // TestI65_NobodysSuccessLowersAnothersCount: a code entered in a known device resets the count in a row of strangers'
-// wrong codes, with its delay, but not their count of 30 days. A completed sign-in is refunded only its own wrong
+// wrongCode codes, with its delay, but not their count of 30 days. A completed sign-in is refunded only its own wrong
 // codes.
 func TestI65_NobodysSuccessLowersAnothersCount(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -285,12 +285,12 @@ func TestI65_NobodysSuccessLowersAnothersCount(t *testing.T) {
 			return strings.Join(row, " ")
 		}
 		for range 5 {
-			_ = answer(e, challenged(e, p), wrong(e, p))
+			_ = answer(e, challenged(e, p), wrongCode(e, p))
 		}
 		result, err := e.SignIn(context.Background(), own.By(), p.Address, p.Password)
 		e.Check(err)
 		own.Keep(result)
-		_ = answer(e, own, wrong(e, p))
+		_ = answer(e, own, wrongCode(e, p))
 		e.Check(answer(e, own, p.Code(e.Clock.Now())))
 		if got := strangers(); got != "5 0 0" {
 			t.Errorf("after a sign-in of a known browser: %s", got)
@@ -298,7 +298,7 @@ func TestI65_NobodysSuccessLowersAnothersCount(t *testing.T) {
 		e.Clock.Advance(time.Minute)
 		b := challenged(e, p)
 		for range 2 {
-			_ = answer(e, b, wrong(e, p))
+			_ = answer(e, b, wrongCode(e, p))
 		}
 		e.Check(answer(e, b, p.Code(e.Clock.Now())))
 		if got := strangers(); got != "5 0 0" {

@@ -66,7 +66,7 @@ func TestI18_EveryVerbJudgesItsCaller(t *testing.T) {
 		}
 		for _, c := range callers {
 			for _, v := range verbs(e) {
-				if among(v.name, append(c.open, tokenVerbs, consoleVerbs, silentVerbs)...) {
+				if inAnyOf(v.name, append(c.open, tokenVerbs, consoleVerbs, silentVerbs)...) {
 					continue
 				}
 				if err := v.call(c.client.By(), target.ID); !errors.Is(err, c.want) {
@@ -76,7 +76,7 @@ func TestI18_EveryVerbJudgesItsCaller(t *testing.T) {
 		}
 		e.Exec(`UPDATE policies SET require_2fa = 'optional'`)
 		for _, v := range verbs(e) {
-			if err := v.call(restricted.By(), target.ID); among(v.name, restrictedVerbs) && !errors.Is(err, sallyport.ErrRestricted) {
+			if err := v.call(restricted.By(), target.ID); inAnyOf(v.name, restrictedVerbs) && !errors.Is(err, sallyport.ErrRestricted) {
 				t.Errorf("restricted: %s gives %v, not %v", v.name, err, sallyport.ErrRestricted)
 			}
 		}
@@ -160,7 +160,7 @@ func (v verb) text(target string) string {
 	return target
 }
 
-func among(name string, lists ...[]string) bool {
+func inAnyOf(name string, lists ...[]string) bool {
 	for _, list := range lists {
 		for _, one := range list {
 			if one == name {

@@ -11,7 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// bulk fills tables without the product, in the fastest way of each database: COPY, or one transaction of statements with
+// bulk fills tables without the product, in the fastest way that each database has: COPY, or one transaction of statements with
 // many rows. It drops the indexes first and creates them again afterwards.
 type bulk struct {
 	postgres *pgx.Conn // if nil, sqlite is used

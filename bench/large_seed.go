@@ -195,7 +195,7 @@ var (
 var userColumns = []string{"workspace_id", "id", "address", "address_folded", "name", "name_folded", "role", "state", "epoch", "password_hash",
 	"password_at", "password_long", "two_factor", "two_factor_since", "must_set_up", "last_sign_in_at", "listed_at", "last_sign_in_method", "created_at"}
 
-// What lists of people repeat of their users.
+// The columns of users that the lists of people repeat.
 var (
 	listedColumns     = []string{"workspace_id", "user_id", "role", "state", "two_factor", "must_set_up", "joined_under"}
 	entryColumns      = append(slices.Clone(listedColumns), "words", "shared")
@@ -243,7 +243,7 @@ func (w *largeWorld) people(ids []string) iter.Seq[[]any] {
 	}
 }
 
-// listed is what the lists' own tables repeat of a row of people.
+// listed returns the columns that the lists' own tables repeat of a row of people.
 func listed(user []any) []any {
 	row := []any{user[0], user[1]}
 	for _, column := range listedColumns[2:6] {
@@ -276,7 +276,7 @@ func (w *largeWorld) lastSignIns(ids []string) iter.Seq[[]any] {
 
 var browserColumns = []string{"workspace_id", "user_id", "hash", "name", "created_at", "last_seen_at"}
 
-// browsers gives each person a recently used browser.
+// browsers gives each person a recently used known device.
 func (w *largeWorld) browsers(ids []string) iter.Seq[[]any] {
 	return func(yield func([]any) bool) {
 		seen := time.Now().UnixMilli()

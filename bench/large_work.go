@@ -19,7 +19,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/background"
 )
 
-// measureAudit looks at the audit log as the page shows it, whole and through each filter.
+// measureAudit opens the page of the audit log, without a filter and with each one.
 func (b *largeBench) measureAudit(ctx context.Context) error {
 	one, err := b.beside.texts(ctx, `SELECT subject FROM events WHERE workspace_id = '`+b.world.space.ID+`' ORDER BY id DESC LIMIT 1`)
 	if err != nil {
@@ -45,7 +45,7 @@ func (b *largeBench) measureAudit(ctx context.Context) error {
 	return nil
 }
 
-// measureOverview looks at the overview, with counts as Run keeps them, and then makes such a count.
+// measureOverview opens the overview, with counts as background work keeps them, and then makes such a count.
 func (b *largeBench) measureOverview(ctx context.Context) error {
 	start := time.Now()
 	if err := background.CountAdoption(ctx, b.world.service); err != nil {
@@ -73,7 +73,7 @@ func (b *largeBench) measureOverview(ctx context.Context) error {
 	})
 }
 
-// sink takes a CSV, and looks at what the server holds whenever another hundredth has come.
+// sink receives a CSV. After each hundredth of it, it checks what the server holds.
 type sink struct {
 	http.ResponseWriter
 	lines  int
@@ -85,7 +85,7 @@ type sink struct {
 
 func (s *sink) WriteHeader(status int) { s.status = status }
 
-// SetWriteDeadline is what a connection has, and a recorder has not.
+// SetWriteDeadline does nothing. A real connection has it, but a recorder does not.
 func (s *sink) SetWriteDeadline(time.Time) error { return nil }
 
 func (s *sink) Write(p []byte) (int, error) {
@@ -97,7 +97,8 @@ func (s *sink) Write(p []byte) (int, error) {
 	return len(p), s.err
 }
 
-// measureCSV downloads everybody. On the way it looks at the memory, and whether the database holds anything for it.
+// measureCSV downloads the list of all people. Meanwhile it checks the memory, and that the database keeps no
+// transaction open for it.
 func (b *largeBench) measureCSV(ctx context.Context) error {
 	debug.FreeOSMemory()
 	first, most, looks := uint64(0), uint64(0), 0
@@ -142,7 +143,7 @@ func (b *largeBench) nothingHeld(ctx context.Context) error {
 	return err
 }
 
-// measureEnforcement asks whom a requirement would hit, switches it on, and off again.
+// measureEnforcement asks whom a requirement would affect, enables it, and disables it again.
 func (b *largeBench) measureEnforcement(ctx context.Context) error {
 	err := b.world.store.Write(ctx, func(tx sallyport.Tx) error {
 		o, _, err := tx.LockUser(b.world.space.ID, b.world.owner.ID)
@@ -204,7 +205,7 @@ func (b *largeBench) measureEnforcement(ctx context.Context) error {
 	return nil
 }
 
-// measureSweep lets go of what is idle among a million known devices and as many counts of tries: nothing.
+// measureSweep sweeps a million known devices and a million counts of tries, of which none is idle.
 func (b *largeBench) measureSweep(ctx context.Context) error {
 	if err := b.repeated("sweep", 5, 0, func(int) (time.Duration, error) {
 		start := time.Now()
@@ -220,7 +221,7 @@ func (b *largeBench) measureSweep(ctx context.Context) error {
 	})
 }
 
-// measureVerify runs the command over a log of a million lines, and then over one of which a line was changed.
+// measureVerify runs the command on a log of a million lines, and then again after one line was changed.
 func (b *largeBench) measureVerify(ctx context.Context) error {
 	run := func() (string, error) {
 		args := []string{"audit", "verify", "--data", b.data, "--workspace", "verified." + b.visitor.host}

@@ -109,7 +109,7 @@ func (b *bench) newCodes() {
 	time.Sleep(time.Until(time.Unix(newest*int64(otp.Default.Period), 0)))
 }
 
-// secondStep answers waiting challenges: the code is checked and burnt, the session created, the event written.
+// secondStep answers waiting challenges: the code is checked and used up, the session created, the event written.
 func (b *bench) secondStep() error {
 	b.sessions = make([]string, people-signers)
 	return b.paired("second-step", "1/s", func(round int) (float64, error) {

@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/background"
 )
 
-// What the background does in a server, a test asks for when its turn has come.
+// In a server, background work runs by itself. A test calls these functions when it is due.
 
 // Seal seals the audit log.
 func (e *Env) Seal(ctx context.Context) error { return audit.Seal(ctx, e.Service) }

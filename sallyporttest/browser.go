@@ -393,8 +393,9 @@ func (b *Browser) fail(format string, args ...any) {
 	b.t.Fatalf("%s\n%s", fmt.Sprintf(format, args...), b.describe())
 }
 
-// Bottom returns how many pixels below the top of the window the first
-// element ends that the CSS selector finds, and waits for one.
+// Bottom returns the distance in CSS pixels from the top of the window to the
+// bottom of the first element that matches the CSS selector. It waits until
+// there is one.
 func (b *Browser) Bottom(selector string) int {
 	b.t.Helper()
 	var bottom int

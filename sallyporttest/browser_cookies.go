@@ -7,8 +7,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// BlockCookies takes the browser's cookies away before each of its requests from now on, so that the site meets a browser
-// that keeps none.
+// BlockCookies deletes the browser's cookies before each later request, as if the user had blocked cookies.
 func (b *Browser) BlockCookies() {
 	b.t.Helper()
 	err := chromedp.Listen(b.ctx, func(event any) {
@@ -16,9 +15,9 @@ func (b *Browser) BlockCookies() {
 		if !ok {
 			return
 		}
-		go func() { // who listens must not wait for the browser
+		go func() { // an event listener must not wait for the browser
 			if _, err := chromedp.Call(b.ctx, network.ClearBrowserCookies, cdp.Empty{}); err != nil {
-				return // the test has ended, or fails since the request goes no further
+				return // the test has ended, or it will fail because the request is never continued
 			}
 			_, _ = chromedp.Call(b.ctx, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
 		}()

@@ -132,7 +132,7 @@ func (p *Page) Links() (to []string) {
 	return to
 }
 
-// LocationPath is where the answer leads, without the query.
+// LocationPath returns Location without the query.
 func (p *Page) LocationPath() string {
 	path, _, _ := strings.Cut(p.Location, "?")
 	return path

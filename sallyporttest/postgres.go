@@ -130,7 +130,7 @@ func Standby(t testing.TB, url string) string {
 	return strings.Replace(url, fmt.Sprintf(":%d/", postgres.port), fmt.Sprintf(":%d/", port), 1)
 }
 
-// PgBouncer starts a pooler in a mode (session, transaction, statement) before the server that Postgres uses, for the
+// PgBouncer starts a pooler, in a mode (session, transaction, statement), in front of the server that Postgres uses, for the
 // rest of this process, and returns the address of the same database on it.
 func PgBouncer(t testing.TB, mode, url string) string {
 	t.Helper()
@@ -168,7 +168,7 @@ func PgBouncer(t testing.TB, mode, url string) string {
 	return strings.Replace(url, fmt.Sprintf(":%d/", postgres.port), fmt.Sprintf(":%d/", port), 1)
 }
 
-// startCluster fills a new folder by a program and starts a server on it. When this process ends, the server ends as well
+// startCluster runs a program that fills a new folder, and starts a server on it. When this process ends, the server ends as well
 // (Pdeathsig), and the shell around it removes the folder. A wrapper is a program that runs the server.
 func startCluster(fill func(data string) *exec.Cmd, wrapper string, settings ...string) (port int, err error) {
 	server, err := postgresProgram("postgres")

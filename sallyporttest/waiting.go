@@ -51,7 +51,7 @@ func (e *Env) MailedLink(kind, to string) *url.URL {
 	return found
 }
 
-// SetUpMail makes the pages say what they say where there is a mail server. E-mails stay in the outbox.
+// SetUpMail makes the pages behave as if a mail server were configured. E-mails stay in the outbox.
 func (e *Env) SetUpMail() {
 	e.Mailer = func(context.Context, sallyport.Message) error { return nil }
 }

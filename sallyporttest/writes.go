@@ -11,7 +11,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sqlstore"
 )
 
-// writeRules are what every Write of an Env on SQLite is held to, on all its nodes.
+// writeRules are the rules that every Write of an Env on SQLite must keep, on all its nodes.
 type writeRules struct {
 	once atomic.Bool // see RunOnce
 }
@@ -20,7 +20,7 @@ type writeRules struct {
 // a Write does.
 func (e *Env) RunOnce() { e.rules.once.Store(true) }
 
-// watched returns the store as the rules use it. On SQLite it holds each Write to two rules. Its function may run again, so
+// watched returns the store as the rules use it. On SQLite it checks two rules in each Write. Its function may run again, so
 // there it always does: first in a Write that is rolled back. And a refusal never follows a change, as it would undo the
 // Writes of others that share its transaction.
 func (e *Env) watched(store *sqlstore.Store) sallyport.Store {
@@ -59,7 +59,7 @@ func (s *watchedStore) Write(ctx context.Context, fn func(sallyport.Tx) error) e
 }
 
 // refuses reports whether an error is one that people get, and not a fault. The rules make an outcome of a duplicate key
-// after the Write, too; only a seal that exists already is a fault, as somebody changed the database behind our back.
+// after the Write, too; only a seal that exists already is a fault, as somebody changed the database outside the program.
 func refuses(err error) bool {
 	duplicate := errors.Is(err, sallyport.ErrDuplicate) && !strings.Contains(err.Error(), "seals_pkey")
 	return duplicate || len(sallyport.Outcomes(err)) > 0

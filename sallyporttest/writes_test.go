@@ -9,7 +9,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// spy is a test that notes its errors.
+// spy is a test that records its errors.
 type spy struct {
 	testing.TB
 	errors []string

@@ -23,7 +23,7 @@ func askTogether(t *testing.T, s *sqlstore.Store) {
 			panics := i%10 == 8
 			defer func() {
 				if (recover() != nil) != panics {
-					t.Errorf("question %d: a panic of its own: %v", i, panics)
+					t.Errorf("question %d: panicked by itself: %v", i, panics)
 				}
 			}()
 			var got int64

@@ -268,7 +268,7 @@ func TestForeignKeys(t *testing.T) {
 			return tx.Exec("INSERT INTO pets (owner, name) VALUES ('nobody', 'Rex')")
 		})
 		if err == nil {
-			t.Error("a row that refers to no other was inserted")
+			t.Error("a row whose foreign key refers to no row was inserted")
 		}
 	})
 }

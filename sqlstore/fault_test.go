@@ -166,11 +166,11 @@ func TestI11_EveryErrorDenies(t *testing.T) {
 					after := e.Dump("tries", "events", "outbox", "sign_ins", "drafts")
 					tries = fmt.Sprint(e.Query("SELECT * FROM tries"))
 					if !lost && after != before {
-						t.Errorf("%s: something is half-done:\n%s", what, newLines(before, after))
+						t.Errorf("%s: something was only partly saved:\n%s", what, newLines(before, after))
 					}
 					first := !slices.Contains(f.seen[:k-1], "commit")
 					if now := e.Dump(slices.DeleteFunc(e.Tables(), func(t string) bool { return t == "sign_ins" || t == "drafts" })...); first && !lost && now != begun {
-						t.Errorf("%s: a step is half-done:\n%s", what, newLines(begun, now))
+						t.Errorf("%s: a step was only partly saved:\n%s", what, newLines(begun, now))
 					}
 					if lost && after != before && len(e.Query("SELECT id FROM events")) == events {
 						t.Errorf("%s: a change without its event", what)

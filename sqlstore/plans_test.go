@@ -91,7 +91,7 @@ func TestPlansOfSQLite(t *testing.T) {
 				})
 			}))
 			if searches == 0 || len(others) > 0 {
-				t.Errorf("%s: not by %s: %q", sql, c.index, others)
+				t.Errorf("%s: does not use index %s: %q", sql, c.index, others)
 			}
 		}
 		if !seen {

@@ -30,11 +30,11 @@ func TestMemoryIsGivenBack(t *testing.T) {
 		time.Sleep(3 * quietTime)
 		after, forced := held()
 		if after > in-90 {
-			t.Errorf("%d MiB in the rush, %d MiB after it", in, after)
+			t.Errorf("%d MiB at the peak, %d MiB afterwards", in, after)
 		}
 		time.Sleep(10 * quietTime)
 		if _, again := held(); again != forced {
-			t.Errorf("collected %d times while nothing happened", again-forced)
+			t.Errorf("%d garbage collections while idle", again-forced)
 		}
 		stop()
 		synctest.Wait()

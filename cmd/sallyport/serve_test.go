@@ -123,7 +123,7 @@ func (p *process) ready() bool {
 		case <-time.After(5 * time.Millisecond):
 		}
 	}
-	p.t.Fatal("it neither serves nor has ended")
+	p.t.Fatal("the process neither serves nor ends")
 	return false
 }
 
@@ -393,7 +393,7 @@ func TestEHLOGivesTheHostOfTheURL(t *testing.T) {
 		initialise(t, []string{"--data", data})
 		p := start(t, options...)
 		if !p.ready() {
-			t.Fatalf("%s: it does not serve", c.host)
+			t.Fatalf("%s: the server does not answer", c.host)
 		}
 		host := strings.Replace(c.host, "büro", "xn--bro-hoa", 1)
 		v := &visitor{t: t, url: "http://" + host + ":" + port, cookies: map[string]string{}}

@@ -14,7 +14,7 @@ func TestTextIsReadableOnEveryColour(t *testing.T) {
 			for b := 0.0; b < 256; b += 8.5 {
 				c, ok := colour.Parse(colour.RGB{R: r, G: g, B: b}.String())
 				if !ok {
-					t.Fatalf("%v is not read again", colour.RGB{R: r, G: g, B: b})
+					t.Fatalf("%v is not parsed back", colour.RGB{R: r, G: g, B: b})
 				}
 				for what, contrast := range map[string]float64{
 					"text on it":          c.Contrast(c.Text()),

@@ -59,7 +59,7 @@ func TestSizes(t *testing.T) {
 		t.Fatal(err)
 	}
 	if lines > rootLines {
-		t.Errorf("the root package has %d lines, more than %d: which part of it is no rule?", lines, rootLines)
+		t.Errorf("the root package has %d lines, more than %d: which part does not belong to the rules?", lines, rootLines)
 	}
 	if interfaces > interfaceCount {
 		t.Errorf("there are %d interfaces besides storage, more than %d: is each used by two kinds of caller or callee?", interfaces, interfaceCount)

@@ -33,7 +33,7 @@ func TestI66_SessionsOfOnePerson(t *testing.T) {
 		}
 		for i, v := range all {
 			if lives, want := v.Get("/session").Status == 200, i >= 70; lives != want {
-				t.Errorf("session %d lives: %v", i+1, lives)
+				t.Errorf("session %d is valid: %v", i+1, lives)
 			}
 		}
 		mails := func() int {
@@ -103,11 +103,11 @@ func TestI66_DeletingAPersonWithALongHistory(t *testing.T) {
 		}
 		s.Check(s.Delete(ctx, s.Console(), ben.Address))
 		if n := left(); n == "0" || n == fmt.Sprint(more) {
-			t.Errorf("%s events are left after Delete: it is not done in pages", n)
+			t.Errorf("%s events are left after Delete, want some but not all: they are erased in pages", n)
 		}
 		s.Check(s.EraseDeleted(ctx))
 		if n := left(); n != "0" {
-			t.Errorf("%s events still say from where", n)
+			t.Errorf("%s events still have an address or browser", n)
 		}
 		for _, table := range []string{"deletions", "outbox", "sessions"} {
 			if n := s.Query("SELECT count(*) FROM " + table)[0][0]; n != "0" {
@@ -147,7 +147,7 @@ func TestI66_SignInsHalfWay(t *testing.T) {
 		}
 		for i, v := range strangers {
 			if lives, want := v.Get("/sign-in/2fa").Status == 200, i >= 12; lives != want {
-				t.Errorf("stranger %d goes on: %v", i+1, lives)
+				t.Errorf("sign-in of stranger %d is valid: %v", i+1, lives)
 			}
 		}
 		for name, v := range map[string]*Visitor{"first": own, "second": tab} {

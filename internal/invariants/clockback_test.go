@@ -18,7 +18,7 @@ func aYearAhead(s *Site, name string) (Person, *Visitor) {
 	s.Exec("UPDATE policies SET trusted_device_days = 30")
 	p, _ := enrolled(s, name)
 	s.Clock.Advance(8760 * hour)
-	v := halfway(s, p)
+	v := atChallenge(s, p)
 	v.Post("/sign-in/2fa", Fields{"code": p.Code(s.Clock.Now()), "trust": "yes"})
 	if !v.SignedIn() || len(v.Cookies()) < 3 {
 		s.T.Fatalf("no session, or no trust: %d %s", v.Page.Status, v.Page.Alert())
@@ -72,7 +72,7 @@ func TestI63_TheCodePageSaysThatTheClockWentBack(t *testing.T) {
 		p, v := aYearAhead(s, "ben")
 		for range 3 {
 			v.Get("/session")
-			page := answer(halfway(s, p), p.Code(s.Clock.Now()))
+			page := answer(atChallenge(s, p), p.Code(s.Clock.Now()))
 			if page.Status != 422 || !strings.Contains(page.Alert(), "The clock of this server was set back") || !strings.Contains(page.Alert(), "recovery code") {
 				t.Fatalf("the page says, with %d: %s", page.Status, page.Alert())
 			}
@@ -92,7 +92,7 @@ func TestI63_TheCodePageSaysThatTheClockWentBack(t *testing.T) {
 		}
 		s.Check(s.Unlock(context.Background(), s.Console(), p.Address))
 		s.Clock.Advance(minute)
-		if v := halfway(s, p); answer(v, p.Code(s.Clock.Now())).Status != 303 || !v.SignedIn() {
+		if v := atChallenge(s, p); answer(v, p.Code(s.Clock.Now())).Status != 303 || !v.SignedIn() {
 			t.Errorf("unlocked: %d %s", v.Page.Status, v.Page.Alert())
 		}
 	})
@@ -116,7 +116,7 @@ func TestI63_RunFindsOutThatTheClockWentBack(t *testing.T) {
 		}
 		for _, table := range []string{"sessions", "browsers", "links"} {
 			if n := s.Query("SELECT count(*) FROM " + table)[0][0]; n != "0" {
-				t.Errorf("%s of the future in %s", n, table)
+				t.Errorf("%s rows from the future in %s", n, table)
 			}
 		}
 		if n := len(s.Query("SELECT id FROM events WHERE kind = 'clock.set_back'")); n != 1 {
@@ -141,7 +141,7 @@ func TestI63_NothingThatBeganInTheFutureIsTaken(t *testing.T) {
 		{"sign-in", func(s *Site, p *Person) func() bool {
 			v := s.Visitor()
 			v.Enrol(p, "Pixel")
-			half := halfway(s, *p)
+			half := atChallenge(s, *p)
 			return func() bool { return half.Get("/sign-in/2fa").Status == 200 }
 		}},
 		{"draft", func(s *Site, p *Person) func() bool {
@@ -180,7 +180,7 @@ func TestI63_NothingThatBeganInTheFutureIsTaken(t *testing.T) {
 					use := test.begin(s, &p)
 					s.Clock.Advance(back)
 					if taken, want := use(), i == 0; taken != want {
-						t.Errorf("%v: taken: %v", back, taken)
+						t.Errorf("clock set back %v: turn taken %v", back, taken)
 					}
 					s.Clock.Advance(-back)
 				}
@@ -194,14 +194,14 @@ func TestI63_BudgetsOfTheFutureNeitherLastNorVanish(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		p := member(s, "ben")
 		s.Clock.Advance(8760 * hour)
-		unknown(t, s.Env).wrong(p, 12)
+		unknownClient(t, s.Env).wrong(p, 12)
 		s.Clock.Advance(-8760 * hour)
-		if unknown(t, s.Env).right(p) {
-			t.Error("the tries of the future are free")
+		if unknownClient(t, s.Env).right(p) {
+			t.Error("tries recorded in the future do not count")
 		}
 		s.Clock.Advance(2 * hour)
-		if !unknown(t, s.Env).right(p) {
-			t.Error("two hours later the tries of the future still count")
+		if !unknownClient(t, s.Env).right(p) {
+			t.Error("two hours later, tries recorded in the future still count")
 		}
 	})
 }
@@ -229,7 +229,7 @@ func TestI63_MailAndRemindersOfTheFutureGoOn(t *testing.T) {
 		}
 		s.Check(s.Sweep(ctx))
 		if n := s.Query("SELECT count(*) FROM outbox WHERE next_at > $1", s.Clock.Now().UnixMilli())[0][0]; n != "0" {
-			t.Errorf("%s e-mails wait for the future", n)
+			t.Errorf("%s e-mails are due only in the future", n)
 		}
 		s.Check(s.SweepIdle(ctx))
 		v.SignIn(s.Owner)

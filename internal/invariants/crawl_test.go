@@ -12,7 +12,7 @@ import (
 
 func TestI23_GetChangesNothing(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		for _, who := range cast(s) {
+		for _, who := range everyKind(s) {
 			before := snapshot(s)
 			for _, r := range routes(http.MethodGet) {
 				for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
@@ -34,7 +34,7 @@ func TestI23_GetChangesNothing(t *testing.T) {
 
 func TestI23_CrossOriginPostsAreRefused(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		globex, _ := other(s)
+		globex, _ := secondWorkspace(s)
 		_, port, _ := strings.Cut(strings.TrimPrefix(s.URL, "http://"), ":")
 		form := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}
 		elsewhere := map[string]http.Header{
@@ -54,7 +54,7 @@ func TestI23_CrossOriginPostsAreRefused(t *testing.T) {
 			"two origins":            {"Origin": {s.URL, "https://evil.example"}, "Sec-Fetch-Site": {"same-origin"}},
 			"two sites":              {"Sec-Fetch-Site": {"same-origin", "cross-site"}},
 		}
-		for _, who := range cast(s) {
+		for _, who := range everyKind(s) {
 			before := snapshot(s)
 			for _, r := range routes(http.MethodPost) {
 				for what, header := range elsewhere {
@@ -165,18 +165,18 @@ func TestI15_HostsAndPaths(t *testing.T) {
 // TestI28_NothingOfAnotherWorkspaceWorks uses every cookie and id of one workspace in another.
 func TestI28_NothingOfAnotherWorkspaceWorks(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		globex, gustav := other(s)
+		globex, gustav := secondWorkspace(s)
 		there := s.Visitor().At(globex)
 		there.SignIn(gustav)
 		mia, mias := enrolled(s, "mia")
-		half := halfway(s, mia)
+		half := atChallenge(s, mia)
 		for _, v := range []*Visitor{mias, half} {
 			w := s.Visitor().At(globex)
 			for name, value := range v.Cookies() {
 				w.SetCookie(name, value)
 			}
 			for _, r := range routes(http.MethodGet) {
-				closed(t, r.Access, "with cookies of Acme at Globex "+r.Path, w.Fork().Get(r.Path))
+				checkClosed(t, r.Access, "with cookies of Acme at Globex "+r.Path, w.Fork().Get(r.Path))
 			}
 			if answer(w, mia.Code(s.Clock.Now())); w.SignedIn() {
 				t.Error("a sign-in of Acme continues at Globex")
@@ -186,7 +186,7 @@ func TestI28_NothingOfAnotherWorkspaceWorks(t *testing.T) {
 			}
 		}
 		if answer(half, mia.Code(s.Clock.Now())); !half.SignedIn() {
-			t.Error("her code was burnt at Globex")
+			t.Error("her code was used up at Globex")
 		}
 		owner := s.Owner
 		owners := s.Visitor()
@@ -234,7 +234,7 @@ func idsOfOthers(s *Site, v *Visitor, p Person) {
 
 func TestI54_HeadersOnEveryAnswer(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		people := cast(s)
+		people := everyKind(s)
 		check := func(what string, p *Page) {
 			t.Helper()
 			for name, want := range map[string]string{
@@ -292,8 +292,8 @@ func TestI54_HeadersOnEveryAnswer(t *testing.T) {
 	})
 }
 
-// hostile returns cookie values that the server never issued.
-func hostile(own string) []string {
+// forgedCookies returns cookie values that the server never issued.
+func forgedCookies(own string) []string {
 	flipped := own
 	if own != "" {
 		c := byte('A')
@@ -311,13 +311,13 @@ func hostile(own string) []string {
 func TestForgedCookies(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, mias := enrolled(s, "mia")
-		half := halfway(s, mia)
+		half := atChallenge(s, mia)
 		for _, v := range []*Visitor{mias, half} {
 			for name, own := range v.Cookies() {
 				if name == "browser" || name == "notice" {
 					continue // it grants no rights; see I38
 				}
-				for _, value := range hostile(own) {
+				for _, value := range forgedCookies(own) {
 					header := http.Header{"Cookie": {name + "=" + value}}
 					if value == "" {
 						header = http.Header{"Cookie": {"a=b"}}

@@ -18,8 +18,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// stranger is a new browser with its own address.
-func stranger(s *Site, i int) *Visitor {
+// newClient returns a new browser with its own address.
+func newClient(s *Site, i int) *Visitor {
 	return s.Visitor().From(fmt.Sprintf("198.51.%d.%d", 100+i/250, 1+i%250))
 }
 
@@ -27,7 +27,7 @@ func stranger(s *Site, i int) *Visitor {
 func giveWrong(s *Site, address string, times int) {
 	s.T.Helper()
 	for i := range times {
-		v := stranger(s, i)
+		v := newClient(s, i)
 		if p := v.Post("/sign-in", Fields{"email": address, "password": "wrong-password-of-nobody"}); p.Status != http.StatusUnprocessableEntity {
 			s.T.Fatalf("wrong password %d: %d %s", i, p.Status, p.Alert())
 		}
@@ -41,7 +41,7 @@ func TestI34_OneBudgetOverSessionsAddressesAndNodes(t *testing.T) {
 		tried := 0
 		for i := range 20 {
 			s.Clock.Advance(2 * time.Hour) // past every delay
-			v := stranger(s, i)
+			v := newClient(s, i)
 			if i%2 == 1 {
 				v.Through(node)
 			}
@@ -57,7 +57,7 @@ func TestI34_OneBudgetOverSessionsAddressesAndNodes(t *testing.T) {
 		if tried != 10 {
 			t.Errorf("%d codes could be tried, not 10", tried)
 		}
-		v := stranger(s, 99)
+		v := newClient(s, 99)
 		v.GivePassword(mia)
 		if p := answer(v, mia.Code(s.Clock.Now())); p.Status != http.StatusTooManyRequests || v.SignedIn() {
 			t.Errorf("the right code from an unknown client: %d", p.Status)
@@ -69,11 +69,11 @@ func TestI34_OneBudgetOverSessionsAddressesAndNodes(t *testing.T) {
 		s.Clock.Advance(minute)
 		v.GivePassword(mia)
 		if p := answer(v, mia.Code(s.Clock.Now())); p.Status != http.StatusTooManyRequests || v.SignedIn() {
-			t.Errorf("a known device lifted what strangers spent in 30 days: %d", p.Status)
+			t.Errorf("a sign-in on a known device reset the 30-day budget of unknown clients: %d", p.Status)
 		}
 		v.Post("/sign-in/2fa/recovery", Fields{"recovery_code": mia.RecoveryCodes[0]})
 		s.Clock.Advance(minute)
-		next := stranger(s, 100)
+		next := newClient(s, 100)
 		next.GivePassword(mia)
 		if answer(next, mia.Code(s.Clock.Now())); !next.SignedIn() {
 			t.Error("unknown clients are still locked after a recovery code")
@@ -89,13 +89,13 @@ func TestI35_CancelledTriesAreCounted(t *testing.T) {
 		slow.Hasher = passwd.NewHasher(1, 64)
 		node := s.Over(sallyport.New(slow))
 		hash := s.Query("SELECT password_hash FROM users WHERE id = $1", ben.ID)[0][0]
-		set(s, ben, "password_hash = '"+passwd.Decoy(passwd.Params{Memory: 128 << 10, Time: 16, Threads: 1})+"'")
+		setColumns(s, ben, "password_hash = '"+passwd.Decoy(passwd.Params{Memory: 128 << 10, Time: 16, Threads: 1})+"'")
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		var wg sync.WaitGroup
 		var answered atomic.Int32
 		for i := range 10 {
-			v := stranger(s, i).Through(node)
+			v := newClient(s, i).Through(node)
 			wg.Go(func() {
 				_, _ = v.TrySend(ctx, post(v, "/sign-in", "email="+ben.Address+"&password=wrong-password"))
 				answered.Add(1)
@@ -117,11 +117,11 @@ func TestI35_CancelledTriesAreCounted(t *testing.T) {
 		if before <= done || counted() < before {
 			t.Errorf("%d tries were counted, %d of them got a response; after cancelling the rest %d are counted", before, done, counted())
 		}
-		set(s, ben, "password_hash = '"+hash+"'")
+		setColumns(s, ben, "password_hash = '"+hash+"'")
 		for range 10 - before {
-			stranger(s, 50).Post("/sign-in", Fields{"email": ben.Address, "password": "wrong-password"})
+			newClient(s, 50).Post("/sign-in", Fields{"email": ben.Address, "password": "wrong-password"})
 		}
-		if v := stranger(s, 60); v.GivePassword(ben).Status != http.StatusUnprocessableEntity || v.SignedIn() {
+		if v := newClient(s, 60); v.GivePassword(ben).Status != http.StatusUnprocessableEntity || v.SignedIn() {
 			t.Errorf("the budget is not used up: %d", counted())
 		}
 	})
@@ -136,7 +136,7 @@ func TestI36_OnePersonOneCounter(t *testing.T) {
 			"Jörg.Müller@acme.example", "jÖrg.mÜller@acme.EXAMPLE",
 		}
 		for i, spelling := range spellings {
-			if p := stranger(s, i).Post("/sign-in", Fields{"email": spelling, "password": "wrong-password"}); p.Status != http.StatusUnprocessableEntity {
+			if p := newClient(s, i).Post("/sign-in", Fields{"email": spelling, "password": "wrong-password"}); p.Status != http.StatusUnprocessableEntity {
 				t.Fatalf("%q: %d", spelling, p.Status)
 			}
 		}
@@ -151,7 +151,7 @@ func TestI36_OnePersonOneCounter(t *testing.T) {
 		}
 		s.Clock.Advance(time.Hour)
 		for _, spelling := range spellings {
-			if v := stranger(s, 7); v.Post("/sign-in", Fields{"email": spelling, "password": ben.Password}).Status != http.StatusSeeOther {
+			if v := newClient(s, 7); v.Post("/sign-in", Fields{"email": spelling, "password": ben.Password}).Status != http.StatusSeeOther {
 				t.Errorf("%q does not sign Jörg in", spelling)
 			}
 			s.Clock.Advance(2 * time.Hour)
@@ -173,10 +173,10 @@ func TestI37_ALockedAccountIsNoOracle(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ben := member(s, "ben")
 		giveWrong(s, ben.Address, 10)
-		right := stranger(s, 30).Post("/sign-in", Fields{"email": ben.Address, "password": ben.Password})
-		wrong := stranger(s, 31).Post("/sign-in", Fields{"email": ben.Address, "password": "wrong-password"})
-		if same(right, ben.Address) != same(wrong, ben.Address) {
-			t.Errorf("while locked, the responses to the right and a wrong password differ:\n%s\n%s", same(right, ben.Address), same(wrong, ben.Address))
+		right := newClient(s, 30).Post("/sign-in", Fields{"email": ben.Address, "password": ben.Password})
+		wrong := newClient(s, 31).Post("/sign-in", Fields{"email": ben.Address, "password": "wrong-password"})
+		if comparable(right, ben.Address) != comparable(wrong, ben.Address) {
+			t.Errorf("while locked, the responses to the right and a wrong password differ:\n%s\n%s", comparable(right, ben.Address), comparable(wrong, ben.Address))
 		}
 		if right.Status != http.StatusUnprocessableEntity || sessions(s) != 0 {
 			t.Errorf("the right password of a locked account: %d", right.Status)
@@ -204,7 +204,7 @@ func TestI38_StrangersLockNobodyOut(t *testing.T) {
 		bens.SignIn(ben)
 		bens.Post("/sign-out", Fields{})
 		giveWrong(s, ben.Address, 100)
-		if v := stranger(s, 500); v.GivePassword(ben).Status != http.StatusUnprocessableEntity {
+		if v := newClient(s, 500); v.GivePassword(ben).Status != http.StatusUnprocessableEntity {
 			t.Error("an unknown browser can sign in after a hundred wrong passwords")
 		}
 		if bens.SignIn(ben); !bens.SignedIn() {
@@ -220,16 +220,16 @@ func TestI38_StrangersLockNobodyOut(t *testing.T) {
 		}
 		bens.SignIn(ben)
 		// A forged browser cookie does not make a known device.
-		v := stranger(s, 501)
+		v := newClient(s, 501)
 		v.SetCookie("browser", strings.Repeat("A", 43))
 		if v.GivePassword(ben).Status != http.StatusUnprocessableEntity {
-			t.Error("a forged browser cookie is a known device")
+			t.Error("a forged cookie is accepted as a known device")
 		}
 	})
 }
 
-// same returns what a response reveals, without what always differs: the request id, the time, and the typed address.
-func same(p *Page, address string) string {
+// comparable returns what a response reveals, without what always differs: the request id, the time, and the typed address.
+func comparable(p *Page, address string) string {
 	h := p.Header.Clone()
 	h.Del("X-Request-Id")
 	h.Del("Date")
@@ -251,11 +251,11 @@ func TestI39_AllNamesLookAlike(t *testing.T) {
 			"invited": member(s, "ivan"), "locked": member(s, "lotte"), "unknown": {}, "unknown and locked": {}, "temporary, over": member(s, "tom"),
 			"no password": member(s, "nora"), "forced": member(s, "frida"), "no address": {},
 		}
-		set(s, people["suspended"], "state = 'suspended'")
-		set(s, people["invited"], "state = 'invited', password_hash = ''")
-		set(s, people["no password"], "password_hash = ''")
-		set(s, people["temporary, over"], "temporary_ends = 1")
-		set(s, people["forced"], "must_set_up = 1")
+		setColumns(s, people["suspended"], "state = 'suspended'")
+		setColumns(s, people["invited"], "state = 'invited', password_hash = ''")
+		setColumns(s, people["no password"], "password_hash = ''")
+		setColumns(s, people["temporary, over"], "temporary_ends = 1")
+		setColumns(s, people["forced"], "must_set_up = 1")
 		giveWrong(s, people["locked"].Address, 10)
 		giveWrong(s, "unknown2@acme.example", 10)
 		ask := func(kind, password string) string {
@@ -268,7 +268,7 @@ func TestI39_AllNamesLookAlike(t *testing.T) {
 			case "no address":
 				address = "this is none"
 			}
-			return same(s.Visitor().Post("/sign-in", Fields{"email": address, "password": password}), address)
+			return comparable(s.Visitor().Post("/sign-in", Fields{"email": address, "password": password}), address)
 		}
 		want := ask("unknown", "wrong-password")
 		for kind := range people {
@@ -303,12 +303,12 @@ func TestI40_CodesAsPeopleTypeThem(t *testing.T) {
 			"many spaces":    func(c string) string { return strings.Join(strings.Split(c, ""), "  ") },
 		} {
 			s.Clock.Advance(minute)
-			v := halfway(s, mia)
+			v := atChallenge(s, mia)
 			if p := answer(v, spell(mia.Code(s.Clock.Now()))); !v.SignedIn() {
 				t.Errorf("%s: %d %s", what, p.Status, p.Alert())
 			}
 		}
-		v := halfway(s, mia)
+		v := atChallenge(s, mia)
 		before := snapshot(s)
 		code := mia.Code(s.Clock.Now().Add(minute))
 		for _, typed := range []string{
@@ -335,7 +335,7 @@ func TestI42_OnlyOneStepEitherSide(t *testing.T) {
 		for _, step := range []int{-1000, -21, -20, -3, -2, 2, 3, 20, 21, 1000} {
 			s.Clock.Advance(48 * time.Hour)
 			s.Exec("DELETE FROM tries")
-			v := halfway(s, mia)
+			v := atChallenge(s, mia)
 			if p := answer(v, mia.Code(s.Clock.Now().Add(time.Duration(step)*30*time.Second))); p.Status != http.StatusUnprocessableEntity || v.SignedIn() {
 				t.Errorf("code of step %d: %d", step, p.Status)
 			}
@@ -344,7 +344,7 @@ func TestI42_OnlyOneStepEitherSide(t *testing.T) {
 			for _, into := range []time.Duration{0, 29 * time.Second} {
 				s.Clock.Advance(48 * time.Hour)
 				s.Clock.Set(s.Clock.Now().Truncate(30 * time.Second).Add(into))
-				v := halfway(s, mia)
+				v := atChallenge(s, mia)
 				if p := answer(v, mia.Code(s.Clock.Now().Add(time.Duration(step)*30*time.Second))); !v.SignedIn() {
 					t.Errorf("code of step %d, %v into the step: %d %s", step, into, p.Status, p.Alert())
 				}
@@ -366,16 +366,16 @@ func TestI43_AClockThatJumps(t *testing.T) {
 		// Proof from the time before the clock was set back is not fresh for three hours.
 		s.Clock.Advance(10 * minute)
 		if p := known.Get("/account/2fa/set-up"); p.Status == http.StatusOK {
-			t.Error("a step-up in the future is fresh")
+			t.Error("a step-up recorded in the future counts as fresh")
 		}
 		for what, code := range map[string]string{"now": mia.Code(s.Clock.Now()), "then": ahead} {
-			v := halfway(s, mia)
+			v := atChallenge(s, mia)
 			if answer(v, code); v.SignedIn() {
 				t.Errorf("the code of %s is accepted after the clock was set back", what)
 			}
 		}
 		s.Check(s.Unlock(t.Context(), s.Console(), mia.Address))
-		v := halfway(s, mia)
+		v := atChallenge(s, mia)
 		if answer(v, mia.Code(s.Clock.Now())); v.SignedIn() {
 			t.Error("unlocking accepts codes that may have been used")
 		}
@@ -385,7 +385,7 @@ func TestI43_AClockThatJumps(t *testing.T) {
 		}
 		// The latest code used while the clock was ahead stays used.
 		s.Clock.Advance(jump - 11*minute)
-		w := halfway(s, mia)
+		w := atChallenge(s, mia)
 		if answer(w, mia.Code(s.Clock.Now())); w.SignedIn() {
 			t.Error("the code that was used while the clock was ahead is accepted a second time")
 		}
@@ -419,7 +419,7 @@ func TestI44_HashesAreBounded(t *testing.T) {
 		statuses := map[int]int{}
 		for i := range 16 {
 			wg.Go(func() {
-				v := stranger(s, i).Through(node)
+				v := newClient(s, i).Through(node)
 				p, err := v.TrySend(t.Context(), post(v, "/sign-in", fmt.Sprintf("email=n%d@acme.example&password=wrong-password", i)))
 				mu.Lock()
 				defer mu.Unlock()
@@ -486,7 +486,7 @@ func TestI46_ReturnsStayOnTheHost(t *testing.T) {
 func TestI46_LinksStayOnTheHost(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		ben := member(s, "ben")
-		_, ada := chief(s, "ada", sallyport.Admin)
+		_, ada := addSignedIn(s, "ada", sallyport.Admin)
 		for i, to := range []string{"//evil.example", "https://evil.example/"} {
 			newcomer := fmt.Sprintf("nia%d@acme.example", i)
 			ada.Post("/admin/users/new", Fields{"email": newcomer, "name": "Nia", "role": "member"})

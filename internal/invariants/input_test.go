@@ -42,7 +42,7 @@ func badBodies(field string) map[string][2]string {
 
 func TestBadInput(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		people := cast(s)
+		people := everyKind(s)
 		for _, who := range people {
 			before := snapshot(s)
 			for _, r := range routes(http.MethodPost) {
@@ -59,7 +59,7 @@ func TestBadInput(t *testing.T) {
 					}
 					p := who.Fork().Send(Request{Method: http.MethodPost, Target: r.Path, Header: h, Body: body})
 					refused(t, r, who.kind+", "+r.Path+", "+what, p)
-					if shut(p) {
+					if sentAway(p) {
 						break
 					}
 				}
@@ -71,8 +71,8 @@ func TestBadInput(t *testing.T) {
 	})
 }
 
-// shut reports whether the user was sent away before the input was read, so that later inputs would not be read either.
-func shut(p *Page) bool {
+// sentAway reports whether the user was sent away before the input was read, so that later inputs would not be read either.
+func sentAway(p *Page) bool {
 	return p.Status == http.StatusSeeOther && (strings.HasPrefix(p.Location, "/sign-in") || p.LocationPath() == "/account/2fa/set-up") || p.Status == http.StatusNotFound
 }
 
@@ -99,7 +99,7 @@ func TestBadFields(t *testing.T) {
 			"", " ", "\t\r\n", strings.Repeat("9", 60000), "𝟙𝟚𝟛𝟜𝟝𝟞", "-1", "1e309", "NaN", "' OR ''='", "<script>alert(1)</script>",
 			"{{.}}", "${jndi:x}", "\u202e\u200d", "../../x", "a\r\nSet-Cookie: session=x", "%s%n",
 		}
-		for _, who := range cast(s) {
+		for _, who := range everyKind(s) {
 			authenticators := len(s.Query("SELECT id FROM authenticators"))
 			signedIn := who.SignedIn()
 			for _, r := range routes(http.MethodPost) {
@@ -126,7 +126,7 @@ func TestBadFields(t *testing.T) {
 					if names := sessionCookies(p); len(names) > 0 && strings.HasPrefix(r.Path, "/sign-in") {
 						t.Errorf("%s, %s %.80q: sets %v", who.kind, r.Path, values, names)
 					}
-					if shut(p) {
+					if sentAway(p) {
 						break
 					}
 				}

@@ -53,7 +53,7 @@ func journey(t *testing.T, s *Site) map[string]string {
 	v.Post("/account/2fa/set-up", Fields{"name": "Tablet"})
 	secrets["key of a draft"] = v.Follow().Key()
 	s.Clock.Advance(minute)
-	w := halfway(s, mia)
+	w := atChallenge(s, mia)
 	take("half-way", w)
 	answer(w, wrongCode(s, mia))
 	answer(w, mia.Code(s.Clock.Now()))
@@ -78,8 +78,8 @@ func journey(t *testing.T, s *Site) map[string]string {
 	return secrets
 }
 
-// holds returns the encoding in which a text contains a secret, or "" if it does not.
-func holds(all, secret string) string {
+// encodingOf returns the encoding in which a text contains a secret, or "" if it does not.
+func encodingOf(all, secret string) string {
 	for how, written := range map[string]string{
 		"as it is": secret, "in base64": base64.StdEncoding.EncodeToString([]byte(secret)), "in hex": hex.EncodeToString([]byte(secret)),
 		"in base64 for addresses": base64.RawURLEncoding.EncodeToString([]byte(secret)), "quoted": strings.Trim(fmt.Sprintf("%q", secret), `"`),
@@ -115,7 +115,7 @@ func TestI47_ACopyOfTheDatabaseHoldsNoSecret(t *testing.T) {
 			}
 		}
 		for what, secret := range secrets {
-			if how := holds(all, secret); how != "" {
+			if how := encodingOf(all, secret); how != "" {
 				t.Errorf("the database contains a secret, %s: %s", how, what)
 			}
 		}
@@ -149,7 +149,7 @@ func TestI48_CiphertextIsBoundToItsRow(t *testing.T) {
 		eve, _ := enrolled(s, "eve")
 		s.Exec("UPDATE authenticators SET secret = (SELECT a.secret FROM authenticators a WHERE a.user_id = $1) WHERE user_id = $2", eve.ID, mia.ID)
 		for whose, code := range map[string]string{"Eve's": eve.Code(s.Clock.Now()), "Mia's": mia.Code(s.Clock.Now())} {
-			v := halfway(s, mia)
+			v := atChallenge(s, mia)
 			if p := answer(v, code); v.SignedIn() || p.Status < 400 {
 				t.Errorf("%s code signs Mia in after the secrets were swapped: %d", whose, p.Status)
 			}
@@ -171,15 +171,15 @@ func TestI49_LogsContainNoSecrets(t *testing.T) {
 			t.Fatal("requests are not logged")
 		}
 		for what, secret := range secrets {
-			if how := holds(logged, secret); how != "" {
+			if how := encodingOf(logged, secret); how != "" {
 				t.Errorf("the log contains a secret, %s: %s", how, what)
 			}
 		}
 	})
 }
 
-// service returns another Service on the site's database, not started.
-func service(s *Site, database string, keys *seal.Keyset) *sallyport.Service {
+// newService returns another Service on the site's database, not started.
+func newService(s *Site, database string, keys *seal.Keyset) *sallyport.Service {
 	s.T.Helper()
 	store, err := sqlstore.Open(context.Background(), database)
 	s.Check(err)
@@ -194,7 +194,7 @@ func TestI50_AnotherKeysetDoesNotStart(t *testing.T) {
 		keys, err := seal.Generate()
 		s.Check(err)
 		before := s.Dump()
-		if err := service(s, s.Database, keys).Start(t.Context()); !errors.Is(err, sallyport.ErrKeyset) {
+		if err := newService(s, s.Database, keys).Start(t.Context()); !errors.Is(err, sallyport.ErrKeyset) {
 			t.Errorf("with another keyset: %v", err)
 		}
 		if diff := changed(before, s.Dump()); diff != "" {
@@ -211,7 +211,7 @@ func TestI50_AnotherKeysetDoesNotStart(t *testing.T) {
 		for range 2 {
 			keys, err := seal.Generate()
 			s.Check(err)
-			nodes = append(nodes, service(s, empty, keys))
+			nodes = append(nodes, newService(s, empty, keys))
 		}
 		for _, n := range nodes {
 			go func() { outcome <- n.Start(context.Background()) }()
@@ -229,9 +229,9 @@ func TestI57_NoStaleTruth(t *testing.T) {
 		ben := member(s, "ben")
 		v := s.Visitor().Through(node)
 		for what, revoke := range map[string]func(){
-			"suspended":           func() { set(s, ben, "state = 'suspended'") },
-			"epoch raised":        func() { set(s, ben, "epoch = epoch + 1") },
-			"forced":              func() { set(s, ben, "must_set_up = 1") },
+			"suspended":           func() { setColumns(s, ben, "state = 'suspended'") },
+			"epoch raised":        func() { setColumns(s, ben, "epoch = epoch + 1") },
+			"forced":              func() { setColumns(s, ben, "must_set_up = 1") },
 			"session removed":     func() { s.Exec("DELETE FROM sessions") },
 			"signed out here":     func() { v.Fork().Through(s).Post("/sign-out", Fields{}) },
 			"required by policy":  func() { require(s, "everyone") },
@@ -245,7 +245,7 @@ func TestI57_NoStaleTruth(t *testing.T) {
 			if p := v.Get("/account"); p.Status == http.StatusOK {
 				t.Errorf("%s: the other node still accepts the session", what)
 			}
-			set(s, ben, "state = 'active', must_set_up = 0")
+			setColumns(s, ben, "state = 'active', must_set_up = 0")
 			require(s, "optional")
 		}
 	})
@@ -260,7 +260,7 @@ func TestI59_TheFirstRunLinkWorksOnce(t *testing.T) {
 		keys, err := seal.Generate()
 		s.Check(err)
 		empty := sallyporttest.Database(t, kind)
-		fresh := service(s, empty, keys)
+		fresh := newService(s, empty, keys)
 		fresh.Hash = passwd.Params{Memory: 16 << 10, Time: 4, Threads: 1} // long enough for all requests to pass the first check
 		s.Check(fresh.Start(t.Context()))
 		site := s.Over(fresh)
@@ -362,7 +362,7 @@ func TestI10_WhatWasConsumedIsOnDisk(t *testing.T) {
 	s := sallyporttest.NewSite(t, e)
 	mia, _ := enrolled(s, "mia")
 	code := mia.Code(s.Clock.Now())
-	v := halfway(s, mia)
+	v := atChallenge(s, mia)
 	if answer(v, code).Status != http.StatusSeeOther {
 		t.Fatal("the code is refused")
 	}
@@ -374,7 +374,7 @@ func TestI10_WhatWasConsumedIsOnDisk(t *testing.T) {
 		}
 		s.Check(os.WriteFile(filepath.Join(dir, "copy.db"+suffix), b, 0o600))
 	}
-	revived := s.Over(service(s, filepath.Join(dir, "copy.db"), s.Keys))
+	revived := s.Over(newService(s, filepath.Join(dir, "copy.db"), s.Keys))
 	w := revived.Visitor()
 	w.GivePassword(mia)
 	if p := answer(w, code); w.SignedIn() || !p.Has("already used") {

@@ -13,7 +13,7 @@ import (
 func TestI01_PasswordAloneOpensTheChallengeOnly(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
-		v := halfway(s, mia)
+		v := atChallenge(s, mia)
 		held := v.Cookies()
 		if len(held) != 1 || held["sign-in"] == "" {
 			t.Fatalf("cookies after the password: %v", held)
@@ -30,10 +30,10 @@ func TestI01_PasswordAloneOpensTheChallengeOnly(t *testing.T) {
 				"Basic":                {"Authorization": {"Basic " + basic}},
 				"Basic with the token": {"Authorization": {"Basic " + base64.StdEncoding.EncodeToString([]byte(token+":"))}},
 			} {
-				closed(t, r.Access, what+" "+r.Path, v.Fork().Send(Request{Method: http.MethodGet, Target: r.Path, Header: header}))
+				checkClosed(t, r.Access, what+" "+r.Path, v.Fork().Send(Request{Method: http.MethodGet, Target: r.Path, Header: header}))
 			}
 			for _, query := range []string{"session=", "token=", "sign-in=", "access_token="} {
-				closed(t, r.Access, query+" "+r.Path, v.Fork().Get(r.Path+"?"+query+token))
+				checkClosed(t, r.Access, query+" "+r.Path, v.Fork().Get(r.Path+"?"+query+token))
 			}
 		}
 		if n := len(s.Query("SELECT id FROM sessions WHERE user_id = $1", mia.ID)); n != 1 {
@@ -42,8 +42,8 @@ func TestI01_PasswordAloneOpensTheChallengeOnly(t *testing.T) {
 	})
 }
 
-// closed fails if a response shows a page that requires a session.
-func closed(t *testing.T, access, what string, p *Page) {
+// checkClosed fails if a response shows a page that requires a session.
+func checkClosed(t *testing.T, access, what string, p *Page) {
 	t.Helper()
 	if len(sessionCookies(p)) > 0 {
 		t.Errorf("%s: sets %v", what, sessionCookies(p))
@@ -63,7 +63,7 @@ func TestI02_NoSessionWithoutSecondFactor(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
 		before := sessions(s)
-		v := halfway(s, mia)
+		v := atChallenge(s, mia)
 		for _, f := range []Fields{
 			{}, {"code": ""}, {"code": " "}, {"code": "000000", "trust": "yes"}, {"trust": "yes"}, {"recovery_code": ""},
 			{"password": mia.Password}, {"email": mia.Address, "password": mia.Password},
@@ -105,7 +105,7 @@ func TestI03_SecondFactorAloneDoesNotSignIn(t *testing.T) {
 func TestI04_NoStepIsSkippedOrRepeated(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
-		v := halfway(s, mia)
+		v := atChallenge(s, mia)
 		if p := v.Get("/sign-in/set-up"); p.Location != "/sign-in/2fa" {
 			t.Errorf("set-up instead of the code: %d %s", p.Status, p.Location)
 		}
@@ -130,7 +130,7 @@ func TestI04_NoStepIsSkippedOrRepeated(t *testing.T) {
 		}
 		// A user who must set up cannot skip the step.
 		ben := member(s, "ben")
-		set(s, ben, "must_set_up = 1")
+		setColumns(s, ben, "must_set_up = 1")
 		w := s.Visitor()
 		if p := w.GivePassword(ben); p.Location != "/sign-in/set-up" {
 			t.Fatalf("a user who must set up is sent to %q", p.Location)
@@ -149,7 +149,7 @@ func TestI04_NoStepIsSkippedOrRepeated(t *testing.T) {
 func TestI04_ACodeBeforeItsStepIsRefused(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
-		set(s, mia, fmt.Sprintf("temporary_ends = %d", s.Clock.Now().Add(time.Hour).UnixMilli()))
+		setColumns(s, mia, fmt.Sprintf("temporary_ends = %d", s.Clock.Now().Add(time.Hour).UnixMilli()))
 		v := s.Visitor()
 		v.GivePassword(mia)
 		before := snapshot(s)
@@ -164,7 +164,7 @@ func TestI04_SignInEndsAfterTenMinutes(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
 		for after, ends := range map[time.Duration]bool{10*minute - time.Second: false, 10 * minute: true} {
-			v := halfway(s, mia)
+			v := atChallenge(s, mia)
 			s.Clock.Advance(after)
 			p := answer(v, mia.Code(s.Clock.Now()))
 			if v.SignedIn() == ends {
@@ -182,12 +182,12 @@ func TestI05_TheRecordDecidesWhoSignsIn(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
 		eve, _ := enrolled(s, "eve")
-		v := halfway(s, eve)
+		v := atChallenge(s, eve)
 		// Eve tries to name Mia in every possible way, then enters her own code.
 		token := v.Cookies()["sign-in"]
 		raw, err := base64.RawURLEncoding.DecodeString(token)
 		s.Check(err)
-		mias, err := base64.RawURLEncoding.DecodeString(halfway(s, mia).Cookies()["sign-in"])
+		mias, err := base64.RawURLEncoding.DecodeString(atChallenge(s, mia).Cookies()["sign-in"])
 		s.Check(err)
 		for i, mixed := range [][]byte{
 			append(append([]byte{}, mias[:16]...), raw[16:]...), // Mia's id, Eve's row and secret
@@ -214,7 +214,7 @@ func TestI06_ACodeWorksForItsUserOnly(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		mia, _ := enrolled(s, "mia")
 		eve, eves := enrolled(s, "eve")
-		v := halfway(s, mia)
+		v := atChallenge(s, mia)
 		if p := answer(v, eve.Code(s.Clock.Now())); p.Status != http.StatusUnprocessableEntity || v.SignedIn() {
 			t.Fatalf("another user's code: %d", p.Status)
 		}
@@ -239,11 +239,11 @@ func TestI07_ACodeBurnsItsStepAndAllBefore(t *testing.T) {
 		mia, known := enrolled(s, "mia")
 		now := s.Clock.Now()
 		next, current, last := mia.Code(now.Add(30*time.Second)), mia.Code(now), mia.Code(now.Add(-30*time.Second))
-		if answer(halfway(s, mia), next).Status != http.StatusSeeOther {
+		if answer(atChallenge(s, mia), next).Status != http.StatusSeeOther {
 			t.Fatal("the code of the next step is refused")
 		}
 		for what, code := range map[string]string{"the same": next, "the current": current, "the one before": last} {
-			v := halfway(s, mia)
+			v := atChallenge(s, mia)
 			if p := answer(v, code); p.Status != http.StatusUnprocessableEntity || !p.Has("already used") || v.SignedIn() {
 				t.Errorf("%s at sign-in: %d %s", what, p.Status, p.Alert())
 			}
@@ -256,7 +256,7 @@ func TestI07_ACodeBurnsItsStepAndAllBefore(t *testing.T) {
 		// A code burnt by a step-up does not sign in either.
 		s.Clock.Advance(minute)
 		known.Post("/step-up", Fields{"code": mia.Code(s.Clock.Now())})
-		v := halfway(s, mia)
+		v := atChallenge(s, mia)
 		if answer(v, mia.Code(s.Clock.Now())); v.SignedIn() {
 			t.Error("a code used for a step-up signs in")
 		}
@@ -268,11 +268,11 @@ func TestI08_OneOfSimultaneousUsesSucceeds(t *testing.T) {
 		mia, _ := enrolled(s, "mia")
 		second := s.Node()
 		const uses = 12
-		same := halfway(s, mia)
+		same := atChallenge(s, mia)
 		for what, browser := range map[string]func(i int) *Visitor{
-			"a browser each":     func(int) *Visitor { return halfway(s, mia) },
+			"a browser each":     func(int) *Visitor { return atChallenge(s, mia) },
 			"one and the same":   func(int) *Visitor { return same.Fork() },
-			"known and half-way": func(int) *Visitor { return halfway(s, mia) },
+			"known and half-way": func(int) *Visitor { return atChallenge(s, mia) },
 		} {
 			s.Clock.Advance(minute)
 			if what == "one and the same" {

@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// chief adds a person with a role and two-factor authentication, signed in with a fresh code.
-func chief(s *Site, name string, role sallyport.Role) (Person, *Visitor) {
+// addSignedIn adds a person with a role and two-factor authentication, signed in with a fresh code.
+func addSignedIn(s *Site, name string, role sallyport.Role) (Person, *Visitor) {
 	s.T.Helper()
 	p := s.Add(name+"@acme.example", role)
 	v := s.Visitor()
@@ -41,9 +41,9 @@ func reset(s *Site, admin *Visitor, p Person) string {
 
 func TestI25_AfterAResetThePasswordAloneDoesNotEnrol(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		_, ada := chief(s, "ada", sallyport.Admin)
+		_, ada := addSignedIn(s, "ada", sallyport.Admin)
 		mia, mias := enrolled(s, "mia")
-		half := halfway(s, mia)
+		half := atChallenge(s, mia)
 		code := reset(s, ada, mia)
 		if again := ada.Get(userPath(mia) + "/security"); strings.Contains(again.Body, "data-set-up-code") || strings.Contains(again.Body, code) {
 			t.Error("the set-up code is shown twice")
@@ -93,7 +93,7 @@ func TestI25_AfterAResetThePasswordAloneDoesNotEnrol(t *testing.T) {
 
 func TestI25_SetUpCodesExpireAndHaveABudget(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		_, ada := chief(s, "ada", sallyport.Admin)
+		_, ada := addSignedIn(s, "ada", sallyport.Admin)
 		mia, _ := enrolled(s, "mia")
 		give := func(code string) *Page {
 			v := s.Visitor()
@@ -126,8 +126,8 @@ func TestI25_NobodyResetsSuperiorsOrThemselves(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		owner := s.Owner
 		s.Visitor().Enrol(&owner, "Owner's")
-		ada, adas := chief(s, "ada", sallyport.Admin)
-		_, max := chief(s, "max", sallyport.Manager)
+		ada, adas := addSignedIn(s, "ada", sallyport.Admin)
+		_, max := addSignedIn(s, "max", sallyport.Manager)
 		mia, mias := enrolled(s, "mia")
 		nobody := adas.Post("/admin/users/usr_none/reset-2fa", Fields{"reason": "x"})
 		up := adas.Post(userPath(owner)+"/reset-2fa", Fields{"reason": "x"})
@@ -152,7 +152,7 @@ func TestI25_NobodyResetsSuperiorsOrThemselves(t *testing.T) {
 
 func TestI22_ResetsRequireAFreshCode(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		ada, adas := chief(s, "ada", sallyport.Admin)
+		ada, adas := addSignedIn(s, "ada", sallyport.Admin)
 		mia, _ := enrolled(s, "mia")
 		s.Clock.Advance(6 * minute)
 		p := adas.Post(userPath(mia)+"/reset-2fa", Fields{"reason": "lost the phone"})
@@ -169,7 +169,7 @@ func TestI22_ResetsRequireAFreshCode(t *testing.T) {
 
 func TestI33_AdminPagesAfterAnHourWithoutUse(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		ada, adas := chief(s, "ada", sallyport.Admin)
+		ada, adas := addSignedIn(s, "ada", sallyport.Admin)
 		if p := adas.Get("/admin/users"); p.Status != http.StatusOK {
 			t.Fatalf("immediately: %d", p.Status)
 		}
@@ -191,11 +191,11 @@ func TestI33_AdminPagesAfterAnHourWithoutUse(t *testing.T) {
 
 func TestI24_RoleAndStateEndEverything(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		_, ada := chief(s, "ada", sallyport.Admin)
+		_, ada := addSignedIn(s, "ada", sallyport.Admin)
 		for verb, fields := range map[string]Fields{"": {"role": "manager"}, "/suspend": {}, "/sign-out": {}, "/delete": {}} {
 			name := "m" + strings.Trim(verb, "/-")
 			mia, mias := enrolled(s, strings.ReplaceAll(name, "-", ""))
-			half := halfway(s, mia)
+			half := atChallenge(s, mia)
 			if p := ada.Post(userPath(mia)+verb, fields); p.Status != http.StatusSeeOther {
 				t.Errorf("%s: %d %s", verb, p.Status, p.Alert())
 			}
@@ -212,9 +212,9 @@ func TestI24_RoleAndStateEndEverything(t *testing.T) {
 
 func TestI28_SuperiorsLookUnknown(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		globex, gustav := other(s)
-		_, ada := chief(s, "ada", sallyport.Admin)
-		_, max := chief(s, "max", sallyport.Manager)
+		globex, gustav := secondWorkspace(s)
+		_, ada := addSignedIn(s, "ada", sallyport.Admin)
+		_, max := addSignedIn(s, "max", sallyport.Manager)
 		ben := member(s, "ben")
 		for who, v := range map[string]*Visitor{"admin": ada, "manager": max} {
 			for _, tab := range []string{"", "/security"} {
@@ -255,8 +255,8 @@ func TestI58_TheLastOwnerStays(t *testing.T) {
 		if err := s.Suspend(t.Context(), s.Console(), s.Owner.Address); !strings.Contains(errText(err), "last_owner") {
 			t.Errorf("the console can suspend the last owner: %v", err)
 		}
-		una, unas := chief(s, "una", sallyport.Owner)
-		dan, dans := chief(s, "dan", sallyport.Owner)
+		una, unas := addSignedIn(s, "una", sallyport.Owner)
+		dan, dans := addSignedIn(s, "dan", sallyport.Owner)
 		s.Check(s.Suspend(t.Context(), s.Console(), s.Owner.Address))
 		unas.Post("/step-up", Fields{"code": una.Code(s.Clock.Now())})
 		var both sync.WaitGroup // each removes the other's role
@@ -280,7 +280,7 @@ var invitationLink = regexp.MustCompile(`/invitation/[A-Za-z0-9_-]+`)
 
 func TestI27_Invitations(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		_, ada := chief(s, "ada", sallyport.Admin)
+		_, ada := addSignedIn(s, "ada", sallyport.Admin)
 		if p := ada.Post("/admin/users/new", Fields{"email": "eve@acme.example", "name": "Eve", "role": "owner"}); p.Status != http.StatusForbidden {
 			t.Errorf("an admin can invite an owner: %d", p.Status)
 		}
@@ -326,7 +326,7 @@ var temporary = regexp.MustCompile(`[0-9A-Z]{5}(-[0-9A-Z]{5}){4}`)
 
 func TestI27_TemporaryPasswords(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		_, ada := chief(s, "ada", sallyport.Admin)
+		_, ada := addSignedIn(s, "ada", sallyport.Admin)
 		s.Exec("UPDATE policies SET invite_method = 'temporary_password', require_2fa = 'everyone', version = version + 1")
 		path := ada.Post("/admin/users/new", Fields{"email": "nia@acme.example", "name": "Nia", "role": "member"}).Location
 		first := temporary.FindString(lastMail(s, "nia@acme.example"))
@@ -374,7 +374,7 @@ func lastMail(s *Site, to string) string {
 
 func TestDeletedPeopleLeaveAnID(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		_, ada := chief(s, "ada", sallyport.Admin)
+		_, ada := addSignedIn(s, "ada", sallyport.Admin)
 		mia, _ := enrolled(s, "mia")
 		ada.Post("/admin/users/"+mia.ID+"/reset-2fa", Fields{"reason": "x"})
 		if p := ada.Post(userPath(mia)+"/delete", Fields{}); p.Status != http.StatusSeeOther {

@@ -17,14 +17,14 @@ func TestI19_AddingRequiresProofOfTheOldOne(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		s.Exec("UPDATE policies SET trusted_device_days = 14, version = version + 1")
 		mia, old := enrolled(s, "mia")
-		trusted := halfway(s, mia)
+		trusted := atChallenge(s, mia)
 		trusted.Post("/sign-in/2fa", Fields{"code": mia.Code(s.Clock.Now()), "trust": "yes"})
 		trusted.Post("/sign-out", Fields{})
 		if trusted.GivePassword(mia); !trusted.SignedIn() {
 			t.Fatal("the trusted device must enter a code")
 		}
 		s.Clock.Advance(6 * minute)
-		recovering := halfway(s, mia)
+		recovering := atChallenge(s, mia)
 		recovering.Post("/sign-in/2fa/recovery", Fields{"recovery_code": mia.RecoveryCodes[0]})
 		drafts := func() int { return len(s.Query("SELECT holder FROM drafts")) }
 		for what, v := range map[string]*Visitor{"an old code": old, "a trusted device": trusted, "a recovery code": recovering} {
@@ -55,7 +55,7 @@ func TestI19_AddingRequiresProofOfTheOldOne(t *testing.T) {
 		if rows := s.Query("SELECT name FROM authenticators WHERE user_id = $1", mia.ID); len(rows) != 1 || rows[0][0] != "New phone" {
 			t.Errorf("authenticators: %q", rows)
 		}
-		v := halfway(s, mia)
+		v := atChallenge(s, mia)
 		if answer(v, oldSecret.Code(s.Clock.Now())); v.SignedIn() {
 			t.Error("the old authenticator signs in")
 		}
@@ -116,7 +116,7 @@ func TestI21_ADraftBelongsToOneSessionForFifteenMinutes(t *testing.T) {
 		}
 		// The active authenticator still works, and the draft's codes do not.
 		s.Clock.Advance(minute)
-		x := halfway(s, mia)
+		x := atChallenge(s, mia)
 		if answer(x, draft.Code(s.Clock.Now())); x.SignedIn() {
 			t.Error("a draft's code signs in")
 		}
@@ -128,7 +128,7 @@ func TestI21_ADraftBelongsToOneSessionForFifteenMinutes(t *testing.T) {
 		if p := v.Post("/account/2fa/set-up", Fields{"code": code}); p.Status != http.StatusSeeOther {
 			t.Fatalf("confirming: %d %s", p.Status, p.Alert())
 		}
-		y := halfway(s, mia)
+		y := atChallenge(s, mia)
 		if p := answer(y, code); y.SignedIn() || !p.Has("already used") {
 			t.Errorf("the code that confirmed the draft signs in: %d %s", p.Status, p.Alert())
 		}
@@ -249,7 +249,7 @@ func TestI24_EverythingElseEndsAtOnce(t *testing.T) {
 		if !v.SignedIn() {
 			t.Error("the current session ended")
 		}
-		half := halfway(s, ben)
+		half := atChallenge(s, ben)
 		v.Post("/step-up", Fields{"code": ben.Code(s.Clock.Now())})
 		v.Post("/account/2fa/set-up", Fields{"name": "Tablet"})
 		second, err := otp.DecodeSecret(v.Follow().Key())
@@ -280,7 +280,7 @@ func TestI24_AgainstSimultaneousSignIns(t *testing.T) {
 			var wg sync.WaitGroup
 			var racers []*Visitor
 			for i := range 6 {
-				w := stranger(s, i)
+				w := newClient(s, i)
 				if i%2 == 0 {
 					w.Through(node)
 				}
@@ -343,7 +343,7 @@ func TestI31_TheValueChangesAndTheOldOneIsInvalid(t *testing.T) {
 			victim.SetCookie(name, value)
 		}
 		s.Clock.Advance(minute)
-		planted := halfway(s, mia)
+		planted := atChallenge(s, mia)
 		victim.SetCookie("sign-in", planted.Cookies()["sign-in"])
 		victim.GivePassword(mia)
 		answer(victim, mia.Code(s.Clock.Now()))

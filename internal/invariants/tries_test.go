@@ -23,17 +23,17 @@ type guesser struct {
 
 var addresses int
 
-// unknown is a new client with its own address.
-func unknown(t *testing.T, e *Env) guesser {
+// unknownClient returns a new client with its own address.
+func unknownClient(t *testing.T, e *Env) guesser {
 	c := e.Arriving()
 	addresses++
 	c.Address = netip.AddrFrom4([4]byte{10, byte(addresses >> 16), byte(addresses >> 8), byte(addresses)})
 	return guesser{t, e, c}
 }
 
-// known is a client in which the person has completed a sign-in.
-func known(t *testing.T, e *Env, p Person) guesser {
-	g := unknown(t, e)
+// knownDevice returns a client in which the person has completed a sign-in.
+func knownDevice(t *testing.T, e *Env, p Person) guesser {
+	g := unknownClient(t, e)
 	if !g.right(p) || p.Secret != nil && !g.code(p, true) {
 		t.Fatal("the person cannot sign in")
 	}
@@ -92,13 +92,13 @@ func TestTries_PasswordsFromUnknownClients(t *testing.T) {
 				switch step := step.(type) {
 				case int:
 					for range step {
-						unknown(t, e).wrong(p, 1)
+						unknownClient(t, e).wrong(p, 1)
 					}
 				case time.Duration:
 					e.Clock.Advance(step)
 				}
 			}
-			if works := unknown(t, e).right(p); works != c.works {
+			if works := unknownClient(t, e).right(p); works != c.works {
 				t.Errorf("after %s: the right password is accepted: %v", c.what, works)
 			}
 		}
@@ -108,12 +108,12 @@ func TestTries_PasswordsFromUnknownClients(t *testing.T) {
 func TestTries_PasswordsOfKnownDevices(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *Env) {
 		p := e.Add("p@acme.example", sallyport.Member)
-		k, l := known(t, e, p), known(t, e, p)
+		k, l := knownDevice(t, e, p), knownDevice(t, e, p)
 		k.wrong(p, 10)
 		if k.right(p) {
 			t.Error("an eleventh try on a known device is allowed")
 		}
-		if !l.right(p) || !unknown(t, e).right(p) {
+		if !l.right(p) || !unknownClient(t, e).right(p) {
 			t.Error("the tries of a known device block another client")
 		}
 		e.Clock.Advance(15*time.Minute - time.Second)
@@ -125,26 +125,26 @@ func TestTries_PasswordsOfKnownDevices(t *testing.T) {
 			t.Error("no try is allowed after fifteen minutes")
 		}
 		for range 10 {
-			unknown(t, e).wrong(p, 1)
+			unknownClient(t, e).wrong(p, 1)
 		}
-		if unknown(t, e).right(p) || !k.right(p) {
+		if unknownClient(t, e).right(p) || !k.right(p) {
 			t.Error("strangers can block a known device")
 		}
 		// A known device is forgotten after 180 days, and after twenty newer ones.
 		e.Clock.Advance(180*24*time.Hour + time.Minute)
 		for range 10 {
-			unknown(t, e).wrong(p, 1)
+			unknownClient(t, e).wrong(p, 1)
 		}
 		if k.right(p) {
 			t.Error("the device is still known after 180 days")
 		}
 		e.Clock.Advance(25 * time.Hour)
-		k = known(t, e, p)
+		k = knownDevice(t, e, p)
 		for range 20 {
-			known(t, e, p)
+			knownDevice(t, e, p)
 		}
 		for range 10 {
-			unknown(t, e).wrong(p, 1)
+			unknownClient(t, e).wrong(p, 1)
 		}
 		if k.right(p) {
 			t.Error("the device is still known after twenty newer ones")
@@ -155,17 +155,17 @@ func TestTries_PasswordsOfKnownDevices(t *testing.T) {
 func TestTries_PasswordsOfAnAddress(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *Env) {
 		p := e.Add("p@acme.example", sallyport.Member)
-		k := known(t, e, p)
+		k := knownDevice(t, e, p)
 		for name, next := range map[string]func(i int) netip.Addr{
 			"IPv4":             func(int) netip.Addr { return netip.MustParseAddr("203.0.113.7") },
 			"IPv6, by its /64": func(i int) netip.Addr { return netip.MustParseAddr(fmt.Sprintf("2001:db8:1:2::%x", i+1)) },
 		} {
 			for i := range 100 {
-				g := unknown(t, e)
+				g := unknownClient(t, e)
 				g.Address = next(i)
 				g.wrong(Person{User: sallyport.User{Address: fmt.Sprintf("%d@nowhere.example", i)}}, 1)
 			}
-			g := unknown(t, e)
+			g := unknownClient(t, e)
 			g.Address = next(100)
 			if _, err := e.SignIn(t.Context(), g.By(), p.Address, p.Password); !errors.Is(err, sallyport.ErrAddressLimit) {
 				t.Errorf("%s: the 101st try: %v", name, err)
@@ -174,7 +174,7 @@ func TestTries_PasswordsOfAnAddress(t *testing.T) {
 			if !k.right(p) {
 				t.Errorf("%s: others at its address block a known device", name)
 			}
-			if !unknown(t, e).right(p) {
+			if !unknownClient(t, e).right(p) {
 				t.Errorf("%s: another address is blocked", name)
 			}
 			e.Clock.Advance(time.Hour)
@@ -182,7 +182,7 @@ func TestTries_PasswordsOfAnAddress(t *testing.T) {
 				t.Errorf("%s: still blocked after an hour", name)
 			}
 		}
-		other := unknown(t, e)
+		other := unknownClient(t, e)
 		other.Address = netip.MustParseAddr("2001:db8:1:3::1")
 		if !other.right(p) {
 			t.Error("another /64 is blocked")
@@ -230,24 +230,24 @@ func TestTries_Codes(t *testing.T) {
 		}
 		wrong := func(p Person, times int, pause time.Duration) {
 			for range times {
-				unknown(t, e).code(p, false)
+				unknownClient(t, e).code(p, false)
 				e.Clock.Advance(pause)
 			}
 		}
 		p := person()
-		if wrong(p, 4, 0); !unknown(t, e).code(p, true) {
+		if wrong(p, 4, 0); !unknownClient(t, e).code(p, true) {
 			t.Error("the right code is refused after four wrong codes")
 		}
 		p = person()
-		if wrong(p, 5, 0); unknown(t, e).code(p, true) {
+		if wrong(p, 5, 0); unknownClient(t, e).code(p, true) {
 			t.Error("there is no delay after five wrong codes")
 		}
 		e.Clock.Advance(29 * time.Second)
-		if unknown(t, e).code(p, true) {
+		if unknownClient(t, e).code(p, true) {
 			t.Error("the delay after five wrong codes ends before 30 seconds")
 		}
 		e.Clock.Advance(time.Second)
-		if !unknown(t, e).code(p, true) {
+		if !unknownClient(t, e).code(p, true) {
 			t.Error("the right code is refused after five wrong codes and the delay")
 		}
 		if len(e.Query("SELECT id FROM outbox WHERE user_id = $1 AND kind = 'codes.delayed'", p.ID)) != 1 {
@@ -256,40 +256,40 @@ func TestTries_Codes(t *testing.T) {
 		p = person()
 		wrong(p, 10, 2*hours)
 		e.Clock.Advance(29 * 24 * hours)
-		if unknown(t, e).code(p, true) {
+		if unknownClient(t, e).code(p, true) {
 			t.Error("after ten in a row, codes of unknown clients are accepted")
 		}
 		e.Clock.Advance(60 * 24 * hours)
-		if unknown(t, e).code(p, true) {
+		if unknownClient(t, e).code(p, true) {
 			t.Error("after ten in a row, waiting unlocks")
 		}
 		e.Check(e.Unlock(t.Context(), e.Console(), p.Address))
-		if !unknown(t, e).code(p, true) {
+		if !unknownClient(t, e).code(p, true) {
 			t.Error("the right code is refused after an administrator has unlocked")
 		}
 		// Ten wrong codes in thirty days, but never many in a row.
 		p = person()
 		for range 3 {
 			wrong(p, 3, 2*hours)
-			if !unknown(t, e).code(p, true) {
+			if !unknownClient(t, e).code(p, true) {
 				t.Error("the right code is refused after three wrong codes")
 			}
 		}
-		if wrong(p, 1, 0); unknown(t, e).code(p, true) {
+		if wrong(p, 1, 0); unknownClient(t, e).code(p, true) {
 			t.Error("after ten in thirty days, the right code is accepted")
 		}
 		e.Clock.Advance(31 * 24 * hours)
-		if unknown(t, e).code(p, true) {
+		if unknownClient(t, e).code(p, true) {
 			t.Error("after ten in thirty days, waiting unlocks")
 		}
 		e.Check(e.Unlock(t.Context(), e.Console(), p.Address))
-		if !unknown(t, e).code(p, true) {
+		if !unknownClient(t, e).code(p, true) {
 			t.Error("after ten in thirty days, the right code is refused although an administrator has unlocked")
 		}
 		// Wrong codes of a completed sign-in are forgiven.
 		p = person()
 		for range 6 {
-			g := unknown(t, e)
+			g := unknownClient(t, e)
 			g.code(p, false)
 			g.answer(p, false)
 			if !g.answer(p, true) {
@@ -303,7 +303,7 @@ func TestTries_CodesOfKnownDevices(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *Env) {
 		p := e.Add("p@acme.example", sallyport.Member)
 		e.Enrol(&p, "Pixel")
-		k, l := known(t, e, p), known(t, e, p)
+		k, l := knownDevice(t, e, p), knownDevice(t, e, p)
 		for range 10 {
 			k.code(p, false)
 		}
@@ -325,14 +325,14 @@ func TestTries_CodesOfKnownDevices(t *testing.T) {
 			}
 			e.Clock.Advance(15 * time.Minute)
 		}
-		for what, g := range map[string]guesser{"a known device": k, "an unknown client": unknown(t, e)} {
+		for what, g := range map[string]guesser{"a known device": k, "an unknown client": unknownClient(t, e)} {
 			if g.code(p, true) {
 				t.Errorf("after fifty wrong codes in a row, %s is accepted", what)
 			}
 		}
 		e.Clock.Advance(90 * 24 * time.Hour)
 		e.Check(e.Unlock(t.Context(), e.Console(), p.Address))
-		if unknown(t, e).code(p, true) {
+		if unknownClient(t, e).code(p, true) {
 			t.Error("after fifty wrong codes in a row, unlocked without a new authenticator")
 		}
 		by := k.By()
@@ -346,7 +346,7 @@ func TestTries_AUsedCodeIsRefunded(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *Env) {
 		p := e.Add("p@acme.example", sallyport.Member)
 		e.Enrol(&p, "Pixel")
-		g := unknown(t, e)
+		g := unknownClient(t, e)
 		if !g.right(p) {
 			t.Fatal("the password is refused")
 		}
@@ -355,7 +355,7 @@ func TestTries_AUsedCodeIsRefunded(t *testing.T) {
 		e.Check(err)
 		g.Keep(result)
 		for range 12 {
-			h := unknown(t, e)
+			h := unknownClient(t, e)
 			if !h.right(p) {
 				t.Fatal("the password is refused")
 			}
@@ -367,7 +367,7 @@ func TestTries_AUsedCodeIsRefunded(t *testing.T) {
 			t.Errorf("%d alarms for 12 codes used again from elsewhere", n)
 		}
 		e.Clock.Advance(time.Minute)
-		if !unknown(t, e).code(p, true) {
+		if !unknownClient(t, e).code(p, true) {
 			t.Error("used codes were charged to the budget")
 		}
 	})

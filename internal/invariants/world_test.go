@@ -47,8 +47,8 @@ func enrolled(s *Site, name string) (Person, *Visitor) {
 	return p, v
 }
 
-// halfway is a browser in which the password has been entered, but not the code.
-func halfway(s *Site, p Person) *Visitor {
+// atChallenge returns a browser in which the password has been entered, but not the code.
+func atChallenge(s *Site, p Person) *Visitor {
 	s.T.Helper()
 	v := s.Visitor()
 	if to := v.GivePassword(p).Location; to != "/sign-in/2fa" {
@@ -73,8 +73,8 @@ func wrongCode(s *Site, p Person) string {
 	panic("every code is right")
 }
 
-// set changes a user's row, for states that no page can reach or that an attacker has written.
-func set(s *Site, p Person, assignment string) {
+// setColumns changes a user's row, for states that no page can reach or that an attacker has written.
+func setColumns(s *Site, p Person, assignment string) {
 	s.T.Helper()
 	if n := s.Exec("UPDATE users SET "+assignment+" WHERE id = $1", p.ID); n != 1 {
 		s.T.Fatalf("%s: %d rows", assignment, n)
@@ -86,9 +86,9 @@ func require(s *Site, whom string) {
 	s.Exec("UPDATE policies SET require_2fa = $1, version = version + 1", whom)
 }
 
-// other creates a second workspace with an owner, and returns its URL. The first workspace is its reseller, and has no
+// secondWorkspace creates a second workspace with an owner, and returns its URL. The first workspace is its reseller, and has no
 // access to it all the same.
-func other(s *Site) (address string, owner Person) {
+func secondWorkspace(s *Site) (address string, owner Person) {
 	s.T.Helper()
 	s.Clock.Advance(time.Second) // so that the first workspace is the older one
 	host := "globex." + strings.TrimPrefix(s.URL, "http://")
@@ -186,8 +186,8 @@ type someone struct {
 	Person
 }
 
-// cast returns a browser of every kind of user, for crawls.
-func cast(s *Site) []someone {
+// everyKind returns a browser of every kind of user, for crawls.
+func everyKind(s *Site) []someone {
 	s.T.Helper()
 	mia, miasBrowser := enrolled(s, "mia")
 	ben := member(s, "ben")
@@ -199,9 +199,9 @@ func cast(s *Site) []someone {
 	forced := member(s, "frida")
 	forceds := s.Visitor()
 	forceds.SignIn(forced)
-	set(s, forced, "must_set_up = 1")
+	setColumns(s, forced, "must_set_up = 1")
 	setting := member(s, "sven")
-	set(s, setting, "must_set_up = 1")
+	setColumns(s, setting, "must_set_up = 1")
 	svens := s.Visitor()
 	svens.GivePassword(setting)
 	ended := s.Visitor()
@@ -214,7 +214,7 @@ func cast(s *Site) []someone {
 		{"a member without", bens, ben},
 		{"the owner", owners, owner},
 		{"a member who must set up", forceds, forced},
-		{"a sign-in that waits for a code", halfway(s, mia), mia},
+		{"a sign-in that waits for a code", atChallenge(s, mia), mia},
 		{"a sign-in that waits for set-up", svens, setting},
 		{"a session that was signed out", copied, ben},
 	}

@@ -208,7 +208,7 @@ func TestLettersHoldOneLinkAndNoMoreSecrets(t *testing.T) {
 				}
 			}
 			if strings.ContainsAny(subject+body.Text, "{}<>") || strings.Contains(body.HTML, "ZgotmplZ") || strings.Contains(body.HTML, "redacted") {
-				t.Errorf("something was not filled in: %s\n%s\n%s", subject, body.Text, body.HTML)
+				t.Errorf("a placeholder was not filled in: %s\n%s\n%s", subject, body.Text, body.HTML)
 			}
 		})
 	}
@@ -256,7 +256,7 @@ func TestNothingSteersTheReaderOfAMail(t *testing.T) {
 		body := write(t, l)
 		for part, said := range map[string]string{"subject": body.Subject, "sender": body.Sender, "text": body.Text, "HTML": body.HTML} {
 			if at := strings.IndexFunc(said, func(r rune) bool { return text.IsBidi(r) || text.IsControl(r) && r != '\n' }); at >= 0 {
-				t.Errorf("%s: the %s has %+q", kind, part, said[at:min(at+30, len(said))])
+				t.Errorf("%s: the %s contains %+q", kind, part, said[at:min(at+30, len(said))])
 			}
 			if strings.Contains(said, "\nBcc") || part != "text" && part != "HTML" && strings.Contains(said, "\n") {
 				t.Errorf("%s: a name begins a line of the %s", kind, part)

@@ -27,7 +27,7 @@ func TestI42_SecretsHave160Bits(t *testing.T) {
 		}
 	}
 	if bytes.IndexByte(ones[:], 0) >= 0 {
-		t.Errorf("a bit that is never set: %x", ones)
+		t.Errorf("some bits are never set: %x", ones)
 	}
 }
 

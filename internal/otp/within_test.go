@@ -25,7 +25,7 @@ func TestURIWithinStaysReadable(t *testing.T) {
 				t.Errorf("%q and %q, of %q and %q: %v", k.Issuer, k.Account, issuer, account, err)
 			}
 			if issuer == "Acme" && account == "ann@acme.example" && (k.Issuer != issuer || k.Account != account) {
-				t.Errorf("cut without need: %s", uri)
+				t.Errorf("shortened unnecessarily: %s", uri)
 			}
 		}
 	}

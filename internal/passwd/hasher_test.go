@@ -322,7 +322,7 @@ func TestWaiterWhoseContextEnds(t *testing.T) {
 		h.Leave()
 		synctest.Wait()
 		if !served {
-			t.Error("the place of a waiter that left was not free")
+			t.Error("the place of a cancelled waiter was not freed")
 		}
 		if _, err := h.Hash(ctx, "password", cheap); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("with a context that has ended: %v", err)

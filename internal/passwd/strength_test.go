@@ -160,7 +160,7 @@ func FuzzCheck(f *testing.F) {
 			t.Fatalf("%q passed with score %d", password, score)
 		}
 		if n := passwd.Normalise(password); passwd.Normalise(n) != n {
-			t.Fatalf("%q: normalising twice is not normalising once", password)
+			t.Fatalf("%q: normalising twice differs from normalising once", password)
 		}
 	})
 }

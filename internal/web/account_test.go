@@ -18,7 +18,7 @@ func TestJourneyAccount(t *testing.T) {
 			p := e.Add("mia@acme.example", sallyport.Member)
 			other := site.Visitor().From("203.0.113.9")
 			other.SignIn(p)
-			temporary(e, p, time.Hour)
+			makeTemporary(e, p, time.Hour)
 			b := sallyporttest.NewBrowser(t, site.URL, l)
 			signInBy(b, p)
 			b.Sees("Choose a password")

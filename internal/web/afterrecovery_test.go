@@ -31,7 +31,7 @@ func TestAfterRecoveryGoesOn(t *testing.T) {
 			if test.kept != "" {
 				here, notNow = afterRecovery+"?"+url.Values{"to": {test.kept}}.Encode(), test.kept
 			}
-			tell(t, v, http.StatusSeeOther, here)
+			wantResponse(t, v, http.StatusSeeOther, here)
 			page := v.Follow()
 			stepUp := "/step-up?" + url.Values{"from": {here}, "to": {here}}.Encode()
 			change := strings.Replace(here, afterRecovery, "/account/2fa/change", 1)
@@ -41,12 +41,12 @@ func TestAfterRecoveryGoesOn(t *testing.T) {
 				}
 			}
 			v.Post(stepUp, fields{"code": p.RecoveryCodes[0]})
-			tell(t, v, http.StatusUnprocessableEntity, "")
+			wantResponse(t, v, http.StatusUnprocessableEntity, "")
 			if v.Get(codesPage).Status != http.StatusForbidden {
 				t.Errorf("a recovery code lifts the restriction: %d", v.Page.Status)
 			}
 			v.Post(stepUp, fields{"code": p.Code(s.Clock.Now())})
-			tell(t, v, http.StatusSeeOther, here)
+			wantResponse(t, v, http.StatusSeeOther, here)
 			if notNow == "/" {
 				notNow = "/account/2fa"
 			}
@@ -61,7 +61,7 @@ func TestAfterRecoveryGoesOn(t *testing.T) {
 		v := s.Visitor()
 		v.SignIn(*p)
 		v.Get(afterRecovery)
-		tell(t, v, http.StatusSeeOther, "/account/2fa")
+		wantResponse(t, v, http.StatusSeeOther, "/account/2fa")
 		if v.Follow(); v.Page.Notice() != "" {
 			t.Errorf("in an ordinary session: %q", v.Page.Notice())
 		}
@@ -78,7 +78,7 @@ func TestI60_RestrictedButtonsAreDisabled(t *testing.T) {
 		s.Visitor().Enrol(&ben, "Ben's")
 		for _, role := range []string{"member", "admin"} {
 			owners.Post("/admin/users/new", fields{"email": "new-" + role + "@acme.example", "name": "New", "role": role})
-			tell(t, owners, http.StatusSeeOther, owners.Page.Location)
+			wantResponse(t, owners, http.StatusSeeOther, owners.Page.Location)
 		}
 		id := func(address string) string {
 			return e.Query(`SELECT id FROM users WHERE address = $1`, address)[0][0]

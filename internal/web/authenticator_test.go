@@ -30,8 +30,8 @@ func ids(s *sallyporttest.Site, p sallyporttest.Person) (all []string) {
 	return all
 }
 
-// tell fails the test unless the newest response has this status and location.
-func tell(t *testing.T, v *sallyporttest.Visitor, status int, location string) {
+// wantResponse fails the test unless the newest response has this status and location.
+func wantResponse(t *testing.T, v *sallyporttest.Visitor, status int, location string) {
 	t.Helper()
 	if v.Page.Status != status || v.Page.Location != location {
 		t.Fatalf("%s: %d %q, want %d %q: %s", v.Page.Target, v.Page.Status, v.Page.Location, status, location, v.Page.Alert())
@@ -59,9 +59,9 @@ func TestI22_ConfirmedIsDoneAfterStepUp(t *testing.T) {
 		}
 		before := v.Fork()
 		v.Post(stepUp, sallyporttest.Fields{"code": "000000"})
-		tell(t, v, http.StatusUnprocessableEntity, "")
+		wantResponse(t, v, http.StatusUnprocessableEntity, "")
 		v.Post(stepUp, sallyporttest.Fields{"code": code(s, p)})
-		tell(t, v, http.StatusSeeOther, "/account/2fa")
+		wantResponse(t, v, http.StatusSeeOther, "/account/2fa")
 		if len(ids(s, *p)) != 0 || !v.SignedIn() {
 			t.Fatal("it was not done, or the session is gone")
 		}
@@ -107,7 +107,7 @@ func TestI22_NotConfirmedIsShownAgain(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				s.Clock.Advance(stale)
 				v.Post(park(s, v), sallyporttest.Fields{"code": code(s, p)})
-				tell(t, v, http.StatusSeeOther, "/account/2fa/disable")
+				wantResponse(t, v, http.StatusSeeOther, "/account/2fa/disable")
 				if v.Follow(); v.Page.Status != http.StatusOK || len(v.Page.Forms()) != 1 || len(ids(s, *p)) != 1 {
 					t.Fatalf("%d %s", v.Page.Status, v.Page.Text())
 				}
@@ -123,7 +123,7 @@ func TestI22_ParkedIsAuthorisedAgain(t *testing.T) {
 		to := v.Post("/account/2fa/disable", nil).Location
 		s.Exec(`UPDATE policies SET require_2fa = 'everyone', version = version + 1`)
 		v.Post(to, sallyporttest.Fields{"code": code(s, p)})
-		tell(t, v, http.StatusConflict, "")
+		wantResponse(t, v, http.StatusConflict, "")
 		if len(ids(s, *p)) != 1 || !v.SignedIn() {
 			t.Fatal("it was done, or the session is gone")
 		}
@@ -136,13 +136,13 @@ func TestFormsComeBackFilledIn(t *testing.T) {
 		s.Clock.Advance(stale)
 		v.Post("/account/2fa/set-up", sallyporttest.Fields{"name": "Tablet <b>", "app": "aegis", "code2": "not ours"})
 		v.Post(v.Page.Location, sallyporttest.Fields{"code": code(s, p)})
-		tell(t, v, http.StatusSeeOther, "/account/2fa/set-up")
+		wantResponse(t, v, http.StatusSeeOther, "/account/2fa/set-up")
 		f := v.Follow().Form("name")
 		if f.Values.Get("name") != "Tablet <b>" || f.Values.Get("app") != "aegis" {
 			t.Fatalf("the form has %v", f.Values)
 		}
 		v.PostValues(f.Action, f.Values)
-		tell(t, v, http.StatusSeeOther, "/account/2fa/set-up?step=scan")
+		wantResponse(t, v, http.StatusSeeOther, "/account/2fa/set-up?step=scan")
 		if dump := s.Dump(); strings.Contains(dump, "Tablet <b>") != true {
 			t.Error("the draft has another name")
 		}
@@ -153,7 +153,7 @@ func TestFormsComeBackFilledIn(t *testing.T) {
 			t.Errorf("the step-up does not say what it is for: %s", page.Text())
 		}
 		v.Post(v.Page.Target, sallyporttest.Fields{"code": code(s, p)})
-		tell(t, v, http.StatusSeeOther, "/account/email")
+		wantResponse(t, v, http.StatusSeeOther, "/account/email")
 		if f := v.Follow().Form("email"); f.Values.Get("email") != "new@acme.example" {
 			t.Errorf("the new address is gone: %v", f.Values)
 		}
@@ -201,11 +201,11 @@ func TestI60_RecoveryCodeIsNotSpentInVain(t *testing.T) {
 		to := v.Get("/account/2fa/disable").Location
 		for _, field := range []string{"code", "recovery_code"} {
 			v.Post(to, sallyporttest.Fields{field: p.RecoveryCodes[0]})
-			tell(t, v, http.StatusUnprocessableEntity, "")
+			wantResponse(t, v, http.StatusUnprocessableEntity, "")
 		}
 		to = v.Get("/account/2fa/change").Location
 		v.Post(to, sallyporttest.Fields{"recovery_code": p.RecoveryCodes[0]})
-		tell(t, v, http.StatusSeeOther, "/account/2fa/change")
+		wantResponse(t, v, http.StatusSeeOther, "/account/2fa/change")
 		if v.Follow(); !v.Page.Has("every old one stops working") {
 			t.Errorf("%s", v.Page.Text())
 		}
@@ -224,9 +224,9 @@ func TestI58_LastWhileRequired(t *testing.T) {
 			s.Clock.Advance(wait)
 			for _, path := range paths {
 				v.Get(path)
-				tell(t, v, http.StatusConflict, "")
+				wantResponse(t, v, http.StatusConflict, "")
 				v.Post(path, nil)
-				tell(t, v, http.StatusConflict, "")
+				wantResponse(t, v, http.StatusConflict, "")
 				if !v.Page.Has("requires you to use two-factor authentication") {
 					t.Errorf("%s does not give the reason: %s", path, v.Page.Text())
 				}
@@ -256,10 +256,10 @@ func TestI28_OtherPeoplesAuthenticators(t *testing.T) {
 			for _, verb := range []string{"rename", "remove"} {
 				path := "/account/2fa/authenticators/" + id + "/" + verb
 				v.Get(path)
-				tell(t, v, http.StatusNotFound, "")
+				wantResponse(t, v, http.StatusNotFound, "")
 				shapes = append(shapes, v.Page.Text())
 				v.Post(path, sallyporttest.Fields{"name": "Mine"})
-				tell(t, v, http.StatusNotFound, "")
+				wantResponse(t, v, http.StatusNotFound, "")
 			}
 		}
 		for _, shape := range shapes {
@@ -309,7 +309,7 @@ func TestTwoTabsInOneSetUp(t *testing.T) {
 				form := first.Form("code")
 				form.Values.Set("code", codeOf(t, s, first.Key()))
 				v.PostValues(form.Action, form.Values)
-				tell(t, v, http.StatusUnprocessableEntity, "")
+				wantResponse(t, v, http.StatusUnprocessableEntity, "")
 				if !v.Page.Has("You started this set-up again in another tab") || v.Page.Key() != second.Key() {
 					t.Errorf("the first tab reads: %s", v.Page.Text())
 				}

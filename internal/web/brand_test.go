@@ -54,7 +54,7 @@ func TestBrand(t *testing.T) {
 			t.Errorf("the QR code: %s %v", uri, err)
 		}
 		e.Add("ben@acme.example", sallyport.Member)
-		ask(s, "ben@acme.example")
+		requestReset(s, "ben@acme.example")
 		if mails := e.WaitingMails("ben@acme.example"); len(mails) == 0 || !strings.Contains(fmt.Sprint(mails[0]), "Acme: <b>Payroll</b>") {
 			t.Errorf("the mail: %v", mails)
 		}

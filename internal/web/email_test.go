@@ -18,8 +18,8 @@ import (
 // confirmed is the field in the forms of pages behind e-mailed links.
 var confirmed = sallyporttest.Fields{"confirm": "yes"}
 
-// moved asks for a new address and confirms it, and returns the undo link that went to the old one.
-func moved(s *sallyporttest.Site, v *sallyporttest.Visitor, from, to string) (undo string) {
+// changeAddress asks for a new address and confirms it, and returns the undo link that went to the old one.
+func changeAddress(s *sallyporttest.Site, v *sallyporttest.Visitor, from, to string) (undo string) {
 	s.T.Helper()
 	s.Clock.Advance(time.Second)
 	v.Post("/account/email", sallyporttest.Fields{"email": to})
@@ -44,7 +44,7 @@ func TestI24_ANewAddressEndsTheRest(t *testing.T) {
 		v, other := s.Visitor(), s.Visitor()
 		v.Enrol(&p, "Pixel")
 		other.SignIn(p)
-		reset := ask(s, p.Address)
+		reset := requestReset(s, p.Address)
 		v.Post("/account/email", sallyporttest.Fields{"email": "mia@new.example"})
 		link := e.MailedLink("email.confirm", "mia@new.example")
 		if link.Scheme+"://"+link.Host != e.URL {
@@ -121,8 +121,8 @@ func TestUndoSurvivesWhatCameAfter(t *testing.T) {
 		p := e.Add("mia@acme.example", sallyport.Member)
 		v := s.Visitor()
 		v.Enrol(&p, "Pixel")
-		undo := moved(s, v, p.Address, "one@evil.example")
-		evil := moved(s, v, "one@evil.example", "two@evil.example")
+		undo := changeAddress(s, v, p.Address, "one@evil.example")
+		evil := changeAddress(s, v, "one@evil.example", "two@evil.example")
 		change(v, p.Password, newPassword)
 		e.Clock.Advance(72*time.Hour - time.Hour)
 		owner := s.Visitor()
@@ -161,8 +161,8 @@ func TestUndoOfALaterChangeLeavesTheEarlier(t *testing.T) {
 		p := e.Add("mia@acme.example", sallyport.Member)
 		v := s.Visitor()
 		v.SignIn(p)
-		undo := moved(s, v, p.Address, "one@evil.example")
-		evil := moved(s, v, "one@evil.example", "two@evil.example")
+		undo := changeAddress(s, v, p.Address, "one@evil.example")
+		evil := changeAddress(s, v, "one@evil.example", "two@evil.example")
 		if got := s.Visitor().Post(evil, confirmed); got.Status != http.StatusSeeOther || address(e, p) != "one@evil.example" {
 			t.Fatalf("%d %s", got.Status, got.Alert())
 		}
@@ -188,7 +188,7 @@ func TestUndoEndsAfterThreeDays(t *testing.T) {
 		p := e.Add("mia@acme.example", sallyport.Member)
 		v := s.Visitor()
 		v.SignIn(p)
-		undo := moved(s, v, p.Address, "mia@new.example")
+		undo := changeAddress(s, v, p.Address, "mia@new.example")
 		e.Clock.Advance(sallyport.UndoEmailLimit)
 		if got := s.Visitor().Post(undo, confirmed); got.Status != http.StatusGone || address(e, p) != "mia@new.example" {
 			t.Errorf("%d", got.Status)
@@ -237,7 +237,7 @@ func TestI36_AddressesAreOnePersonOrRefused(t *testing.T) {
 				t.Errorf("%q, which is taken: a mail went out", email)
 			}
 		}
-		if ask(s, "JOSE\u0301@acme.example") != "" || e.MailedLink("password.forgotten", taken.Address) == nil {
+		if requestReset(s, "JOSE\u0301@acme.example") != "" || e.MailedLink("password.forgotten", taken.Address) == nil {
 			t.Error("another spelling is not the same person, or the mail did not go to the stored address")
 		}
 	})
@@ -285,14 +285,14 @@ func TestI23_MailedLinksTakeTheirOwnFormAlone(t *testing.T) {
 		p, v := e.Add("mia@acme.example", sallyport.Member), s.Visitor()
 		owner, owners := ownerOf(s)
 		v.SignIn(p)
-		undo := moved(s, v, p.Address, "mia@new.example")
+		undo := changeAddress(s, v, p.Address, "mia@new.example")
 		v.Post("/account/email", sallyporttest.Fields{"email": "mia@newest.example"})
 		owners.Post("/step-up", sallyporttest.Fields{"code": code(s, &owner)})
 		owners.Post("/admin/users/new", sallyporttest.Fields{"email": "new@acme.example", "name": "New", "role": "member"})
 		links := map[string]string{
 			"/email/undo/{token}": undo,
 			"/email/{token}":      e.MailedLink("email.confirm", "mia@newest.example").Path,
-			"/reset/{token}":      ask(s, "mia@new.example"),
+			"/reset/{token}":      requestReset(s, "mia@new.example"),
 			"/invitation/{token}": e.MailedLink("invitation", "new@acme.example").Path,
 		}
 		before := e.Query(`SELECT id, address, epoch, state, password_hash FROM users ORDER BY id`)

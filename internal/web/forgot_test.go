@@ -18,8 +18,8 @@ import (
 // newPassword is a password that every rule accepts.
 const newPassword = "copper-violin-31-harbour-maple"
 
-// ask requests a reset link and returns its path, which is empty if none was mailed.
-func ask(s *sallyporttest.Site, address string) string {
+// requestReset requests a reset link and returns its path, which is empty if none was mailed.
+func requestReset(s *sallyporttest.Site, address string) string {
 	s.T.Helper()
 	s.Clock.Advance(time.Second) // mails from the same millisecond have no order
 	before := len(s.WaitingMails(address))
@@ -57,7 +57,7 @@ func TestI26_ResetLinks(t *testing.T) {
 			}
 			return link
 		}, false},
-		"a newer one": {func(s site, p person, link string) string { ask(s, p.Address); return link }, false},
+		"a newer one": {func(s site, p person, link string) string { requestReset(s, p.Address); return link }, false},
 		"another purpose": {func(_ site, _ person, link string) string {
 			return "/email/undo/" + strings.TrimPrefix(link, "/reset/")
 		}, false},
@@ -86,7 +86,7 @@ func TestI26_ResetLinks(t *testing.T) {
 			sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 				s := sallyporttest.NewSite(t, e)
 				p := e.Add("mia@acme.example", sallyport.Member)
-				link := ask(s, p.Address)
+				link := requestReset(s, p.Address)
 				if len(strings.TrimPrefix(link, "/reset/")) < 86 {
 					t.Fatalf("the link %q has too little in it", link)
 				}
@@ -122,7 +122,7 @@ func TestI26_OfTwoUsesAtOnceOneCounts(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
 		p := e.Add("mia@acme.example", sallyport.Member)
-		link := ask(s, p.Address)
+		link := requestReset(s, p.Address)
 		var all sync.WaitGroup
 		statuses := make([]int, 6)
 		for i := range statuses {
@@ -151,7 +151,7 @@ func TestI02_ResetNeverTouchesTheSecondFactor(t *testing.T) {
 		owner := s.Visitor()
 		owner.Enrol(&p, "Pixel")
 		secrets := e.Query(`SELECT id, secret FROM authenticators`)
-		if got := reset(s, ask(s, p.Address), newPassword); got.Status != http.StatusSeeOther {
+		if got := reset(s, requestReset(s, p.Address), newPassword); got.Status != http.StatusSeeOther {
 			t.Fatalf("%d %s", got.Status, got.Alert())
 		}
 		if owner.SignedIn() {
@@ -186,7 +186,7 @@ func TestI34_ANewPasswordTakesCodesAgain(t *testing.T) {
 		if got := thief.Post("/sign-in/2fa", sallyporttest.Fields{"code": p.Code(e.Clock.Now())}); got.Status != http.StatusTooManyRequests {
 			t.Fatalf("ten wrong codes, then the right one: %d %s", got.Status, got.Alert())
 		}
-		if got := reset(s, ask(s, p.Address), newPassword); got.Status != http.StatusSeeOther {
+		if got := reset(s, requestReset(s, p.Address), newPassword); got.Status != http.StatusSeeOther {
 			t.Fatalf("%d %s", got.Status, got.Alert())
 		}
 		p.Password = newPassword
@@ -240,7 +240,7 @@ func TestForgotFloodsNobody(t *testing.T) {
 			t.Errorf("%d mails in one hour, want 3", n)
 		}
 		e.Clock.Advance(time.Hour)
-		if ask(s, p.Address) == "" {
+		if requestReset(s, p.Address) == "" {
 			t.Error("no mail after an hour")
 		}
 		v := s.Visitor().From("198.51.100.7")
@@ -291,7 +291,7 @@ func TestI06_ResetLinksOfAnotherWorkspace(t *testing.T) {
 		e.Check(e.AddWorkspace(context.Background(), "", strings.TrimPrefix(other, "http://"), sallyport.FirstOwner{
 			Workspace: "Globex", Name: "Gus", Address: p.Address, Password: sallyporttest.Password,
 		}))
-		link := ask(s, p.Address)
+		link := requestReset(s, p.Address)
 		if got := s.Visitor().At(other).Post(link, sallyporttest.Fields{"new_password": newPassword}); got.Status != http.StatusGone {
 			t.Errorf("%d %s", got.Status, got.Alert())
 		}

@@ -84,8 +84,8 @@ func TestPagesWithoutAMailServerPromiseNothing(t *testing.T) {
 	}
 }
 
-// handed creates a link to a new password and returns its path.
-func handed(v *sallyporttest.Visitor, p sallyporttest.Person) string {
+// passwordLink creates a link to a new password and returns its path.
+func passwordLink(v *sallyporttest.Visitor, p sallyporttest.Person) string {
 	page := v.Post("/admin/users/"+p.ID+"/reset-password", sallyporttest.Fields{})
 	u, err := url.Parse(page.Data("data-password-link"))
 	if err != nil || page.Status != http.StatusOK {
@@ -104,8 +104,8 @@ func TestI26_LinkToANewPasswordIsHandedOver(t *testing.T) {
 		if p := owner.Get("/admin/users/" + mia.ID + "/reset-password"); p.Status != http.StatusOK || p.Data("data-password-link") != "" {
 			t.Fatalf("it is not asked first: %d", p.Status)
 		}
-		first := handed(owner, mia)
-		link := handed(owner, mia)
+		first := passwordLink(owner, mia)
+		link := passwordLink(owner, mia)
 		if !strings.HasPrefix(link, "/reset/") || first == link {
 			t.Fatalf("links: %q, %q", first, link)
 		}
@@ -143,7 +143,7 @@ func TestI26_LinkToANewPasswordIsHandedOver(t *testing.T) {
 				t.Errorf("the e-mail: %s", m.Text)
 			}
 		}
-		late := handed(owner, mia)
+		late := passwordLink(owner, mia)
 		e.Clock.Advance(24 * time.Hour)
 		if p := v.Get(late); late != "" && p.Status != http.StatusGone {
 			t.Errorf("after a day: %d", p.Status)

@@ -12,8 +12,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// without returns a copy of a visitor without some of its cookies.
-func without(v *sallyporttest.Visitor, cookies ...string) *sallyporttest.Visitor {
+// withoutCookies returns a copy of a visitor without some of its cookies.
+func withoutCookies(v *sallyporttest.Visitor, cookies ...string) *sallyporttest.Visitor {
 	thief := v.Fork()
 	for _, name := range cookies {
 		thief.SetCookie(name, "")
@@ -39,13 +39,13 @@ func TestI62_TheActionNamedIsTheActionCarriedOut(t *testing.T) {
 		{"for the account page", nil, nil, "/account", false, ""},
 		{"for the page with a query", nil, nil, disable + "?x=y", true, "Disable two-factor authentication"},
 		{"for a page below", nil, nil, disable + "/x", false, ""},
-		{"parked by a thief of the session", func(v *sallyporttest.Visitor) *sallyporttest.Visitor { return without(v, "browser") }, nil, disable, false, "Disable two-factor authentication"},
+		{"parked by a thief of the session", func(v *sallyporttest.Visitor) *sallyporttest.Visitor { return withoutCookies(v, "browser") }, nil, disable, false, "Disable two-factor authentication"},
 		{"parked by a thief who makes up a known device", func(v *sallyporttest.Visitor) *sallyporttest.Visitor {
 			thief := v.Fork()
 			thief.SetCookie("browser", strings.Repeat("A", 43))
 			return thief
 		}, nil, disable, false, "Disable two-factor authentication"},
-		{"opened by a thief of the session", nil, func(v *sallyporttest.Visitor) *sallyporttest.Visitor { return without(v, "browser") }, disable, false, "Disable two-factor authentication"},
+		{"opened by a thief of the session", nil, func(v *sallyporttest.Visitor) *sallyporttest.Visitor { return withoutCookies(v, "browser") }, disable, false, "Disable two-factor authentication"},
 	}
 	visitors(t, func(t *testing.T, s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
 		for _, test := range tests {
@@ -130,7 +130,7 @@ func TestI62_FormsComeBackToTheirBrowserAlone(t *testing.T) {
 	s := sallyporttest.NewSite(t, e)
 	s.SetUpMail()
 	p, v := ownerOf(s)
-	for name, parks := range map[string]*sallyporttest.Visitor{"mine@acme.example": v, "thief@evil.example": without(v, "browser")} {
+	for name, parks := range map[string]*sallyporttest.Visitor{"mine@acme.example": v, "thief@evil.example": withoutCookies(v, "browser")} {
 		s.Clock.Advance(sallyport.StepUpLimit + stale)
 		parks.Post("/account/email", sallyporttest.Fields{"email": name})
 		v.Post(parks.Page.Location, sallyporttest.Fields{"code": code(s, &p)})

@@ -14,8 +14,8 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// temporary turns the person's password into a temporary one that expires after left.
-func temporary(e *sallyporttest.Env, p sallyporttest.Person, left time.Duration) {
+// makeTemporary turns the person's password into a temporary one that expires after left.
+func makeTemporary(e *sallyporttest.Env, p sallyporttest.Person, left time.Duration) {
 	e.T.Helper()
 	e.Exec(`UPDATE users SET temporary_ends = $1 WHERE id = $2`, e.Clock.Now().Add(left).UnixMilli(), p.ID)
 }
@@ -24,7 +24,7 @@ func TestI27_ATemporaryPasswordOpensOnlyTheChoiceOfAnother(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
 		p := e.Add("mia@acme.example", sallyport.Member)
-		temporary(e, p, 72*time.Hour)
+		makeTemporary(e, p, 72*time.Hour)
 		second := s.Visitor()
 		second.GivePassword(p)
 		v := s.Visitor()
@@ -70,7 +70,7 @@ func TestI27_ATemporaryPasswordEnds(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
 		p := e.Add("mia@acme.example", sallyport.Member)
-		temporary(e, p, 5*time.Minute)
+		makeTemporary(e, p, 5*time.Minute)
 		v := s.Visitor()
 		v.GivePassword(p)
 		e.Clock.Advance(5 * time.Minute)
@@ -80,7 +80,7 @@ func TestI27_ATemporaryPasswordEnds(t *testing.T) {
 		if got := s.Visitor().GivePassword(p); got.Status != http.StatusUnprocessableEntity {
 			t.Errorf("too late: %d %s", got.Status, got.Location)
 		}
-		if ask(s, p.Address) != "" {
+		if requestReset(s, p.Address) != "" {
 			t.Error("a mailed link would bring it back")
 		}
 	})
@@ -91,7 +91,7 @@ func TestI27_TwoFactorFollowsTheChoice(t *testing.T) {
 		s := sallyporttest.NewSite(t, e)
 		p := e.Add("mia@acme.example", sallyport.Member)
 		s.Visitor().Enrol(&p, "Pixel")
-		temporary(e, p, time.Hour)
+		makeTemporary(e, p, time.Hour)
 		v := s.Visitor()
 		v.GivePassword(p)
 		if got := v.Post("/sign-in/password", sallyporttest.Fields{"new_password": "violin-harbour-31"}); got.Location != "/sign-in/2fa" || v.SignedIn() {
@@ -174,7 +174,7 @@ func TestI24_ANewPasswordEndsTheRest(t *testing.T) {
 		other.SignIn(p)
 		e.Clock.Advance(time.Minute)
 		half.GivePassword(p)
-		link := ask(s, p.Address)
+		link := requestReset(s, p.Address)
 		old := v.Fork()
 		for current, wants := range map[string]string{"not it": "not right", p.Password: "the password that you have now"} {
 			if got := change(v, current, p.Password); got.Status != http.StatusUnprocessableEntity || !strings.Contains(got.Alert(), wants) {
@@ -232,7 +232,7 @@ func TestI44_TooManyHashesAtOnce(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)
 		p := e.Add("mia@acme.example", sallyport.Member)
-		link := ask(s, p.Address)
+		link := requestReset(s, p.Address)
 		v := s.Visitor()
 		v.SignIn(p)
 		full := *e.Service

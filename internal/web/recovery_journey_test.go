@@ -45,7 +45,7 @@ func TestJourneyRecoveryCodes(t *testing.T) {
 				t.Fatalf("shown again: %v", again)
 			}
 			look(b, "recovery-shown")
-			onPaper(b, l)
+			checkPrinted(b, l)
 			b.Click("Regenerate recovery codes")
 			b.Sees("The codes that you have now stop working at once.")
 			b.Screenshot("recovery-regenerate")
@@ -102,8 +102,8 @@ func TestJourneyRecoveryCodes(t *testing.T) {
 	}
 }
 
-// onPaper checks how the page looks when it is printed.
-func onPaper(b *sallyporttest.Browser, l sallyporttest.Look) {
+// checkPrinted checks how the page looks when it is printed.
+func checkPrinted(b *sallyporttest.Browser, l sallyporttest.Look) {
 	sheet := l
 	sheet.Print = true
 	b.Look(sheet)

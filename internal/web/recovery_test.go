@@ -42,8 +42,8 @@ func recovering(s *sallyporttest.Site, p *sallyporttest.Person) *sallyporttest.V
 	return v
 }
 
-// confirmApp continues from the first page of a set-up to the page after its code.
-func confirmApp(s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
+// confirmAuthenticator continues from the first page of a set-up to the page after its code.
+func confirmAuthenticator(s *sallyporttest.Site, v *sallyporttest.Visitor, p *sallyporttest.Person) {
 	s.T.Helper()
 	var err error
 	if p.Secret, err = otp.DecodeSecret(v.Follow().Key()); err != nil {
@@ -181,7 +181,7 @@ func TestI60_RecoveredSessionIsRestricted(t *testing.T) {
 
 		v.Post("/account/2fa/change", fields{"name": "New phone"})
 		old := *p
-		confirmApp(s, v, p)
+		confirmAuthenticator(s, v, p)
 		if v.Get(codesPage).Status != http.StatusOK || len(v.Page.RecoveryCodes()) != 8 {
 			t.Errorf("after the new authenticator: %d %s", v.Page.Status, v.Page.Alert())
 		}
@@ -245,7 +245,7 @@ func TestSignInThatEnrols(t *testing.T) {
 			t.Fatalf("the password leads to %s", v.Page.Location)
 		}
 		v.Post("/sign-in/set-up", fields{"name": "Pixel"})
-		confirmApp(s, v, &p)
+		confirmAuthenticator(s, v, &p)
 		codes := v.Page.RecoveryCodes()
 		if len(codes) != 8 || v.SignedIn() {
 			t.Fatalf("after the code: %s, %d codes, signed in %v", v.Page.Target, len(codes), v.SignedIn())

@@ -123,7 +123,7 @@ func TestUndoneAddressIsToldNothing(t *testing.T) {
 	s := sallyporttest.NewSite(t, e)
 	mia, v := e.Add("mia@acme.example", sallyport.Member), s.Visitor()
 	v.Enrol(&mia, "Mia's")
-	undo := moved(s, v, mia.Address, "thief@evil.example")
+	undo := changeAddress(s, v, mia.Address, "thief@evil.example")
 	e.Clock.Advance(time.Second)
 	if got := s.Visitor().From("203.0.113.77").Post(undo, confirmed); got.Status != http.StatusSeeOther {
 		t.Fatalf("undone: %d %s", got.Status, got.Alert())

@@ -225,7 +225,7 @@ func (s *shooting) devices() {
 func (s *shooting) links() {
 	p := s.Add("lea@acme.example", sallyport.Member)
 	v := s.Visitor()
-	link := ask(s.Site, p.Address)
+	link := requestReset(s.Site, p.Address)
 	s.get("reset", v, link)
 	s.post("reset-refused", v, link, fields{"new_password": "short"})
 	v.Post(link, fields{"new_password": newPassword})

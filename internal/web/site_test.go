@@ -92,7 +92,7 @@ func TestI11_NobodyKnows(t *testing.T) {
 		t.Fatalf("the temporary password: %d %s", toms.Page.Status, toms.Page.Location)
 	}
 	for path, v := range map[string]*sallyporttest.Visitor{
-		ask(s, e.Owner.Address):                             s.Visitor(),
+		requestReset(s, e.Owner.Address):                    s.Visitor(),
 		s.MailedLink("invitation", "ina@acme.example").Path: s.Visitor(),
 		"/sign-in/password":                                 toms,
 	} {
