@@ -143,7 +143,11 @@ func (s *Service) removal(tx Tx, by Caller, me *actor, id string) (Removal, erro
 	if a == nil {
 		return Removal{}, ErrNotFound
 	}
-	r := Removal{Authenticator: *a, Last: len(all) == 1}
+	keys, err := tx.Passkeys(me.Workspace, me.ID)
+	if err != nil {
+		return Removal{}, err
+	}
+	r := Removal{Authenticator: *a, Last: len(all)+len(keys) == 1}
 	if r.Last {
 		return r, me.mayDisable(by)
 	}
@@ -163,7 +167,7 @@ func (s *Service) RemoveAuthenticator(ctx context.Context, by Caller, id string)
 			token, err = s.disable(tx, by, me)
 			return err
 		}
-		gone, err := tx.DeleteAuthenticator(me.Workspace, me.ID, id, false)
+		gone, err := tx.DeleteAuthenticator(me.Workspace, me.ID, id, true)
 		if err != nil || !gone {
 			return errOr(err, ErrNotFound)
 		}

@@ -5,8 +5,8 @@
 // # Words
 //
 // A [Workspace] is a company with its own people, policy and audit log, on its own host name. A [User] is someone with
-// an account in one workspace. An [Authenticator] is an app that generates 6-digit codes. A recovery code replaces it
-// once. A trusted device needs no code for some days. A [Policy] is what a workspace requires. An [Event] is a line of the
+// an account in one workspace. An [Authenticator] is an app that generates 6-digit codes. A [Passkey] is kept by a device or a
+// security key, and signs a challenge. A recovery code replaces either once. A trusted device needs no code for some days. A [Policy] is what a workspace requires. An [Event] is a line of the
 // audit log.
 //
 // # The life of a sign-in

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport/internal/longcode"
 	"github.com/sallyport-2fa/sallyport/internal/otp"
+	"github.com/sallyport-2fa/sallyport/internal/passkey"
 )
 
 // Everything about second factors that does not depend on their kind is in this file. A kind is a [Method], with its
@@ -14,6 +15,7 @@ import (
 //
 //	ByAuthenticator    judgeCode (authenticator.go)
 //	ByRecoveryCode     judgeRecoveryCode (recovery.go)
+//	ByPasskey          judgePasskey (passkey.go)
 //	ByTrustedDevice    useTrust (device.go), together with the password
 
 // Strength is what a fresh proof of identity is worth. A verb declares the strength that it needs; ErrStepUp carries it.
@@ -25,7 +27,7 @@ const (
 	NoProof Strength = iota
 	// AnyFactor is a second factor that the user has just given, also a recovery code.
 	AnyFactor
-	// StrongFactor is a code from an authenticator. A recovery code may have been read from a drawer (I60).
+	// StrongFactor is a code from an authenticator, or a passkey. A recovery code may have been read from a drawer (I60).
 	StrongFactor
 )
 
@@ -33,7 +35,7 @@ const (
 // password counts only for users without two-factor authentication.
 func (m Method) Strength() Strength {
 	switch m {
-	case ByAuthenticator:
+	case ByAuthenticator, ByPasskey:
 		return StrongFactor
 	case ByRecoveryCode:
 		return AnyFactor
@@ -54,7 +56,7 @@ func (p Proofs) fresh(u User, want Strength, now time.Time) bool {
 
 // secondFactor returns the method that was the second factor, or NoSecondFactor.
 func (p Proofs) secondFactor() Method {
-	for _, m := range []Method{ByAuthenticator, ByRecoveryCode, ByTrustedDevice} {
+	for _, m := range []Method{ByPasskey, ByAuthenticator, ByRecoveryCode, ByTrustedDevice} {
 		if p.Has(m) {
 			return m
 		}
@@ -71,11 +73,12 @@ func (s Session) Restricted() bool {
 // codeDigits is the length of an authenticator's code.
 const codeDigits = 6
 
-// answer is what a person typed as a second factor: the code of an authenticator or a recovery code. Its format decides
-// which, whatever field it was typed into.
+// answer is a second factor: what a person typed, the code of an authenticator or a recovery code, or a passkey. The format
+// of a code decides which it is, whatever field it was typed into.
 type answer struct {
 	digits   string
 	recovery string
+	passkey  *passkey.Answer
 }
 
 // readAnswer parses an answer. Anything with letters counts as an attempt to enter a recovery code.
@@ -127,7 +130,12 @@ func (s *Service) judge(tx Tx, by Caller, u *User, a answer, si *SignIn) (Method
 	if err != nil {
 		return "", err
 	}
-	if a.recovery != "" {
+	switch {
+	case a.passkey != nil && si != nil:
+		return ByPasskey, s.judgePasskey(tx, j, *a.passkey, ceremony{toSignIn, si.ID, false})
+	case a.passkey != nil:
+		return ByPasskey, s.judgePasskey(tx, j, *a.passkey, ceremony{toStepUp, by.session.ID, false})
+	case a.recovery != "":
 		return ByRecoveryCode, s.judgeRecoveryCode(tx, j, a.recovery)
 	}
 	return ByAuthenticator, s.judgeCode(tx, j, a.digits)
@@ -161,14 +169,11 @@ func (j judgement) client(bucket string) Tries {
 // removeFactors deletes every second factor of a user, and disables two-factor authentication. The caller saves the user
 // and ends their sessions.
 func (s *Service) removeFactors(tx Tx, by Caller, u *User) error {
-	all, err := tx.Authenticators(u.Workspace, u.ID)
-	if err != nil {
+	if err := s.deleteAuthenticators(tx, *u); err != nil {
 		return err
 	}
-	for _, a := range all {
-		if _, err := tx.DeleteAuthenticator(a.Workspace, a.User, a.ID, true); err != nil {
-			return err
-		}
+	if _, err := tx.DeletePasskeys(u.Workspace, u.ID, ""); err != nil {
+		return err
 	}
 	if err := s.putRecoveryCodes(tx, u, nil); err != nil {
 		return err
@@ -181,4 +186,17 @@ func (s *Service) removeFactors(tx Tx, by Caller, u *User) error {
 	}
 	u.TwoFactor, u.TwoFactorSince = false, time.Time{}
 	return s.lockEnds(tx, by, *u)
+}
+
+func (s *Service) deleteAuthenticators(tx Tx, u User) error {
+	all, err := tx.Authenticators(u.Workspace, u.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
+		if _, err := tx.DeleteAuthenticator(a.Workspace, a.User, a.ID, true); err != nil {
+			return err
+		}
+	}
+	return nil
 }

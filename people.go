@@ -407,6 +407,7 @@ type Person struct {
 	User
 	Security       bool // the fields below are filled in
 	Authenticators []Authenticator
+	Passkeys       []Passkey
 	Trusted        []Trust
 	Sessions       []Session // valid ones, the most recently seen first
 	Self           bool      // it is the caller
@@ -432,6 +433,9 @@ func (s *Service) Person(ctx context.Context, by Caller, id string) (p Person, e
 			return err
 		}
 		p.Authenticators = withoutSecrets(all)
+		if p.Passkeys, err = tx.Passkeys(u.Workspace, u.ID); err != nil {
+			return err
+		}
 		devices, err := tx.TrustedDevices(u.Workspace, u.ID)
 		if err != nil {
 			return err

@@ -17,6 +17,7 @@ type Method string
 const (
 	ByPassword      Method = "password"
 	ByAuthenticator Method = "authenticator"
+	ByPasskey       Method = "passkey"
 	ByRecoveryCode  Method = "recovery_code"
 	ByTrustedDevice Method = "trusted_device"
 	BySetUpCode     Method = "set_up_code"

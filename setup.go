@@ -336,7 +336,7 @@ func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code strin
 		if err := s.enrol(tx, by, e, d, secret, step); err != nil {
 			return err
 		}
-		if p, err = s.goOn(tx, by, e); err != nil || len(e.codes) == 0 {
+		if p, err = s.goOn(tx, by, e, ByAuthenticator); err != nil || len(e.codes) == 0 {
 			return err
 		}
 		p.RecoveryCodes = e.codes
@@ -346,13 +346,13 @@ func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code strin
 	return p, err
 }
 
-// goOn continues after an authenticator was added: it advances the sign-in, or moves the session to a new epoch.
-func (s *Service) goOn(tx Tx, by Caller, e *enrolment) (SignInResult, error) {
+// goOn continues after a second factor was added: it advances the sign-in, or moves the session to a new epoch.
+func (s *Service) goOn(tx Tx, by Caller, e *enrolment, m Method) (SignInResult, error) {
 	if e.signIn != nil {
 		return s.advance(tx, by, *e.signIn, e.User)
 	}
 	e.session.User = e.User
-	e.session.session.Proofs = e.session.session.Proofs.With(ByAuthenticator, e.session.now)
+	e.session.session.Proofs = e.session.session.Proofs.With(m, e.session.now)
 	token, err := e.session.endOthers(tx)
 	return SignInResult{Step: StepDone, Session: token}, err
 }
@@ -403,50 +403,69 @@ func (s *Service) enrol(tx Tx, by Caller, e *enrolment, d Draft, secret []byte, 
 			return err
 		}
 	}
+	if d.Replaces == ReplacesAll && e.replacesAll() {
+		if _, err := tx.DeletePasskeys(e.Workspace, e.User.ID, ""); err != nil {
+			return err
+		}
+	}
 	if err := tx.ClearTries(e.Workspace, e.User.ID, bucketAuthenticator); err != nil {
 		return err
 	}
 	if err := s.lockEnds(tx, by.as(e.User), e.User); err != nil {
 		return err
 	}
-	return s.enrolled(tx, by, e, a, len(old) > 0)
+	return s.enrolled(tx, by, e, newFactor{ByAuthenticator, a.ID, a.Name, now}, len(old) > 0)
 }
 
-// enrolled updates the user, and the sign-in if there is one, after an authenticator was added. It mails the user and
+// newFactor is a second factor that was just added, of any kind.
+type newFactor struct {
+	method   Method
+	id, name string
+	at       time.Time
+}
+
+// enrolled updates the user, and the sign-in if there is one, after a second factor was added. It mails the user and
 // records an event.
-func (s *Service) enrolled(tx Tx, by Caller, e *enrolment, a Authenticator, changed bool) error {
-	kind := "authenticator.added"
-	switch {
-	case !e.TwoFactor:
-		kind = "two_factor.enabled"
-		e.TwoFactor, e.TwoFactorSince, e.MustSetUp = true, a.CreatedAt, false
+func (s *Service) enrolled(tx Tx, by Caller, e *enrolment, f newFactor, changed bool) error {
+	first := !e.TwoFactor
+	if first {
+		e.TwoFactor, e.TwoFactorSince, e.MustSetUp = true, f.at, false
 		e.SetUpCodeHash, e.SetUpCodeEnds = nil, time.Time{}
-	case changed:
-		kind = "authenticator.changed"
 	}
-	if kind == "two_factor.enabled" || e.RecoveryLeft == 0 {
+	if first || e.RecoveryLeft == 0 {
 		var err error
 		if e.codes, err = s.makeRecoveryCodes(tx, by, &e.User); err != nil {
 			return err
 		}
 	}
-	if len(e.codes) > 0 && kind != "two_factor.enabled" { // the mail about two_factor.enabled mentions the codes
+	if len(e.codes) > 0 && !first { // the mail about the first factor mentions the codes
 		if err := s.notify(tx, by, e.User, "recovery_codes.made", nil); err != nil {
 			return err
 		}
 	}
 	if e.signIn != nil {
-		e.signIn.Proofs = e.signIn.Proofs.With(ByAuthenticator, a.CreatedAt)
+		e.signIn.Proofs = e.signIn.Proofs.With(f.method, f.at)
 		e.Epoch++
-		e.signIn.Epoch, e.signIn.Enrolled, e.signIn.ExpiresAt = e.Epoch, true, a.CreatedAt.Add(SignInLimit)
+		e.signIn.Epoch, e.signIn.Enrolled, e.signIn.ExpiresAt = e.Epoch, true, f.at.Add(SignInLimit)
 		if err := tx.SaveUser(e.User); err != nil {
 			return err
 		}
 	}
-	if err := s.notify(tx, by, e.User, kind, map[string]any{"app": a.Name}); err != nil {
+	detail := map[string]string{string(f.method): f.id, "name": f.name}
+	if f.method == ByPasskey {
+		return s.passkeyAdded(tx, by, e, f, first, detail)
+	}
+	kind := "authenticator.added"
+	switch {
+	case first:
+		kind = "two_factor.enabled"
+	case changed:
+		kind = "authenticator.changed"
+	}
+	if err := s.notify(tx, by, e.User, kind, map[string]any{"app": f.name}); err != nil {
 		return err
 	}
-	return s.record(tx, by.as(e.User), kind, e.User.ID, Done, map[string]string{"authenticator": a.ID, "name": a.Name})
+	return s.record(tx, by.as(e.User), kind, e.User.ID, Done, detail)
 }
 
 // qrBytes is the capacity of a QR code of version 10 with error correction M, which phones can scan from a screen.

@@ -68,7 +68,7 @@ const (
 // next is the dispatcher: it alone decides what a sign-in asks for, from what it has proved and from the policy.
 func next(si SignIn, u User, p Policy, now time.Time) Step {
 	switch {
-	case !si.Proofs.Has(ByPassword):
+	case !si.Proofs.Has(ByPassword) && !si.Proofs.Has(ByPasskey):
 		return StepPassword
 	case !u.TemporaryEnds.IsZero(), p.TooShort(u, now):
 		return StepChoosePassword
@@ -264,6 +264,9 @@ type Challenge struct {
 	Step           Step
 	Address        string
 	Authenticators []string // their names
+	Passkeys       []string // their names
+	Options        []byte   // JSON with which a browser asks for one of the passkeys; nil: there is none
+	PasskeyFirst   bool     // a passkey was used more recently than an app
 	TrustDays      int      // for how many days the browser may be trusted; 0: it may not
 	Ends           time.Time
 }
@@ -280,10 +283,26 @@ func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 			return err
 		}
 		c = Challenge{Step: next(si, u, by.policy, s.Now()), Address: u.Address, Ends: si.ExpiresAt, TrustDays: by.policy.TrustedDeviceDays}
+		var latest time.Time
 		for _, a := range si.Authenticators {
 			c.Authenticators = append(c.Authenticators, a.Name)
+			if a.LastUsedAt.After(latest) {
+				latest = a.LastUsedAt
+			}
 		}
-		return nil
+		if c.Step != StepCode {
+			return nil
+		}
+		all, err := tx.Passkeys(u.Workspace, u.ID)
+		if err != nil || len(all) == 0 {
+			return err
+		}
+		for _, k := range all {
+			c.Passkeys = append(c.Passkeys, k.Name)
+			c.PasskeyFirst = c.PasskeyFirst || len(si.Authenticators) == 0 || k.LastUsedAt.After(latest)
+		}
+		c.Options, err = s.party(by).RequestOptions(s.challenge(by, toSignIn, u.ID, si.ID), keysOf(all))
+		return err
 	})
 	return c, err
 }
@@ -297,8 +316,21 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 	if err != nil {
 		return SignInResult{}, err
 	}
+	return s.answer(ctx, by, given, trust)
+}
+
+// AnswerPasskey is AnswerCode with a passkey: what the browser returned for the options of Challenge.
+func (s *Service) AnswerPasskey(ctx context.Context, by Caller, credential string, trust bool) (SignInResult, error) {
+	given, err := readPasskey(credential)
+	if err != nil {
+		return SignInResult{}, err
+	}
+	return s.answer(ctx, by, given, trust)
+}
+
+func (s *Service) answer(ctx context.Context, by Caller, given answer, trust bool) (SignInResult, error) {
 	var p SignInResult
-	err = s.write(ctx, func(tx Tx) error {
+	err := s.write(ctx, func(tx Tx) error {
 		si, u, err := s.signIn(tx, by)
 		if err != nil {
 			return err
@@ -311,7 +343,7 @@ func (s *Service) AnswerCode(ctx context.Context, by Caller, code string, trust 
 			return err
 		}
 		si.Proofs = si.Proofs.With(method, s.Now())
-		if p, err = s.advance(tx, by, si, u); err != nil || !trust || method != ByAuthenticator {
+		if p, err = s.advance(tx, by, si, u); err != nil || !trust || method.Strength() < StrongFactor {
 			return err
 		}
 		renewed := by

@@ -24,8 +24,24 @@ func (s *Service) StepUpCode(ctx context.Context, by Caller, code string, want S
 	if given.recovery != "" && ByRecoveryCode.Strength() < want {
 		return "", ErrCodeWanted
 	}
+	return s.stepUpBy(ctx, by, given)
+}
+
+// StepUpPasskey is StepUpCode with a passkey: what the browser returned for the options of StepUpOptions.
+func (s *Service) StepUpPasskey(ctx context.Context, by Caller, credential string) (Secret, error) {
+	if err := s.may(by, access{forced: true}); err != nil {
+		return "", err
+	}
+	given, err := readPasskey(credential)
+	if err != nil {
+		return "", err
+	}
+	return s.stepUpBy(ctx, by, given)
+}
+
+func (s *Service) stepUpBy(ctx context.Context, by Caller, given answer) (Secret, error) {
 	var token Secret
-	err = s.act(ctx, by, access{forced: true, coded: true}, func(tx Tx, me *actor) error {
+	err := s.act(ctx, by, access{forced: true, coded: true}, func(tx Tx, me *actor) error {
 		method, err := s.judge(tx, by, &me.User, given, nil)
 		if err != nil {
 			return err

@@ -28,6 +28,7 @@ type Tx interface {
 	SignInTx
 	SessionTx
 	AuthenticatorTx
+	PasskeyTx
 	DraftTx
 	RecoveryTx
 	KnownDeviceTx

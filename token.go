@@ -27,6 +27,7 @@ const (
 	prefixSession       = "ses_"
 	prefixSignIn        = "sin_"
 	prefixAuthenticator = "aut_"
+	prefixPasskey       = "key_"
 	prefixParked        = "par_"
 	prefixDevice        = "dev_"
 	prefixEvent         = "evt_"

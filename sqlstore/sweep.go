@@ -14,6 +14,7 @@ func (t *tx) Sweep(now time.Time) error {
 		`DELETE FROM sign_ins WHERE expires_at < $1`,
 		`DELETE FROM drafts WHERE expires_at < $1`,
 		`DELETE FROM links WHERE expires_at < $1`,
+		`DELETE FROM challenges WHERE expires_at < $1`,
 	} {
 		if err := t.exec(sql, ms(now)); err != nil {
 			return err

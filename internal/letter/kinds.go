@@ -14,7 +14,8 @@ type wording struct {
 
 	// facts are exactly what a letter must be given:
 	//
-	//	app, device    string     the name of an authenticator, of a browser
+	//	app, key       string     the name of an authenticator, of a passkey
+	//	device         string     the name of a browser
 	//	old, new       string     e-mail addresses
 	//	person         string     e-mail address of someone else
 	//	workspace      string     its name
@@ -46,6 +47,27 @@ var kinds = map[string]wording{
 		says:    "Two-factor authentication is now enabled for your account. You sign in with your password and a code from the authenticator app <bdi>{app}</bdi>.",
 		then:    "Keep your recovery codes in a safe place. You need one of them to sign in if you lose your phone.",
 		not:     changePassword, facts: []string{"app"}, open: TwoFactor,
+	},
+	"two_factor.enabled_by_passkey": {
+		subject: "Two-factor authentication is enabled",
+		says:    "Two-factor authentication is now enabled for your account. You sign in with your passkey <bdi>{key}</bdi>.",
+		then:    "Keep your recovery codes in a safe place. You need one of them to sign in if you lose the passkey.",
+		not:     changePassword, facts: []string{"key"}, open: TwoFactor,
+	},
+	"passkey.added": {
+		subject: "A passkey was added",
+		says:    "The passkey <bdi>{key}</bdi> was added to your account. You can now sign in with it.",
+		not:     changePassword, facts: []string{"key"}, open: TwoFactor,
+	},
+	"passkey.removed": {
+		subject: "A passkey was removed",
+		says:    "The passkey <bdi>{key}</bdi> was removed from your account. It no longer works.",
+		not:     changePassword, facts: []string{"key"}, open: TwoFactor,
+	},
+	"passkey.copied": {
+		subject: "A security key may have been copied",
+		says:    "Someone tried to sign in with the security key <bdi>{key}</bdi>, but the key counted backwards. That happens if there is a copy of it. The sign-in was refused.",
+		not:     "Remove this key from your account now, and tell an administrator of {brand}.", facts: []string{"key"}, open: TwoFactor,
 	},
 	"two_factor.disabled": {
 		subject: "Two-factor authentication is disabled",

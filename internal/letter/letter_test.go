@@ -33,6 +33,8 @@ func exampleFact(t *testing.T, name string) any {
 	switch name {
 	case "app":
 		return "Pixel – Aegis"
+	case "key":
+		return "YubiKey 5"
 	case "device":
 		return "Firefox on Windows"
 	case "person":

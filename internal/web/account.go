@@ -64,9 +64,13 @@ type twoFactorPage struct {
 	Required       bool
 	Since          time.Time
 	Authenticators []sallyport.Authenticator
+	Passkeys       []sallyport.Passkey
 	User           sallyport.User
 	Rolling        bool // recovery codes can be shown again
 }
+
+// Factors returns how many second factors the user has.
+func (v *twoFactorPage) Factors() int { return len(v.Authenticators) + len(v.Passkeys) }
 
 func (s *site) twoFactor(w http.ResponseWriter, r *http.Request) error {
 	c := by(r)
@@ -75,11 +79,15 @@ func (s *site) twoFactor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	keys, err := s.service.OwnPasskeys(r.Context(), c)
+	if err != nil {
+		return err
+	}
 	now := s.service.Now()
 	return s.render(w, r, http.StatusOK, "two-factor", &twoFactorPage{
 		page: page{Title: text.Say("Two-factor authentication"), Wide: true}, Tabs: accountTabs("/account/2fa"),
 		State: c.Policy().TwoFactorState(u, now), Required: c.Policy().Required(u, now),
-		Since: u.TwoFactorSince, Authenticators: all,
+		Since: u.TwoFactorSince, Authenticators: all, Passkeys: keys,
 		User: u, Rolling: c.Policy().RecoveryCodeMode == sallyport.RecoveryRolling,
 	})
 }

@@ -11,6 +11,11 @@ const activityPath = "/account/activity"
 
 // eventWords describe every kind of event, for the people they are about and for administrators.
 var eventWords = map[string]text.Message{
+	"passkey.added":            text.Say("Passkey added"),
+	"passkey.renamed":          text.Say("Passkey renamed"),
+	"passkey.removed":          text.Say("Passkey removed"),
+	"passkey.wrong":            text.Say("Passkey refused"),
+	"passkey.copied":           text.Say("Passkey refused: there may be a copy of it"),
 	"authenticator.added":      text.Say("Authenticator app added"),
 	"authenticator.changed":    text.Say("Authenticator app changed"),
 	"authenticator.removed":    text.Say("Authenticator app removed"),
@@ -78,6 +83,7 @@ var eventWords = map[string]text.Message{
 var methodWords = map[sallyport.Method]text.Message{
 	sallyport.ByPassword:      text.Say("with the password"),
 	sallyport.ByAuthenticator: text.Say("with an authenticator app"),
+	sallyport.ByPasskey:       text.Say("with a passkey"),
 	sallyport.ByRecoveryCode:  text.Say("with a recovery code"),
 	sallyport.ByTrustedDevice: text.Say("on a trusted device"),
 	sallyport.BySetUpCode:     text.Say("with a set-up code"),

@@ -85,7 +85,7 @@ func (p *page) base() *page { return p }
 
 // Summary returns the errors for the list above the form. A form with one field has none: its error is at the field.
 func (p *page) Summary() []fieldError {
-	if p.OneField && len(p.Errors) == 1 && p.Errors[0].Field != "" {
+	if p.OneField && len(p.Errors) == 1 && p.Errors[0].Field != "" && p.Errors[0].Field != "credential" { // which has no message beside it
 		return nil
 	}
 	return p.Errors

@@ -180,6 +180,13 @@ func (s *shooting) twoFactor() {
 	s.get("2fa-two", v, "/account/2fa")
 	s.get("remove", v, one+"/remove")
 	s.get("change-one-of-two", v, "/account/2fa/change")
+	s.get("passkey-new", v, "/account/2fa/passkeys/new")
+	key := sallyport.Passkey{Workspace: s.Owner.Workspace, User: p.ID, ID: "key_tim", Name: "iCloud Keychain", CreatedAt: s.Clock.Now()}
+	key.Key.ID, key.Key.Public = []byte("id"), []byte("key")
+	s.Check(s.Store.Write(context.Background(), func(tx sallyport.Tx) error { return tx.InsertPasskey(key) }))
+	s.get("2fa-passkey", v, "/account/2fa")
+	s.get("passkey-rename", v, "/account/2fa/passkeys/key_tim/rename")
+	s.get("passkey-remove", v, "/account/2fa/passkeys/key_tim/remove")
 	s.get("disable", v, "/account/2fa/disable")
 	s.Exec("UPDATE users SET password_long = 0 WHERE id = $1", p.ID)
 	s.get("password-first", v, "/account/2fa/disable")

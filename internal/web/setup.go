@@ -139,6 +139,7 @@ type setUpNamePage struct {
 	All                    bool         // it replaces all old ones
 	SetUpCode              bool         // ask for the set-up code from an administrator
 	Why                    text.Message // why nothing else works before; empty: other pages work
+	Passkey                string       // address of the page that adds a passkey instead; empty: not offered
 }
 
 func (s *site) newSetUpNamePage(r *http.Request, f form, old []sallyport.Authenticator) *setUpNamePage {
@@ -187,6 +188,12 @@ func (s *site) setUpName(w http.ResponseWriter, r *http.Request, f form, wrong e
 	}
 	v := s.newSetUpNamePage(r, f, old)
 	v.SetUpCode, v.Why = withCode, s.reasonWords(r, why)
+	switch to := s.onward(r.URL.Query().Get("to")); {
+	case inSignInPages(r):
+		v.Passkey = setUpAddress("/sign-in/set-up/passkey", "", to)
+	case r.URL.Path == setUpPath, v.All:
+		v.Passkey = setUpAddress(newPasskeyPath, "", to)
+	}
 	if wrong != nil {
 		return s.again(w, r, "set-up-name", v, wrong)
 	}

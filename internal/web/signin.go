@@ -11,6 +11,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/passkey"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -138,19 +139,35 @@ func (s *site) start(w http.ResponseWriter, r *http.Request) error {
 	if from, err := url.Parse(r.Referer()); err == nil && from.Path == "/sign-in" && len(r.Header["Cookie"]) == 0 {
 		v := newSignInPage("", "")
 		v.Notice = text.Say(`If you see this page again after entering your password, your browser blocks cookies, which signing in needs. <a href="/help/2fa#cookies">Allow cookies</a> for this site, then sign in.`)
-		return s.render(w, r, http.StatusOK, "sign-in", v)
+		return s.showSignIn(w, r, v, nil)
 	}
 	return s.toSignIn(w, r)
 }
 
 type signInPage struct {
 	page
-	Email  string
-	Action string // where the form is sent
+	Email   string
+	Action  string // where the form is sent
+	Options string // with which the browser asks for a passkey
 }
 
 func newSignInPage(email, to string) *signInPage {
 	return &signInPage{page: page{Title: text.Say("Sign in")}, Email: email, Action: signInAddress(to)}
+}
+
+// showSignIn shows the page with a challenge for a passkey, which only this browser can answer. wrong is what is wrong with
+// the form, if anything.
+func (s *site) showSignIn(w http.ResponseWriter, r *http.Request, v *signInPage, wrong error) error {
+	options, visitor, err := s.service.EnterOptions(by(r), s.secret(r, visitorCookie))
+	if err != nil {
+		return err
+	}
+	v.Options = string(options)
+	s.edge.SetCookie(w, visitorCookie, visitor.Reveal(), passkey.ChallengeLimit)
+	if wrong != nil {
+		return s.again(w, r, "sign-in", v, wrong)
+	}
+	return s.render(w, r, http.StatusOK, "sign-in", v)
 }
 
 func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
@@ -162,7 +179,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := by(r).User(); ok {
 		return s.done(w, r, cmp.Or(to, "/"), "")
 	}
-	return s.render(w, r, http.StatusOK, "sign-in", newSignInPage("", to))
+	return s.showSignIn(w, r, newSignInPage("", to), nil)
 }
 
 func (s *site) signInPost(w http.ResponseWriter, r *http.Request) error {
@@ -175,9 +192,14 @@ func (s *site) signInPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	to := s.onward(q.Get("to"))
-	p, err := s.service.SignIn(r.Context(), by(r).To(to), f.Get("email"), f.Get("password"))
+	var p sallyport.SignInResult
+	if f.Get("credential") != "" {
+		p, err = s.service.SignInByPasskey(r.Context(), by(r).To(to), s.secret(r, visitorCookie), f.Get("credential"))
+	} else {
+		p, err = s.service.SignIn(r.Context(), by(r).To(to), f.Get("email"), f.Get("password"))
+	}
 	if err != nil {
-		return s.again(w, r, "sign-in", newSignInPage(f.Get("email"), to), err)
+		return s.showSignIn(w, r, newSignInPage(f.Get("email"), to), err)
 	}
 	return s.goOn(w, r, p)
 }
@@ -185,6 +207,7 @@ func (s *site) signInPost(w http.ResponseWriter, r *http.Request) error {
 type challengePage struct {
 	page
 	sallyport.Challenge
+	Options string
 }
 
 // ask is one of the two pages that ask for a second factor. Both accept the same: whether it is the code of an
@@ -208,9 +231,15 @@ func (s *site) challengeFor(w http.ResponseWriter, r *http.Request, a ask, wrong
 	if c.Step != sallyport.StepCode {
 		return s.done(w, r, stepPaths[c.Step], "")
 	}
-	v := &challengePage{page: page{Title: a.title, OneField: true}, Challenge: c}
+	v := &challengePage{page: page{Title: a.title, OneField: true}, Challenge: c, Options: string(c.Options)}
+	if a.page == askCode.page && len(c.Authenticators) == 0 {
+		v.Title = text.Say("Use your passkey")
+	}
 	if wrong != nil {
-		return s.again(w, r, a.page, v, atField(wrong, a.field))
+		if f := (form{Values: r.PostForm}); f.Get("credential") == "" {
+			wrong = atField(wrong, a.field)
+		}
+		return s.again(w, r, a.page, v, wrong)
 	}
 	return s.render(w, r, http.StatusOK, a.page, v)
 }
@@ -236,7 +265,12 @@ func (s *site) challengePost(a ask) handler {
 		if err != nil {
 			return err
 		}
-		p, err := s.service.AnswerCode(r.Context(), by(r), f.Get(a.field), f.Ticked("trust"))
+		var p sallyport.SignInResult
+		if f.Get("credential") != "" {
+			p, err = s.service.AnswerPasskey(r.Context(), by(r), f.Get("credential"), f.Ticked("trust"))
+		} else {
+			p, err = s.service.AnswerCode(r.Context(), by(r), f.Get(a.field), f.Ticked("trust"))
+		}
 		if err == nil {
 			return s.goOn(w, r, p)
 		}

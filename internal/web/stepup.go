@@ -126,6 +126,8 @@ type stepUpPage struct {
 	Confirmed bool // the action is performed right after the step-up
 	TwoFactor bool
 	Names     []string // of the authenticators
+	Options   string   // with which the browser asks for a passkey; empty: there is none
+	TrustDays int      // always 0: a step-up trusts nothing
 	Proof     sallyport.Strength
 	Recovery  bool   // asks for a recovery code
 	Switch    string // address of the page that asks for the other kind of code
@@ -179,6 +181,11 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	for _, a := range all {
 		v.Names = append(v.Names, a.Name)
 	}
+	if err == nil {
+		var options []byte
+		options, err = s.service.StepUpOptions(r.Context(), by(r))
+		v.Options = string(options)
+	}
 	return v, q, err
 }
 
@@ -203,6 +210,8 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case !v.TwoFactor:
 		token, err = s.service.StepUpPassword(r.Context(), by(r), f.Get("password"))
+	case f.Get("credential") != "":
+		token, err = s.service.StepUpPasskey(r.Context(), by(r), f.Get("credential"))
 	case f.Has("recovery_code"):
 		v.Recovery = v.AnyKind()
 		token, err = s.service.StepUpCode(r.Context(), by(r), f.Get("recovery_code"), v.Proof)
@@ -210,7 +219,7 @@ func (s *site) stepUpPost(w http.ResponseWriter, r *http.Request) error {
 		token, err = s.service.StepUpCode(r.Context(), by(r), f.Get("code"), v.Proof)
 	}
 	if err != nil {
-		if field := "code"; v.TwoFactor {
+		if field := "code"; v.TwoFactor && f.Get("credential") == "" {
 			if v.Recovery {
 				field = "recovery_code"
 			}

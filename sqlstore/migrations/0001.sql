@@ -153,6 +153,36 @@ CREATE TABLE authenticators (
   FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 
+-- Passkeys and security keys. Nothing in them is secret.
+CREATE TABLE passkeys (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  credential BLOB NOT NULL, -- the id by which authenticators know it
+  public_key BLOB NOT NULL, -- COSE_Key
+  counter INTEGER NOT NULL,
+  transports TEXT NOT NULL, -- separated by spaces
+  model BLOB NOT NULL, -- AAGUID
+  backup_eligible INTEGER NOT NULL,
+  backed_up INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  last_used_at INTEGER NOT NULL DEFAULT 0,
+  last_used_from TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (workspace_id, user_id, id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX passkeys_credential ON passkeys (workspace_id, credential);
+
+-- Challenges for passkeys that were answered. One that was not answered has no row.
+CREATE TABLE challenges (
+  workspace_id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, hash)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX challenges_expires ON challenges (expires_at);
+
 CREATE TABLE drafts (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,

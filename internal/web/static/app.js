@@ -1,9 +1,9 @@
-// Everything works without this file. It saves clicks, it decides nothing.
+// Everything but passkeys works without this file. It decides nothing.
 'use strict';
 
 const each = (selector, fn, root = document) => root.querySelectorAll(selector).forEach(fn);
 
-// The error summary has the focus, so that it is read and the next Tab leads to the first link in it.
+// The error summary has the focus: it is read, and Tab leads to its first link.
 function focusErrors(root) {
   const summary = root.querySelector('.summary');
   if (!summary) return;
@@ -16,13 +16,13 @@ function focusErrors(root) {
   }), summary);
 }
 
-// A form is sent once, however often its button is pressed. Coming back to the page frees it, and so does time.
+// A form is sent once, however often its button is pressed. Coming back frees it, and so does time.
 function sendOnce(root) {
   each('form[method=post]', (form) => form.addEventListener('submit', (event) => {
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = 'yes';
     form.setAttribute('aria-busy', 'true');
-    setTimeout(() => free(form), 10000); // whoever stopped the loading may try again
+    setTimeout(() => free(form), 10000); // in case the loading was stopped
   }), root);
 }
 
@@ -57,13 +57,6 @@ function copyButtons(root) {
   }, root);
 }
 
-function printButtons(root) {
-  each('[data-print]', (button) => {
-    button.hidden = false;
-    button.addEventListener('click', () => print());
-  }, root);
-}
-
 function revealButtons(root) {
   each('[data-reveal]', (button) => {
     const input = document.getElementById(button.dataset.reveal);
@@ -93,7 +86,7 @@ function suggestions(root) {
   }, root);
 }
 
-// A hint while a password is chosen. The server judges, with far better means.
+// A hint while a password is chosen. The server judges.
 function meters(root) {
   each('[data-meter]', (hint) => {
     const input = document.getElementById(hint.dataset.meter);
@@ -108,7 +101,7 @@ function meters(root) {
   }, root);
 }
 
-// strength is 0 to 3: how many characters are no repetition, no step in a row (abc, 321) and no keyboard run.
+// strength is 0 to 3, by how many characters are no repetition, step (abc, 321) or keyboard run.
 function strength(password, least) {
   const all = [...password];
   if (all.length < least) return 0;
@@ -125,7 +118,7 @@ function strength(password, least) {
   return different < 9 || telling < 11 ? 2 : 3;
 }
 
-// data-local: a moment in the browser's own zone; the server's text stays as its title.
+// data-local: a moment in the browser's zone, with the server's text as its title.
 function localTimes(root) {
   const { lang } = document.documentElement;
   const format = new Intl.DateTimeFormat(lang === 'en' ? 'en-GB' : lang, {
@@ -140,8 +133,8 @@ function localTimes(root) {
   }, root);
 }
 
-// data-confirm on a link: the page it leads to asks before something is done; show it here, in a dialog. Whatever does
-// not come back as such a page (a step-up, a refusal) is gone to instead.
+// data-confirm on a link: the page it leads to asks before something is done. Show it in a dialog, or go to whatever
+// else comes back (a step-up, a refusal).
 function confirmLinks(root) {
   each('a[data-confirm]', (link) => link.addEventListener('click', async (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -184,13 +177,6 @@ function openDialog(page, link) {
   dialog.showModal();
 }
 
-// data-all on a checkbox ticks all the others of its form.
-function tickAll(root) {
-  each('[data-all]', (box) => {
-    box.closest('[hidden]').hidden = false;
-    box.addEventListener('change', () => each('[name=id]', (one) => { one.checked = box.checked; }, box.form));
-  }, root);
-}
 
 // data-brand on a form shows its name and colour at once, with the style sheet that the server makes from the colour.
 function brandPreview(root) {
@@ -208,24 +194,31 @@ function brandPreview(root) {
   }), root);
 }
 
-// data-fill="ID" on a button puts its value into that field.
-function fillButtons(root) {
-  each('[data-fill]', (button) => {
-    button.parentElement.hidden = false;
-    button.addEventListener('click', () => {
-      document.getElementById(button.dataset.fill).value = button.value;
-      button.form.dispatchEvent(new Event('input'));
-    });
-  }, root);
-}
 
-// data-unsaved is shown as long as its form holds something other than it came with.
-function unsavedNotes(root) {
-  each('[data-unsaved][hidden]', (note) => {
-    const form = note.closest('form');
-    const held = () => new URLSearchParams(new FormData(form)).toString();
-    const saved = held();
-    form.addEventListener('input', () => { note.hidden = held() === saved; });
+
+// data-webauthn on a form: its button has the browser ask for a passkey, or make one, and sends what that returns. With
+// data-autofill, the browser also offers passkeys among the addresses.
+function passkeys(root) {
+  const api = window.PublicKeyCredential;
+  if (!api?.parseRequestOptionsFromJSON) return;
+  each('form[data-webauthn]', (form) => {
+    const options = JSON.parse(form.dataset.webauthn);
+    let waiting;
+    const ask = async (mediation) => {
+      waiting?.abort();
+      const { signal } = waiting = new AbortController();
+      try {
+        const publicKey = options.user ? api.parseCreationOptionsFromJSON(options) : api.parseRequestOptionsFromJSON(options);
+        const key = await navigator.credentials[options.user ? 'create' : 'get']({ publicKey, mediation, signal });
+        form.elements.credential.value = JSON.stringify(key);
+        form.requestSubmit();
+      } catch {
+        form.querySelector('[data-failed]').hidden = signal.aborted || !!mediation;
+      }
+    };
+    form.hidden = false;
+    form.querySelector('button').addEventListener('click', () => ask());
+    if ('autofill' in form.dataset) ask('conditional');
   }, root);
 }
 
@@ -233,16 +226,37 @@ function enhance(root) {
   focusErrors(root);
   sendOnce(root);
   copyButtons(root);
-  printButtons(root);
+  each('[data-print]', (button) => {
+    button.hidden = false;
+    button.addEventListener('click', () => print());
+  }, root);
   revealButtons(root);
   suggestions(root);
   meters(root);
   localTimes(root);
   confirmLinks(root);
-  tickAll(root);
+  // data-all on a checkbox ticks all the others of its form.
+  each('[data-all]', (box) => {
+    box.closest('[hidden]').hidden = false;
+    box.addEventListener('change', () => each('[name=id]', (one) => { one.checked = box.checked; }, box.form));
+  }, root);
   brandPreview(root);
-  fillButtons(root);
-  unsavedNotes(root);
+  // data-fill="ID" on a button puts its value into that field.
+  each('[data-fill]', (button) => {
+    button.parentElement.hidden = false;
+    button.addEventListener('click', () => {
+      document.getElementById(button.dataset.fill).value = button.value;
+      button.form.dispatchEvent(new Event('input'));
+    });
+  }, root);
+  // data-unsaved is shown as long as its form holds something other than it came with.
+  each('[data-unsaved][hidden]', (note) => {
+    const form = note.closest('form');
+    const held = () => new URLSearchParams(new FormData(form)).toString();
+    const saved = held();
+    form.addEventListener('input', () => { note.hidden = held() === saved; });
+  }, root);
+  passkeys(root);
 }
 
 each('nav [aria-current]', (link) => link.scrollIntoView({ inline: 'center', block: 'nearest' }));

@@ -1,0 +1,499 @@
+package sallyport
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/sallyport-2fa/sallyport/internal/passkey"
+	"github.com/sallyport-2fa/sallyport/internal/seal"
+	"github.com/sallyport-2fa/sallyport/internal/text"
+	"github.com/sallyport-2fa/sallyport/internal/throttle"
+)
+
+// Passkey is a passkey or security key that a user has registered. Nothing in it is secret.
+type Passkey struct {
+	Workspace    string
+	User         string
+	ID           string
+	Name         string
+	Key          passkey.Key
+	CreatedAt    time.Time
+	LastUsedAt   time.Time // zero: not since it was added
+	LastUsedFrom string    // IP address
+}
+
+// MaxPasskeys is how many passkeys a user may have.
+const MaxPasskeys = 10
+
+// PasskeyTx is the storage of passkeys and of challenges that were answered.
+type PasskeyTx interface {
+	// Passkeys returns the passkeys of a user, oldest first.
+	Passkeys(workspace, user string) ([]Passkey, error)
+	// InsertPasskey inserts a passkey. A key that is registered already is ErrDuplicate.
+	InsertPasskey(Passkey) error
+	// SavePasskey replaces the name, the counter, whether it is backed up, and when it was used, and from where.
+	SavePasskey(Passkey) error
+	// DeletePasskeys deletes one passkey of a user, or all if id is empty. It returns how many it deleted.
+	DeletePasskeys(workspace, user, id string) (int64, error)
+	// SpendChallenge records that a challenge was answered, and returns whether this is the first time (I12). ends is
+	// when it could no longer be answered anyway.
+	SpendChallenge(workspace string, hash []byte, ends time.Time) (bool, error)
+}
+
+// Outcomes of passkeys.
+var (
+	ErrPasskeyWrong     = invalid("credential", "passkey_wrong", text.Say("This passkey was not accepted. Try again, or use another method."))
+	ErrPasskeyTooLate   = invalid("credential", "passkey_too_late", text.Say("This took longer than 10 minutes, or was answered already. Try again."))
+	ErrPasskeyCopied    = invalid("credential", "passkey_copied", text.Say("This security key may have been copied, so it was not accepted. Use another method, and remove the key from your account."))
+	ErrPasskeyAlone     = invalid("credential", "passkey_unverified", text.Say("This key did not check who you are, so it cannot replace your password. Sign in with your password, then use the key."))
+	ErrPasskeyLimit     = &Error{Kind: TooMany, Code: "too_many_passkeys_tried", Text: text.Say("There were too many tries with a passkey. Try again later, or use another method."), Field: "credential"}
+	ErrPasskeyTaken     = invalid("credential", "passkey_registered", text.Say("This passkey is registered already."))
+	ErrTooManyPasskeys  = &Error{Kind: Conflict, Code: "too_many_passkeys", Text: text.Say("You have 10 passkeys, and cannot add more. Remove one first.")}
+	errPasskeyMalformed = invalid("credential", "passkey_malformed", text.Say("Your browser sent no passkey. Try again, or use another method."))
+)
+
+// What a challenge is for. It is good for nothing else (I12).
+const (
+	toRegister = "register"
+	toSignIn   = "sign in"
+	toStepUp   = "step up"
+	toEnter    = "sign in alone"
+)
+
+const bucketPasskey = "passkey"
+
+var passkeyRule = throttle.Rule{Limit: 10, Window: time.Hour}
+
+// party returns the site that passkeys made at the caller's host belong to.
+func (s *Service) party(by Caller) passkey.Party {
+	id := by.host
+	if name, _, err := net.SplitHostPort(id); err == nil {
+		id = name
+	}
+	return passkey.Party{ID: strings.Trim(id, "[]"), Origin: s.base(by.host), Name: by.workspace.Issuer()}
+}
+
+// use is what binds a challenge: its purpose, the user if known, and the sign-in, session or browser that may answer it.
+func (s *Service) use(by Caller, purpose, user, holder string) []byte {
+	var w seal.Words
+	w.Text(purpose, by.workspace.ID, by.host, user, holder)
+	return w
+}
+
+func (s *Service) challengeMAC(data []byte) []byte {
+	var w seal.Words
+	w.Text("passkey challenge")
+	w.Bytes(data)
+	return s.Keys.Audit(w)
+}
+
+// challenge returns a new challenge.
+func (s *Service) challenge(by Caller, purpose, user, holder string) []byte {
+	return passkey.NewChallenge(s.challengeMAC, s.use(by, purpose, user, holder), s.Now())
+}
+
+// spend uses up a challenge, whether the answer to it is right or wrong.
+func (s *Service) spend(tx Tx, by Caller, challenge []byte, purpose, user, holder string) error {
+	now := s.Now()
+	if !passkey.Challenged(s.challengeMAC, challenge, s.use(by, purpose, user, holder), now) {
+		return commit(ErrPasskeyTooLate)
+	}
+	hash := sha256.Sum256(challenge)
+	first, err := tx.SpendChallenge(by.workspace.ID, hash[:], now.Add(passkey.ChallengeLimit))
+	if err == nil && !first {
+		return commit(ErrPasskeyTooLate)
+	}
+	return err
+}
+
+func keysOf(all []Passkey) (keys []passkey.Key) {
+	for _, p := range all {
+		keys = append(keys, p.Key)
+	}
+	return keys
+}
+
+// personOf returns a user as authenticators know them.
+func personOf(u User) passkey.Person {
+	return passkey.Person{Handle: []byte(u.ID), Name: u.Address, Shown: u.Name}
+}
+
+// readPasskey parses what a browser sent for the field credential.
+func readPasskey(credential string) (answer, error) {
+	a, err := passkey.Parse([]byte(credential))
+	if err != nil {
+		return answer{}, errPasskeyMalformed
+	}
+	return answer{passkey: &a}, nil
+}
+
+// ceremony is what an answer of a browser must be for.
+type ceremony struct {
+	purpose, holder string
+	alone           bool // the passkey is the only proof, so its authenticator must have verified the user
+}
+
+// judgePasskey checks a passkey, and saves that it was used.
+func (s *Service) judgePasskey(tx Tx, j judgement, a passkey.Answer, c ceremony) error {
+	tries, user := j.client(bucketPasskey), j.user.ID
+	if wait := passkeyRule.Wait(tries, j.now); wait > 0 {
+		return s.refuse(tx, tries, ErrPasskeyLimit.waiting(wait))
+	}
+	if c.alone {
+		user = "" // was not known when the challenge was made
+	}
+	if err := s.spend(tx, j.by, a.Challenge, c.purpose, user, c.holder); err != nil {
+		return err
+	}
+	err := s.takePasskey(tx, j.by, *j.user, a, c.alone)
+	if refused, ok := errors.AsType[committed](err); ok && errors.Is(refused.err, ErrPasskeyWrong) {
+		return errOr(tx.SaveTries(passkeyRule.Charge(tries, j.now)), err)
+	}
+	return err
+}
+
+// takePasskey checks an answer whose challenge was spent, and saves that the key was used. With alone, it is the only
+// proof. Its outcomes are to be committed.
+func (s *Service) takePasskey(tx Tx, by Caller, u User, a passkey.Answer, alone bool) error {
+	all, err := tx.Passkeys(u.Workspace, u.ID)
+	if err != nil {
+		return err
+	}
+	for _, p := range all {
+		if string(p.Key.ID) != string(a.Key) {
+			continue
+		}
+		use, err := s.party(by).Used(a, personOf(u), p.Key, alone)
+		switch {
+		case errors.Is(err, passkey.ErrCopied):
+			return s.copiedPasskey(tx, by.as(u), u, p)
+		case errors.Is(err, passkey.ErrUnverified):
+			return commit(ErrPasskeyAlone)
+		case err != nil:
+			return s.wrongPasskey(tx, by.as(u), u, p.ID)
+		}
+		p.Key.Counter, p.Key.BackedUp = use.Counter, use.BackedUp
+		p.LastUsedAt, p.LastUsedFrom = s.Now(), addressOf(by)
+		return tx.SavePasskey(p)
+	}
+	return s.wrongPasskey(tx, by.as(u), u, "")
+}
+
+func (s *Service) wrongPasskey(tx Tx, by Caller, u User, id string) error {
+	return errOr(s.record(tx, by, "passkey.wrong", u.ID, Refused, map[string]string{"passkey": id}), commit(ErrPasskeyWrong))
+}
+
+// copiedPasskey refuses a key whose counter has not risen: an authenticator and a copy of it count separately.
+func (s *Service) copiedPasskey(tx Tx, by Caller, u User, p Passkey) error {
+	if err := s.notify(tx, by, u, "passkey.copied", map[string]any{"key": p.Name}); err != nil {
+		return err
+	}
+	detail := map[string]string{"passkey": p.ID, "name": p.Name, "alarm": "the counter of signatures has not risen"}
+	return errOr(s.record(tx, by, "passkey.copied", u.ID, Refused, detail), commit(ErrPasskeyCopied))
+}
+
+// PasskeySetUp is what a page shows that registers a passkey.
+type PasskeySetUp struct {
+	Options   []byte // JSON for the browser, with a challenge
+	SetUpCode bool   // a set-up code from an administrator is needed as well
+	Replaces  bool   // after a recovery code: every other second factor is removed
+	Why       Reason // why nothing else works before; zero: other things work
+}
+
+// registering is enrolling for a passkey. As with authenticators, a session that began with a recovery code replaces
+// everything that the user had.
+func (s *Service) registering(ctx context.Context, by Caller, fn func(Tx, *enrolment) error) error {
+	needs := adding
+	if by.session != nil && by.session.Restricted() {
+		needs = changing
+	}
+	return s.enrolling(ctx, by, StepSetUp, needs, fn)
+}
+
+// NewPasskey returns what is needed to register a passkey now. Its errors are those of AddPasskey.
+func (s *Service) NewPasskey(ctx context.Context, by Caller) (v PasskeySetUp, err error) {
+	err = s.registering(ctx, by, func(tx Tx, e *enrolment) error {
+		all, err := tx.Passkeys(e.Workspace, e.User.ID)
+		if err != nil {
+			return err
+		}
+		if len(all) >= MaxPasskeys {
+			return ErrTooManyPasskeys
+		}
+		v = PasskeySetUp{SetUpCode: e.owesSetUpCode(), Replaces: e.replacesAll(), Why: by.policy.Reason(e.User, s.Now())}
+		v.Options, err = s.party(by).CreateOptions(personOf(e.User), s.challenge(by, toRegister, e.User.ID, e.id), keysOf(all))
+		return err
+	})
+	return v, err
+}
+
+// replacesAll reports whether a new second factor replaces every other one: the session began with a recovery code.
+func (e *enrolment) replacesAll() bool { return e.session != nil && e.session.session.Restricted() }
+
+// AddPasskey registers a passkey. credential is what the browser returned for the options of NewPasskey. If name is
+// empty, the key gets that of its authenticator or of the browser. It signs the user out everywhere else; the session or sign-in continues under a new secret. After
+// a reset, it needs the set-up code.
+func (s *Service) AddPasskey(ctx context.Context, by Caller, name, setUpCode, credential string) (SignInResult, error) {
+	created, err := passkey.ParseCreation([]byte(credential))
+	if err != nil {
+		return SignInResult{}, errPasskeyMalformed
+	}
+	if name = strings.TrimSpace(name); name != "" {
+		if name, err = cleanName("name", name); err != nil {
+			return SignInResult{}, err
+		}
+	}
+	var p SignInResult
+	err = s.registering(ctx, by, func(tx Tx, e *enrolment) error {
+		all, err := tx.Passkeys(e.Workspace, e.User.ID)
+		if err != nil {
+			return err
+		}
+		if len(all) >= MaxPasskeys {
+			return ErrTooManyPasskeys
+		}
+		if e.owesSetUpCode() {
+			if err := s.takeSetUpCode(tx, by, e, setUpCode); err != nil {
+				return err
+			}
+		}
+		if err := s.spend(tx, by, created.Challenge, toRegister, e.User.ID, e.id); err != nil {
+			return err
+		}
+		key, _, err := s.party(by).Created(created)
+		if err != nil {
+			return s.wrongPasskey(tx, by.as(e.User), e.User, "")
+		}
+		now, name := s.Now(), cmp.Or(name, key.ModelName(), by.agent, "Passkey")
+		k := Passkey{Workspace: e.Workspace, User: e.User.ID, ID: newID(prefixPasskey, now), Name: name, Key: key, CreatedAt: now}
+		if err := s.insertPasskey(tx, e, k, all); err != nil {
+			return err
+		}
+		if err := s.enrolled(tx, by, e, newFactor{ByPasskey, k.ID, k.Name, now}, e.replacesAll()); err != nil {
+			return err
+		}
+		if p, err = s.goOn(tx, by, e, ByPasskey); err != nil || len(e.codes) == 0 {
+			return err
+		}
+		p.RecoveryCodes = e.codes
+		p.RecoveryShown, err = s.sealShown(e.User, e.id, e.codes)
+		return err
+	})
+	return p, err
+}
+
+// insertPasskey inserts a key, in place of every other second factor if the session began with a recovery code.
+func (s *Service) insertPasskey(tx Tx, e *enrolment, k Passkey, have []Passkey) error {
+	if err := tx.InsertPasskey(k); errors.Is(err, ErrDuplicate) {
+		return commit(ErrPasskeyTaken)
+	} else if err != nil || !e.replacesAll() {
+		return err
+	}
+	for _, old := range have {
+		if _, err := tx.DeletePasskeys(k.Workspace, k.User, old.ID); err != nil {
+			return err
+		}
+	}
+	return s.deleteAuthenticators(tx, e.User)
+}
+
+// passkeyAdded mails the user and records an event.
+func (s *Service) passkeyAdded(tx Tx, by Caller, e *enrolment, f newFactor, first bool, detail map[string]string) error {
+	kind, letter := "passkey.added", "passkey.added"
+	if first {
+		kind, letter = "two_factor.enabled", "two_factor.enabled_by_passkey"
+	}
+	if err := s.notify(tx, by, e.User, letter, map[string]any{"key": f.name}); err != nil {
+		return err
+	}
+	return s.record(tx, by.as(e.User), kind, e.User.ID, Done, detail)
+}
+
+// SignInByPasskey signs a user in who has given nothing but a passkey, whose authenticator has verified them: that is both
+// factors (I70). Everything else is ErrPasskeyWrong, whoever it may belong to. visitor is the secret from EnterOptions.
+func (s *Service) SignInByPasskey(ctx context.Context, by Caller, visitor Secret, credential string) (SignInResult, error) {
+	a, err := passkey.Parse([]byte(credential))
+	if err != nil || visitor == "" {
+		return SignInResult{}, errPasskeyMalformed
+	}
+	by = by.InSignIn()
+	var p SignInResult
+	err = s.write(ctx, func(tx Tx) error {
+		u, found, err := tx.LockUser(by.workspace.ID, string(a.Handle))
+		if err != nil {
+			return err
+		}
+		if !found || !u.enters() || !u.TwoFactor {
+			return ErrPasskeyWrong
+		}
+		now := s.Now()
+		if wait := u.SignIns.Wait(signInRule, now); wait > 0 {
+			return commit(ErrSignInLimit.waiting(wait))
+		}
+		j, err := s.judgement(tx, by, &u, nil)
+		if err != nil {
+			return err
+		}
+		if err := s.judgePasskey(tx, j, a, ceremony{toEnter, hexHash(visitor), true}); err != nil {
+			return err
+		}
+		si := SignIn{
+			Workspace: u.Workspace, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
+			Proofs: Proofs{{ByPasskey, now}}, Parked: by.to, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), fresh: true,
+		}
+		if si.DeviceSeen, err = tx.DeviceSeen(u.Workspace, u.ID, hashToken(by.device)); err != nil {
+			return err
+		}
+		si.Known = by.knownSince(si.DeviceSeen, now)
+		p, err = s.advance(tx, by, si, u)
+		return err
+	})
+	return p, err
+}
+
+func hexHash(secret Secret) string { return hex.EncodeToString(hashToken(secret)) }
+
+// EnterOptions returns the options with which a passkey alone signs in, and the secret of the browser that may answer
+// them. If visitor is empty, it is a new one. It writes nothing.
+func (s *Service) EnterOptions(by Caller, visitor Secret) (options []byte, _ Secret, err error) {
+	if visitor == "" {
+		visitor, _ = newSecret()
+	}
+	options, err = s.party(by).RequestOptions(s.challenge(by, toEnter, "", hexHash(visitor)), nil)
+	return options, visitor, err
+}
+
+// StepUpOptions returns the options with which a passkey of the caller gives fresh proof, or nil if they have none.
+func (s *Service) StepUpOptions(ctx context.Context, by Caller) (options []byte, err error) {
+	if err := s.may(by, access{forced: true}); err != nil {
+		return nil, err
+	}
+	var all []Passkey
+	err = s.Store.Read(ctx, func(tx Tx) (err error) {
+		all, err = tx.Passkeys(by.workspace.ID, by.user.ID)
+		return err
+	})
+	if err != nil || len(all) == 0 {
+		return nil, err
+	}
+	return s.party(by).RequestOptions(s.challenge(by, toStepUp, by.user.ID, by.session.ID), keysOf(all))
+}
+
+// OwnPasskeys returns the caller's passkeys, oldest first.
+func (s *Service) OwnPasskeys(ctx context.Context, by Caller) (all []Passkey, err error) {
+	if err := s.may(by, access{}); err != nil {
+		return nil, err
+	}
+	return all, s.Store.Read(ctx, func(tx Tx) (err error) {
+		all, err = tx.Passkeys(by.workspace.ID, by.user.ID)
+		return err
+	})
+}
+
+func findPasskey(all []Passkey, id string) (Passkey, error) {
+	for _, p := range all {
+		if p.ID == id {
+			return p, nil
+		}
+	}
+	return Passkey{}, ErrNotFound
+}
+
+// OwnPasskey returns one of the caller's passkeys, or ErrNotFound.
+func (s *Service) OwnPasskey(ctx context.Context, by Caller, id string) (Passkey, error) {
+	all, err := s.OwnPasskeys(ctx, by)
+	if err != nil {
+		return Passkey{}, err
+	}
+	return findPasskey(all, id)
+}
+
+// RenamePasskey changes the name of a passkey.
+func (s *Service) RenamePasskey(ctx context.Context, by Caller, id, name string) error {
+	name, err := cleanName("name", name)
+	if err != nil {
+		return err
+	}
+	return s.act(ctx, by, access{}, func(tx Tx, me *actor) error {
+		all, err := tx.Passkeys(me.Workspace, me.ID)
+		if err != nil {
+			return err
+		}
+		p, err := findPasskey(all, id)
+		if err != nil {
+			return err
+		}
+		was := p.Name
+		p.Name = name
+		if err := tx.SavePasskey(p); err != nil {
+			return err
+		}
+		return s.record(tx, by, "passkey.renamed", me.ID, Done, map[string]string{"passkey": id, "name": name, "was": was})
+	})
+}
+
+// PasskeyRemoval is what the removal of a passkey would do.
+type PasskeyRemoval struct {
+	Passkey
+	Last bool // it disables two-factor authentication
+}
+
+// MayRemovePasskey returns what removing a passkey would do; its errors are those of RemovePasskey.
+func (s *Service) MayRemovePasskey(ctx context.Context, by Caller, id string) (r PasskeyRemoval, err error) {
+	err = s.act(ctx, by, access{}, func(tx Tx, me *actor) error {
+		r, err = s.passkeyRemoval(tx, by, me, id)
+		return err
+	})
+	return r, err
+}
+
+func (s *Service) passkeyRemoval(tx Tx, by Caller, me *actor, id string) (r PasskeyRemoval, err error) {
+	all, err := tx.Passkeys(me.Workspace, me.ID)
+	if err != nil {
+		return r, err
+	}
+	if r.Passkey, err = findPasskey(all, id); err != nil {
+		return r, err
+	}
+	apps, err := tx.Authenticators(me.Workspace, me.ID)
+	if err != nil {
+		return r, err
+	}
+	if r.Last = len(all)+len(apps) == 1; r.Last {
+		return r, me.mayDisable(by)
+	}
+	return r, access{proof: AnyFactor}.judge(me.User, me.session, by.policy, me.now)
+}
+
+// RemovePasskey removes a passkey and signs the user out everywhere else. Removing the last second factor is Disable, with
+// the same conditions. It returns the session's new secret.
+func (s *Service) RemovePasskey(ctx context.Context, by Caller, id string) (Secret, error) {
+	var token Secret
+	err := s.act(ctx, by, access{}, func(tx Tx, me *actor) error {
+		r, err := s.passkeyRemoval(tx, by, me, id)
+		if err != nil {
+			return err
+		}
+		if r.Last {
+			token, err = s.disable(tx, by, me)
+			return err
+		}
+		if n, err := tx.DeletePasskeys(me.Workspace, me.ID, id); err != nil || n == 0 {
+			return errOr(err, ErrNotFound)
+		}
+		if token, err = me.endOthers(tx); err != nil {
+			return err
+		}
+		if err := s.notify(tx, by, me.User, "passkey.removed", map[string]any{"key": r.Name}); err != nil {
+			return err
+		}
+		return s.record(tx, by, "passkey.removed", me.ID, Done, map[string]string{"passkey": id, "name": r.Name})
+	})
+	return token, err
+}
