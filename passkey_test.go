@@ -3,46 +3,16 @@ package sallyport_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
-
-	"github.com/descope/virtualwebauthn"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// laptop is a software authenticator by another author.
-type laptop struct {
-	virtualwebauthn.Authenticator
-	site virtualwebauthn.RelyingParty
-	key  virtualwebauthn.Credential
-}
-
-func newLaptop(e *sallyporttest.Env, p sallyporttest.Person) *laptop {
-	return &laptop{
-		virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{UserHandle: []byte(p.ID)}),
-		virtualwebauthn.RelyingParty{Name: "Acme", ID: "localhost", Origin: e.URL}, virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2),
-	}
-}
-
-func (l *laptop) create(e *sallyporttest.Env, options []byte) string {
-	e.T.Helper()
-	o, err := virtualwebauthn.ParseAttestationOptions(`{"publicKey":` + string(options) + `}`)
-	e.Check(err)
-	return virtualwebauthn.CreateAttestationResponse(l.site, l.Authenticator, l.key, *o)
-}
-
-func (l *laptop) sign(e *sallyporttest.Env, options []byte) string {
-	e.T.Helper()
-	o, err := virtualwebauthn.ParseAssertionOptions(`{"publicKey":` + string(options) + `}`)
-	e.Check(err)
-	l.key.Counter++
-	return virtualwebauthn.CreateAssertionResponse(l.site, l.Authenticator, l.key, *o)
-}
-
 // withPasskey signs the person in for the first time and adds a passkey.
-func withPasskey(e *sallyporttest.Env, p sallyporttest.Person) (*laptop, *sallyporttest.Client) {
+func withPasskey(e *sallyporttest.Env, p sallyporttest.Person) (*sallyporttest.Passkey, *sallyporttest.Client) {
 	e.T.Helper()
 	ctx := context.Background()
 	b := e.Arriving()
@@ -51,20 +21,20 @@ func withPasskey(e *sallyporttest.Env, p sallyporttest.Person) (*laptop, *sallyp
 	b.Keep(in)
 	set, err := e.NewPasskey(ctx, b.By())
 	e.Check(err)
-	l := newLaptop(e, p)
-	added, err := e.AddPasskey(ctx, b.By(), "Laptop", "", l.create(e, set.Options))
+	l := sallyporttest.NewPasskey(e.URL, p.ID)
+	added, err := e.AddPasskey(ctx, b.By(), "Laptop", "", l.Create(e.T, set.Options))
 	e.Check(err)
 	b.Keep(added)
 	return l, b
 }
 
 // enter signs in with the passkey alone.
-func enter(e *sallyporttest.Env, l *laptop) (*sallyporttest.Client, sallyport.SignInResult, error) {
+func enter(e *sallyporttest.Env, l *sallyporttest.Passkey) (*sallyporttest.Client, sallyport.SignInResult, error) {
 	e.T.Helper()
 	b := e.Arriving()
 	options, visitor, err := e.EnterOptions(b.By(), "")
 	e.Check(err)
-	in, err := e.SignInByPasskey(context.Background(), b.By(), visitor, l.sign(e, options))
+	in, err := e.SignInByPasskey(context.Background(), b.By(), visitor, l.Sign(e.T, options))
 	return b, in, err
 }
 
@@ -89,13 +59,13 @@ func TestI12_ChallengesAreForOneUse(t *testing.T) {
 			return err
 		}
 		c, options := challenged(mia)
-		first := l.sign(e, options)
+		first := l.Sign(e.T, options)
 		if err := answer(c, first); err != nil {
 			t.Fatalf("the first answer: %v", err)
 		}
 		c, options = challenged(mia)
 		other, _ := challenged(mia)
-		signed := l.sign(e, options)
+		signed := l.Sign(e.T, options)
 		stepUp, err := e.StepUpOptions(ctx, b.By())
 		e.Check(err)
 		entering, visitor, err := e.EnterOptions(b.By(), "")
@@ -105,12 +75,12 @@ func TestI12_ChallengesAreForOneUse(t *testing.T) {
 			"in another sign-in":              func() error { return answer(other, signed) },
 			"for a step-up":                   func() error { _, err := e.StepUpPasskey(ctx, b.By(), signed); return err },
 			"alone":                           func() error { _, err := e.SignInByPasskey(ctx, c.By(), visitor, signed); return err },
-			"a step-up's in a sign-in":        func() error { return answer(c, l.sign(e, stepUp)) },
-			"an entrance's in a sign-in":      func() error { return answer(c, l.sign(e, entering)) },
+			"a step-up's in a sign-in":        func() error { return answer(c, l.Sign(e.T, stepUp)) },
+			"an entrance's in a sign-in":      func() error { return answer(c, l.Sign(e.T, entering)) },
 			"in another browser": func() error {
 				_, another, err := e.EnterOptions(c.By(), "")
 				e.Check(err)
-				_, err = e.SignInByPasskey(ctx, c.By(), another, l.sign(e, entering))
+				_, err = e.SignInByPasskey(ctx, c.By(), another, l.Sign(e.T, entering))
 				return err
 			},
 		} {
@@ -122,14 +92,14 @@ func TestI12_ChallengesAreForOneUse(t *testing.T) {
 			t.Errorf("the right answer after that: %v", err)
 		}
 		c, options = challenged(mia)
-		if err := answer(c, bens.sign(e, options)); !errors.Is(err, sallyport.ErrPasskeyWrong) {
+		if err := answer(c, bens.Sign(e.T, options)); !errors.Is(err, sallyport.ErrPasskeyWrong) {
 			t.Errorf("the passkey of someone else (I06): %v", err)
 		}
-		if err := answer(c, l.sign(e, options)); !errors.Is(err, sallyport.ErrPasskeyTooLate) {
+		if err := answer(c, l.Sign(e.T, options)); !errors.Is(err, sallyport.ErrPasskeyTooLate) {
 			t.Errorf("a wrong answer has not used up its challenge: %v", err)
 		}
 		_, options = challenged(mia)
-		late := l.sign(e, options)
+		late := l.Sign(e.T, options)
 		e.Clock.Advance(10 * time.Minute)
 		c, _ = challenged(mia)
 		if err := answer(c, late); !errors.Is(err, sallyport.ErrPasskeyTooLate) {
@@ -155,14 +125,14 @@ func TestI70_APasskeyAlone(t *testing.T) {
 			t.Errorf("without user verification: %v", err)
 		}
 		l.Options.UserNotVerified = false
-		l.key.Counter -= 2
+		l.Key.Counter -= 2
 		if _, _, err := enter(e, l); !errors.Is(err, sallyport.ErrPasskeyCopied) {
 			t.Errorf("a counter that does not rise: %v", err)
 		}
-		if n := len(e.WaitingMails(mia.Address)); n == 0 || e.WaitingMails(mia.Address)[n-1].Kind != "passkey.copied" {
+		if !slices.ContainsFunc(e.WaitingMails(mia.Address), func(m sallyporttest.WaitingMail) bool { return m.Kind == "passkey.copied" }) {
 			t.Error("nobody is told of a copy")
 		}
-		l.key.Counter += 5
+		l.Key.Counter += 5
 		e.Check(e.Suspend(ctx, admin.By(), mia.ID))
 		if _, _, err := enter(e, l); !errors.Is(err, sallyport.ErrPasskeyWrong) {
 			t.Errorf("suspended: %v", err)

@@ -336,7 +336,7 @@ func TestI18_ForcedMeansSetUpOrSignOutOnly(t *testing.T) {
 func forcedCrawl(t *testing.T, s *Site, v *Visitor) {
 	t.Helper()
 	open := func(path string) bool {
-		for _, p := range []string{"/account/2fa/set-up", "/sign-out", "/help", "/static", "/sign-in", "/step-up", "/first-run", "/.well-known"} {
+		for _, p := range []string{"/account/2fa/set-up", "/account/2fa/passkeys/new", "/sign-out", "/help", "/static", "/sign-in", "/step-up", "/first-run", "/.well-known"} {
 			if path == "/" || path == p || strings.HasPrefix(path, p+"/") {
 				return true
 			}

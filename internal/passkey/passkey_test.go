@@ -14,6 +14,7 @@ import (
 	"github.com/descope/virtualwebauthn"
 
 	"github.com/sallyport-2fa/sallyport/internal/passkey"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
 var (
@@ -38,7 +39,11 @@ type device struct {
 
 func newDevice(t *testing.T, kind virtualwebauthn.KeyType, o virtualwebauthn.AuthenticatorOptions) *device {
 	o.UserHandle = mia.Handle
-	return &device{t, virtualwebauthn.RelyingParty{Name: "Acme", ID: party.ID, Origin: party.Origin}, virtualwebauthn.NewAuthenticatorWithOptions(o), virtualwebauthn.NewCredential(kind)}
+	credential := sallyporttest.NewCredential()
+	if kind != virtualwebauthn.KeyTypeEC2 {
+		credential = virtualwebauthn.NewCredential(kind)
+	}
+	return &device{t, virtualwebauthn.RelyingParty{Name: "Acme", ID: party.ID, Origin: party.Origin}, virtualwebauthn.NewAuthenticatorWithOptions(o), credential}
 }
 
 // create registers the device's key.

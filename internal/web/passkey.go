@@ -59,7 +59,7 @@ func (s *site) newPasskeyPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.beforeSetUp(w, r, err)
 	}
-	s.keep(w, p)
+	s.setCookies(w, p)
 	to := s.onward(r.URL.Query().Get("to"))
 	switch {
 	case p.RecoveryShown != "" && inSignInPages(r):
@@ -128,6 +128,6 @@ func (s *site) removePasskeyPost(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return s.shortPassword(w, r, err)
 	}
-	s.keep(w, sallyport.SignInResult{Session: token})
+	s.setCookies(w, sallyport.SignInResult{Session: token})
 	return s.done(w, r, "/account/2fa", "passkey-removed")
 }
