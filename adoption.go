@@ -11,15 +11,21 @@ type Adoption struct {
 	Workspace       string
 	Day             time.Time // the start of the day, UTC
 	People, Enabled int
+	Passkeys        int // people who have a passkey
 }
 
 // Percent returns the percentage of people with two-factor authentication, rounded. It is 100 only if all have it, and
 // 0 only if no one has it.
-func (a Adoption) Percent() int {
-	if a.Enabled == 0 || a.Enabled == a.People {
-		return min(a.Enabled, 1) * 100
+func (a Adoption) Percent() int { return percent(a.Enabled, a.People) }
+
+// PasskeyPercent is Percent for people who have a passkey.
+func (a Adoption) PasskeyPercent() int { return percent(a.Passkeys, a.People) }
+
+func percent(some, all int) int {
+	if some == 0 || some == all {
+		return min(some, 1) * 100
 	}
-	return min(max((a.Enabled*200+a.People)/(a.People*2), 1), 99)
+	return min(max((some*200+all)/(all*2), 1), 99)
 }
 
 // Without returns how many people have no two-factor authentication.

@@ -123,7 +123,7 @@ func (p Policy) trusts(d TrustedDevice, u User, now time.Time) bool {
 // needed.
 func (s *Service) useTrust(tx Tx, by Caller, u User) (Secret, error) {
 	user, id, hash, ok := parseToken(by.trust, prefixDevice)
-	if !ok || user != u.ID || !u.TwoFactor {
+	if !ok || user != u.ID || !u.TwoFactor || by.policy.NeedsPasskey(u, s.Now()) {
 		return "", nil
 	}
 	d, ok, err := tx.TrustedDevice(u.Workspace, u.ID, id)
@@ -173,7 +173,8 @@ func (s *Service) oldTrust(tx Tx, by Caller, u User, d TrustedDevice, hash []byt
 // browser. It replaces any trust that the browser had before.
 func (s *Service) trust(tx Tx, by Caller, u User) (Secret, error) {
 	now := s.Now()
-	if by.policy.TrustedDeviceDays == 0 {
+	days := by.policy.TrustDays(u, now)
+	if days == 0 {
 		return "", nil
 	}
 	if user, id, _, ok := parseToken(by.trust, prefixDevice); ok && user == u.ID {
@@ -182,7 +183,7 @@ func (s *Service) trust(tx Tx, by Caller, u User) (Secret, error) {
 		}
 	}
 	d := TrustedDevice{
-		Workspace: u.Workspace, User: u.ID, ID: newID(prefixDevice, now), Epoch: u.Epoch, Days: by.policy.TrustedDeviceDays,
+		Workspace: u.Workspace, User: u.ID, ID: newID(prefixDevice, now), Epoch: u.Epoch, Days: days,
 		KnownDevice: hashToken(by.device), Name: by.agent, Address: addressOf(by), CreatedAt: now, LastSeenAt: now, RotatedAt: now,
 	}
 	var value Secret

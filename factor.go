@@ -17,6 +17,7 @@ import (
 //	ByRecoveryCode     judgeRecoveryCode (recovery.go)
 //	ByPasskey          judgePasskey (passkey.go)
 //	ByTrustedDevice    useTrust (device.go), together with the password
+//	ByApproval         AwaitApproval (approval.go)
 
 // Strength is what a fresh proof of identity is worth. A verb declares the strength that it needs; ErrStepUp carries it.
 // Strengths are ordered: a proof counts wherever a weaker one is needed.
@@ -29,13 +30,17 @@ const (
 	AnyFactor
 	// StrongFactor is a code from an authenticator, or a passkey. A recovery code may have been read from a drawer (I60).
 	StrongFactor
+	// PhishingResistant is a passkey. A page that looks like ours gets codes, but nothing that a passkey signs.
+	PhishingResistant
 )
 
-// Strength returns what a method proves. A trusted device proves nothing afresh: anyone who opens the browser has it. The
-// password counts only for users without two-factor authentication.
+// Strength returns what a method proves. A trusted device and an approval prove nothing afresh: anyone who opens the browser
+// has them. The password counts only for users without two-factor authentication.
 func (m Method) Strength() Strength {
 	switch m {
-	case ByAuthenticator, ByPasskey:
+	case ByPasskey:
+		return PhishingResistant
+	case ByAuthenticator:
 		return StrongFactor
 	case ByRecoveryCode:
 		return AnyFactor
@@ -56,7 +61,7 @@ func (p Proofs) fresh(u User, want Strength, now time.Time) bool {
 
 // secondFactor returns the method that was the second factor, or NoSecondFactor.
 func (p Proofs) secondFactor() Method {
-	for _, m := range []Method{ByPasskey, ByAuthenticator, ByRecoveryCode, ByTrustedDevice} {
+	for _, m := range []Method{ByPasskey, ByAuthenticator, ByRecoveryCode, ByApproval, ByTrustedDevice} {
 		if p.Has(m) {
 			return m
 		}
@@ -184,7 +189,7 @@ func (s *Service) removeFactors(tx Tx, by Caller, u *User) error {
 	if err := tx.ClearTries(u.Workspace, u.ID, bucketAuthenticator); err != nil {
 		return err
 	}
-	u.TwoFactor, u.TwoFactorSince = false, time.Time{}
+	u.TwoFactor, u.HasPasskey, u.TwoFactorSince = false, false, time.Time{}
 	return s.lockEnds(tx, by, *u)
 }
 

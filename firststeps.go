@@ -34,7 +34,7 @@ func (s *Service) firstSteps(tx Tx, by Caller) (FirstSteps, error) {
 	}
 	keyset, dismissed, people, err := tx.FirstSteps(by.workspace.ID)
 	return FirstSteps{
-		TwoFactor: by.user.TwoFactor, Mail: s.Mailer != nil, People: people, Required: by.policy.Require2FA.Of != RequireOptional,
+		TwoFactor: by.user.TwoFactor, Mail: s.Mailer != nil, People: people, Required: by.policy.Require2FA.Of != RequireOptional || by.policy.PhishingResistant.Of != RequireOptional,
 		Keyset: !keyset.IsZero(), Dismissed: !dismissed.IsZero(), Server: by.workspace.Reseller == "",
 	}, err
 }

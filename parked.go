@@ -33,7 +33,7 @@ const maxParked = 8 << 10
 // action for its owner to confirm, nor read what the owner has parked. In a browser that is not a known device, Park
 // stores nothing and returns "".
 func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error) {
-	if err := s.may(by, access{forced: true}); err != nil {
+	if err := s.may(by, access{forced: true, keyed: true}); err != nil {
 		return "", err
 	}
 	if by.device == "" {
@@ -48,7 +48,7 @@ func (s *Service) Park(ctx context.Context, by Caller, p Parked) (string, error)
 	if err != nil {
 		return "", err
 	}
-	return p.ID, s.act(ctx, by, access{forced: true}, func(tx Tx, me *actor) error {
+	return p.ID, s.act(ctx, by, access{forced: true, keyed: true}, func(tx Tx, me *actor) error {
 		var err error
 		if me.session.Parked, err = s.Keys.Seal(plain, me.session.AD()); err != nil {
 			return err
@@ -70,7 +70,7 @@ func (s *Service) ParkedFor(by Caller, path string) (Parked, bool) {
 // TakeConfirmed returns the confirmed action of a page that was parked under an id, once: of concurrent calls, one gets
 // it. It returns nothing after ParkedLimit, for another browser, or if something else was parked since.
 func (s *Service) TakeConfirmed(ctx context.Context, by Caller, id, path string) (p Parked, found bool, err error) {
-	err = s.act(ctx, by, access{forced: true}, func(tx Tx, me *actor) error {
+	err = s.act(ctx, by, access{forced: true, keyed: true}, func(tx Tx, me *actor) error {
 		var ok bool
 		p, ok = s.parked(by, me.session)
 		if found = ok && p.Confirmed && p.ID == id && p.Path == path; !found {

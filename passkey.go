@@ -3,17 +3,13 @@ package sallyport
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"net"
 	"strings"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/passkey"
-	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
-	"github.com/sallyport-2fa/sallyport/internal/throttle"
 )
 
 // Passkey is a passkey or security key that a user has registered. Nothing in it is secret.
@@ -54,62 +50,30 @@ var (
 	ErrPasskeyAlone     = invalid("credential", "passkey_unverified", text.Say("This key did not check who you are, so it cannot replace your password. Sign in with your password, then use the key."))
 	ErrPasskeyLimit     = &Error{Kind: TooMany, Code: "too_many_passkeys_tried", Text: text.Say("There were too many tries with a passkey. Try again later, or use another method."), Field: "credential"}
 	ErrPasskeyTaken     = invalid("credential", "passkey_registered", text.Say("This passkey is registered already."))
+	ErrPasskeyNeeded    = &Error{Kind: Conflict, Code: "passkey_required", Text: text.Say("Your company requires a passkey, so you cannot remove the only one. Add another first.")}
 	ErrTooManyPasskeys  = &Error{Kind: Conflict, Code: "too_many_passkeys", Text: text.Say("You have 10 passkeys, and cannot add more. Remove one first.")}
 	errPasskeyMalformed = invalid("credential", "passkey_malformed", text.Say("Your browser sent no passkey. Try again, or use another method."))
 )
 
-// What a challenge is for. It is good for nothing else (I12).
-const (
-	toRegister = "register"
-	toSignIn   = "sign in"
-	toStepUp   = "step up"
-	toEnter    = "sign in alone"
-)
-
-const bucketPasskey = "passkey"
-
-var passkeyRule = throttle.Rule{Limit: 10, Window: time.Hour}
-
-// party returns the site that passkeys made at the caller's host belong to.
-func (s *Service) party(by Caller) passkey.Party {
-	id := by.host
-	if name, _, err := net.SplitHostPort(id); err == nil {
-		id = name
+// passkeyFirst reports whether a passkey was used or added after every app was last used: pages then ask for it first.
+func passkeyFirst(keys []Passkey, apps []Authenticator) bool {
+	var app, key time.Time
+	for _, a := range apps {
+		app = latest(app, a.CreatedAt, a.LastUsedAt)
 	}
-	return passkey.Party{ID: strings.Trim(id, "[]"), Origin: s.base(by.host), Name: by.workspace.Issuer()}
-}
-
-// use is what binds a challenge: its purpose, the user if known, and the sign-in, session or browser that may answer it.
-func (s *Service) use(by Caller, purpose, user, holder string) []byte {
-	var w seal.Words
-	w.Text(purpose, by.workspace.ID, by.host, user, holder)
-	return w
-}
-
-func (s *Service) challengeMAC(data []byte) []byte {
-	var w seal.Words
-	w.Text("passkey challenge")
-	w.Bytes(data)
-	return s.Keys.Audit(w)
-}
-
-// challenge returns a new challenge.
-func (s *Service) challenge(by Caller, purpose, user, holder string) []byte {
-	return passkey.NewChallenge(s.challengeMAC, s.use(by, purpose, user, holder), s.Now())
-}
-
-// spend uses up a challenge, whether the answer to it is right or wrong.
-func (s *Service) spend(tx Tx, by Caller, challenge []byte, purpose, user, holder string) error {
-	now := s.Now()
-	if !passkey.Challenged(s.challengeMAC, challenge, s.use(by, purpose, user, holder), now) {
-		return commit(ErrPasskeyTooLate)
+	for _, k := range keys {
+		key = latest(key, k.CreatedAt, k.LastUsedAt)
 	}
-	hash := sha256.Sum256(challenge)
-	first, err := tx.SpendChallenge(by.workspace.ID, hash[:], now.Add(passkey.ChallengeLimit))
-	if err == nil && !first {
-		return commit(ErrPasskeyTooLate)
+	return key.After(app)
+}
+
+func latest(times ...time.Time) (last time.Time) {
+	for _, t := range times {
+		if t.After(last) {
+			last = t
+		}
 	}
-	return err
+	return last
 }
 
 func keysOf(all []Passkey) (keys []passkey.Key) {
@@ -122,80 +86,6 @@ func keysOf(all []Passkey) (keys []passkey.Key) {
 // personOf returns a user as authenticators know them.
 func personOf(u User) passkey.Person {
 	return passkey.Person{Handle: []byte(u.ID), Name: u.Address, Shown: u.Name}
-}
-
-// readPasskey parses what a browser sent for the field credential.
-func readPasskey(credential string) (answer, error) {
-	a, err := passkey.Parse([]byte(credential))
-	if err != nil {
-		return answer{}, errPasskeyMalformed
-	}
-	return answer{passkey: &a}, nil
-}
-
-// ceremony is what an answer of a browser must be for.
-type ceremony struct {
-	purpose, holder string
-	alone           bool // the passkey is the only proof, so its authenticator must have verified the user
-}
-
-// judgePasskey checks a passkey, and saves that it was used.
-func (s *Service) judgePasskey(tx Tx, j judgement, a passkey.Answer, c ceremony) error {
-	tries, user := j.client(bucketPasskey), j.user.ID
-	if wait := passkeyRule.Wait(tries, j.now); wait > 0 {
-		return s.refuse(tx, tries, ErrPasskeyLimit.waiting(wait))
-	}
-	if c.alone {
-		user = "" // was not known when the challenge was made
-	}
-	if err := s.spend(tx, j.by, a.Challenge, c.purpose, user, c.holder); err != nil {
-		return err
-	}
-	err := s.takePasskey(tx, j.by, *j.user, a, c.alone)
-	if refused, ok := errors.AsType[committed](err); ok && errors.Is(refused.err, ErrPasskeyWrong) {
-		return errOr(tx.SaveTries(passkeyRule.Charge(tries, j.now)), err)
-	}
-	return err
-}
-
-// takePasskey checks an answer whose challenge was spent, and saves that the key was used. With alone, it is the only
-// proof. Its outcomes are to be committed.
-func (s *Service) takePasskey(tx Tx, by Caller, u User, a passkey.Answer, alone bool) error {
-	all, err := tx.Passkeys(u.Workspace, u.ID)
-	if err != nil {
-		return err
-	}
-	for _, p := range all {
-		if string(p.Key.ID) != string(a.Key) {
-			continue
-		}
-		use, err := s.party(by).Used(a, personOf(u), p.Key, alone)
-		switch {
-		case errors.Is(err, passkey.ErrCopied):
-			return s.copiedPasskey(tx, by.as(u), u, p)
-		case errors.Is(err, passkey.ErrUnverified):
-			return commit(ErrPasskeyAlone)
-		case err != nil:
-			return s.wrongPasskey(tx, by.as(u), u, p.ID)
-		}
-		p.Key.Counter, p.Key.BackedUp = use.Counter, use.BackedUp
-		p.LastUsedAt, p.LastUsedFrom = s.Now(), addressOf(by)
-		return tx.SavePasskey(p)
-	}
-	return s.wrongPasskey(tx, by.as(u), u, "")
-}
-
-func (s *Service) wrongPasskey(tx Tx, by Caller, u User, id string) error {
-	return errOr(s.record(tx, by, "passkey.wrong", u.ID, Refused, map[string]string{"passkey": id}), commit(ErrPasskeyWrong))
-}
-
-// copiedPasskey refuses a key whose counter has not risen: an authenticator and a copy of it count separately.
-func (s *Service) copiedPasskey(tx Tx, by Caller, u User, p Passkey) error {
-	if err := s.notify(tx, by, u, "passkey.copied", map[string]any{"key": p.Name}); err != nil {
-		return err
-	}
-	detail := map[string]string{"passkey": p.ID, "name": p.Name, "alarm": "the counter of signatures has not risen"}
-	return errOr(s.record(tx, by, "passkey.copied", u.ID, Refused, detail), commit(ErrPasskeyCopied))
 }
 
 // PasskeySetUp is what a page shows that registers a passkey.
@@ -213,6 +103,7 @@ func (s *Service) registering(ctx context.Context, by Caller, fn func(Tx, *enrol
 	if by.session != nil && by.session.Restricted() {
 		needs = changing
 	}
+	needs.keyed = true
 	return s.enrolling(ctx, by, StepSetUp, needs, fn)
 }
 
@@ -226,7 +117,7 @@ func (s *Service) NewPasskey(ctx context.Context, by Caller) (v PasskeySetUp, er
 		if len(all) >= MaxPasskeys {
 			return ErrTooManyPasskeys
 		}
-		v = PasskeySetUp{SetUpCode: e.owesSetUpCode(), Replaces: e.replacesAll(), Why: by.policy.Reason(e.User, s.Now())}
+		v = PasskeySetUp{SetUpCode: e.owesSetUpCode(), Replaces: e.replacesAll(), Why: by.policy.Reason(e.User, e.proofs(), s.Now())}
 		v.Options, err = s.party(by).CreateOptions(personOf(e.User), s.challenge(by, toRegister, e.User.ID, e.id), keysOf(all))
 		return err
 	})
@@ -237,8 +128,8 @@ func (s *Service) NewPasskey(ctx context.Context, by Caller) (v PasskeySetUp, er
 func (e *enrolment) replacesAll() bool { return e.session != nil && e.session.session.Restricted() }
 
 // AddPasskey registers a passkey. credential is what the browser returned for the options of NewPasskey. If name is
-// empty, the key gets that of its authenticator or of the browser. It signs the user out everywhere else; the session or sign-in continues under a new secret. After
-// a reset, it needs the set-up code.
+// empty, the key gets that of its authenticator or of the browser. It signs the user out everywhere else; the session or
+// sign-in continues under a new secret. After a reset, it needs the set-up code.
 func (s *Service) AddPasskey(ctx context.Context, by Caller, name, setUpCode, credential string) (SignInResult, error) {
 	created, err := passkey.ParseCreation([]byte(credential))
 	if err != nil {
@@ -275,6 +166,7 @@ func (s *Service) AddPasskey(ctx context.Context, by Caller, name, setUpCode, cr
 		if err := s.insertPasskey(tx, e, k, all); err != nil {
 			return err
 		}
+		e.HasPasskey = true
 		if err := s.enrolled(tx, by, e, newFactor{ByPasskey, k.ID, k.Name, now}, e.replacesAll()); err != nil {
 			return err
 		}
@@ -369,22 +261,6 @@ func (s *Service) EnterOptions(by Caller, visitor Secret) (options []byte, _ Sec
 	return options, visitor, err
 }
 
-// StepUpOptions returns the options with which a passkey of the caller gives fresh proof, or nil if they have none.
-func (s *Service) StepUpOptions(ctx context.Context, by Caller) (options []byte, err error) {
-	if err := s.may(by, access{forced: true}); err != nil {
-		return nil, err
-	}
-	var all []Passkey
-	err = s.Store.Read(ctx, func(tx Tx) (err error) {
-		all, err = tx.Passkeys(by.workspace.ID, by.user.ID)
-		return err
-	})
-	if err != nil || len(all) == 0 {
-		return nil, err
-	}
-	return s.party(by).RequestOptions(s.challenge(by, toStepUp, by.user.ID, by.session.ID), keysOf(all))
-}
-
 // OwnPasskeys returns the caller's passkeys, oldest first.
 func (s *Service) OwnPasskeys(ctx context.Context, by Caller) (all []Passkey, err error) {
 	if err := s.may(by, access{}); err != nil {
@@ -442,6 +318,8 @@ func (s *Service) RenamePasskey(ctx context.Context, by Caller, id, name string)
 type PasskeyRemoval struct {
 	Passkey
 	Last bool // it disables two-factor authentication
+
+	lastKey bool // the user has other second factors, but no other passkey
 }
 
 // MayRemovePasskey returns what removing a passkey would do; its errors are those of RemovePasskey.
@@ -468,18 +346,21 @@ func (s *Service) passkeyRemoval(tx Tx, by Caller, me *actor, id string) (r Pass
 	if r.Last = len(all)+len(apps) == 1; r.Last {
 		return r, me.mayDisable(by)
 	}
+	if r.lastKey = len(all) == 1; r.lastKey && by.policy.NeedsPasskey(me.User, me.now) {
+		return r, ErrPasskeyNeeded
+	}
 	return r, access{proof: AnyFactor}.judge(me.User, me.session, by.policy, me.now)
 }
 
 // RemovePasskey removes a passkey and signs the user out everywhere else. Removing the last second factor is Disable, with
-// the same conditions. It returns the session's new secret.
-func (s *Service) RemovePasskey(ctx context.Context, by Caller, id string) (Secret, error) {
-	var token Secret
-	err := s.act(ctx, by, access{}, func(tx Tx, me *actor) error {
+// the same conditions. It returns the session's new secret, and the id by which authenticators know the key.
+func (s *Service) RemovePasskey(ctx context.Context, by Caller, id string) (token Secret, credential []byte, err error) {
+	err = s.act(ctx, by, access{}, func(tx Tx, me *actor) error {
 		r, err := s.passkeyRemoval(tx, by, me, id)
 		if err != nil {
 			return err
 		}
+		credential = r.Key.ID
 		if r.Last {
 			token, err = s.disable(tx, by, me)
 			return err
@@ -487,6 +368,7 @@ func (s *Service) RemovePasskey(ctx context.Context, by Caller, id string) (Secr
 		if n, err := tx.DeletePasskeys(me.Workspace, me.ID, id); err != nil || n == 0 {
 			return errOr(err, ErrNotFound)
 		}
+		me.HasPasskey = !r.lastKey
 		if token, err = me.endOthers(tx); err != nil {
 			return err
 		}
@@ -495,5 +377,5 @@ func (s *Service) RemovePasskey(ctx context.Context, by Caller, id string) (Secr
 		}
 		return s.record(tx, by, "passkey.removed", me.ID, Done, map[string]string{"passkey": id, "name": r.Name})
 	})
-	return token, err
+	return token, credential, err
 }

@@ -66,7 +66,7 @@ func TestI12_ChallengesAreForOneUse(t *testing.T) {
 		c, options = challenged(mia)
 		other, _ := challenged(mia)
 		signed := l.Sign(e.T, options)
-		stepUp, err := e.StepUpOptions(ctx, b.By())
+		stepUp, err := e.StepUp(ctx, b.By())
 		e.Check(err)
 		entering, visitor, err := e.EnterOptions(b.By(), "")
 		e.Check(err)
@@ -75,7 +75,7 @@ func TestI12_ChallengesAreForOneUse(t *testing.T) {
 			"in another sign-in":              func() error { return answer(other, signed) },
 			"for a step-up":                   func() error { _, err := e.StepUpPasskey(ctx, b.By(), signed); return err },
 			"alone":                           func() error { _, err := e.SignInByPasskey(ctx, c.By(), visitor, signed); return err },
-			"a step-up's in a sign-in":        func() error { return answer(c, l.Sign(e.T, stepUp)) },
+			"a step-up's in a sign-in":        func() error { return answer(c, l.Sign(e.T, stepUp.Options)) },
 			"an entrance's in a sign-in":      func() error { return answer(c, l.Sign(e.T, entering)) },
 			"in another browser": func() error {
 				_, another, err := e.EnterOptions(c.By(), "")
@@ -162,7 +162,7 @@ func TestI58_TheLastFactorOfAnyKind(t *testing.T) {
 		keys, err := e.OwnPasskeys(ctx, b.By())
 		e.Check(err)
 		e.Exec(`UPDATE policies SET require_2fa = 'everyone', version = version + 1`)
-		if _, err := e.RemovePasskey(ctx, b.By(), keys[0].ID); !errors.Is(err, sallyport.ErrTwoFactorRequired) {
+		if _, _, err := e.RemovePasskey(ctx, b.By(), keys[0].ID); !errors.Is(err, sallyport.ErrTwoFactorRequired) {
 			t.Errorf("the last one, while it is required: %v", err)
 		}
 		e.Exec(`UPDATE policies SET require_2fa = 'optional', version = version + 1`)
@@ -170,7 +170,7 @@ func TestI58_TheLastFactorOfAnyKind(t *testing.T) {
 		if err != nil || !r.Last {
 			t.Errorf("the last one: %+v, %v", r, err)
 		}
-		token, err := e.RemovePasskey(ctx, b.By(), keys[0].ID)
+		token, _, err := e.RemovePasskey(ctx, b.By(), keys[0].ID)
 		e.Check(err)
 		b.Keep(sallyport.SignInResult{Session: token})
 		if u, _ := b.By().User(); u.TwoFactor || u.RecoveryLeft != 0 {

@@ -139,7 +139,7 @@ const (
 // PeopleFilter says who is listed, and in which order. Empty or unknown values do not narrow the list.
 type PeopleFilter struct {
 	Search    string // beginnings of words of the name or the address, in any case; people listed have all of them
-	TwoFactor string // TwoFactorEnabled, TwoFactorDisabled or TwoFactorRequired
+	TwoFactor string // TwoFactorEnabled, TwoFactorDisabled or TwoFactorRequired; WithPasskey or WithoutPasskey: enabled, by kind
 	Role      Role
 	State     State // Locked: people whose StateAt is Locked
 	Order     Order // empty: ByName
@@ -151,6 +151,7 @@ type PeopleCell struct {
 	Role                 Role
 	State                State
 	TwoFactor, MustSetUp bool
+	Passkey              bool // only with TwoFactor
 
 	JoinedBefore, JoinedSince int64 // versions of the policy that they joined under; 0: no bound
 }
@@ -178,23 +179,55 @@ var States = []State{Active, Invited, Suspended}
 func (f PeopleFilter) cells(p Policy, now time.Time, twoFactor string) []PeopleCell {
 	cells := []PeopleCell{}
 	for _, role := range Roles {
-		kinds := []PeopleCell{{TwoFactor: true}, {}, {MustSetUp: true}}
-		if since := p.Require2FA.joinedSince(role, now); since > 0 && (f.TwoFactor != "" || twoFactor != "") {
-			kinds = []PeopleCell{{TwoFactor: true}, {JoinedBefore: since}, {JoinedSince: since}, {MustSetUp: true}}
-		}
+		kinds := append([]PeopleCell{{TwoFactor: true}, {TwoFactor: true, Passkey: true}, {MustSetUp: true}}, p.without(role, now, f.TwoFactor != "" || twoFactor != "")...)
 		for _, state := range States {
 			for _, c := range kinds {
 				c.Role, c.State = role, state
-				u := User{Role: role, State: state, TwoFactor: c.TwoFactor, MustSetUp: c.MustSetUp, JoinedUnder: c.JoinedSince}
+				u := User{Role: role, State: state, TwoFactor: c.TwoFactor, HasPasskey: c.Passkey, MustSetUp: c.MustSetUp, JoinedUnder: c.JoinedSince}
 				has := p.TwoFactorState(u, now)
 				if (f.Role == "" || f.Role == role) && (f.State == "" || f.State == state || f.State == Locked && state == Active) &&
-					(f.TwoFactor == "" || f.TwoFactor == has) && (twoFactor == "" || twoFactor == has) {
+					(f.TwoFactor == "" || f.TwoFactor == has || f.TwoFactor == u.factorKind()) && (twoFactor == "" || twoFactor == has) {
 					cells = append(cells, c)
 				}
 			}
 		}
 	}
 	return cells
+}
+
+// without returns the cells of people who have no two-factor authentication and were not reset. If their states are asked
+// for, those who joined since a decision with a date have a cell of their own.
+func (p Policy) without(role Role, now time.Time, states bool) (cells []PeopleCell) {
+	var bounds []int64
+	for _, r := range []Requirement{p.Require2FA, p.PhishingResistant} {
+		if since := r.joinedSince(role, now); states && since > 0 {
+			bounds = append(bounds, since)
+		}
+	}
+	slices.Sort(bounds)
+	var from int64
+	for _, to := range slices.Compact(bounds) {
+		cells = append(cells, PeopleCell{JoinedSince: from, JoinedBefore: to})
+		from = to
+	}
+	return append(cells, PeopleCell{JoinedSince: from})
+}
+
+// Values of PeopleFilter.TwoFactor for people who have enabled two-factor authentication, by kind.
+const (
+	WithPasskey    = "passkey"
+	WithoutPasskey = "no_passkey"
+)
+
+// factorKind returns WithPasskey or WithoutPasskey, or "" without two-factor authentication.
+func (u User) factorKind() string {
+	switch {
+	case !u.TwoFactor:
+		return ""
+	case u.HasPasskey:
+		return WithPasskey
+	}
+	return WithoutPasskey
 }
 
 // narrows reports whether the filter leaves anyone out, apart from its search.
@@ -224,7 +257,7 @@ func (f PeopleFilter) walks(workspace string, p Policy, now time.Time) (all []Pe
 // holds reports whether a user is in one of the range's cells.
 func (r PeopleRange) holds(u User) bool {
 	return !r.Filtered || slices.ContainsFunc(r.Cells, func(c PeopleCell) bool {
-		return c.Role == u.Role && c.State == u.State && c.TwoFactor == u.TwoFactor && c.MustSetUp == u.MustSetUp &&
+		return c.Role == u.Role && c.State == u.State && c.TwoFactor == u.TwoFactor && c.Passkey == (u.TwoFactor && u.HasPasskey) && c.MustSetUp == u.MustSetUp &&
 			u.JoinedUnder >= c.JoinedSince && (c.JoinedBefore == 0 || u.JoinedUnder < c.JoinedBefore)
 	})
 }

@@ -10,11 +10,13 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
-// Policy is what a workspace requires: six settings (SPEC section 5).
+// Policy is what a workspace requires: eight settings (SPEC section 5).
 type Policy struct {
 	Version                int64 // rises with every change, so that the second of two concurrent changes notices the first
 	Require2FA             Requirement
-	TrustedDeviceDays      int // 0 is off
+	PhishingResistant      Requirement // a passkey; it includes Require2FA
+	Approvals              bool        // a sign-in may be approved on another device
+	TrustedDeviceDays      int         // 0 is off
 	RecoveryCodeCount      int
 	RecoveryCodeMode       string
 	AllowResetWhenRequired bool
@@ -40,7 +42,7 @@ type Lowering struct {
 // DefaultPolicy returns the policy of a new workspace.
 func DefaultPolicy() Policy {
 	return Policy{
-		Version: 1, Require2FA: Requirement{Of: RequireOptional}, RecoveryCodeCount: 8, RecoveryCodeMode: RecoveryRolling,
+		Version: 1, Require2FA: Requirement{Of: RequireOptional}, PhishingResistant: Requirement{Of: RequireOptional}, RecoveryCodeCount: 8, RecoveryCodeMode: RecoveryRolling,
 		AllowResetWhenRequired: true, InviteMethod: InviteByLink,
 	}
 }
@@ -53,15 +55,61 @@ func (p Policy) Forces(u User, now time.Time) bool {
 // Required reports whether the user must have two-factor authentication. If it is already enabled, it must not be
 // disabled.
 func (p Policy) Required(u User, now time.Time) bool {
-	return p.Require2FA.Binds(u.Role, u.JoinedUnder, now)
+	return p.Require2FA.Binds(u.Role, u.JoinedUnder, now) || p.NeedsPasskey(u, now)
+}
+
+// NeedsPasskey reports whether the user must have a passkey, and use it in each session. Codes then let them in only to
+// add one.
+func (p Policy) NeedsPasskey(u User, now time.Time) bool {
+	return p.PhishingResistant.Binds(u.Role, u.JoinedUnder, now)
+}
+
+// Owed is what a user must do before anything else works.
+type Owed int
+
+const (
+	OwesNothing Owed = iota
+	OwesFactor       // set up two-factor authentication, of any kind
+	OwesPasskey      // add a passkey, or use one that they have
+)
+
+// Owes returns what a user owes in a session or sign-in with these proofs.
+func (p Policy) Owes(u User, proofs Proofs, now time.Time) Owed {
+	switch {
+	case p.NeedsPasskey(u, now) && !proofs.Has(ByPasskey):
+		return OwesPasskey
+	case p.Forces(u, now):
+		return OwesFactor
+	}
+	return OwesNothing
 }
 
 // Due returns the day from which a user without two-factor authentication, who is not forced yet, will be.
 func (p Policy) Due(u User, now time.Time) (time.Time, bool) {
-	if u.TwoFactor || u.MustSetUp {
+	if u.TwoFactor || u.MustSetUp || p.Required(u, now) {
 		return time.Time{}, false
 	}
-	return p.Require2FA.Due(u.Role, u.JoinedUnder, now)
+	on, ok := p.Require2FA.Due(u.Role, u.JoinedUnder, now)
+	if passkey, also := p.PhishingResistant.Due(u.Role, u.JoinedUnder, now); also && (!ok || passkey.Before(on)) {
+		return passkey, true
+	}
+	return on, ok
+}
+
+// PasskeyDue returns the day from which a user without a passkey, who need not have one yet, must.
+func (p Policy) PasskeyDue(u User, now time.Time) (time.Time, bool) {
+	if u.HasPasskey {
+		return time.Time{}, false
+	}
+	return p.PhishingResistant.Due(u.Role, u.JoinedUnder, now)
+}
+
+// TrustDays returns for how many days the user may trust a browser; 0: not at all. Trust replaces no passkey.
+func (p Policy) TrustDays(u User, now time.Time) int {
+	if p.NeedsPasskey(u, now) {
+		return 0
+	}
+	return p.TrustedDeviceDays
 }
 
 // TrustUntil returns when trust ends that was given at a time for so many days. Every later lowering shortens it.
@@ -130,11 +178,12 @@ func (p Policy) TwoFactorState(u User, now time.Time) string {
 	return TwoFactorDisabled
 }
 
-// RoleCount is how many people have a role, and how many of them have no two-factor authentication.
+// RoleCount is how many people have a role, and how many of them have no two-factor authentication, or no passkey.
 type RoleCount struct {
-	Role    Role
-	People  int
-	Without int
+	Role           Role
+	People         int
+	Without        int
+	WithoutPasskey int
 }
 
 // Limits of settings.
@@ -148,6 +197,10 @@ const (
 var (
 	ErrPolicyMoved   = &Error{Kind: Conflict, Code: "policy_changed", Text: text.Say("Someone else changed these settings while you were editing. Your changes are not saved yet. Compare them, then save again.")}
 	ErrRaiserWithout = invalid("require_2fa", "two_factor_missing", text.Say("To require two-factor authentication, you must have it enabled. Set up your own first."))
+	ErrRaiserNoKey   = invalid("phishing_resistant", "passkey_missing", text.Say("To require a passkey, you must have one. Add your own first."))
+	errPhishing      = invalid("phishing_resistant", "phishing_resistant_invalid", text.Say("Choose who needs a passkey."))
+	errPhishingFrom  = invalid("phishing_resistant_from", "phishing_resistant_from_invalid", text.Say("Enter a date within the next five years, or leave it empty."))
+	ErrApprovals     = invalid("approvals", "approvals_invalid", text.Say("Choose whether people may approve a sign-in on another device."))
 	errRequire       = invalid("require_2fa", "require_2fa_invalid", text.Say("Choose who needs two-factor authentication."))
 	errTrustedDays   = invalid("trusted_device_days", "trusted_device_days_invalid", text.Say("Enter a number of days from 0 to 90."))
 	errCodeCount     = invalid("recovery_code_count", "recovery_code_count_invalid", text.Say("Enter a number of codes from 5 to 16."))
@@ -164,8 +217,10 @@ func (p Policy) settled(old Policy, now time.Time) (Policy, error) {
 		kept    bool
 		refusal error
 	}{
-		{slices.Contains([]string{RequireOptional, RequireAdmins, RequireEveryone}, p.Require2FA.Of), errRequire},
+		{p.Require2FA.valid(), errRequire},
 		{p.Require2FA.From.Sub(now) <= maxRequiredFromIn, errRequiredFrom},
+		{p.PhishingResistant.valid(), errPhishing},
+		{p.PhishingResistant.From.Sub(now) <= maxRequiredFromIn, errPhishingFrom},
 		{p.TrustedDeviceDays >= 0 && p.TrustedDeviceDays <= MaxTrustedDeviceDays, errTrustedDays},
 		{p.RecoveryCodeCount >= MinRecoveryCodes && p.RecoveryCodeCount <= MaxRecoveryCodes, errCodeCount},
 		{p.RecoveryCodeMode == RecoveryRolling || p.RecoveryCodeMode == RecoveryOnce, errCodeMode},
@@ -176,6 +231,7 @@ func (p Policy) settled(old Policy, now time.Time) (Policy, error) {
 		}
 	}
 	p.Require2FA = p.Require2FA.replacing(old.Require2FA, old.Version+1, now)
+	p.PhishingResistant = p.PhishingResistant.replacing(old.PhishingResistant, old.Version+1, now)
 	return p, outcomes(wrong...)
 }
 
@@ -193,15 +249,17 @@ func (p Policy) Differences(other Policy) map[string][2]string {
 
 // Settings returns the settings by name, as forms write them.
 func (p Policy) Settings() map[string]string {
-	from, reset := "", "no"
-	if !p.Require2FA.From.IsZero() {
-		from = p.Require2FA.From.UTC().Format(time.DateOnly)
-	}
+	reset, approvals := "no", "off"
 	if p.AllowResetWhenRequired {
 		reset = "yes"
 	}
+	if p.Approvals {
+		approvals = "on"
+	}
 	return map[string]string{
-		"require_2fa": p.Require2FA.Of, "required_from": from, "trusted_device_days": strconv.Itoa(p.TrustedDeviceDays),
+		"require_2fa": p.Require2FA.Of, "required_from": p.Require2FA.day(),
+		"phishing_resistant": p.PhishingResistant.Of, "phishing_resistant_from": p.PhishingResistant.day(),
+		"approvals": approvals, "trusted_device_days": strconv.Itoa(p.TrustedDeviceDays),
 		"recovery_code_count": strconv.Itoa(p.RecoveryCodeCount), "recovery_code_mode": p.RecoveryCodeMode,
 		"allow_reset_when_required": reset, "invite_method": p.InviteMethod,
 	}
@@ -212,19 +270,23 @@ var deciding = access{may: SetPolicy, proof: StrongFactor}
 
 // Decision is what saving a policy would do.
 type Decision struct {
-	Old, New Policy      // as they are stored
-	Hit      []RoleCount // by role, how many people would be forced who are not yet, or sooner than now; empty: no one
+	Old, New Policy // as they are stored
+
+	// By role, how many people would have to set up two-factor authentication or add a passkey who need not yet, or only
+	// later. Both are empty if the policy forces no one.
+	Hit, HitPasskey []RoleCount
 }
 
 // Decide checks a policy that is to be saved, without saving it: its errors are those of SavePolicy.
 func (s *Service) Decide(ctx context.Context, by Caller, wanted Policy) (d Decision, err error) {
-	var roles []Role
+	var roles, passkeys []Role
 	err = s.act(ctx, by, deciding, func(tx Tx, me *actor) error {
 		d.Old, d.New, err = s.decided(tx, me, wanted)
 		roles = d.New.Require2FA.tightens(d.Old.Require2FA, me.now)
+		passkeys = d.New.PhishingResistant.tightens(d.Old.PhishingResistant, me.now)
 		return err
 	})
-	if err != nil || len(roles) == 0 {
+	if err != nil || len(roles)+len(passkeys) == 0 {
 		return d, err
 	}
 	var counts []RoleCount
@@ -232,21 +294,24 @@ func (s *Service) Decide(ctx context.Context, by Caller, wanted Policy) (d Decis
 		counts, err = tx.CountPeople(by.workspace.ID)
 		return err
 	})
-	for _, r := range roles {
-		of := RoleCount{Role: r}
-		for _, c := range counts {
-			if c.Role == r {
-				of = c
-			}
-		}
-		d.Hit = append(d.Hit, of)
-	}
+	d.Hit, d.HitPasskey = countsOf(counts, roles), countsOf(counts, passkeys)
 	return d, err
 }
 
+func countsOf(counts []RoleCount, roles []Role) (all []RoleCount) {
+	for _, role := range roles {
+		of := RoleCount{Role: role}
+		if i := slices.IndexFunc(counts, func(c RoleCount) bool { return c.Role == role }); i >= 0 {
+			of = counts[i]
+		}
+		all = append(all, of)
+	}
+	return all
+}
+
 // SavePolicy replaces the settings if the version of wanted is still that of the policy; otherwise it returns
-// ErrPolicyMoved. The new policy applies from the next request on, on every node. ErrRaiserWithout is for an
-// administrator without two-factor authentication who would require it of more people, or sooner.
+// ErrPolicyMoved. The new policy applies from the next request on, on every node. ErrRaiserWithout and
+// ErrRaiserNoKey are for administrators who would require of more people, or sooner, what they do not have themselves.
 func (s *Service) SavePolicy(ctx context.Context, by Caller, wanted Policy) error {
 	return s.act(ctx, by, deciding, func(tx Tx, me *actor) error {
 		old, changed, err := s.decided(tx, me, wanted)
@@ -296,6 +361,9 @@ func (s *Service) decided(tx Tx, me *actor, wanted Policy) (now, changed Policy,
 	changed, wrong := wanted.settled(now, me.now)
 	if !me.TwoFactor && len(changed.Require2FA.tightens(now.Require2FA, me.now)) > 0 {
 		wrong = outcomes(ErrRaiserWithout, wrong)
+	}
+	if !me.HasPasskey && len(changed.PhishingResistant.tightens(now.PhishingResistant, me.now)) > 0 {
+		wrong = outcomes(ErrRaiserNoKey, wrong)
 	}
 	return now, changed, wrong
 }

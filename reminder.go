@@ -64,7 +64,7 @@ func (s *Service) PlanReminders(ctx context.Context, by Caller) (p ReminderPlan,
 	}
 	now := s.Now()
 	for _, role := range Roles {
-		if on, ok := by.policy.Require2FA.Due(role, 0, now); ok {
+		if on, ok := by.policy.Due(User{Role: role}, now); ok {
 			p.On = on
 		}
 	}

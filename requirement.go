@@ -20,7 +20,7 @@ type Requirement struct {
 }
 
 // Since is when a requirement began to apply to people, or the day from which it will. Saving the policy again does not
-// change it. It is zero for people who need not use two-factor authentication.
+// change it. It is zero for people to whom it does not apply.
 type Since struct {
 	Admins time.Time // owners and admins
 	Others time.Time // managers and members
@@ -60,6 +60,18 @@ func (i Interim) since(role Role) int64 {
 		return i.Admins
 	}
 	return i.Others
+}
+
+func (r Requirement) valid() bool {
+	return r.Of == RequireOptional || r.Of == RequireAdmins || r.Of == RequireEveryone
+}
+
+// day returns From as forms write it.
+func (r Requirement) day() string {
+	if r.From.IsZero() {
+		return ""
+	}
+	return r.From.UTC().Format(time.DateOnly)
 }
 
 // Pending reports whether the day of the requirement is in the future.
@@ -124,8 +136,8 @@ func (r Requirement) replacing(old Requirement, version int64, now time.Time) Re
 	return r
 }
 
-// beginning returns the Since of r when it replaces another requirement now. For people who are already required to
-// use two-factor authentication, it does not change.
+// beginning returns the Since of r when it replaces another requirement now. For people to whom that applies already, it
+// does not change.
 func (r Requirement) beginning(old Requirement, now time.Time) Since {
 	begins := func(role Role) time.Time {
 		switch {
@@ -158,12 +170,14 @@ func (r Requirement) tightens(old Requirement, now time.Time) (roles []Role) {
 	return roles
 }
 
-// Reason is why a person must set up two-factor authentication before anything else works. It is zero for people who
-// need not.
+// Reason is why a person must set up two-factor authentication, or use a passkey, before anything else works. It is zero
+// for people who need not.
 type Reason struct {
 	By    string    // ByReset, ByJoining or ByRequirement; empty: nothing forces them
 	Of    string    // ByRequirement: who it is required of, RequireAdmins or RequireEveryone
 	Since time.Time // of the reset, or of the requirement; zero: unknown
+
+	Passkey bool // they must use a passkey; any other second factor is not enough
 }
 
 // Values of Reason.By.
@@ -173,22 +187,27 @@ const (
 	ByRequirement = "requirement" // it is required of people who were there before
 )
 
-// Reason returns why a user must set up two-factor authentication now.
-func (p Policy) Reason(u User, now time.Time) Reason {
+// Reason returns why a user owes something in a session or sign-in with these proofs.
+func (p Policy) Reason(u User, proofs Proofs, now time.Time) Reason {
+	owed := p.Owes(u, proofs, now)
+	passkey := owed == OwesPasskey
 	switch {
-	case !p.Forces(u, now):
+	case owed == OwesNothing:
 		return Reason{}
-	case u.MustSetUp:
-		why := Reason{By: ByReset}
+	case u.MustSetUp && !u.TwoFactor:
+		why := Reason{By: ByReset, Passkey: passkey}
 		if !u.SetUpCodeEnds.IsZero() {
 			why.Since = u.SetUpCodeEnds.Add(-SetUpCodeLimit)
 		}
 		return why
 	case u.LastSignInAt.IsZero():
-		return Reason{By: ByJoining}
+		return Reason{By: ByJoining, Passkey: passkey}
 	}
 	r := p.Require2FA
-	why := Reason{By: ByRequirement, Of: r.Applies(now), Since: r.Since.of(u.Role)}
+	if passkey {
+		r = p.PhishingResistant
+	}
+	why := Reason{By: ByRequirement, Of: r.Applies(now), Since: r.Since.of(u.Role), Passkey: passkey}
 	if !covers(why.Of, u.Role) { // they joined after a decision that has a date, which gives them no time
 		why.Of = r.Of
 	}

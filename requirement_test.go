@@ -324,7 +324,7 @@ func TestReasonSituations(t *testing.T) {
 			}
 			r = wanted.Replacing(r, int64(d.on)+1, onDay(d.on))
 		}
-		if got := (sallyport.Policy{Require2FA: r}).Reason(c.u, onDay(c.on)); got.By != c.want.By || got.Of != c.want.Of || !got.Since.Equal(c.want.Since) {
+		if got := (sallyport.Policy{Require2FA: r}).Reason(c.u, nil, onDay(c.on)); got.By != c.want.By || got.Of != c.want.Of || !got.Since.Equal(c.want.Since) {
 			t.Errorf("%s: %+v, not %+v", what, got, c.want)
 		}
 	}

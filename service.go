@@ -37,6 +37,7 @@ type Service struct {
 
 	decoy string        // costs as much as a real hash, and matches no password
 	wake  chan struct{} // mail was queued on this node
+	watch *watch
 }
 
 // New returns a Service with the given parts, and defaults for the clock, the log and the hash parameters.
@@ -52,6 +53,7 @@ func New(s Service) *Service {
 	}
 	s.decoy = passwd.Decoy(s.Hash)
 	s.wake = make(chan struct{}, 1)
+	s.watch = &watch{waiters: map[*waiter]bool{}}
 	return &s
 }
 
@@ -74,6 +76,8 @@ type Arrival struct {
 	SignIn  Secret
 	Device  Secret
 	Trust   Secret
+
+	Background bool // a page sends it by itself, so it does not count as use of the session
 }
 
 // callerKind is the kind of a caller, as it is stored in events.

@@ -20,6 +20,7 @@ const (
 	ByPasskey       Method = "passkey"
 	ByRecoveryCode  Method = "recovery_code"
 	ByTrustedDevice Method = "trusted_device"
+	ByApproval      Method = "approval" // on another device
 	BySetUpCode     Method = "set_up_code"
 	NoSecondFactor  Method = "no_second_factor"
 )
@@ -168,8 +169,9 @@ type Presence struct {
 
 // Outcomes of sessions.
 var (
-	ErrSignedOut     = &Error{Kind: Unauthenticated, Code: "signed_out", Text: text.Say("You are signed out. Sign in to go on.")}
-	ErrSetUpRequired = &Error{Kind: Denied, Code: "set_up_required", Text: text.Say("Your company requires two-factor authentication. Set it up to go on.")}
+	ErrSignedOut       = &Error{Kind: Unauthenticated, Code: "signed_out", Text: text.Say("You are signed out. Sign in to go on.")}
+	ErrSetUpRequired   = &Error{Kind: Denied, Code: "set_up_required", Text: text.Say("Your company requires two-factor authentication. Set it up to go on.")}
+	errPasskeyRequired = ErrSetUpRequired.saying(text.Say("Your company requires a passkey. Add one, or use one that you have, to go on."))
 	// ErrStepUp carries the strength of the proof that the verb needs.
 	ErrStepUp      = &Error{Kind: Denied, Code: "step_up_required", Text: text.Say("Confirm that it is you to go on.")}
 	ErrNotAllowed  = &Error{Kind: Denied, Code: "not_allowed", Text: text.Say("Your role does not allow this. If you need it, ask an administrator.")}
@@ -210,7 +212,7 @@ func (s *Service) Arrive(ctx context.Context, a Arrival) (Caller, error) {
 		return by, nil
 	}
 	by.kind, by.session, by.cookieSession, by.user, by.ended = callerUser, p.Session, p.Session, p.User, ""
-	if now.Sub(p.Session.LastSeenAt) > time.Minute {
+	if now.Sub(p.Session.LastSeenAt) > time.Minute && !a.Background {
 		return by, s.seen(ctx, by, hash)
 	}
 	return by, nil
@@ -244,6 +246,7 @@ func (s *Session) touch(now time.Time) {
 type access struct {
 	may    Action   // the action of an administrator; empty: none
 	forced bool     // allowed even if the user must set up two-factor authentication first
+	keyed  bool     // allowed even if the user must use a passkey first; codes count as fresh proof for it
 	proof  Strength // given at most StepUpLimit ago (I22)
 	coded  bool     // each call takes a code, so the budget of changes does not apply
 	ends   bool     // it may end the sessions of an intruder, so it may use some more changes than other verbs
@@ -302,14 +305,23 @@ func (s *Service) may(by Caller, a access) error {
 }
 
 func (a access) judge(u User, ses Session, p Policy, now time.Time) error {
-	if !a.forced && p.Forces(u, now) {
+	if owed := p.Owes(u, ses.Proofs, now); owed == OwesPasskey && !a.keyed {
+		return errPasskeyRequired
+	} else if owed == OwesFactor && !a.forced {
 		return ErrSetUpRequired
 	}
 	if a.may != "" && !u.Role.May(a.may) {
 		return ErrNotAllowed
 	}
+	least := AnyFactor
+	if p.NeedsPasskey(u, now) && !a.keyed {
+		least = PhishingResistant
+	}
+	if a.proof > NoProof {
+		a.proof = max(a.proof, least)
+	}
 	if a.may != "" && !ses.awake(now) {
-		return ErrStepUp.wanting(max(a.proof, AnyFactor))
+		return ErrStepUp.wanting(max(a.proof, least))
 	}
 	if (a.proof >= StrongFactor || a.whole) && ses.Restricted() {
 		return ErrRestricted

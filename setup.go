@@ -75,6 +75,14 @@ type enrolment struct {
 	codes   []Secret // created with the first authenticator, or if none were left
 }
 
+// proofs returns the proofs of the session or sign-in.
+func (e *enrolment) proofs() Proofs {
+	if e.signIn != nil {
+		return e.signIn.Proofs
+	}
+	return e.session.session.Proofs
+}
+
 // enrolling runs fn for the user who may set up an authenticator now, in the caller's session, or in a sign-in whose next
 // step is step.
 func (s *Service) enrolling(ctx context.Context, by Caller, step Step, a access, fn func(Tx, *enrolment) error) error {
@@ -92,6 +100,9 @@ func (s *Service) enrolling(ctx context.Context, by Caller, step Step, a access,
 		if next(si, u, by.policy, s.Now()) != step {
 			return ErrOtherStep
 		}
+		if !a.keyed && by.policy.Owes(u, si.Proofs, s.Now()) == OwesPasskey {
+			return errPasskeyRequired
+		}
 		return fn(tx, &enrolment{User: u, id: si.ID, signIn: &si})
 	})
 }
@@ -107,7 +118,7 @@ var (
 // and why they must, if they must. Its errors are those of StartSetUp.
 func (s *Service) MaySetUp(ctx context.Context, by Caller) (withCode bool, why Reason, err error) {
 	err = s.enrolling(ctx, by, StepSetUp, adding, func(tx Tx, e *enrolment) error {
-		withCode, why = e.owesSetUpCode(), by.policy.Reason(e.User, s.Now())
+		withCode, why = e.owesSetUpCode(), by.policy.Reason(e.User, e.proofs(), s.Now())
 		return s.checkAuthenticatorLimit(tx, e)
 	})
 	return withCode, why, err
@@ -148,10 +159,7 @@ func appName(name string) (string, error) {
 
 // owesSetUpCode reports whether the user must still enter a set-up code after a reset (I25).
 func (e *enrolment) owesSetUpCode() bool {
-	if e.signIn != nil {
-		return e.MustSetUp && !e.signIn.Proofs.Has(BySetUpCode)
-	}
-	return e.MustSetUp && !e.session.session.Proofs.Has(BySetUpCode)
+	return e.MustSetUp && !e.proofs().Has(BySetUpCode)
 }
 
 // takeSetUpCode checks the set-up code, and saves in the session or sign-in that it was given.
@@ -252,7 +260,7 @@ func (s *Service) SetUp(ctx context.Context, by Caller) (SetUp, error) {
 		key := otp.Key{Issuer: by.workspace.Issuer(), Account: e.Address, Secret: secret, Params: otp.Default}
 		v = SetUp{
 			Draft: d.mark(), Name: d.Name, Account: e.Address, Key: Secret(otp.EncodeSecret(secret)),
-			URI: Secret(key.URIWithin(qrBytes)), Ends: d.ExpiresAt, Why: by.policy.Reason(e.User, s.Now()),
+			URI: Secret(key.URIWithin(qrBytes)), Ends: d.ExpiresAt, Why: by.policy.Reason(e.User, e.proofs(), s.Now()),
 		}
 		old, err := s.replaced(tx, d)
 		for _, a := range old {
@@ -407,6 +415,7 @@ func (s *Service) enrol(tx Tx, by Caller, e *enrolment, d Draft, secret []byte, 
 		if _, err := tx.DeletePasskeys(e.Workspace, e.User.ID, ""); err != nil {
 			return err
 		}
+		e.HasPasskey = false
 	}
 	if err := tx.ClearTries(e.Workspace, e.User.ID, bucketAuthenticator); err != nil {
 		return err

@@ -74,7 +74,7 @@ func next(si SignIn, u User, p Policy, now time.Time) Step {
 		return StepChoosePassword
 	case u.TwoFactor && si.Proofs.secondFactor() == NoSecondFactor:
 		return StepCode
-	case p.Forces(u, now):
+	case !u.TwoFactor && p.Owes(u, si.Proofs, now) != OwesNothing:
 		return StepSetUp
 	case si.Enrolled && u.RecoveryUnsaved():
 		return StepRecoveryCodes
@@ -267,6 +267,7 @@ type Challenge struct {
 	Passkeys       []string // their names
 	Options        []byte   // JSON with which a browser asks for one of the passkeys; nil: there is none
 	PasskeyFirst   bool     // a passkey was used more recently than an app
+	Approval       bool     // the user may ask for approval on another device
 	TrustDays      int      // for how many days the browser may be trusted; 0: it may not
 	Ends           time.Time
 }
@@ -282,16 +283,18 @@ func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 		if err != nil {
 			return err
 		}
-		c = Challenge{Step: next(si, u, by.policy, s.Now()), Address: u.Address, Ends: si.ExpiresAt, TrustDays: by.policy.TrustedDeviceDays}
-		var latest time.Time
+		c = Challenge{Step: next(si, u, by.policy, s.Now()), Address: u.Address, Ends: si.ExpiresAt, TrustDays: by.policy.TrustDays(u, s.Now())}
 		for _, a := range si.Authenticators {
 			c.Authenticators = append(c.Authenticators, a.Name)
-			if a.LastUsedAt.After(latest) {
-				latest = a.LastUsedAt
-			}
 		}
 		if c.Step != StepCode {
 			return nil
+		}
+		if by.policy.Approvals {
+			_, _, err := s.approvable(tx, by, si, u)
+			if c.Approval = err == nil; len(Outcomes(err)) == 0 && err != nil {
+				return err
+			}
 		}
 		all, err := tx.Passkeys(u.Workspace, u.ID)
 		if err != nil || len(all) == 0 {
@@ -299,8 +302,8 @@ func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 		}
 		for _, k := range all {
 			c.Passkeys = append(c.Passkeys, k.Name)
-			c.PasskeyFirst = c.PasskeyFirst || len(si.Authenticators) == 0 || k.LastUsedAt.After(latest)
 		}
+		c.PasskeyFirst = passkeyFirst(all, si.Authenticators)
 		c.Options, err = s.party(by).RequestOptions(s.challenge(by, toSignIn, u.ID, si.ID), keysOf(all))
 		return err
 	})

@@ -29,6 +29,7 @@ type Tx interface {
 	SessionTx
 	AuthenticatorTx
 	PasskeyTx
+	ApprovalTx
 	DraftTx
 	RecoveryTx
 	KnownDeviceTx

@@ -28,6 +28,7 @@ const (
 	prefixSignIn        = "sin_"
 	prefixAuthenticator = "aut_"
 	prefixPasskey       = "key_"
+	prefixApproval      = "apr_"
 	prefixParked        = "par_"
 	prefixDevice        = "dev_"
 	prefixEvent         = "evt_"

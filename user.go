@@ -65,6 +65,7 @@ type User struct {
 	TemporaryEnds time.Time // until when a temporary password works; it is good only for choosing another
 
 	TwoFactor       bool
+	HasPasskey      bool // among the second factors is a passkey
 	TwoFactorSince  time.Time
 	MustSetUp       bool // reset by an administrator: must set up at the next sign-in, even if that is optional
 	SetUpCodeHash   []byte
@@ -85,6 +86,7 @@ type User struct {
 
 	SignIns            Window    // completed sign-ins
 	Changes            Window    // changes of the user to their own account
+	AskedUntil         time.Time // until when a sign-in waits for approval on another device; zero: none does
 	OpenSessions       int       // at most so many sessions exist
 	OpenSignIns        int       // sign-ins that exist, if TakeTries returned the user; else 0
 	NewBrowserMailedAt time.Time // when the user last got an e-mail about a new browser

@@ -17,16 +17,16 @@ var (
 	// tokenVerbs act for the holder of a link or a sign-in, and check that instead of a session. They are open to all
 	// callers, and return an outcome of their own to a caller who has neither.
 	tokenVerbs = []string{
-		"AcceptInvitation", "AddPasskey", "AnswerCode", "AnswerPasskey", "Challenge", "ChoosePassword", "Choosing", "ConfirmEmail", "ConfirmSetUp", "Forgot",
+		"AcceptInvitation", "AddPasskey", "AnswerCode", "AnswerPasskey", "AskApproval", "AwaitApproval", "Challenge", "ChoosePassword", "Choosing", "ConfirmEmail", "ConfirmSetUp", "Forgot",
 		"Invitation", "KeepForm", "MaySetUp", "NewEmail", "NewPasskey", "OldEmail", "Replaceable", "Reset", "ResetPassword", "SaveRecoveryCodes", "SetUp",
-		"ShownRecoveryCodes", "SignIn", "SignInByPasskey", "SignOut", "StartChange", "StartSetUp", "UndoEmail",
+		"ShownRecoveryCodes", "SignIn", "SignInByPasskey", "SignOut", "StartChange", "StartSetUp", "UndoEmail", "WaitForApproval",
 	}
 	// forcedVerbs are open to a person who must set up two-factor authentication first (I18): proof for the set-up.
-	forcedVerbs = []string{"Park", "StepUpCode", "StepUpOptions", "StepUpPasskey", "StepUpPassword", "TakeConfirmed"}
+	forcedVerbs = []string{"Park", "StepUp", "StepUpCode", "StepUpPasskey", "StepUpPassword", "TakeConfirmed"}
 	// consoleVerbs are for commands on the host.
 	consoleVerbs = []string{"AddUser", "QueueNotice", "Users"}
 	// silentVerbs return no error, and nothing that the caller could not know anyway.
-	silentVerbs = []string{"EnterOptions", "KeptForm", "ParkedFor", "LeastPassword"}
+	silentVerbs = []string{"Asked", "EnterOptions", "KeptForm", "ParkedFor", "LeastPassword"}
 	// restrictedVerbs are closed to a session that began with a recovery code (I60).
 	restrictedVerbs = []string{
 		"ChangeRole", "Delete", "Disable", "MayDisable", "MayRegenerateRecoveryCodes", "RecoveryCodes", "RegenerateRecoveryCodes",
@@ -154,6 +154,8 @@ func (v verb) text(target string) string {
 		return "new@acme.example"
 	case "StepUpCode":
 		return "123456"
+	case "Approve":
+		return "12"
 	case "SaveBrand":
 		return "#336699"
 	}

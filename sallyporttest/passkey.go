@@ -42,13 +42,22 @@ func (p *Passkey) Create(t testing.TB, options []byte) string {
 	return virtualwebauthn.CreateAttestationResponse(p.Site, p.Authenticator, p.Key, *o)
 }
 
-// Sign answers the options of a challenge, with a counter that has risen by one.
+// Sign answers the options of a challenge.
 func (p *Passkey) Sign(t testing.TB, options []byte) string {
 	t.Helper()
-	o, err := virtualwebauthn.ParseAssertionOptions(`{"publicKey":` + string(options) + `}`)
+	answer, err := p.Answer(options)
 	if err != nil {
 		t.Fatal(err)
 	}
+	return answer
+}
+
+// Answer is Sign without a test. The counter rises by one.
+func (p *Passkey) Answer(options []byte) (string, error) {
+	o, err := virtualwebauthn.ParseAssertionOptions(`{"publicKey":` + string(options) + `}`)
+	if err != nil {
+		return "", err
+	}
 	p.Key.Counter++
-	return virtualwebauthn.CreateAssertionResponse(p.Site, p.Authenticator, p.Key, *o)
+	return virtualwebauthn.CreateAssertionResponse(p.Site, p.Authenticator, p.Key, *o), nil
 }

@@ -13,7 +13,7 @@ func (t *tx) adoption(sql string, args ...any) (all []sallyport.Adoption, err er
 	err = t.rows(sql, args, func(scan scanner) error {
 		var a sallyport.Adoption
 		var day int64
-		if err := scan(&a.Workspace, &day, &a.People, &a.Enabled); err != nil {
+		if err := scan(&a.Workspace, &day, &a.People, &a.Enabled, &a.Passkeys); err != nil {
 			return err
 		}
 		a.Day = time.Unix(day*secondsOfDay, 0).UTC()
@@ -25,7 +25,7 @@ func (t *tx) adoption(sql string, args ...any) (all []sallyport.Adoption, err er
 
 // CountAdoption reads only an index.
 func (t *tx) CountAdoption(workspace string) ([]sallyport.Adoption, error) {
-	const count = `SELECT workspace_id, 0, count(*), count(CASE WHEN two_factor = 1 THEN 1 END) FROM users WHERE state = 'active'`
+	const count = `SELECT workspace_id, 0, count(*), count(CASE WHEN two_factor <> 0 THEN 1 END), count(CASE WHEN two_factor = 2 THEN 1 END) FROM users WHERE state = 'active'`
 	if workspace == "" {
 		return t.adoption(count + ` GROUP BY workspace_id`)
 	}
@@ -33,14 +33,14 @@ func (t *tx) CountAdoption(workspace string) ([]sallyport.Adoption, error) {
 }
 
 func (t *tx) Adoption(workspace string, first, last time.Time) ([]sallyport.Adoption, error) {
-	return t.adoption(`SELECT workspace_id, day, people, enabled FROM adoption WHERE workspace_id = $1 AND day >= $2 AND day <= $3 ORDER BY day`,
+	return t.adoption(`SELECT workspace_id, day, people, enabled, passkeys FROM adoption WHERE workspace_id = $1 AND day >= $2 AND day <= $3 ORDER BY day`,
 		workspace, first.Unix()/secondsOfDay, last.Unix()/secondsOfDay)
 }
 
 // SaveAdoption writes nothing if nothing has changed.
 func (t *tx) SaveAdoption(a sallyport.Adoption) error {
-	return t.exec(`INSERT INTO adoption (workspace_id, day, people, enabled) VALUES ($1, $2, $3, $4)
-		ON CONFLICT (workspace_id, day) DO UPDATE SET people = excluded.people, enabled = excluded.enabled
-		WHERE adoption.people <> excluded.people OR adoption.enabled <> excluded.enabled`,
-		a.Workspace, a.Day.Unix()/secondsOfDay, a.People, a.Enabled)
+	return t.exec(`INSERT INTO adoption (workspace_id, day, people, enabled, passkeys) VALUES ($1, $2, $3, $4, $5)
+		ON CONFLICT (workspace_id, day) DO UPDATE SET people = excluded.people, enabled = excluded.enabled, passkeys = excluded.passkeys
+		WHERE adoption.people <> excluded.people OR adoption.enabled <> excluded.enabled OR adoption.passkeys <> excluded.passkeys`,
+		a.Workspace, a.Day.Unix()/secondsOfDay, a.People, a.Enabled, a.Passkeys)
 }

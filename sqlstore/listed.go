@@ -17,7 +17,7 @@ type listed struct {
 
 func listedOf(u sallyport.User) listed {
 	return listed{u.Workspace, u.ID, u.Address, u.Folded, u.Name,
-		sallyport.PeopleCell{Role: u.Role, State: u.State, TwoFactor: u.TwoFactor, MustSetUp: u.MustSetUp}, ms(u.ListedAt), u.JoinedUnder}
+		sallyport.PeopleCell{Role: u.Role, State: u.State, TwoFactor: u.TwoFactor, Passkey: u.TwoFactor && u.HasPasskey, MustSetUp: u.MustSetUp}, ms(u.ListedAt), u.JoinedUnder}
 }
 
 var errNotTaken = errors.New("sqlstore: a user is saved whose row was not read in this transaction")
@@ -68,18 +68,18 @@ func (t *tx) saveListed(u sallyport.User) error {
 		return nil
 	}
 	if err := t.exec(`UPDATE entries SET role = $3, state = $4, two_factor = $5, must_set_up = $6 WHERE workspace_id = $1 AND user_id = $2`,
-		u.Workspace, u.ID, string(u.Role), string(u.State), u.TwoFactor, u.MustSetUp); err != nil {
+		u.Workspace, u.ID, string(u.Role), string(u.State), factorOf(u.TwoFactor, u.HasPasskey), u.MustSetUp); err != nil {
 		return err
 	}
 	return t.exec(`UPDATE last_sign_ins SET role = $8, state = $9, two_factor = $10, must_set_up = $11`+lastSignInOf,
-		append(before.lastSignInKey(), string(u.Role), string(u.State), u.TwoFactor, u.MustSetUp)...)
+		append(before.lastSignInKey(), string(u.Role), string(u.State), factorOf(u.TwoFactor, u.HasPasskey), u.MustSetUp)...)
 }
 
 // lastSignInOf finds the row of one user in last_sign_ins. Its parameters are lastSignInKey.
 const lastSignInOf = ` WHERE workspace_id = $1 AND role = $2 AND state = $3 AND two_factor = $4 AND must_set_up = $5 AND at = $6 AND user_id = $7`
 
 func (l listed) lastSignInKey() []any {
-	return []any{l.workspace, string(l.cell.Role), string(l.cell.State), l.cell.TwoFactor, l.cell.MustSetUp, l.listedAt, l.id}
+	return []any{l.workspace, string(l.cell.Role), string(l.cell.State), factorOf(l.cell.TwoFactor, l.cell.Passkey), l.cell.MustSetUp, l.listedAt, l.id}
 }
 
 func (t *tx) MoveSignedIn(workspace string, ids []string) error {
@@ -107,7 +107,7 @@ func (t *tx) insertEntries(u sallyport.User) error {
 	for _, e := range fold.Entries(u.Name, u.Address, u.Folded) {
 		if err := t.exec(`INSERT INTO entries (workspace_id, user_id, words, shared, role, state, two_factor, must_set_up, joined_under)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-			u.Workspace, u.ID, e.Words, e.Shared, string(u.Role), string(u.State), u.TwoFactor, u.MustSetUp, u.JoinedUnder); err != nil {
+			u.Workspace, u.ID, e.Words, e.Shared, string(u.Role), string(u.State), factorOf(u.TwoFactor, u.HasPasskey), u.MustSetUp, u.JoinedUnder); err != nil {
 			return err
 		}
 	}

@@ -26,7 +26,7 @@ func (t *tx) findLocked(r sallyport.PeopleRange, limit int) ([]string, error) {
 	var cells []string
 	for _, c := range r.Cells {
 		cell := "u.role = " + w.arg(string(c.Role)) + " AND u.state = " + w.arg(string(c.State)) +
-			" AND u.two_factor = " + w.arg(c.TwoFactor) + " AND u.must_set_up = " + w.arg(c.MustSetUp)
+			" AND u.two_factor = " + w.arg(factorOf(c.TwoFactor, c.Passkey)) + " AND u.must_set_up = " + w.arg(c.MustSetUp)
 		if c.JoinedSince > 0 {
 			cell += " AND u.joined_under >= " + w.arg(c.JoinedSince)
 		}

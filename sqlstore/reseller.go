@@ -11,7 +11,7 @@ func (t *tx) Resold(reseller, before string, day time.Time, count, limit int) ([
 	var all []sallyport.Resold
 	err := t.rows(`SELECT `+workspaceColumns+`, h.host,
 			COALESCE(a.people, (SELECT count(*) FROM users u WHERE u.workspace_id = w.id AND u.state = 'active')),
-			COALESCE(a.enabled, (SELECT count(*) FROM users u WHERE u.workspace_id = w.id AND u.state = 'active' AND u.two_factor = 1))
+			COALESCE(a.enabled, (SELECT count(*) FROM users u WHERE u.workspace_id = w.id AND u.state = 'active' AND u.two_factor <> 0))
 		FROM workspaces w JOIN hosts h ON h.workspace_id = w.id LEFT JOIN workspaces r ON r.id = w.reseller
 			LEFT JOIN adoption a ON a.workspace_id = w.id AND a.day = $3 AND a.people > $4
 		WHERE w.reseller = $1 AND w.reseller <> '' AND (w.id < $2 OR $2 = '') ORDER BY w.id DESC LIMIT $5`,

@@ -12,7 +12,24 @@ const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address
 	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
 	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at, u.listed_at,
 	u.last_sign_in_method, u.reminded_at, u.created_at, u.joined_under, u.sign_ins, u.sign_ins_since, u.changes, u.changes_since, u.open_sessions, u.browser_told_at,
-	u.locked_by, u.locked_until`
+	u.locked_by, u.locked_until, u.asked_until`
+
+// Values of two_factor.
+const (
+	noFactor    = 0
+	withFactor  = 1 // but no passkey
+	withPasskey = 2
+)
+
+func factorOf(twoFactor, passkey bool) int {
+	switch {
+	case !twoFactor:
+		return noFactor
+	case passkey:
+		return withPasskey
+	}
+	return withFactor
+}
 
 // returnedUser is userColumns for RETURNING, where SQLite allows no alias.
 var returnedUser = strings.ReplaceAll(userColumns, "u.", "")
@@ -22,25 +39,28 @@ type userRow struct {
 	sallyport.User
 	role, state, hash, method                                                                    string
 	passwordAt, temporary, since, codeEnds, made, saved, lastSignIn, listed, reminded, createdAt int64
-	signInsSince, changesSince, newBrowserMailed, lockedUntil                                    int64
+	signInsSince, changesSince, newBrowserMailed, lockedUntil, asked                             int64
 	lock                                                                                         string
+	factor                                                                                       int
 }
 
 func (r *userRow) dest() []any {
 	return []any{&r.Workspace, &r.ID, &r.App, &r.Ref, &r.Address, &r.Folded, &r.Name, &r.role, &r.state, &r.Epoch,
-		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.TwoFactor, &r.since, &r.MustSetUp,
+		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.factor, &r.since, &r.MustSetUp,
 		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.listed, &r.method, &r.reminded, &r.createdAt, &r.JoinedUnder,
-		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.newBrowserMailed, &r.lock, &r.lockedUntil}
+		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.newBrowserMailed, &r.lock, &r.lockedUntil, &r.asked}
 }
 
 func (r *userRow) user() sallyport.User {
 	u := r.User
 	u.Role, u.State = sallyport.Role(r.role), sallyport.State(r.state)
+	u.TwoFactor, u.HasPasskey = r.factor != noFactor, r.factor == withPasskey
 	u.PasswordHash, u.LastSignInMethod = sallyport.Secret(r.hash), sallyport.Method(r.method)
 	u.PasswordAt, u.TemporaryEnds, u.TwoFactorSince = at(r.passwordAt), at(r.temporary), at(r.since)
 	u.SetUpCodeEnds, u.RecoveryMadeAt, u.RecoverySavedAt = at(r.codeEnds), at(r.made), at(r.saved)
 	u.LastSignInAt, u.ListedAt, u.RemindedAt, u.CreatedAt = at(r.lastSignIn), at(r.listed), at(r.reminded), at(r.createdAt)
 	u.SignIns.Since, u.Changes.Since, u.NewBrowserMailedAt = at(r.signInsSince), at(r.changesSince), at(r.newBrowserMailed)
+	u.AskedUntil = at(r.asked)
 	u.LockedBy, u.LockedUntil = sallyport.Lock(r.lock), at(r.lockedUntil)
 	return u
 }
@@ -83,7 +103,7 @@ func (t *tx) InsertUser(u sallyport.User) error {
 		ON CONFLICT DO NOTHING`,
 		u.Workspace, u.ID, u.App, u.Ref, u.Address, u.Folded, u.Name, fold.Name(u.Name),
 		string(u.Role), string(u.State), u.Epoch, u.PasswordHash.Reveal(), ms(u.PasswordAt), u.PasswordLong, ms(u.TemporaryEnds),
-		u.TwoFactor, ms(u.TwoFactorSince), u.MustSetUp, u.SetUpCodeHash, ms(u.SetUpCodeEnds), u.RecoveryCount, u.RecoveryLeft, ms(u.RecoveryMadeAt),
+		factorOf(u.TwoFactor, u.HasPasskey), ms(u.TwoFactorSince), u.MustSetUp, u.SetUpCodeHash, ms(u.SetUpCodeEnds), u.RecoveryCount, u.RecoveryLeft, ms(u.RecoveryMadeAt),
 		ms(u.RecoverySavedAt), ms(u.CreatedAt), u.JoinedUnder))
 	if err != nil {
 		return err
@@ -94,7 +114,7 @@ func (t *tx) InsertUser(u sallyport.User) error {
 		return err
 	}
 	return t.exec(`INSERT INTO last_sign_ins (workspace_id, user_id, at, role, state, two_factor, must_set_up, joined_under)
-		VALUES ($1, $2, 0, $3, $4, $5, $6, $7)`, u.Workspace, u.ID, string(u.Role), string(u.State), u.TwoFactor, u.MustSetUp, u.JoinedUnder)
+		VALUES ($1, $2, 0, $3, $4, $5, $6, $7)`, u.Workspace, u.ID, string(u.Role), string(u.State), factorOf(u.TwoFactor, u.HasPasskey), u.MustSetUp, u.JoinedUnder)
 }
 
 func (t *tx) SaveUser(u sallyport.User) error {
@@ -104,7 +124,7 @@ func (t *tx) SaveUser(u sallyport.User) error {
 			recovery_saved_at = $20, recovery_count = $21, recovery_left = $22, reminded_at = $23
 		WHERE workspace_id = $1 AND id = $2`,
 		u.Workspace, u.ID, u.Address, u.Folded, u.Name, fold.Name(u.Name), string(u.Role), string(u.State),
-		u.Epoch, u.PasswordHash.Reveal(), ms(u.PasswordAt), u.PasswordLong, ms(u.TemporaryEnds), u.TwoFactor,
+		u.Epoch, u.PasswordHash.Reveal(), ms(u.PasswordAt), u.PasswordLong, ms(u.TemporaryEnds), factorOf(u.TwoFactor, u.HasPasskey),
 		ms(u.TwoFactorSince), u.MustSetUp, u.SetUpCodeHash, ms(u.SetUpCodeEnds), ms(u.RecoveryMadeAt), ms(u.RecoverySavedAt),
 		u.RecoveryCount, u.RecoveryLeft, ms(u.RemindedAt))
 	if err != nil {

@@ -170,7 +170,7 @@ func (w *walk) ranges(r sallyport.PeopleRange, limit int) string {
 	var all []string
 	for _, c := range r.Cells {
 		where := w.where + " AND role = " + w.arg(string(c.Role)) + " AND state = " + w.arg(string(c.State)) +
-			" AND two_factor = " + w.arg(c.TwoFactor) + " AND must_set_up = " + w.arg(c.MustSetUp)
+			" AND two_factor = " + w.arg(factorOf(c.TwoFactor, c.Passkey)) + " AND must_set_up = " + w.arg(c.MustSetUp)
 		if c.JoinedSince > 0 {
 			where += " AND joined_under >= " + w.arg(c.JoinedSince)
 		}

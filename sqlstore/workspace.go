@@ -14,15 +14,16 @@ func (t *tx) InsertWorkspace(w sallyport.Workspace, p sallyport.Policy, host str
 	if err := t.exec(`UPDATE workspaces SET resells = 1 WHERE id = $1 AND resells = 0`, w.Reseller); err != nil {
 		return err
 	}
-	until, lowered, err := policyTexts(p)
+	args, err := policyArgs(p)
 	if err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO policies (workspace_id, version, require_2fa, required_from, trusted_device_days,
-			recovery_code_count, recovery_code_mode, allow_reset_when_required, invite_method, lowered, required_until)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-		w.ID, p.Version, p.Require2FA.Of, ms(p.Require2FA.From), p.TrustedDeviceDays,
-		p.RecoveryCodeCount, p.RecoveryCodeMode, p.AllowResetWhenRequired, p.InviteMethod, lowered, until)
+	return t.exec(`INSERT INTO policies (workspace_id, version, require_2fa, required_from, required_until, admins_since, others_since,
+			phishing_resistant, phishing_resistant_from, phishing_resistant_until, passkey_admins_since, passkey_others_since,
+			trusted_device_days, recovery_code_count, recovery_code_mode, allow_reset_when_required, invite_method, approvals,
+			lowered, shown_since)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		append([]any{w.ID}, args...)...)
 }
 
 func (t *tx) Workspaces() ([]sallyport.HostedWorkspace, error) {

@@ -69,6 +69,12 @@ var kinds = map[string]wording{
 		says:    "Someone tried to sign in with the security key <bdi>{key}</bdi>, but the key counted backwards. That happens if there is a copy of it. The sign-in was refused.",
 		not:     "Remove this key from your account now, and tell an administrator of {brand}.", facts: []string{"key"}, open: TwoFactor,
 	},
+	"approval.refused": {
+		subject: "You refused a sign-in",
+		says:    "Somebody entered your password and asked you to approve a sign-in from <bdi>{device}</bdi>. You said that it was not you, so the sign-in was refused.",
+		then:    "Somebody else knows your password. Change it now.",
+		not:     changePassword, facts: []string{"device"}, open: Activity,
+	},
 	"two_factor.disabled": {
 		subject: "Two-factor authentication is disabled",
 		says:    "Two-factor authentication is now disabled for your account. You sign in with your password alone. Your recovery codes and trusted devices were removed.",

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/edge"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -64,13 +65,14 @@ type twoFactorPage struct {
 	Required       bool
 	Since          time.Time
 	Authenticators []sallyport.Authenticator
-	Passkeys       []sallyport.Passkey
+	Keys           []sallyport.Passkey
+	Removed, Site  string // the credential of a passkey that was just removed, and the site that it was for
 	User           sallyport.User
 	Rolling        bool // recovery codes can be shown again
 }
 
 // Factors returns how many second factors the user has.
-func (v *twoFactorPage) Factors() int { return len(v.Authenticators) + len(v.Passkeys) }
+func (v *twoFactorPage) Factors() int { return len(v.Authenticators) + len(v.Keys) }
 
 func (s *site) twoFactor(w http.ResponseWriter, r *http.Request) error {
 	c := by(r)
@@ -83,11 +85,15 @@ func (s *site) twoFactor(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	removed := s.edge.Cookie(r, removedCookie)
+	if removed != "" {
+		s.edge.ClearCookie(w, removedCookie)
+	}
 	now := s.service.Now()
 	return s.render(w, r, http.StatusOK, "two-factor", &twoFactorPage{
-		page: page{Title: text.Say("Two-factor authentication"), Wide: true}, Tabs: accountTabs("/account/2fa"),
+		page: page{Title: text.Say("Two-factor authentication"), Wide: true, UsesKeys: removed != ""}, Tabs: accountTabs("/account/2fa"),
 		State: c.Policy().TwoFactorState(u, now), Required: c.Policy().Required(u, now),
-		Since: u.TwoFactorSince, Authenticators: all, Passkeys: keys,
+		Since: u.TwoFactorSince, Authenticators: all, Keys: keys, Removed: removed, Site: sallyport.PasskeySite(edge.From(r.Context()).Host),
 		User: u, Rolling: c.Policy().RecoveryCodeMode == sallyport.RecoveryRolling,
 	})
 }

@@ -11,6 +11,10 @@ const activityPath = "/account/activity"
 
 // eventWords describe every kind of event, for the people they are about and for administrators.
 var eventWords = map[string]text.Message{
+	"approval.asked":           text.Say("Approval of a sign-in asked for"),
+	"approval.given":           text.Say("Sign-in approved on another device"),
+	"approval.refused":         text.Say("Sign-in refused: “It was not me”"),
+	"approval.wrong_number":    text.Say("Sign-in refused: wrong number"),
 	"passkey.added":            text.Say("Passkey added"),
 	"passkey.renamed":          text.Say("Passkey renamed"),
 	"passkey.removed":          text.Say("Passkey removed"),
@@ -86,6 +90,7 @@ var methodWords = map[sallyport.Method]text.Message{
 	sallyport.ByPasskey:       text.Say("with a passkey"),
 	sallyport.ByRecoveryCode:  text.Say("with a recovery code"),
 	sallyport.ByTrustedDevice: text.Say("on a trusted device"),
+	sallyport.ByApproval:      text.Say("by approval on another device"),
 	sallyport.BySetUpCode:     text.Say("with a set-up code"),
 	sallyport.NoSecondFactor:  text.Say("without a second factor"),
 }

@@ -53,6 +53,7 @@ func (s *site) overview(w http.ResponseWriter, r *http.Request) error {
 type adoptionChart struct {
 	Days        []sallyport.Adoption // oldest first, at least two
 	Points      string               // of the line
+	Passkeys    string               // of the line for people with a passkey
 	Area        string               // the path of the area below the line
 	Dot         string               // the path of the dot at its end
 	First, Last sallyport.Adoption
@@ -64,18 +65,23 @@ func newAdoptionChart(days []sallyport.Adoption) *adoptionChart {
 	}
 	c := &adoptionChart{Days: days, First: days[0], Last: days[len(days)-1]}
 	whole := c.Last.Day.Sub(c.First.Day)
-	points := make([]string, len(days))
+	points, passkeys := make([]string, len(days)), make([]string, len(days))
 	for i, d := range days {
-		height := 100.
-		if d.People > 0 {
-			height = 100 - 100*float64(d.Enabled)/float64(d.People)
-		}
-		points[i] = tenths(1000*float64(d.Day.Sub(c.First.Day))/float64(whole)) + "," + tenths(height)
+		across := tenths(1000*float64(d.Day.Sub(c.First.Day))/float64(whole)) + ","
+		points[i], passkeys[i] = across+height(d.Enabled, d.People), across+height(d.Passkeys, d.People)
 	}
-	c.Points = strings.Join(points, " ")
+	c.Points, c.Passkeys = strings.Join(points, " "), strings.Join(passkeys, " ")
 	c.Area = "M0,100 L" + c.Points + " L1000,100 Z"
 	c.Dot = "M" + points[len(points)-1] + " h0"
 	return c
+}
+
+// height returns how far below the top a share of people is drawn.
+func height(some, people int) string {
+	if people == 0 {
+		return tenths(100)
+	}
+	return tenths(100 - 100*float64(some)/float64(people))
 }
 
 func tenths(f float64) string { return strconv.FormatFloat(f, 'f', 1, 64) }

@@ -15,7 +15,7 @@ import (
 
 var (
 	chartLine = regexp.MustCompile(`<polyline points="([^"]*)"`)
-	dayRow    = regexp.MustCompile(`<tr><th scope="row"><time datetime="([0-9-]{10})[^>]*>[^<]*</time></th><td>([0-9,]+)</td><td>([0-9,]+)</td><td>([0-9]+)%</td></tr>`)
+	dayRow    = regexp.MustCompile(`<tr><th scope="row"[^>]*><time datetime="([0-9-]{10})[^>]*>[^<]*</time></th><td[^>]*>([0-9,]+)</td><td[^>]*>([0-9,]+)</td><td[^>]*>([0-9]+)%</td><td[^>]*>([0-9,]+)</td></tr>`)
 )
 
 func TestOverview(t *testing.T) {
@@ -35,8 +35,8 @@ func TestOverview(t *testing.T) {
 		e.Exec(`UPDATE users SET name = '<b>Bold</b>' WHERE address = 'mia@acme.example'`)
 		e.Exec(`UPDATE users SET must_set_up = 1 WHERE address = 'ada@acme.example'`)
 		day := e.Clock.Now().Unix() / 86400
-		for _, d := range [][3]int64{{4, 2000, 0}, {3, 2000, 500}, {1, 1500, 1499}} {
-			e.Exec(`INSERT INTO adoption (workspace_id, day, people, enabled) VALUES ($1, $2, $3, $4)`, e.Owner.Workspace, day-d[0], d[1], d[2])
+		for _, d := range [][4]int64{{4, 2000, 0, 0}, {3, 2000, 500, 0}, {1, 1500, 1499, 300}} {
+			e.Exec(`INSERT INTO adoption (workspace_id, day, people, enabled, passkeys) VALUES ($1, $2, $3, $4, $5)`, e.Owner.Workspace, day-d[0], d[1], d[2], d[3])
 		}
 		p = owners.Get("/admin")
 		if line := chartLine.FindStringSubmatch(p.Body); line == nil || line[1] != "0.0,100.0 250.0,75.0 750.0,0.1 1000.0,75.0" {
@@ -47,7 +47,7 @@ func TestOverview(t *testing.T) {
 			table = append(table, strings.Join(row[1:], " "))
 		}
 		at := func(ago int64) string { return e.Clock.Now().UTC().AddDate(0, 0, -int(ago)).Format("2006-01-02") }
-		want := []string{at(0) + " 4 1 25", at(1) + " 1,500 1,499 99", at(3) + " 2,000 500 25", at(4) + " 2,000 0 0"}
+		want := []string{at(0) + " 4 1 25 0", at(1) + " 1,500 1,499 99 300", at(3) + " 2,000 500 25 0", at(4) + " 2,000 0 0 0"}
 		if !slices.Equal(table, want) {
 			t.Errorf("the table: %q, want %q", table, want)
 		}

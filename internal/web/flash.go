@@ -27,6 +27,8 @@ var notices = map[string]text.Message{
 	"signed-out":            text.Say("You are signed out."),
 	"disabled":              text.Say("Two-factor authentication is disabled."),
 	"authenticator-added":   text.Say("The authenticator app is added. You can now sign in with a code from any of your apps."),
+	"approved":              text.Say("The sign-in is approved. It goes on in the other browser."),
+	"approval-refused":      text.Say("The sign-in is refused. Somebody else knows your password: choose a new one now."),
 	"passkey-added":         text.Say("The passkey is added. You can now sign in with it."),
 	"passkey-renamed":       text.Say("The passkey has its new name."),
 	"passkey-removed":       text.Say("The passkey is removed."),

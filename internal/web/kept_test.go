@@ -16,6 +16,7 @@ import (
 // unlisted are the posts behind a sign-in that nothing needs to be kept of, each with its reason.
 var unlisted = map[string]string{
 	"/step-up":                     "it is the interruption",
+	"/account/approvals/{id}":      "the sign-in that waits has ended by then",
 	"/account/sessions/{id}/end":   "it has no fields and takes no fresh proof",
 	"/account/sessions/end-others": "it has no fields and takes no fresh proof",
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -78,14 +79,35 @@ type page struct {
 	OneField bool // the form has one field, which has the focus even if it is wrong
 	Errors   []fieldError
 	Notice   text.Message // what was just done; render sets it after a redirect by done
+	UsesKeys bool         // a script of the page uses passkeys
+	Refresh  int          // after how many seconds the page loads again without scripts; 0: never
 	LeadsTo  []string     // origins of apps to which this page's form may redirect
 }
 
 func (p *page) base() *page { return p }
 
+// Scripts returns the scripts of the page, besides the one that all pages have.
+func (p *page) Scripts() (all []string) {
+	if p.UsesKeys {
+		all = append(all, "passkey.js")
+	}
+	if p.Refresh > 0 || slices.ContainsFunc(p.Banners, func(b banner) bool { return b.Wait != "" }) {
+		all = append(all, "wait.js")
+	}
+	return all
+}
+
+// Again returns the element that loads the page again where no script does.
+func (p *page) Again() template.HTML {
+	if p.Refresh == 0 {
+		return ""
+	}
+	return template.HTML(`<noscript><meta http-equiv="refresh" content="` + strconv.Itoa(p.Refresh) + `"></noscript>`)
+}
+
 // Summary returns the errors for the list above the form. A form with one field has none: its error is at the field.
 func (p *page) Summary() []fieldError {
-	if p.OneField && len(p.Errors) == 1 && p.Errors[0].Field != "" && p.Errors[0].Field != "credential" { // which has no message beside it
+	if p.OneField && len(p.Errors) == 1 && p.Errors[0].Field != "" && !slices.Contains([]string{"credential", "approval"}, p.Errors[0].Field) { // which have no message beside them
 		return nil
 	}
 	return p.Errors
@@ -147,6 +169,7 @@ type banner struct {
 	Href   string
 	Action text.Message
 	ID     string // of its element, for elements that it explains; may be empty
+	Wait   string // hidden until a request to this address says otherwise; empty: it is shown
 }
 
 // fieldError is an error in a form. Field is the name of the form field, or "" for the whole form.

@@ -2,13 +2,19 @@ package web
 
 import (
 	"cmp"
+	"encoding/base64"
 	"net/http"
+	"net/url"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
 const newPasskeyPath = "/account/2fa/passkeys/new"
+
+// removedCookie names the passkey that was just removed, until the next page has told the browser.
+const removedCookie = "removed"
 
 // visitorCookie names the browser that may answer the challenge of the sign-in page with a passkey.
 const visitorCookie = "visitor"
@@ -20,7 +26,8 @@ type newPasskeyPage struct {
 	SetUpCode bool
 	Replaces  bool
 	Why       text.Message // why nothing else works before; empty: other pages work
-	App       string       // address of the page that sets up an authenticator app instead
+	App       string       // address of the page that sets up an authenticator app instead; empty: only a passkey will do
+	Own       string       // address of the page on which a passkey that they have will do; empty: they have none, or it is not needed
 }
 
 func (s *site) newPasskey(w http.ResponseWriter, r *http.Request) error {
@@ -34,11 +41,16 @@ func (s *site) newPasskeyAgain(w http.ResponseWriter, r *http.Request, f form, w
 		return s.beforeSetUp(w, r, err)
 	}
 	v := &newPasskeyPage{
-		page: page{Title: text.Say("Add a passkey")}, Options: string(set.Options), Name: f.Get("name"), SetUpCode: set.SetUpCode,
+		page: page{Title: text.Say("Add a passkey"), UsesKeys: true}, Options: string(set.Options), Name: f.Get("name"), SetUpCode: set.SetUpCode,
 		Replaces: set.Replaces, Why: s.reasonWords(r, set.Why),
 		App: setUpAddress(setUpPath, "", s.onward(r.URL.Query().Get("to"))),
 	}
-	if inSignInPages(r) {
+	switch u, _ := by(r).User(); {
+	case set.Why.Passkey && u.HasPasskey && !inSignInPages(r):
+		v.App, v.Own = "", "/step-up?"+url.Values{"to": {cmp.Or(s.onward(r.URL.Query().Get("to")), accountPath)}}.Encode()
+	case set.Why.Passkey:
+		v.App = ""
+	case inSignInPages(r):
 		v.App = setUpAddress("/sign-in/set-up", "", s.onward(r.URL.Query().Get("to")))
 	}
 	if wrong != nil {
@@ -124,10 +136,11 @@ func (s *site) removePasskeyPost(w http.ResponseWriter, r *http.Request) error {
 	if _, err := readForm(w, r); err != nil {
 		return err
 	}
-	token, err := s.service.RemovePasskey(r.Context(), by(r), r.PathValue("id"))
+	token, gone, err := s.service.RemovePasskey(r.Context(), by(r), r.PathValue("id"))
 	if err != nil {
 		return s.shortPassword(w, r, err)
 	}
 	s.setCookies(w, sallyport.SignInResult{Session: token})
+	s.edge.SetCookie(w, removedCookie, base64.RawURLEncoding.EncodeToString(gone), time.Minute)
 	return s.done(w, r, "/account/2fa", "passkey-removed")
 }

@@ -31,8 +31,8 @@ func TestJourneyPasskey(t *testing.T) {
 	b.Sees("My laptop")
 	look(b, "passkey-only")
 
-	signOutBy(b)
 	laptop.Touch(false) // otherwise the sign-in page gets the passkey at once, as if it had been chosen among the addresses
+	signOutBy(b)
 	signInBy(b, p)
 	look(b, "passkey-challenge")
 	b.DoesNotSee("6-digit code")

@@ -73,6 +73,9 @@ func (s *site) doorRoutes() []route {
 		{"POST", "/sign-in/password", signingIn, s.choosePasswordPost},
 		{"GET", "/sign-in/2fa", signingIn, s.challenge(askCode)},
 		{"POST", "/sign-in/2fa", signingIn, s.challengePost(askCode)},
+		{"GET", approvePath, signingIn, s.awaitApproval},
+		{"POST", approvePath, signingIn, s.askApproval},
+		{"GET", approvePath + "/wait", signingIn, s.waitForApproval},
 		{"GET", "/sign-in/2fa/recovery", signingIn, s.challenge(askRecovery)},
 		{"POST", "/sign-in/2fa/recovery", signingIn, s.challengePost(askRecovery)},
 		{"GET", "/sign-in/set-up", signingIn, s.setUp},
@@ -113,6 +116,9 @@ func (s *site) accountRoutes() []route {
 		{"GET", "/account/sessions/end-others", signedIn, s.endOtherSessions},
 		{"POST", "/account/sessions/end-others", signedIn, s.endOtherSessionsPost},
 		{"GET", "/account/activity", signedIn, s.activity},
+		{"GET", approvalsPath, signedIn, s.approvals},
+		{"GET", approvalsWaitPath, signedIn, s.waitUntilAsked},
+		{"POST", approvalsPath + "/{id}", signedIn, s.approvalPost},
 	}
 }
 

@@ -30,7 +30,7 @@ type sessionProof struct {
 }
 
 // sessionJSON returns who is signed in and with which proofs. It responds with 401 if the caller is not signed in, and
-// with 403 if they must set up two-factor authentication first.
+// with 403 if they must set up two-factor authentication, or use a passkey, first.
 func (s *site) sessionJSON(w http.ResponseWriter, r *http.Request) error {
 	c := by(r)
 	u, ok := c.User()
@@ -39,7 +39,7 @@ func (s *site) sessionJSON(w http.ResponseWriter, r *http.Request) error {
 	switch {
 	case !ok:
 		return errorJSON(w, http.StatusUnauthorized, sallyport.ErrSignedOut)
-	case state == sallyport.TwoFactorRequired:
+	case s.owes(c) != sallyport.OwesNothing:
 		return errorJSON(w, http.StatusForbidden, sallyport.ErrSetUpRequired)
 	}
 	a := sessionAnswer{

@@ -111,8 +111,16 @@ func (s *site) reasonWords(r *http.Request, why sallyport.Reason) text.Message {
 		return text.Say("An administrator of <bdi>{name}</bdi> reset your two-factor authentication on {date}. Set it up again to go on.", "name", name, "date", day)
 	case why.By == sallyport.ByReset:
 		return text.Say("An administrator of <bdi>{name}</bdi> reset your two-factor authentication. Set it up again to go on.", "name", name)
+	case why.By == sallyport.ByJoining && why.Passkey:
+		return text.Say("<bdi>{name}</bdi> requires a passkey. You add one once, at your first sign-in.", "name", name)
 	case why.By == sallyport.ByJoining:
 		return text.Say("<bdi>{name}</bdi> requires two-factor authentication. You set it up once, at your first sign-in.", "name", name)
+	case why.Passkey && !known:
+		return text.Say("<bdi>{name}</bdi> requires a passkey. Use one to go on.", "name", name)
+	case why.Passkey && why.Of == sallyport.RequireAdmins:
+		return text.Say("<bdi>{name}</bdi> has required a passkey of owners and admins since {date}. Use one to go on.", "name", name, "date", day)
+	case why.Passkey:
+		return text.Say("<bdi>{name}</bdi> has required a passkey of everyone since {date}. Use one to go on.", "name", name, "date", day)
 	case !known:
 		return text.Say("<bdi>{name}</bdi> requires two-factor authentication. Set it up to go on.", "name", name)
 	case why.Of == sallyport.RequireAdmins:
@@ -309,7 +317,9 @@ func (s *site) beforeSetUp(w http.ResponseWriter, r *http.Request, err error) er
 		})
 	case errors.Is(err, sallyport.ErrTwoFactorOff) && r.Method == http.MethodGet:
 		return s.done(w, r, "/account/2fa/set-up", "")
-	case signedIn && ses.Restricted() && r.URL.Path != changePath && !inSignInPages(r) && r.Method == http.MethodGet:
+	case errors.Is(err, sallyport.ErrSetUpRequired) && inSignInPages(r): // a passkey; the caller has chosen an app
+		return s.done(w, r, setUpAddress("/sign-in/set-up/passkey", "", s.onward(r.URL.Query().Get("to"))), "")
+	case signedIn && ses.Restricted() && r.URL.Path == setUpPath && r.Method == http.MethodGet && s.owes(by(r)) == sallyport.OwesNothing:
 		return s.done(w, r, changePath, "")
 	}
 	return s.inSignIn(w, r, err)

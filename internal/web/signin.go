@@ -152,12 +152,15 @@ type signInPage struct {
 }
 
 func newSignInPage(email, to string) *signInPage {
-	return &signInPage{page: page{Title: text.Say("Sign in")}, Email: email, Action: signInAddress(to)}
+	return &signInPage{page: page{Title: text.Say("Sign in"), UsesKeys: true}, Email: email, Action: signInAddress(to)}
 }
 
 // showSignIn shows the page with a challenge for a passkey, which only this browser can answer. wrong is what is wrong with
 // the form, if anything.
 func (s *site) showSignIn(w http.ResponseWriter, r *http.Request, v *signInPage, wrong error) error {
+	if wrong != nil && !told(wrong) {
+		return wrong
+	}
 	options, visitor, err := s.service.EnterOptions(by(r), s.secret(r, visitorCookie))
 	if err != nil {
 		return err
@@ -231,12 +234,12 @@ func (s *site) challengeFor(w http.ResponseWriter, r *http.Request, a ask, wrong
 	if c.Step != sallyport.StepCode {
 		return s.done(w, r, stepPaths[c.Step], "")
 	}
-	v := &challengePage{page: page{Title: a.title, OneField: true}, Challenge: c, Options: string(c.Options)}
+	v := &challengePage{page: page{Title: a.title, OneField: true, UsesKeys: true}, Challenge: c, Options: string(c.Options)}
 	if a.page == askCode.page && len(c.Authenticators) == 0 {
 		v.Title = text.Say("Use your passkey")
 	}
 	if wrong != nil {
-		if f := (form{Values: r.PostForm}); f.Get("credential") == "" {
+		if f := (form{Values: r.PostForm}); f.Get("credential") == "" && !aboutApproval(wrong) {
 			wrong = atField(wrong, a.field)
 		}
 		return s.again(w, r, a.page, v, wrong)

@@ -67,7 +67,7 @@ func (s *site) enter(a access, h handler) handler {
 		case errors.Is(err, sallyport.ErrSignedOut):
 			err = s.toSignIn(w, r)
 		case errors.Is(err, sallyport.ErrSetUpRequired):
-			err = s.done(w, r, setUpAddress(setUpPath, "", s.going(r)), "")
+			err = s.done(w, r, setUpAddress(s.owedPath(c), "", s.going(r)), "")
 		case errors.Is(err, sallyport.ErrSignInEnded) && signedIn && (r.Method == http.MethodGet || !s.holdsSignIn(r)):
 			err = s.done(w, r, cmp.Or(s.onward(r.URL.Query().Get("to")), "/"), "") // the Back button after a completed sign-in
 		case errors.Is(err, sallyport.ErrSignInEnded) && !s.holdsSignIn(r):
@@ -101,6 +101,7 @@ func (s *site) arrival(r *http.Request) sallyport.Arrival {
 		Host: visit.Host, Address: visit.Addr, Agent: s.agents.name(r.UserAgent()),
 		Session: s.secret(r, edge.SessionCookie), SignIn: s.secret(r, edge.SignInCookie),
 		Device: s.secret(r, edge.DeviceCookie), Trust: s.secret(r, edge.TrustCookie),
+		Background: r.URL.Path == approvalsWaitPath,
 	}
 }
 
@@ -134,13 +135,13 @@ func (s *site) atURL(h handler) handler {
 }
 
 func (s *site) admit(a access, c sallyport.Caller) error {
-	u, signedIn := c.User()
+	_, signedIn := c.User()
 	switch {
 	case a == anyone || a == signingIn:
 		return nil
 	case !signedIn:
 		return sallyport.ErrSignedOut
-	case a != setUp && c.Policy().Forces(u, s.service.Now()):
+	case a != setUp && s.owes(c) != sallyport.OwesNothing:
 		return sallyport.ErrSetUpRequired
 	case a == managers:
 		return s.service.MayAct(c, sallyport.SeePeople)
@@ -148,6 +149,21 @@ func (s *site) admit(a access, c sallyport.Caller) error {
 		return s.service.MayAct(c, sallyport.SeeSecurity)
 	}
 	return nil
+}
+
+// owes returns what a signed-in caller must do before anything else works.
+func (s *site) owes(c sallyport.Caller) sallyport.Owed {
+	u, _ := c.User()
+	ses, _ := c.Session()
+	return c.Policy().Owes(u, ses.Proofs, s.service.Now())
+}
+
+// owedPath returns the page on which they do it.
+func (s *site) owedPath(c sallyport.Caller) string {
+	if s.owes(c) == sallyport.OwesPasskey {
+		return newPasskeyPath
+	}
+	return setUpPath
 }
 
 // frame returns what the layout shows around a page.
@@ -160,7 +176,7 @@ func (s *site) frame(r *http.Request) frame {
 		if restricted(c) {
 			f.Lift = afterRecoveryAddress(s.going(r))
 		}
-		f.Banners = slices.Concat(s.proxyBanner(c, u), s.mailBanner(r, u), s.requirementBanner(c, u), s.recoveryBanners(r, u, f.Lift))
+		f.Banners = slices.Concat(s.proxyBanner(c, u), s.mailBanner(r, u), s.requirementBanner(c, u), s.approvalBanner(r, c), s.recoveryBanners(r, u, f.Lift))
 	}
 	return f
 }

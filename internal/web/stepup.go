@@ -127,12 +127,17 @@ type stepUpPage struct {
 	TwoFactor bool
 	Names     []string // of the authenticators
 	Options   string   // with which the browser asks for a passkey; empty: there is none
-	TrustDays int      // always 0: a step-up trusts nothing
-	Proof     sallyport.Strength
-	Recovery  bool   // asks for a recovery code
-	Switch    string // address of the page that asks for the other kind of code
-	Back      string // where Cancel leads
+
+	PasskeyFirst bool
+	TrustDays    int // always 0: a step-up trusts nothing
+	Proof        sallyport.Strength
+	Recovery     bool   // asks for a recovery code
+	Switch       string // address of the page that asks for the other kind of code
+	Back         string // where Cancel leads
 }
+
+// Codes reports whether a code will do.
+func (v *stepUpPage) Codes() bool { return v.Proof <= sallyport.StrongFactor }
 
 // AnyKind reports whether a recovery code will do.
 func (v *stepUpPage) AnyKind() bool { return v.Proof <= sallyport.AnyFactor }
@@ -143,7 +148,7 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 		return nil, q, err
 	}
 	u, _ := by(r).User()
-	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you"), OneField: true}, TwoFactor: u.TwoFactor, Back: s.without(r, q)}
+	v := &stepUpPage{page: page{Title: text.Say("Confirm that it is you"), OneField: true, UsesKeys: true}, TwoFactor: u.TwoFactor, Back: s.without(r, q)}
 	to, _, _ := strings.Cut(q.Get("to"), "?")
 	opens := s.local(q.Get("to"))
 	parked, waiting := s.service.ParkedFor(by(r), to)
@@ -162,6 +167,9 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 			v.Action = a.say
 		}
 	}
+	if u.HasPasskey && to != newPasskeyPath && s.owes(by(r)) == sallyport.OwesPasskey {
+		v.Proof = sallyport.PhishingResistant
+	}
 	ses, _ := by(r).Session()
 	v.Recovery = v.AnyKind() && (q.Get("with") == "recovery" || ses.Restricted() && q.Get("with") == "")
 	other := url.Values{"to": {q.Get("to")}, "with": {"recovery"}}
@@ -177,15 +185,8 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 	if !u.TwoFactor {
 		return v, q, nil
 	}
-	all, err := s.service.OwnAuthenticators(r.Context(), by(r))
-	for _, a := range all {
-		v.Names = append(v.Names, a.Name)
-	}
-	if err == nil {
-		var options []byte
-		options, err = s.service.StepUpOptions(r.Context(), by(r))
-		v.Options = string(options)
-	}
+	have, err := s.service.StepUp(r.Context(), by(r))
+	v.Names, v.Options, v.PasskeyFirst = have.Authenticators, string(have.Options), have.PasskeyFirst
 	return v, q, err
 }
 

@@ -65,11 +65,16 @@ type userRow struct {
 // userMarks are values of a user that are few enough for part.
 type userMarks struct{ Role, State string }
 
+type userFactor struct {
+	State   string
+	Passkey bool
+}
+
 func (s *site) userRow(c sallyport.Caller, u sallyport.User) userRow {
 	p := s.personRow(c, u)
 	row := userRow{
 		ID: u.ID, Called: p.Called, Address: u.Address, Opens: p.Href != "", Self: p.Self,
-		Marks: s.part("user-role", userMarks{string(u.Role), string(p.State)}) + s.lockHint(u) + s.part("user-2fa", p.TwoFactorState),
+		Marks: s.part("user-role", userMarks{string(u.Role), string(p.State)}) + s.lockHint(u) + s.part("user-2fa", userFactor{p.TwoFactorState, u.HasPasskey}),
 		Added: s.shortDate(u.CreatedAt), Menu: s.menu(menuFor(c, u, s.service.Now())),
 	}
 	if !u.LastSignInAt.IsZero() {
@@ -111,7 +116,7 @@ func peopleFilter(q form) sallyport.PeopleFilter {
 		sort, reverse = sort[1:], true
 	}
 	f := sallyport.PeopleFilter{
-		Search: q.Get("q"), TwoFactor: oneOf(q.Get("two_factor"), sallyport.TwoFactorEnabled, sallyport.TwoFactorDisabled, sallyport.TwoFactorRequired),
+		Search: q.Get("q"), TwoFactor: oneOf(q.Get("two_factor"), sallyport.TwoFactorEnabled, sallyport.TwoFactorDisabled, sallyport.TwoFactorRequired, sallyport.WithPasskey, sallyport.WithoutPasskey),
 		Role: oneOf(sallyport.Role(q.Get("role")), sallyport.Roles...), State: oneOf(sallyport.State(q.Get("state")), append([]sallyport.State{sallyport.Locked}, sallyport.States...)...),
 		Order: oneOf(sallyport.Order(sort), sallyport.ByName, sallyport.ByAddress, sallyport.ByCreated, sallyport.ByLastSignIn, sallyport.ByTwoFactor), Reverse: reverse,
 	}
@@ -246,7 +251,8 @@ func (s *site) newUsersPage(f sallyport.PeopleFilter, order sallyport.Order) *us
 		Sortable: []column{sortBy(sallyport.ByTwoFactor, text.Say("2FA"), f, order), sortBy(sallyport.ByLastSignIn, text.Say("Last sign-in"), f, order),
 			sortBy(sallyport.ByCreated, text.Say("Added"), f, order)},
 		TwoFactors: []option{anything, {Value: "enabled", Label: say(text.Say("Enabled"))}, {Value: "disabled", Label: say(text.Say("Disabled"))},
-			{Value: "required", Label: say(text.Say("Set-up required"))}},
+			{Value: "required", Label: say(text.Say("Set-up required"))}, {Value: sallyport.WithPasskey, Label: say(text.Say("With a passkey"))},
+			{Value: sallyport.WithoutPasskey, Label: say(text.Say("Without a passkey"))}},
 		Roles: append([]option{anything}, s.roleOptions(sallyport.Owner)...),
 		States: []option{anything, {Value: "active", Label: say(text.Say("Active"))}, {Value: "invited", Label: say(text.Say("Invited"))},
 			{Value: "locked", Label: say(text.Say("Locked"))}, {Value: "suspended", Label: say(text.Say("Suspended"))}},
@@ -295,7 +301,7 @@ func (s *site) inviteOptions(c sallyport.Caller) []option {
 	return all
 }
 
-var usersColumns = []string{"email", "name", "role", "state", "two_factor", "two_factor_since", "last_sign_in", "created", "locked_by", "locked_until"}
+var usersColumns = []string{"email", "name", "role", "state", "two_factor", "two_factor_since", "last_sign_in", "created", "locked_by", "locked_until", "passkey"}
 
 func (s *site) usersCSV(w http.ResponseWriter, r *http.Request) error {
 	q, err := readQuery(r)
@@ -317,10 +323,17 @@ func (s *site) usersCSV(w http.ResponseWriter, r *http.Request) error {
 				}
 			}
 			rows[i] = []string{u.Address, u.Name, string(u.Role), string(u.StateAt(now)), c.Policy().TwoFactorState(u, now),
-				csvTime(u.TwoFactorSince), csvTime(u.LastSignInAt), csvTime(u.CreatedAt), by, until}
+				csvTime(u.TwoFactorSince), csvTime(u.LastSignInAt), csvTime(u.CreatedAt), by, until, yesNo(u.HasPasskey)}
 		}
 		return rows, err
 	})
+}
+
+func yesNo(b bool) string {
+	if b {
+		return "yes"
+	}
+	return "no"
 }
 
 func csvTime(t time.Time) string {

@@ -36,6 +36,12 @@ CREATE TABLE policies (
   require_2fa TEXT NOT NULL,
   required_from INTEGER NOT NULL DEFAULT 0,
   required_until TEXT NOT NULL DEFAULT '', -- JSON: what applies until required_from
+  phishing_resistant TEXT NOT NULL DEFAULT 'optional',
+  phishing_resistant_from INTEGER NOT NULL DEFAULT 0,
+  phishing_resistant_until TEXT NOT NULL DEFAULT '',
+  passkey_admins_since INTEGER NOT NULL DEFAULT 0,
+  passkey_others_since INTEGER NOT NULL DEFAULT 0,
+  approvals INTEGER NOT NULL DEFAULT 0,
   admins_since INTEGER NOT NULL DEFAULT 0, -- when a requirement of owners and admins began, or will begin; 0: unknown, or none
   others_since INTEGER NOT NULL DEFAULT 0, -- the same for managers and members
   trusted_device_days INTEGER NOT NULL,
@@ -63,7 +69,7 @@ CREATE TABLE users (
   password_at INTEGER NOT NULL DEFAULT 0,
   password_long INTEGER NOT NULL DEFAULT 0,
   temporary_ends INTEGER NOT NULL DEFAULT 0,
-  two_factor INTEGER NOT NULL DEFAULT 0,
+  two_factor INTEGER NOT NULL DEFAULT 0, -- 1: enabled; 2: enabled, and one of the factors is a passkey
   two_factor_since INTEGER NOT NULL DEFAULT 0,
   must_set_up INTEGER NOT NULL DEFAULT 0,
   set_up_code_hash BLOB,
@@ -81,6 +87,7 @@ CREATE TABLE users (
   changes_since INTEGER NOT NULL DEFAULT 0,
   open_sessions INTEGER NOT NULL DEFAULT 0, -- at most so many sessions exist
   browser_told_at INTEGER NOT NULL DEFAULT 0, -- last e-mail about a new browser
+  asked_until INTEGER NOT NULL DEFAULT 0, -- until when a sign-in waits for approval on another device
   locked_by TEXT NOT NULL DEFAULT '', -- kind of the lock that ends at locked_until
   locked_until INTEGER NOT NULL DEFAULT 0, -- 0: no lock, or its end has been recorded
   reminded_at INTEGER NOT NULL DEFAULT 0, -- when last reminded by e-mail to set up two-factor authentication
@@ -182,6 +189,24 @@ CREATE TABLE challenges (
   PRIMARY KEY (workspace_id, hash)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX challenges_expires ON challenges (expires_at);
+
+-- The newest request of each user to approve a sign-in on another device.
+CREATE TABLE approvals (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  sign_in TEXT NOT NULL, -- that asked
+  number INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  failed INTEGER NOT NULL, -- requests in a row before this one that were refused or not answered
+  agent TEXT NOT NULL,
+  address TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, user_id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX approvals_expires ON approvals (expires_at);
 
 CREATE TABLE drafts (
   workspace_id TEXT NOT NULL,
@@ -407,6 +432,7 @@ CREATE TABLE adoption (
   day INTEGER NOT NULL, -- since 1970-01-01, UTC
   people INTEGER NOT NULL,
   enabled INTEGER NOT NULL,
+  passkeys INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (workspace_id, day)
 ) STRICT, WITHOUT ROWID;
 

@@ -196,32 +196,6 @@ function brandPreview(root) {
 
 
 
-// data-webauthn on a form: its button has the browser ask for a passkey, or make one, and sends what that returns. With
-// data-autofill, the browser also offers passkeys among the addresses.
-function passkeys(root) {
-  const api = window.PublicKeyCredential;
-  if (!api?.parseRequestOptionsFromJSON) return;
-  each('form[data-webauthn]', (form) => {
-    const options = JSON.parse(form.dataset.webauthn);
-    let waiting;
-    const ask = async (mediation) => {
-      waiting?.abort();
-      const { signal } = waiting = new AbortController();
-      try {
-        const publicKey = options.user ? api.parseCreationOptionsFromJSON(options) : api.parseRequestOptionsFromJSON(options);
-        const key = await navigator.credentials[options.user ? 'create' : 'get']({ publicKey, mediation, signal });
-        form.elements.credential.value = JSON.stringify(key);
-        form.requestSubmit();
-      } catch {
-        form.querySelector('[data-failed]').hidden = signal.aborted || !!mediation;
-      }
-    };
-    form.hidden = false;
-    form.querySelector('button').addEventListener('click', () => ask());
-    if ('autofill' in form.dataset) ask('conditional');
-  }, root);
-}
-
 function enhance(root) {
   focusErrors(root);
   sendOnce(root);
@@ -256,7 +230,6 @@ function enhance(root) {
     const saved = held();
     form.addEventListener('input', () => { note.hidden = held() === saved; });
   }, root);
-  passkeys(root);
 }
 
 each('nav [aria-current]', (link) => link.scrollIntoView({ inline: 'center', block: 'nearest' }));
