@@ -31,13 +31,14 @@ type demoDeed func(ctx context.Context, d *demoSeed, owner sallyport.Caller, u *
 // demoCompanies are all companies of the demo. The first is the reseller of the second.
 var demoCompanies = []demoCompany{{
 	name:   "Acme",
-	policy: func(p *sallyport.Policy) { p.TrustedDeviceDays = 14 },
+	policy: func(p *sallyport.Policy) { p.TrustedDeviceDays, p.Approvals = 14, true },
 	demand: sallyport.RequireAdmins,
 	people: []demoPerson{
 		{email: "olive@acme.example", name: "Olive Owens", password: "copper_kettle_sings_noon", role: sallyport.Owner, authenticators: []string{"Pixel – Aegis"}, note: "owner: try Users, Access control, and Workspaces, where Globex was created"},
 		{email: "adam@acme.example", name: "Adam Ames", password: "velvet_harbour_eleven_kites", role: sallyport.Admin, authenticators: []string{"iPhone – 2FAS", "Tablet – Aegis"}, then: trustDevice, note: "two apps, either works; a trusted device"},
 		{email: "maya@acme.example", name: "Maya Mills", password: "paper_lantern_over_quarry", role: sallyport.Manager, note: "manager: can see people, but change nothing"},
-		{email: "mark@acme.example", name: "Mark Moreau", password: "walnut_ferry_drifts_north", role: sallyport.Member, authenticators: []string{"Galaxy – Google Authenticator"}, note: "try a recovery code, or a code twice"},
+		{email: "mark@acme.example", name: "Mark Moreau", password: "walnut_ferry_drifts_north", role: sallyport.Member, authenticators: []string{"Galaxy – Google Authenticator"}, note: "try a recovery code, or a code twice; or sign in in two browsers, and approve the second in the first"},
+		{email: "pia@acme.example", name: "Pia Park", password: "quiet_comet_under_the_stairs", role: sallyport.Member, authenticators: []string{"Pixel – Aegis"}, then: addPasskey, note: "has a security key as well, which only she can use: sign in with a code, and add a passkey of your own"},
 		{email: "mona@acme.example", name: "Mona Marsh", password: "seven_teapots_on_the_roof", role: sallyport.Member, note: "only a password: try to enable 2FA"},
 		{email: "rita@acme.example", name: "Rita Reyes", password: "granite_parrot_slow_tango", role: sallyport.Admin, note: "must set up 2FA: it is required of admins"},
 		{email: "una@acme.example", name: "Una Unger", password: "tidy_volcano_knits_scarves", role: sallyport.Member, authenticators: []string{"Pixel – 2FAS"}, unsaved: true, note: "has not saved the recovery codes"},
