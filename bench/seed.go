@@ -127,13 +127,17 @@ func analyze(ctx context.Context, database string) error {
 
 // trustDevices allows trusted devices in the workspace.
 func (w *world) trustDevices(ctx context.Context) error {
+	return w.decide(ctx, func(p *sallyport.Policy) { p.TrustedDeviceDays = 14 })
+}
+
+func (w *world) decide(ctx context.Context, change func(*sallyport.Policy)) error {
 	return w.store.Write(ctx, func(tx sallyport.Tx) error {
 		p, err := tx.Policy(w.space)
 		if err != nil {
 			return err
 		}
 		p.Version++
-		p.TrustedDeviceDays = 14
+		change(&p)
 		_, err = tx.SavePolicy(w.space, p)
 		return err
 	})
