@@ -61,8 +61,8 @@ var (
 	ErrApprovalsOver   = &Error{Kind: Conflict, Code: "approvals_over", Text: text.Say("Two requests were refused or not answered. Use a code or a passkey this time."), Field: "approval"}
 	ErrApprovalWaiting = &Error{Kind: Conflict, Code: "approval_waiting", Text: text.Say("Another sign-in of yours waits for approval already. Answer that first, or wait 2 minutes."), Field: "approval"}
 	ErrNoApprover      = &Error{Kind: Conflict, Code: "no_approver", Text: text.Say("You are not signed in on another device with a code or a passkey. Use another method."), Field: "approval"}
-	ErrApprovalRefused = &Error{Kind: Conflict, Code: "approval_refused", Text: text.Say("Your request was refused on the other device. Use a code or a passkey."), Field: "approval"}
-	ErrApprovalExpired = &Error{Kind: Conflict, Code: "approval_expired", Text: text.Say("Nobody answered your request within 2 minutes. Use a code or a passkey, or ask again."), Field: "approval"}
+	ErrApprovalRefused = &Error{Kind: Conflict, Code: "approval_refused", Text: text.Say("Your request was refused. Use a code or a passkey."), Field: "approval"}
+	ErrApprovalExpired = &Error{Kind: Conflict, Code: "approval_expired", Text: text.Say("Your request has expired after 2 minutes. Use a code or a passkey, or ask again."), Field: "approval"}
 
 	ErrApprovalGone     = &Error{Kind: Gone, Code: "approval_gone", Text: text.Say("This request was answered already, or has expired. Nothing was approved."), Field: "number"}
 	ErrNotApprover      = &Error{Kind: Denied, Code: "not_approver", Text: text.Say("You cannot approve a sign-in in this browser, because you used neither a code nor a passkey when you signed in here.")}
@@ -263,7 +263,10 @@ func (s *Service) Approve(ctx context.Context, by Caller, id, number string) err
 	if len(number) != 2 {
 		return ErrApprovalUnsaid
 	}
-	return s.answerApproval(ctx, by, id, func(tx Tx, me *actor, a Approval) error {
+	return s.answerApproval(ctx, by, id, func(tx Tx, me *actor, a Approval, open bool) error {
+		if !open {
+			return ErrApprovalGone
+		}
 		j, err := s.judgement(tx, by, &me.User, nil)
 		if err != nil {
 			return err
@@ -292,15 +295,17 @@ func (s *Service) Approve(ctx context.Context, by Caller, id, number string) err
 // RefuseApproval refuses a sign-in that was not the caller's: somebody else knows their password. The sign-in ends, and
 // the caller gets an e-mail.
 func (s *Service) RefuseApproval(ctx context.Context, by Caller, id string) error {
-	return s.answerApproval(ctx, by, id, func(tx Tx, me *actor, a Approval) error {
+	return s.answerApproval(ctx, by, id, func(tx Tx, me *actor, a Approval, open bool) error {
 		a.State = ApprovalRefused
 		if err := tx.SaveApproval(a); err != nil {
 			return err
 		}
-		if err := tx.EndSignIn(a.Workspace, a.User, a.SignIn); err != nil {
-			return err
+		if open {
+			if err := tx.EndSignIn(a.Workspace, a.User, a.SignIn); err != nil {
+				return err
+			}
 		}
-		if err := s.notify(tx, by, me.User, "approval.refused", map[string]any{"device": a.Agent}); err != nil {
+		if err := s.notify(tx, by, me.User, "approval.refused", map[string]any{"device": a.Agent, "from": a.Address}); err != nil {
 			return err
 		}
 		detail := a.detail()
@@ -309,8 +314,8 @@ func (s *Service) RefuseApproval(ctx context.Context, by Caller, id string) erro
 	})
 }
 
-// answerApproval runs fn with a request that waits, and whose sign-in still exists.
-func (s *Service) answerApproval(ctx context.Context, by Caller, id string, fn func(Tx, *actor, Approval) error) error {
+// answerApproval runs fn with a request that waits. open reports whether its sign-in can still go on.
+func (s *Service) answerApproval(ctx context.Context, by Caller, id string, fn func(tx Tx, me *actor, a Approval, open bool) error) error {
 	return s.act(ctx, by, access{coded: true}, func(tx Tx, me *actor) error {
 		if !me.session.mayApprove() {
 			return ErrNotApprover
@@ -319,17 +324,15 @@ func (s *Service) answerApproval(ctx context.Context, by Caller, id string, fn f
 		if err != nil {
 			return err
 		}
-		if !found || a.ID != id || !a.waits(me.now) || !by.policy.Approvals {
+		if !found || a.ID != id || !a.waits(me.now) {
 			return ErrApprovalGone
 		}
 		si, _, found, err := tx.TakeSignIn(me.Workspace, me.ID, a.SignIn, nil)
 		if err != nil {
 			return err
 		}
-		if !found || si.Epoch != me.Epoch || !lifetime.Until(si.ExpiresAt, SignInLimit, me.now) {
-			return ErrApprovalGone
-		}
-		return fn(tx, me, a)
+		open := found && si.Epoch == me.Epoch && lifetime.Until(si.ExpiresAt, SignInLimit, me.now) && by.policy.Approvals
+		return fn(tx, me, a, open)
 	})
 }
 

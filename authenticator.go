@@ -224,6 +224,7 @@ func (s *Service) disable(tx Tx, by Caller, me *actor) (Secret, error) {
 	if err := s.removeFactors(tx, by, &me.User); err != nil {
 		return "", err
 	}
+	me.session.Proofs = me.session.Proofs.Without(ByPasskey)
 	token, err := me.endOthers(tx)
 	if err != nil {
 		return "", err
@@ -244,6 +245,9 @@ func errOr(err, outcome error) error {
 
 // judgeCode marks the time step of a correct code as used and refunds the wrong ones before it, or charges a wrong code.
 func (s *Service) judgeCode(tx Tx, j judgement, digits string) error {
+	if len(j.authenticators) == 0 { // there is nothing to guess
+		return ErrCodeWrong
+	}
 	if err := j.codesRefused(); err != nil {
 		return s.refuse(tx, j.client(bucketCode), err)
 	}

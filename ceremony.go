@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/passkey"
 	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/throttle"
@@ -63,7 +64,7 @@ func (s *Service) spend(tx Tx, by Caller, challenge []byte, purpose, user, holde
 		return commit(ErrPasskeyTooLate)
 	}
 	hash := sha256.Sum256(challenge)
-	first, err := tx.SpendChallenge(by.workspace.ID, hash[:], now.Add(passkey.ChallengeLimit))
+	first, err := tx.SpendChallenge(by.workspace.ID, hash[:], now.Add(passkey.ChallengeLimit+2*lifetime.Grace)) // the clock of the node that made it may be behind
 	if err == nil && !first {
 		return commit(ErrPasskeyTooLate)
 	}
@@ -79,37 +80,34 @@ func readPasskey(credential string) (answer, error) {
 	return answer{passkey: &a}, nil
 }
 
-// ceremony is what an answer of a browser must be for.
-type ceremony struct {
-	purpose, holder string
-	alone           bool // the passkey is the only proof, so its authenticator must have verified the user
-}
-
-// judgePasskey checks a passkey, and saves that it was used.
-func (s *Service) judgePasskey(tx Tx, j judgement, a passkey.Answer, c ceremony) error {
-	tries, user := j.client(bucketPasskey), j.user.ID
-	if wait := passkeyRule.Wait(tries, j.now); wait > 0 {
-		return s.refuse(tx, tries, ErrPasskeyLimit.waiting(wait))
-	}
-	if c.alone {
-		user = "" // was not known when the challenge was made
-	}
-	if err := s.spend(tx, j.by, a.Challenge, c.purpose, user, c.holder); err != nil {
+// judgePasskey checks an answer whose challenge was spent, and saves that the key was used. With alone, it is the only
+// proof. A right answer is always accepted: nobody guesses a signature, so the budget of wrong ones only limits what they
+// write, and no stranger can lock anybody out with it.
+func (s *Service) judgePasskey(tx Tx, j judgement, a passkey.Answer, alone bool) error {
+	p, err := s.takePasskey(tx, j.by, *j.user, a, alone)
+	outcome := Outcomes(err)
+	if err == nil || len(outcome) == 0 {
 		return err
 	}
-	err := s.takePasskey(tx, j.by, *j.user, a, c.alone)
-	if refused, ok := errors.AsType[committed](err); ok && errors.Is(refused.err, ErrPasskeyWrong) {
-		return errOr(tx.SaveTries(passkeyRule.Charge(tries, j.now)), err)
+	tries := j.client(bucketPasskey)
+	if wait := passkeyRule.Wait(tries, j.now); wait > 0 {
+		return commit(ErrPasskeyLimit.waiting(wait))
 	}
-	return err
+	if err := tx.SaveTries(passkeyRule.Charge(tries, j.now)); err != nil {
+		return err
+	}
+	detail := map[string]string{"passkey": p.ID}
+	if errors.Is(err, ErrPasskeyCopied) {
+		return s.copiedPasskey(tx, j, p)
+	}
+	return errOr(s.record(tx, j.by, "passkey.wrong", j.user.ID, Refused, detail), commit(err))
 }
 
-// takePasskey checks an answer whose challenge was spent, and saves that the key was used. With alone, it is the only
-// proof. Its outcomes are to be committed.
-func (s *Service) takePasskey(tx Tx, by Caller, u User, a passkey.Answer, alone bool) error {
+// takePasskey returns the key of a right answer, saved as used, or the outcome with the key that it names, if any.
+func (s *Service) takePasskey(tx Tx, by Caller, u User, a passkey.Answer, alone bool) (p Passkey, err error) {
 	all, err := tx.Passkeys(u.Workspace, u.ID)
 	if err != nil {
-		return err
+		return p, err
 	}
 	for _, p := range all {
 		if string(p.Key.ID) != string(a.Key) {
@@ -118,28 +116,33 @@ func (s *Service) takePasskey(tx Tx, by Caller, u User, a passkey.Answer, alone 
 		use, err := s.party(by).Used(a, personOf(u), p.Key, alone)
 		switch {
 		case errors.Is(err, passkey.ErrCopied):
-			return s.copiedPasskey(tx, by.as(u), u, p)
+			return p, ErrPasskeyCopied
 		case errors.Is(err, passkey.ErrUnverified):
-			return commit(ErrPasskeyAlone)
+			return p, ErrPasskeyAlone
 		case err != nil:
-			return s.wrongPasskey(tx, by.as(u), u, p.ID)
+			return p, ErrPasskeyWrong
 		}
 		p.Key.Counter, p.Key.BackedUp = use.Counter, use.BackedUp
 		p.LastUsedAt, p.LastUsedFrom = s.Now(), addressOf(by)
-		return tx.SavePasskey(p)
+		return p, tx.SavePasskey(p)
 	}
-	return s.wrongPasskey(tx, by.as(u), u, "")
+	return p, ErrPasskeyWrong
 }
 
-func (s *Service) wrongPasskey(tx Tx, by Caller, u User, id string) error {
-	return errOr(s.record(tx, by, "passkey.wrong", u.ID, Refused, map[string]string{"passkey": id}), commit(ErrPasskeyWrong))
-}
+// copiedRule limits e-mails about copies: whoever has one can cause them.
+var copiedRule = throttle.Rule{Limit: 1, Window: time.Hour}
 
 // copiedPasskey refuses a key whose counter has not risen: an authenticator and a copy of it count separately.
-func (s *Service) copiedPasskey(tx Tx, by Caller, u User, p Passkey) error {
-	if err := s.notify(tx, by, u, "passkey.copied", map[string]any{"key": p.Name}); err != nil {
-		return err
+func (s *Service) copiedPasskey(tx Tx, j judgement, p Passkey) error {
+	told := j.tries.of("copied")
+	if copiedRule.Wait(told, j.now) == 0 {
+		if err := tx.SaveTries(copiedRule.Charge(told, j.now)); err != nil {
+			return err
+		}
+		if err := s.notify(tx, j.by, *j.user, "passkey.copied", map[string]any{"key": p.Name}); err != nil {
+			return err
+		}
 	}
 	detail := map[string]string{"passkey": p.ID, "name": p.Name, "alarm": "the counter of signatures has not risen"}
-	return errOr(s.record(tx, by, "passkey.copied", u.ID, Refused, detail), commit(ErrPasskeyCopied))
+	return errOr(s.record(tx, j.by, "passkey.copied", j.user.ID, Refused, detail), commit(ErrPasskeyCopied))
 }

@@ -136,10 +136,17 @@ func (s *Service) judge(tx Tx, by Caller, u *User, a answer, si *SignIn) (Method
 		return "", err
 	}
 	switch {
-	case a.passkey != nil && si != nil:
-		return ByPasskey, s.judgePasskey(tx, j, *a.passkey, ceremony{toSignIn, si.ID, false})
 	case a.passkey != nil:
-		return ByPasskey, s.judgePasskey(tx, j, *a.passkey, ceremony{toStepUp, by.session.ID, false})
+		purpose, holder := toStepUp, ""
+		if si != nil {
+			purpose, holder = toSignIn, si.ID
+		} else {
+			holder = by.session.ID
+		}
+		if err := s.spend(tx, by, a.passkey.Challenge, purpose, u.ID, holder); err != nil {
+			return "", err
+		}
+		return ByPasskey, s.judgePasskey(tx, j, *a.passkey, false)
 	case a.recovery != "":
 		return ByRecoveryCode, s.judgeRecoveryCode(tx, j, a.recovery)
 	}

@@ -114,6 +114,9 @@ func (s *Service) NewPasskey(ctx context.Context, by Caller) (v PasskeySetUp, er
 		if err != nil {
 			return err
 		}
+		if e.replacesAll() {
+			all = nil
+		}
 		if len(all) >= MaxPasskeys {
 			return ErrTooManyPasskeys
 		}
@@ -123,9 +126,6 @@ func (s *Service) NewPasskey(ctx context.Context, by Caller) (v PasskeySetUp, er
 	})
 	return v, err
 }
-
-// replacesAll reports whether a new second factor replaces every other one: the session began with a recovery code.
-func (e *enrolment) replacesAll() bool { return e.session != nil && e.session.session.Restricted() }
 
 // AddPasskey registers a passkey. credential is what the browser returned for the options of NewPasskey. If name is
 // empty, the key gets that of its authenticator or of the browser. It signs the user out everywhere else; the session or
@@ -146,7 +146,7 @@ func (s *Service) AddPasskey(ctx context.Context, by Caller, name, setUpCode, cr
 		if err != nil {
 			return err
 		}
-		if len(all) >= MaxPasskeys {
+		if len(all) >= MaxPasskeys && !e.replacesAll() {
 			return ErrTooManyPasskeys
 		}
 		if e.owesSetUpCode() {
@@ -159,11 +159,11 @@ func (s *Service) AddPasskey(ctx context.Context, by Caller, name, setUpCode, cr
 		}
 		key, _, err := s.party(by).Created(created)
 		if err != nil {
-			return s.wrongPasskey(tx, by.as(e.User), e.User, "")
+			return commit(ErrPasskeyWrong)
 		}
 		now, name := s.Now(), cmp.Or(name, key.ModelName(), by.agent, "Passkey")
 		k := Passkey{Workspace: e.Workspace, User: e.User.ID, ID: newID(prefixPasskey, now), Name: name, Key: key, CreatedAt: now}
-		if err := s.insertPasskey(tx, e, k, all); err != nil {
+		if err := s.insertPasskey(tx, by, e, k, all); err != nil {
 			return err
 		}
 		e.HasPasskey = true
@@ -181,7 +181,7 @@ func (s *Service) AddPasskey(ctx context.Context, by Caller, name, setUpCode, cr
 }
 
 // insertPasskey inserts a key, in place of every other second factor if the session began with a recovery code.
-func (s *Service) insertPasskey(tx Tx, e *enrolment, k Passkey, have []Passkey) error {
+func (s *Service) insertPasskey(tx Tx, by Caller, e *enrolment, k Passkey, have []Passkey) error {
 	if err := tx.InsertPasskey(k); errors.Is(err, ErrDuplicate) {
 		return commit(ErrPasskeyTaken)
 	} else if err != nil || !e.replacesAll() {
@@ -192,14 +192,23 @@ func (s *Service) insertPasskey(tx Tx, e *enrolment, k Passkey, have []Passkey) 
 			return err
 		}
 	}
-	return s.deleteAuthenticators(tx, e.User)
+	if err := tx.ClearTries(k.Workspace, k.User, bucketAuthenticator); err != nil {
+		return err
+	}
+	if err := s.deleteAuthenticators(tx, e.User); err != nil {
+		return err
+	}
+	return s.lockEnds(tx, by.as(e.User), e.User)
 }
 
 // passkeyAdded mails the user and records an event.
-func (s *Service) passkeyAdded(tx Tx, by Caller, e *enrolment, f newFactor, first bool, detail map[string]string) error {
+func (s *Service) passkeyAdded(tx Tx, by Caller, e *enrolment, f newFactor, first, changed bool, detail map[string]string) error {
 	kind, letter := "passkey.added", "passkey.added"
-	if first {
+	switch {
+	case first:
 		kind, letter = "two_factor.enabled", "two_factor.enabled_by_passkey"
+	case changed:
+		kind, letter = "passkey.changed", "passkey.changed"
 	}
 	if err := s.notify(tx, by, e.User, letter, map[string]any{"key": f.name}); err != nil {
 		return err
@@ -217,12 +226,19 @@ func (s *Service) SignInByPasskey(ctx context.Context, by Caller, visitor Secret
 	by = by.InSignIn()
 	var p SignInResult
 	err = s.write(ctx, func(tx Tx) error {
-		u, found, err := tx.LockUser(by.workspace.ID, string(a.Handle))
+		if err := s.spend(tx, by, a.Challenge, toEnter, "", hexHash(visitor)); err != nil { // first, whoever it is: I39
+			return err
+		}
+		var u User
+		found, err := false, error(nil)
+		if id := string(a.Handle); validID(prefixUser, id) {
+			u, found, err = tx.LockUser(by.workspace.ID, id)
+		}
 		if err != nil {
 			return err
 		}
 		if !found || !u.enters() || !u.TwoFactor {
-			return ErrPasskeyWrong
+			return commit(ErrPasskeyWrong)
 		}
 		now := s.Now()
 		if wait := u.SignIns.Wait(signInRule, now); wait > 0 {
@@ -232,7 +248,7 @@ func (s *Service) SignInByPasskey(ctx context.Context, by Caller, visitor Secret
 		if err != nil {
 			return err
 		}
-		if err := s.judgePasskey(tx, j, a, ceremony{toEnter, hexHash(visitor), true}); err != nil {
+		if err := s.judgePasskey(tx, j, a, true); err != nil {
 			return err
 		}
 		si := SignIn{
@@ -368,7 +384,9 @@ func (s *Service) RemovePasskey(ctx context.Context, by Caller, id string) (toke
 		if n, err := tx.DeletePasskeys(me.Workspace, me.ID, id); err != nil || n == 0 {
 			return errOr(err, ErrNotFound)
 		}
-		me.HasPasskey = !r.lastKey
+		if me.HasPasskey = !r.lastKey; r.lastKey {
+			me.session.Proofs = me.session.Proofs.Without(ByPasskey)
+		}
 		if token, err = me.endOthers(tx); err != nil {
 			return err
 		}

@@ -76,7 +76,7 @@ const (
 // Owes returns what a user owes in a session or sign-in with these proofs.
 func (p Policy) Owes(u User, proofs Proofs, now time.Time) Owed {
 	switch {
-	case p.NeedsPasskey(u, now) && !proofs.Has(ByPasskey):
+	case p.NeedsPasskey(u, now) && (!u.HasPasskey || !proofs.Has(ByPasskey)):
 		return OwesPasskey
 	case p.Forces(u, now):
 		return OwesFactor

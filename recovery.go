@@ -284,7 +284,7 @@ func (s *Service) RegenerateRecoveryCodes(ctx context.Context, by Caller) (SignI
 // SaveRecoveryCodes records the tick "I have saved these recovery codes". In a sign-in, that is the last step.
 func (s *Service) SaveRecoveryCodes(ctx context.Context, by Caller) (SignInResult, error) {
 	var p SignInResult
-	err := s.enrolling(ctx, by, StepRecoveryCodes, access{}, func(tx Tx, e *enrolment) error {
+	err := s.enrolling(ctx, by, StepRecoveryCodes, access{keyed: true}, func(tx Tx, e *enrolment) error {
 		if e.session != nil && e.session.session.Restricted() {
 			return ErrRestricted
 		}
@@ -328,7 +328,7 @@ func (s *Service) sealShown(u User, holder string, codes []Secret) (Secret, erro
 // it returns ErrCodesNotShown.
 func (s *Service) ShownRecoveryCodes(ctx context.Context, by Caller, secret Secret) (RecoverySet, error) {
 	var v RecoverySet
-	err := s.enrolling(ctx, by, StepRecoveryCodes, access{}, func(tx Tx, e *enrolment) error {
+	err := s.enrolling(ctx, by, StepRecoveryCodes, access{keyed: true}, func(tx Tx, e *enrolment) error {
 		sealed, err := hex.DecodeString(secret.Reveal())
 		if err != nil || !e.RecoveryUnsaved() {
 			return ErrCodesNotShown

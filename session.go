@@ -3,6 +3,7 @@ package sallyport
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,6 +44,11 @@ func (p Proofs) With(m Method, at time.Time) Proofs {
 		}
 	}
 	return append(out, Proof{m, at})
+}
+
+// Without returns the proofs except that of one method.
+func (p Proofs) Without(m Method) Proofs {
+	return slices.DeleteFunc(slices.Clone(p), func(x Proof) bool { return x.Method == m })
 }
 
 // At returns when a method was last given, or the zero time if it was not.
@@ -122,17 +128,10 @@ const (
 )
 
 // awake reports whether the session may open the pages for administrators. After AdminIdleLimit without use, that needs
-// a proof given since then (I33).
-func (s Session) awake(now time.Time) bool {
-	if !lifetime.Within(s.LastSeenAt, AdminIdleLimit, now) {
-		return false
-	}
-	for _, p := range s.Proofs {
-		if !p.At.Before(s.WokeAt) {
-			return true
-		}
-	}
-	return false
+// a proof of at least this strength, given since then (I33).
+func (s Session) awake(least Strength, now time.Time) bool {
+	return lifetime.Within(s.LastSeenAt, AdminIdleLimit, now) &&
+		slices.ContainsFunc(s.Proofs, func(p Proof) bool { return !p.At.Before(s.WokeAt) && p.Method.Strength() >= least })
 }
 
 // lives reports whether the session is valid now, for a hash of its secret and its user.
@@ -313,15 +312,15 @@ func (a access) judge(u User, ses Session, p Policy, now time.Time) error {
 	if a.may != "" && !u.Role.May(a.may) {
 		return ErrNotAllowed
 	}
-	least := AnyFactor
+	least := NoProof
 	if p.NeedsPasskey(u, now) && !a.keyed {
 		least = PhishingResistant
 	}
 	if a.proof > NoProof {
 		a.proof = max(a.proof, least)
 	}
-	if a.may != "" && !ses.awake(now) {
-		return ErrStepUp.wanting(max(a.proof, least))
+	if a.may != "" && !ses.awake(least, now) {
+		return ErrStepUp.wanting(max(a.proof, least, AnyFactor))
 	}
 	if (a.proof >= StrongFactor || a.whole) && ses.Restricted() {
 		return ErrRestricted

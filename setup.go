@@ -198,16 +198,20 @@ func (s *Service) replaceable(tx Tx, e *enrolment) ([]Authenticator, error) {
 	if !e.TwoFactor {
 		return nil, ErrTwoFactorOff
 	}
-	if !e.provedAuthenticator() {
+	if !e.provedStrong() {
 		return nil, nil
 	}
 	return tx.Authenticators(e.Workspace, e.User.ID)
 }
 
-// provedAuthenticator reports whether the session has proved a code of an authenticator within StepUpLimit.
-func (e *enrolment) provedAuthenticator() bool {
-	return e.session != nil && e.session.session.Proofs.Within(ByAuthenticator, StepUpLimit, e.session.now)
+// provedStrong reports whether a code of an authenticator or a passkey was given in the session within StepUpLimit.
+func (e *enrolment) provedStrong() bool {
+	return e.session != nil && e.session.session.Proofs.fresh(e.User, StrongFactor, e.session.now)
 }
+
+// replacesAll reports whether a new second factor replaces every other one: the caller has proved no more than that they
+// have a recovery code (I19).
+func (e *enrolment) replacesAll() bool { return e.session != nil && e.TwoFactor && !e.provedStrong() }
 
 // StartChange creates a new key for an authenticator app that will replace another one, named by its id, or all of them
 // (ReplacesAll). If there is only one, it need not be named. After a recovery code, all of them are replaced (I19). The
@@ -295,7 +299,7 @@ func (s *Service) draft(tx Tx, by Caller, e *enrolment) (Draft, []byte, error) {
 		if err := a.judge(e.User, e.session.session, by.policy, e.session.now); err != nil {
 			return d, nil, err
 		}
-		if d.Replaces != "" && !e.provedAuthenticator() {
+		if d.Replaces != "" && !e.provedStrong() {
 			d.Replaces = ReplacesAll
 		}
 	}
@@ -411,10 +415,13 @@ func (s *Service) enrol(tx Tx, by Caller, e *enrolment, d Draft, secret []byte, 
 			return err
 		}
 	}
+	replaced := int64(len(old))
 	if d.Replaces == ReplacesAll && e.replacesAll() {
-		if _, err := tx.DeletePasskeys(e.Workspace, e.User.ID, ""); err != nil {
+		keys, err := tx.DeletePasskeys(e.Workspace, e.User.ID, "")
+		if err != nil {
 			return err
 		}
+		replaced += keys
 		e.HasPasskey = false
 	}
 	if err := tx.ClearTries(e.Workspace, e.User.ID, bucketAuthenticator); err != nil {
@@ -423,7 +430,7 @@ func (s *Service) enrol(tx Tx, by Caller, e *enrolment, d Draft, secret []byte, 
 	if err := s.lockEnds(tx, by.as(e.User), e.User); err != nil {
 		return err
 	}
-	return s.enrolled(tx, by, e, newFactor{ByAuthenticator, a.ID, a.Name, now}, len(old) > 0)
+	return s.enrolled(tx, by, e, newFactor{ByAuthenticator, a.ID, a.Name, now}, replaced > 0)
 }
 
 // newFactor is a second factor that was just added, of any kind.
@@ -462,7 +469,7 @@ func (s *Service) enrolled(tx Tx, by Caller, e *enrolment, f newFactor, changed 
 	}
 	detail := map[string]string{string(f.method): f.id, "name": f.name}
 	if f.method == ByPasskey {
-		return s.passkeyAdded(tx, by, e, f, first, detail)
+		return s.passkeyAdded(tx, by, e, f, first, changed, detail)
 	}
 	kind := "authenticator.added"
 	switch {

@@ -45,7 +45,8 @@ func (s *Service) StepUpPasskey(ctx context.Context, by Caller, credential strin
 
 func (s *Service) stepUpBy(ctx context.Context, by Caller, given answer) (Secret, error) {
 	var token Secret
-	err := s.act(ctx, by, access{forced: true, keyed: true, coded: true}, func(tx Tx, me *actor) error {
+	// A code works once, but a passkey as often as its user likes, so it counts as a change.
+	err := s.act(ctx, by, access{forced: true, keyed: true, coded: given.passkey == nil}, func(tx Tx, me *actor) error {
 		method, err := s.judge(tx, by, &me.User, given, nil)
 		if err != nil {
 			return err

@@ -6,6 +6,7 @@ import (
 	"encoding/base32"
 	"encoding/base64"
 	"log/slog"
+	"strings"
 	"time"
 )
 
@@ -50,6 +51,15 @@ func newID(prefix string, now time.Time) string {
 	u[6] = u[6]&0x0f | 0x70
 	u[8] = u[8]&0x3f | 0x80
 	return prefix + idEncoding.EncodeToString(u[:])
+}
+
+// validID reports whether an id could be one of newID with this prefix.
+func validID(prefix, id string) bool {
+	if len(id) != len(prefix)+idEncoding.EncodedLen(16) || !strings.HasPrefix(id, prefix) {
+		return false
+	}
+	_, err := idEncoding.DecodeString(id[len(prefix):])
+	return err == nil
 }
 
 // idFrom returns the smallest id that newID can return at a time or later.

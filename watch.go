@@ -86,7 +86,9 @@ func (s *Service) openApprovals() (map[string]Approval, error) {
 	return open, s.Store.Read(ctx, func(tx Tx) error {
 		all, err := tx.LiveApprovals(s.Now())
 		for _, a := range all {
-			open[a.Workspace+" "+a.User] = a
+			if a.State != ApprovalWaits || a.waits(s.Now()) {
+				open[a.Workspace+" "+a.User] = a
+			}
 		}
 		return err
 	})

@@ -59,6 +59,11 @@ var kinds = map[string]wording{
 		says:    "The passkey <bdi>{key}</bdi> was added to your account. You can now sign in with it.",
 		not:     changePassword, facts: []string{"key"}, open: TwoFactor,
 	},
+	"passkey.changed": {
+		subject: "Your second factors were replaced by a passkey",
+		says:    "The passkey <bdi>{key}</bdi> was added to your account after a recovery code. It replaces every authenticator app and passkey that you had: they no longer work.",
+		not:     changePassword, facts: []string{"key"}, open: TwoFactor,
+	},
 	"passkey.removed": {
 		subject: "A passkey was removed",
 		says:    "The passkey <bdi>{key}</bdi> was removed from your account. It no longer works.",
@@ -71,9 +76,9 @@ var kinds = map[string]wording{
 	},
 	"approval.refused": {
 		subject: "You refused a sign-in",
-		says:    "Somebody entered your password and asked you to approve a sign-in from <bdi>{device}</bdi>. You said that it was not you, so the sign-in was refused.",
+		says:    "Somebody entered your password and asked you to approve a sign-in from <bdi>{device}</bdi>, at the IP address {from}. In the browser below, you said that it was not you, so the sign-in was refused.",
 		then:    "Somebody else knows your password. Change it now.",
-		not:     changePassword, facts: []string{"device"}, open: Activity,
+		not:     changePassword, facts: []string{"device", "from"}, open: Activity,
 	},
 	"two_factor.disabled": {
 		subject: "Two-factor authentication is disabled",

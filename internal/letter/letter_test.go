@@ -37,6 +37,8 @@ func exampleFact(t *testing.T, name string) any {
 		return "YubiKey 5"
 	case "device":
 		return "Firefox on Windows"
+	case "from":
+		return "198.51.100.23"
 	case "person":
 		return "ben@acme.example"
 	case "old":

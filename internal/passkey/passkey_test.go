@@ -244,3 +244,37 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestKeysAreBounded: keys that take long to check, and values that are no points, are refused.
+func TestKeysAreBounded(t *testing.T) {
+	rsa := func(bits int) []byte {
+		n := make([]byte, bits/8)
+		n[0], n[len(n)-1] = 0x80, 1
+		head := []byte{0xa4, 0x01, 0x03, 0x03, 0x39, 0x01, 0x00, 0x20, 0x59, byte(len(n) >> 8), byte(len(n))} // kty RSA, alg RS256, n
+		return append(append(head, n...), 0x21, 0x43, 1, 0, 1)
+	}
+	okp := func(last byte) []byte {
+		x := make([]byte, 32)
+		x[0] = last
+		return append([]byte{0xa4, 0x01, 0x01, 0x03, 0x27, 0x20, 0x06, 0x21, 0x58, 0x20}, x...) // kty OKP, alg EdDSA, crv Ed25519
+	}
+	for name, test := range map[string]struct {
+		public []byte
+		want   bool
+	}{
+		"RSA with 1,024 bits":  {rsa(1024), false},
+		"RSA with 2,048 bits":  {rsa(2048), true},
+		"RSA with 4,096 bits":  {rsa(4096), true},
+		"RSA with 8,192 bits":  {rsa(8192), false},
+		"Ed25519, y = 1":       {okp(1), true},
+		"Ed25519, y = 2":       {okp(2), false},
+		"Ed25519, y = 3":       {okp(3), true},
+		"Ed25519, y = 7":       {okp(7), false},
+		"nothing":              {nil, false},
+		"more than a kilobyte": {append(rsa(4096), make([]byte, 1024)...), false},
+	} {
+		if err := passkey.CheckPublic(test.public); (err == nil) != test.want {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

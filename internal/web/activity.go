@@ -16,6 +16,7 @@ var eventWords = map[string]text.Message{
 	"approval.refused":         text.Say("Sign-in refused: “It was not me”"),
 	"approval.wrong_number":    text.Say("Sign-in refused: wrong number"),
 	"passkey.added":            text.Say("Passkey added"),
+	"passkey.changed":          text.Say("Passkey added, in place of all other second factors"),
 	"passkey.renamed":          text.Say("Passkey renamed"),
 	"passkey.removed":          text.Say("Passkey removed"),
 	"passkey.wrong":            text.Say("Passkey refused"),

@@ -95,7 +95,7 @@ func (s *site) waitUntilAsked(w http.ResponseWriter, r *http.Request) error {
 
 // approvalBanner tells of a sign-in that waits for approval. While none does, it is hidden, and a script shows it.
 func (s *site) approvalBanner(r *http.Request, c sallyport.Caller) []banner {
-	if !c.Approves() || strings.HasPrefix(r.URL.Path, approvalsPath) {
+	if !c.Approves() || s.owes(c) != sallyport.OwesNothing || strings.HasPrefix(r.URL.Path, approvalsPath) {
 		return nil
 	}
 	b := banner{Kind: "warn", Text: text.Say("Somebody signs in with your password on another device, and asks you to approve it."), Href: approvalsPath, Action: text.Say("Look at it")}

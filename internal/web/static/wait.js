@@ -14,7 +14,8 @@ async function ask(address) {
   const hide = () => stop.abort();
   document.addEventListener('visibilitychange', hide, { once: true });
   try {
-    return (await fetch(address, { signal: stop.signal, redirect: 'error' })).status;
+    const { type, status } = await fetch(address, { signal: stop.signal, redirect: 'manual' });
+    return type === 'opaqueredirect' ? 403 : status; // signed out: there is nothing to wait for
   } catch {
     return 0;
   } finally {

@@ -1,0 +1,4 @@
+package passkey
+
+// CheckPublic is checkPublic, for tests.
+var CheckPublic = checkPublic
