@@ -59,6 +59,9 @@ func (s *Service) EndOtherSessions(ctx context.Context, by Caller) error {
 	for {
 		var count int
 		err := s.act(ctx, by, access{ends: true}, func(tx Tx, me *actor) (err error) {
+			if err := s.withdrawApproval(tx, me); err != nil {
+				return err
+			}
 			if count, err = tx.DeleteOtherSessions(me.Workspace, me.ID, me.session.ID, endedPage); err != nil || count == 0 {
 				return err
 			}

@@ -336,6 +336,16 @@ func (s *Service) answerApproval(ctx context.Context, by Caller, id string, fn f
 	})
 }
 
+// withdrawApproval refuses a sign-in that was approved but has not gone on yet: its user ends everything elsewhere.
+func (s *Service) withdrawApproval(tx Tx, me *actor) error {
+	a, found, err := tx.Approval(me.Workspace, me.ID)
+	if err != nil || !found || a.State != ApprovalGiven {
+		return err
+	}
+	a.State = ApprovalRefused
+	return tx.SaveApproval(a)
+}
+
 func (a Approval) detail() map[string]string {
 	return map[string]string{"approval": a.ID, "device": a.Agent, "address": a.Address}
 }

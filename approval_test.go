@@ -161,6 +161,10 @@ func TestApprovalIsRefused(t *testing.T) {
 			e.Clock.Advance(sallyport.ApprovalLimit)
 			return e.Approve(context.Background(), a.here.By(), id, number)
 		}, sallyport.ErrApprovalGone, sallyport.ErrApprovalExpired, 0, false},
+		"everything else ended": {func(e *sallyporttest.Env, a *asking, number string) error {
+			e.Check(e.Approve(context.Background(), a.here.By(), a.id(), number))
+			return e.EndOtherSessions(context.Background(), a.here.By())
+		}, nil, sallyport.ErrApprovalRefused, 0, false},
 		"switched off": {func(e *sallyporttest.Env, a *asking, number string) error {
 			id := a.id()
 			e.Exec(`UPDATE policies SET approvals = 0`)
