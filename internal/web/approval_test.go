@@ -59,7 +59,7 @@ func TestJourneyApproval(t *testing.T) {
 	phone.Click("Approve")
 	phone.Sees("This is not the number")
 	look(phone, "approvals-wrong")
-	laptop.Sees("Your request was refused on the other device.")
+	laptop.Sees("Your request was refused.")
 	look(laptop, "approve-refused")
 
 	laptop.Click("Approve on a device where you are signed in")
