@@ -42,8 +42,11 @@ func loadAssets() map[string]asset {
 		if err != nil {
 			panic(err)
 		}
-		sum := sha256.Sum256(content)
 		ext := path.Ext(entry.Name())
+		if ext == ".js" {
+			content = withoutComments(content)
+		}
+		sum := sha256.Sum256(content)
 		all[entry.Name()] = asset{
 			address:     "/static/" + strings.TrimSuffix(entry.Name(), ext) + "." + hex.EncodeToString(sum[:6]) + ext,
 			contentType: types[ext],
@@ -52,6 +55,17 @@ func loadAssets() map[string]asset {
 		}
 	}
 	return all
+}
+
+// withoutComments returns a script without the lines that are comments, which browsers need not load.
+func withoutComments(script []byte) []byte {
+	var kept bytes.Buffer
+	for line := range bytes.Lines(script) {
+		if !bytes.HasPrefix(bytes.TrimSpace(line), []byte("//")) {
+			kept.Write(line)
+		}
+	}
+	return kept.Bytes()
 }
 
 func pack(content []byte) []byte {

@@ -365,6 +365,21 @@ func TestStaticFiles(t *testing.T) {
 	}
 }
 
+// TestScriptsAreSmall: all scripts together have at most 10 kB.
+func TestScriptsAreSmall(t *testing.T) {
+	s, size := start(t, text.English), 0
+	for _, name := range []string{"app.js", "passkey.js", "wait.js"} {
+		resp, script := s.send(t, "GET", web.StaticAddress(name), "")
+		if resp.StatusCode != 200 || strings.Contains(script, "\n//") {
+			t.Errorf("%s: %d, with comments", name, resp.StatusCode)
+		}
+		size += len(script)
+	}
+	if size > 10<<10 {
+		t.Errorf("%d bytes", size)
+	}
+}
+
 func TestRightToLeft(t *testing.T) {
 	_, body := start(t, text.Pseudo(true)).send(t, "GET", "/page/sign_in", "")
 	if !strings.Contains(body, `<html lang="qps" dir="rtl">`) || !strings.Contains(body, "<bdi>Globex &lt;Corp&gt;</bdi>") {
