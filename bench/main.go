@@ -45,7 +45,7 @@ func run(ctx context.Context) error {
 	}
 	defer os.RemoveAll(dir)
 	binary := filepath.Join(dir, "sallyport")
-	build := exec.Command("go", "build", "-o", binary, "./cmd/sallyport")
+	build := exec.Command("go", "build", "-ldflags=-s", "-o", binary, "./cmd/sallyport")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0") // as in the README
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("%w\n%s", err, out)
