@@ -14,7 +14,6 @@ import (
 	"github.com/descope/virtualwebauthn"
 
 	"github.com/sallyport-2fa/sallyport/internal/passkey"
-	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
 var (
@@ -37,10 +36,14 @@ type device struct {
 	credential virtualwebauthn.Credential
 }
 
+// wholeKey is the size of an ES256 key. The library writes a coordinate that begins with a zero byte without it, which is
+// not valid. This is sallyporttest.NewCredential, without its imports: fuzzing compiles them all again.
+const wholeKey = 77
+
 func newDevice(t *testing.T, kind virtualwebauthn.KeyType, o virtualwebauthn.AuthenticatorOptions) *device {
 	o.UserHandle = mia.Handle
-	credential := sallyporttest.NewCredential()
-	if kind != virtualwebauthn.KeyTypeEC2 {
+	credential := virtualwebauthn.NewCredential(kind)
+	for kind == virtualwebauthn.KeyTypeEC2 && len(credential.Key.AttestationData()) != wholeKey {
 		credential = virtualwebauthn.NewCredential(kind)
 	}
 	return &device{t, virtualwebauthn.RelyingParty{Name: "Acme", ID: party.ID, Origin: party.Origin}, virtualwebauthn.NewAuthenticatorWithOptions(o), credential}
