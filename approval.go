@@ -110,17 +110,13 @@ func (s *Service) Asked(by Caller) bool {
 }
 
 // approvable returns the newest request of a user at a challenge, with how many have failed, or why there can be none.
-func (s *Service) approvable(tx Tx, by Caller, si SignIn, u User) (Approval, int, error) {
+func (s *Service) approvable(tx Tx, by Caller, si SignIn, u User, keys []Passkey) (Approval, int, error) {
 	now := s.Now()
 	if !by.policy.Approvals || by.policy.NeedsPasskey(u, now) {
 		return Approval{}, 0, ErrApprovalsOff
 	}
 	a, found, err := tx.Approval(u.Workspace, u.ID)
 	if err != nil || !found {
-		return a, 0, err
-	}
-	keys, err := tx.Passkeys(u.Workspace, u.ID)
-	if err != nil {
 		return a, 0, err
 	}
 	var used time.Time
@@ -148,7 +144,11 @@ func (s *Service) AskApproval(ctx context.Context, by Caller) error {
 		if next(si, u, by.policy, s.Now()) != StepCode {
 			return ErrOtherStep
 		}
-		before, failed, err := s.approvable(tx, by, si, u)
+		keys, err := tx.Passkeys(u.Workspace, u.ID)
+		if err != nil {
+			return err
+		}
+		before, failed, err := s.approvable(tx, by, si, u, keys)
 		now := s.Now()
 		switch {
 		case err != nil:

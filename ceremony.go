@@ -82,11 +82,14 @@ func readPasskey(credential string) (answer, error) {
 
 // judgePasskey checks an answer whose challenge was spent, and saves that the key was used. With alone, it is the only
 // proof. A right answer is always accepted: nobody guesses a signature, so the budget of wrong ones only limits what they
-// write, and no stranger can lock anybody out with it.
-func (s *Service) judgePasskey(tx Tx, j judgement, a passkey.Answer, alone bool) error {
-	p, err := s.takePasskey(tx, j.by, *j.user, a, alone)
-	outcome := Outcomes(err)
-	if err == nil || len(outcome) == 0 {
+// write, and no stranger can lock anybody out with it. It is read only when it is needed.
+func (s *Service) judgePasskey(tx Tx, by Caller, u *User, a passkey.Answer, si *SignIn, alone bool) error {
+	p, outcome := s.takePasskey(tx, by, *u, a, alone)
+	if len(Outcomes(outcome)) == 0 {
+		return outcome
+	}
+	j, err := s.judgement(tx, by, u, si)
+	if err != nil {
 		return err
 	}
 	tries := j.client(bucketPasskey)
@@ -96,11 +99,10 @@ func (s *Service) judgePasskey(tx Tx, j judgement, a passkey.Answer, alone bool)
 	if err := tx.SaveTries(passkeyRule.Charge(tries, j.now)); err != nil {
 		return err
 	}
-	detail := map[string]string{"passkey": p.ID}
-	if errors.Is(err, ErrPasskeyCopied) {
+	if errors.Is(outcome, ErrPasskeyCopied) {
 		return s.copiedPasskey(tx, j, p)
 	}
-	return errOr(s.record(tx, j.by, "passkey.wrong", j.user.ID, Refused, detail), commit(err))
+	return errOr(s.record(tx, j.by, "passkey.wrong", u.ID, Refused, map[string]string{"passkey": p.ID}), commit(outcome))
 }
 
 // takePasskey returns the key of a right answer, saved as used, or the outcome with the key that it names, if any.
@@ -129,7 +131,7 @@ func (s *Service) takePasskey(tx Tx, by Caller, u User, a passkey.Answer, alone 
 	return p, ErrPasskeyWrong
 }
 
-// copiedRule limits e-mails about copies: whoever has one can cause them.
+// copiedRule limits e-mails about copies, because anyone who has a copy can trigger them.
 var copiedRule = throttle.Rule{Limit: 1, Window: time.Hour}
 
 // copiedPasskey refuses a key whose counter has not risen: an authenticator and a copy of it count separately.

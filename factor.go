@@ -131,23 +131,23 @@ type judgement struct {
 // judge checks a second factor of the user, whose row is locked, and returns which it was. If there is a sign-in, it
 // counts the wrong ones there too. A correct one is used up.
 func (s *Service) judge(tx Tx, by Caller, u *User, a answer, si *SignIn) (Method, error) {
-	j, err := s.judgement(tx, by, u, si)
-	if err != nil {
-		return "", err
-	}
-	switch {
-	case a.passkey != nil:
-		purpose, holder := toStepUp, ""
+	if a.passkey != nil {
+		purpose, holder := toSignIn, ""
 		if si != nil {
-			purpose, holder = toSignIn, si.ID
+			holder = si.ID
 		} else {
-			holder = by.session.ID
+			purpose, holder = toStepUp, by.session.ID
 		}
 		if err := s.spend(tx, by, a.passkey.Challenge, purpose, u.ID, holder); err != nil {
 			return "", err
 		}
-		return ByPasskey, s.judgePasskey(tx, j, *a.passkey, false)
-	case a.recovery != "":
+		return ByPasskey, s.judgePasskey(tx, by, u, *a.passkey, si, false)
+	}
+	j, err := s.judgement(tx, by, u, si)
+	if err != nil {
+		return "", err
+	}
+	if a.recovery != "" {
 		return ByRecoveryCode, s.judgeRecoveryCode(tx, j, a.recovery)
 	}
 	return ByAuthenticator, s.judgeCode(tx, j, a.digits)

@@ -104,7 +104,7 @@ func TestI19_ARecoveryCodeReplacesEveryKind(t *testing.T) {
 	})
 }
 
-// TestChangingAnAppWithAPasskey: whoever has used a passkey chooses which app is replaced.
+// TestChangingAnAppWithAPasskey: after using a passkey, a person chooses which app to replace.
 func TestChangingAnAppWithAPasskey(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		_, key, c := withBoth(e, "mia")
@@ -136,7 +136,7 @@ func TestI38_NobodyKeepsAPasskeyFromWorking(t *testing.T) {
 	})
 }
 
-// TestI39_PasskeysTellNothing: an answer is refused in the same way whoever it names, and uses up its challenge.
+// TestI39_PasskeysTellNothing: an answer is refused in the same way no matter whom it names, and uses up its challenge.
 func TestI39_PasskeysTellNothing(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -224,7 +224,7 @@ func TestTenLostPasskeys(t *testing.T) {
 	})
 }
 
-// TestAPasskeyRequiredWhileCodesAreSaved: whoever is about to save their recovery codes goes on.
+// TestAPasskeyRequiredWhileCodesAreSaved: a person who is about to save their recovery codes can still finish.
 func TestAPasskeyRequiredWhileCodesAreSaved(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()
@@ -250,7 +250,7 @@ func TestAPasskeyRequiredWhileCodesAreSaved(t *testing.T) {
 	})
 }
 
-// TestNotMeAfterTheyLeft: "it was not me" raises the alarm although whoever asked has given up.
+// TestNotMeAfterTheyLeft: "it was not me" raises the alarm even after the attacker has given up.
 func TestNotMeAfterTheyLeft(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		ctx := context.Background()

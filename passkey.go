@@ -217,7 +217,7 @@ func (s *Service) passkeyAdded(tx Tx, by Caller, e *enrolment, f newFactor, firs
 }
 
 // SignInByPasskey signs a user in who has given nothing but a passkey, whose authenticator has verified them: that is both
-// factors (I70). Everything else is ErrPasskeyWrong, whoever it may belong to. visitor is the secret from EnterOptions.
+// factors (I70). For an unknown or suspended user, the error is ErrPasskeyWrong as well. visitor is the secret from EnterOptions.
 func (s *Service) SignInByPasskey(ctx context.Context, by Caller, visitor Secret, credential string) (SignInResult, error) {
 	a, err := passkey.Parse([]byte(credential))
 	if err != nil || visitor == "" {
@@ -226,7 +226,7 @@ func (s *Service) SignInByPasskey(ctx context.Context, by Caller, visitor Secret
 	by = by.InSignIn()
 	var p SignInResult
 	err = s.write(ctx, func(tx Tx) error {
-		if err := s.spend(tx, by, a.Challenge, toEnter, "", hexHash(visitor)); err != nil { // first, whoever it is: I39
+		if err := s.spend(tx, by, a.Challenge, toEnter, "", hexHash(visitor)); err != nil { // before the user is looked up, so that the answer does not depend on who it names (I39)
 			return err
 		}
 		var u User
@@ -244,11 +244,7 @@ func (s *Service) SignInByPasskey(ctx context.Context, by Caller, visitor Secret
 		if wait := u.SignIns.Wait(signInRule, now); wait > 0 {
 			return commit(ErrSignInLimit.waiting(wait))
 		}
-		j, err := s.judgement(tx, by, &u, nil)
-		if err != nil {
-			return err
-		}
-		if err := s.judgePasskey(tx, j, a, true); err != nil {
+		if err := s.judgePasskey(tx, by, &u, a, nil, true); err != nil {
 			return err
 		}
 		si := SignIn{

@@ -290,15 +290,16 @@ func (s *Service) Challenge(ctx context.Context, by Caller) (Challenge, error) {
 		if c.Step != StepCode {
 			return nil
 		}
-		if by.policy.Approvals {
-			_, _, err := s.approvable(tx, by, si, u)
-			if c.Approval = err == nil; len(Outcomes(err)) == 0 && err != nil {
-				return err
-			}
-		}
 		all, err := tx.Passkeys(u.Workspace, u.ID)
-		if err != nil || len(all) == 0 {
+		if err != nil {
 			return err
+		}
+		_, _, err = s.approvable(tx, by, si, u, all)
+		if c.Approval = err == nil; err != nil && len(Outcomes(err)) == 0 {
+			return err
+		}
+		if len(all) == 0 {
+			return nil
 		}
 		for _, k := range all {
 			c.Passkeys = append(c.Passkeys, k.Name)

@@ -98,7 +98,7 @@ func (s *site) approvalBanner(r *http.Request, c sallyport.Caller) []banner {
 	if !c.Approves() || s.owes(c) != sallyport.OwesNothing || strings.HasPrefix(r.URL.Path, approvalsPath) {
 		return nil
 	}
-	b := banner{Kind: "warn", Text: text.Say("Somebody signs in with your password on another device, and asks you to approve it."), Href: approvalsPath, Action: text.Say("Look at it")}
+	b := banner{Kind: "warn", Text: text.Say("Somebody is signing in with your password on another device, and asks for your approval."), Href: approvalsPath, Action: text.Say("Look at it")}
 	if !s.service.Asked(c) {
 		b.Wait = approvalsWaitPath
 	}

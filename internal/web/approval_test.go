@@ -21,7 +21,7 @@ func TestJourneyApproval(t *testing.T) {
 	phone.Fill("6-digit code", p.Code(e.Clock.Now()))
 	phone.Click("Continue")
 	phone.Sees("Last sign-in")
-	phone.DoesNotSee("asks you to approve")
+	phone.DoesNotSee("asks for your approval")
 
 	laptop := sallyporttest.NewBrowser(t, site.URL, sallyporttest.Look{Width: 1280})
 	ask := func() string {
@@ -34,7 +34,7 @@ func TestJourneyApproval(t *testing.T) {
 	}
 	number := ask()
 	look(laptop, "approve")
-	phone.Sees("asks you to approve it") // by itself
+	phone.Sees("asks for your approval") // by itself
 	look(phone, "approval-banner")
 	phone.Click("Look at it")
 	phone.Sees("Headless Chrome on Linux")

@@ -135,7 +135,7 @@ func TestPasskeysWithoutScripts(t *testing.T) {
 	look(b, "passkey-no-scripts")
 }
 
-// TestI12_AnswersOfPages: what is no passkey is refused by every page that takes one, and changes nothing.
+// TestI12_AnswersOfPages: every page that accepts a passkey refuses malformed ones, and changes nothing.
 func TestI12_AnswersOfPages(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
 		s := sallyporttest.NewSite(t, e)

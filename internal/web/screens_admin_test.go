@@ -87,6 +87,23 @@ func (s *shooting) decided() {
 	v.PostValues(confirm.Action, confirm.Values)
 	s.get("banner-until-the-day", other, "/account")
 	s.Exec("UPDATE policies SET require_2fa = $1, required_from = 0, version = version + 1", sallyport.RequireOptional)
+	s.decidedOnPasskeys(v, other)
+}
+
+// decidedOnPasskeys requires a passkey of everyone, in two weeks.
+func (s *shooting) decidedOnPasskeys(v, other *sallyporttest.Visitor) {
+	s.Exec("UPDATE users SET two_factor = 2 WHERE id = $1", s.Owner.ID)
+	f := v.Get("/admin/access-control").Form("require_2fa")
+	f.Values.Set("phishing_resistant", sallyport.RequireEveryone)
+	f.Values.Set("phishing_resistant_from", s.Clock.Now().AddDate(0, 0, 14).Format("2006-01-02"))
+	v.PostValues(f.Action, f.Values)
+	s.keep("access-control-passkey-confirm", v)
+	confirm := v.Page.Form("confirm")
+	v.PostValues(confirm.Action, confirm.Values)
+	s.get("access-control-passkey-pending", v, "/admin/access-control")
+	s.get("banner-passkey-until-the-day", other, "/account")
+	s.Exec("UPDATE policies SET phishing_resistant = 'optional', phishing_resistant_from = 0, version = version + 1")
+	s.Exec("UPDATE users SET two_factor = 1 WHERE id = $1", s.Owner.ID)
 }
 
 // logged shows the audit log after all of that, and then the brand.

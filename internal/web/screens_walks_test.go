@@ -17,7 +17,7 @@ import (
 // walks lead to every page in every state. They use the names of fields, because labels differ by language.
 var walks = []func(*shooting){
 	(*shooting).door, (*shooting).set, (*shooting).challenged, (*shooting).account, (*shooting).twoFactor,
-	(*shooting).codes, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).admin,
+	(*shooting).approved, (*shooting).owed, (*shooting).codes, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).admin,
 	(*shooting).invited, (*shooting).reset, (*shooting).decided, (*shooting).logged, (*shooting).withoutMail, (*shooting).problems, (*shooting).firstRun,
 }
 
@@ -44,6 +44,14 @@ func (s *shooting) somebody(address string) (sallyporttest.Person, *sallyporttes
 	v := s.Visitor()
 	v.Enrol(&p, "Pixel – Google Authenticator")
 	return p, v
+}
+
+// key gives a person a passkey, and returns its id.
+func (s *shooting) key(p sallyporttest.Person) string {
+	k := sallyport.Passkey{Workspace: s.Owner.Workspace, User: p.ID, ID: "key_" + p.ID, Name: "iCloud Keychain", CreatedAt: s.Clock.Now()}
+	k.Key.ID, k.Key.Public = []byte(p.ID), []byte("key")
+	s.Check(s.Store.Write(context.Background(), func(tx sallyport.Tx) error { return tx.InsertPasskey(k) }))
+	return k.ID
 }
 
 func (s *shooting) door() {
@@ -181,12 +189,10 @@ func (s *shooting) twoFactor() {
 	s.get("remove", v, one+"/remove")
 	s.get("change-one-of-two", v, "/account/2fa/change")
 	s.get("passkey-new", v, "/account/2fa/passkeys/new")
-	key := sallyport.Passkey{Workspace: s.Owner.Workspace, User: p.ID, ID: "key_tim", Name: "iCloud Keychain", CreatedAt: s.Clock.Now()}
-	key.Key.ID, key.Key.Public = []byte("id"), []byte("key")
-	s.Check(s.Store.Write(context.Background(), func(tx sallyport.Tx) error { return tx.InsertPasskey(key) }))
+	key := "/account/2fa/passkeys/" + s.key(p)
 	s.get("2fa-passkey", v, "/account/2fa")
-	s.get("passkey-rename", v, "/account/2fa/passkeys/key_tim/rename")
-	s.get("passkey-remove", v, "/account/2fa/passkeys/key_tim/remove")
+	s.get("passkey-rename", v, key+"/rename")
+	s.get("passkey-remove", v, key+"/remove")
 	s.get("disable", v, "/account/2fa/disable")
 	s.Exec("UPDATE users SET password_long = 0 WHERE id = $1", p.ID)
 	s.get("password-first", v, "/account/2fa/disable")
@@ -194,6 +200,37 @@ func (s *shooting) twoFactor() {
 	v.Post("/account/2fa/disable", nil)
 	v.Follow()
 	s.keep("disabled", v)
+}
+
+// approved asks for approval of a sign-in on another device.
+func (s *shooting) approved() {
+	s.Exec("UPDATE policies SET approvals = 1, version = version + 1")
+	p, v := s.somebody("ann@acme.example")
+	s.get("approvals-empty", v, "/account/approvals")
+	waiting := s.Visitor()
+	waiting.GivePassword(p)
+	s.get("challenge-approval", waiting, "/sign-in/2fa")
+	waiting.Post("/sign-in/2fa/approve", fields{})
+	s.get("approve", waiting, "/sign-in/2fa/approve")
+	s.get("approval-banner", v, "/account")
+	s.get("approvals", v, "/account/approvals")
+	action := v.Page.Form("number").Action
+	s.post("approvals-no-number", v, action, fields{"answer": "approve", "number": ""})
+	s.post("approvals-wrong", v, action, fields{"answer": "approve", "number": "09"})
+	s.get("approve-refused", waiting, "/sign-in/2fa/approve")
+	s.Exec("UPDATE policies SET approvals = 0, version = version + 1")
+}
+
+// owed requires a passkey of people, of whom one has none and one has signed in without it.
+func (s *shooting) owed() {
+	p, v := s.somebody("otto@acme.example")
+	s.Exec("UPDATE policies SET phishing_resistant = 'everyone', version = version + 1")
+	s.get("passkey-owed", v, "/account/2fa/passkeys/new")
+	s.key(p)
+	s.Exec("UPDATE users SET two_factor = 2 WHERE id = $1", p.ID)
+	s.get("passkey-owed-has-one", v, "/account/2fa/passkeys/new")
+	s.get("passkey-owed-step-up", v, "/step-up?to=/account")
+	s.Exec("UPDATE policies SET phishing_resistant = 'optional', version = version + 1")
 }
 
 func (s *shooting) codes() {
