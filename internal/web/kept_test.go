@@ -16,7 +16,6 @@ import (
 // unlisted are the posts behind a sign-in that nothing needs to be kept of, each with its reason.
 var unlisted = map[string]string{
 	"/step-up":                     "it is the interruption",
-	"/account/approvals/{id}":      "the sign-in that waits has ended by then",
 	"/account/sessions/{id}/end":   "it has no fields and takes no fresh proof",
 	"/account/sessions/end-others": "it has no fields and takes no fresh proof",
 }
@@ -24,6 +23,7 @@ var unlisted = map[string]string{
 // unkept are the fields that do not come back, each with its reason.
 var unkept = map[string]string{
 	"credential": "answers one challenge, once",
+	"number":     "answers one request, once",
 	"password":   "a secret", "current_password": "a secret", "new_password": "a secret", "code": "a secret",
 	"recovery_code": "a secret", "set_up_code": "a secret",
 	"username": "for password managers, not for us",
