@@ -27,6 +27,7 @@ type Event struct {
 	Salt         []byte // nil: address and agent were erased
 	PersonalHash []byte
 	Result       string // done or refused
+	App          string // id of the app that it is about, or empty
 	Detail       map[string]string
 	MAC          []byte // of everything except Address, Agent and Salt
 
@@ -61,6 +62,7 @@ type EventFilter struct {
 	Person  string    // id of the user who did it, or to whom it was done
 	Kind    string    // of the event
 	Result  string    // Done or Refused
+	App     string    // id of the app that it is about
 	Address string    // complete IP address
 	From    time.Time // this time and later
 	To      time.Time // before this time
@@ -82,7 +84,7 @@ func (s *Service) record(tx Tx, by Caller, kind, subject, result string, detail 
 	now := s.Now()
 	e := Event{
 		Workspace: by.workspace.ID, ID: newID(prefixEvent, now), At: now, Kind: kind, Subject: subject,
-		Actor: by.actor(), ActorKind: string(by.kind), Door: by.door, Address: addressOf(by), Agent: by.agent, Result: result, Detail: detail,
+		Actor: by.actor(), ActorKind: string(by.kind), Door: by.door, Address: addressOf(by), Agent: by.agent, Result: result, App: by.app, Detail: detail,
 		Salt: make([]byte, 16),
 	}
 	rand.Read(e.Salt)
@@ -110,7 +112,7 @@ func personalHash(salt []byte, address, agent string) []byte {
 // mac returns the MAC of an event's content and id, which protects it from the moment it is written: 128 bits.
 func (e Event) mac(keys *seal.Keyset) []byte {
 	w := make(seal.Words, 0, 512)
-	w.Text("event", e.Workspace, e.ID, e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Result)
+	w.Text("event", e.Workspace, e.ID, e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Result, e.App)
 	w.Number(e.At.UnixMilli())
 	w.Bytes(e.PersonalHash)
 	for _, name := range slices.Sorted(maps.Keys(e.Detail)) {

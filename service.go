@@ -62,6 +62,8 @@ type Door string
 
 const (
 	DoorWeb     Door = "web"
+	DoorOIDC    Door = "oidc"
+	DoorProxy   Door = "proxy"
 	DoorConsole Door = "console"
 	DoorSystem  Door = "system"
 )
@@ -109,6 +111,7 @@ type Caller struct {
 	signIn        Secret
 	ended         string // the user of the session in the browser's cookie, if it has ended
 	to            string // where the browser is going: see To
+	app           string // id of the app that the request is about, for the audit log
 }
 
 // OnHost reports whether the caller is a command on the host itself.
@@ -149,6 +152,12 @@ func (by Caller) To(address string) Caller {
 // InSignIn returns the caller as someone in a sign-in only. A session in the same browser is ignored.
 func (by Caller) InSignIn() Caller {
 	by.kind, by.user, by.session = callerNobody, nil, nil
+	return by
+}
+
+// about returns the caller as someone who does something that is about an app, for the audit log.
+func (by Caller) about(app string) Caller {
+	by.app = app
 	return by
 }
 

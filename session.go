@@ -170,7 +170,8 @@ type Presence struct {
 var (
 	ErrSignedOut       = &Error{Kind: Unauthenticated, Code: "signed_out", Text: text.Say("You are signed out. Sign in to go on.")}
 	ErrSetUpRequired   = &Error{Kind: Denied, Code: "set_up_required", Text: text.Say("Your company requires two-factor authentication. Set it up to go on.")}
-	errPasskeyRequired = ErrSetUpRequired.saying(text.Say("Your company requires a passkey. Add one, or use one that you have, to go on."))
+	errPasskeyRequired = ErrSetUpRequired.saying(text.Say("Your company requires a passkey. Add one, or use one that you have, to go on.")).wanting(PhishingResistant)
+	errFactorRequired  = ErrSetUpRequired.saying(text.Say("This app requires two-factor authentication. Set it up to go on."))
 	// ErrStepUp carries the strength of the proof that the verb needs.
 	ErrStepUp      = &Error{Kind: Denied, Code: "step_up_required", Text: text.Say("Confirm that it is you to go on.")}
 	ErrNotAllowed  = &Error{Kind: Denied, Code: "not_allowed", Text: text.Say("Your role does not allow this. If you need it, ask an administrator.")}

@@ -44,6 +44,9 @@ type Tx interface {
 	LockTx
 	AdoptionTx
 	ReminderTx
+	GroupTx
+	AppTx
+	AppUseTx
 
 	// TriesOf returns the row of a workspace, subject and bucket, without locking it.
 	TriesOf(of Tries) (Tries, error)

@@ -35,6 +35,8 @@ const (
 	prefixEvent         = "evt_"
 	prefixMail          = "mai_"
 	prefixLink          = "lnk_"
+	prefixGroup         = "grp_"
+	prefixApp           = "app_"
 )
 
 // Ids sort by time, because the alphabet is in the order of its bytes.

@@ -19,14 +19,14 @@ func (t *tx) InsertEvent(e sallyport.Event) error {
 		}
 		detail = string(b)
 	}
-	return t.exec(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, salt, personal_hash, result, detail, mac)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+	return t.exec(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, salt, personal_hash, result, app, detail, mac)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		e.Workspace, e.ID, ms(e.At), e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Address, e.Agent,
-		e.Salt, e.PersonalHash, e.Result, detail, e.MAC)
+		e.Salt, e.PersonalHash, e.Result, e.App, detail, e.MAC)
 }
 
 // eventColumns are the columns that pages show.
-const eventColumns = `id, at, kind, actor, actor_kind, subject, door, address, browser, result, detail`
+const eventColumns = `id, at, kind, actor, actor_kind, subject, door, address, browser, result, app, detail`
 
 // eventRow scans an event.
 type eventRow struct {
@@ -37,7 +37,7 @@ type eventRow struct {
 }
 
 func (r *eventRow) dest() []any {
-	return []any{&r.ID, &r.when, &r.Kind, &r.Actor, &r.ActorKind, &r.Subject, &r.door, &r.Address, &r.Agent, &r.Result, &r.detail}
+	return []any{&r.ID, &r.when, &r.Kind, &r.Actor, &r.ActorKind, &r.Subject, &r.door, &r.Address, &r.Agent, &r.Result, &r.App, &r.detail}
 }
 
 // event converts the row. A detail that is not valid JSON, because someone changed it, is kept as it is, under an empty
@@ -78,6 +78,7 @@ func (t *tx) Events(workspace string, f sallyport.EventFilter, before string, li
 	}
 	add(`address <> '' AND address =`, f.Address)
 	add(`subject =`, f.Subject)
+	add(`app <> '' AND app =`, f.App)
 	switch f.Result {
 	case sallyport.Refused:
 		where.WriteString(` AND result = 'refused'`) // constant, for its partial index

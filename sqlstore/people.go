@@ -16,13 +16,16 @@ func (t *tx) User(workspace, id string) (sallyport.User, bool, error) {
 // that it is prepared only once.
 const namedAtOnce = 100
 
-var namedUsers = func() string {
-	places := make([]string, namedAtOnce)
-	for i := range places {
-		places[i] = "$" + strconv.Itoa(i+2)
+var namedUsers = `SELECT ` + userColumns + ` FROM users u WHERE u.workspace_id = $1 AND u.id IN (` + places(2, namedAtOnce) + `)`
+
+// places returns the placeholders of n parameters, beginning with the given number.
+func places(from, n int) string {
+	all := make([]string, n)
+	for i := range all {
+		all[i] = "$" + strconv.Itoa(i+from)
 	}
-	return `SELECT ` + userColumns + ` FROM users u WHERE u.workspace_id = $1 AND u.id IN (` + strings.Join(places, ", ") + `)`
-}()
+	return strings.Join(all, ", ")
+}
 
 // signedInUsers locks those of the people who are not yet listed by their last sign-in.
 var signedInUsers = namedUsers + ` AND u.listed_at <> u.last_sign_in_at ORDER BY u.id` + forUpdate

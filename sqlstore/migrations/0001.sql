@@ -368,6 +368,7 @@ CREATE TABLE events (
   salt BLOB, -- of personal_hash; erased with address and browser
   personal_hash BLOB NOT NULL,
   result TEXT NOT NULL,
+  app TEXT NOT NULL, -- id of the app that it is about, or empty
   detail TEXT NOT NULL, -- JSON object of strings, or empty
   mac BLOB NOT NULL, -- of all columns before it that are not erasable
   seal_batch INTEGER,
@@ -379,6 +380,7 @@ CREATE INDEX events_actor ON events (workspace_id, actor, id) WHERE actor <> sub
 -- The most frequent kind is found by reading back through all events, which saves each sign-in an index.
 CREATE INDEX events_kind ON events (workspace_id, kind, id) WHERE kind <> 'sign_in.completed';
 CREATE INDEX events_address ON events (workspace_id, address, id) WHERE address <> '';
+CREATE INDEX events_app ON events (workspace_id, app, id) WHERE app <> '';
 CREATE INDEX events_refused ON events (workspace_id, id) WHERE result = 'refused';
 CREATE INDEX events_unsealed ON events (workspace_id, id) WHERE seal_batch IS NULL;
 CREATE INDEX events_sealed ON events (workspace_id, seal_batch, seal_position) WHERE seal_batch IS NOT NULL;
@@ -451,4 +453,75 @@ CREATE TABLE first_steps (
   step TEXT NOT NULL,
   at INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, step)
+) STRICT, WITHOUT ROWID;
+
+-- Groups of people, which decide who may use which app.
+CREATE TABLE groups (
+  workspace_id TEXT NOT NULL REFERENCES workspaces (id),
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  name_folded TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX groups_name ON groups (workspace_id, name_folded);
+
+CREATE TABLE memberships (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  group_id TEXT NOT NULL,
+  PRIMARY KEY (workspace_id, user_id, group_id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX memberships_group ON memberships (workspace_id, group_id, user_id);
+
+CREATE TABLE apps (
+  workspace_id TEXT NOT NULL REFERENCES workspaces (id),
+  id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  name_folded TEXT NOT NULL,
+  address TEXT NOT NULL, -- that the launcher opens; empty: it does not show the app
+  colour TEXT NOT NULL, -- empty: that of the brand
+  access TEXT NOT NULL,
+  level TEXT NOT NULL,
+  fresh INTEGER NOT NULL, -- minutes
+  enabled INTEGER NOT NULL,
+  epoch INTEGER NOT NULL, -- raised to end everything that the app was issued
+  rules TEXT NOT NULL DEFAULT '', -- of its hosts behind a proxy, one per line
+  tokens INTEGER NOT NULL DEFAULT 0,
+  client TEXT NOT NULL DEFAULT '', -- JSON: how it uses OpenID Connect; empty: it does not
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX apps_name ON apps (workspace_id, name_folded);
+
+CREATE TABLE app_groups (
+  workspace_id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  group_id TEXT NOT NULL,
+  PRIMARY KEY (workspace_id, app_id, group_id),
+  FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX app_groups_group ON app_groups (workspace_id, group_id);
+
+-- Hosts of apps behind a proxy. An origin belongs to one app of the whole installation.
+CREATE TABLE app_hosts (
+  origin TEXT PRIMARY KEY,
+  workspace_id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX app_hosts_app ON app_hosts (workspace_id, app_id);
+
+-- Secrets with which an app proves itself to the OpenID Connect endpoints.
+CREATE TABLE app_secrets (
+  workspace_id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  created_at INTEGER NOT NULL,
+  last_used_at INTEGER NOT NULL DEFAULT 0,
+  expires_at INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (workspace_id, app_id, id),
+  FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
