@@ -86,6 +86,14 @@ type AppUseTx interface {
 	GroupsOf(workspace, user string) ([]Group, error)
 }
 
+// ErrAppRefused means that a person may not use an app.
+var ErrAppRefused = &Error{Kind: Denied, Code: "app_refused", Text: text.Say("You may not use this app. If you need it, ask an administrator.")}
+
+// refusal returns ErrAppRefused with the name of the app.
+func (a App) refusal() error {
+	return ErrAppRefused.saying(text.Say("You may not use {app}. If you need it, ask an administrator.", "app", a.Name))
+}
+
 // Outcomes of managing apps.
 var (
 	ErrAppNameTaken   = &Error{Kind: Conflict, Code: "app_name_taken", Text: text.Say("Another app has this name. Choose another."), Field: "name"}

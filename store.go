@@ -47,6 +47,9 @@ type Tx interface {
 	GroupTx
 	AppTx
 	AppUseTx
+	PassTx
+	TicketTx
+	AppTokenTx
 
 	// TriesOf returns the row of a workspace, subject and bucket, without locking it.
 	TriesOf(of Tries) (Tries, error)

@@ -37,6 +37,9 @@ const (
 	prefixLink          = "lnk_"
 	prefixGroup         = "grp_"
 	prefixApp           = "app_"
+	prefixAppSession    = "aps_"
+	prefixTicket        = "tkt_"
+	prefixAppToken      = "tok_"
 )
 
 // Ids sort by time, because the alphabet is in the order of its bytes.

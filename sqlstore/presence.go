@@ -12,8 +12,10 @@ type presences struct {
 	mu      sync.RWMutex
 	version version
 	of      map[arrival]*sallyport.Presence
+	apps    map[arrival]*sallyport.AppPresence
 }
 
+// arrival identifies a presence. At an app, host is the origin, and session the id of the app session or access token.
 type arrival struct{ host, user, session string }
 
 // maxPresences bounds the cache to a few megabytes.
@@ -36,11 +38,39 @@ func (p *presences) put(version version, a arrival, found *sallyport.Presence) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if version != p.version {
-		p.version, p.of = version, map[arrival]*sallyport.Presence{}
-	}
+	p.forget(version)
 	if len(p.of) < maxPresences {
 		p.of[a] = found
+	}
+}
+
+// forget empties the cache if its content is not that of the version.
+func (p *presences) forget(version version) {
+	if version != p.version {
+		p.version, p.of, p.apps = version, map[arrival]*sallyport.Presence{}, map[arrival]*sallyport.AppPresence{}
+	}
+}
+
+// getApp is get for a request to an app.
+func (p *presences) getApp(a arrival) (*sallyport.AppPresence, version) {
+	if p == nil {
+		return nil, ""
+	}
+	p.mu.RLock()
+	defer p.mu.RUnlock()
+	return p.apps[a], p.version
+}
+
+// putApp is put for a request to an app.
+func (p *presences) putApp(version version, a arrival, found *sallyport.AppPresence) {
+	if p == nil || version == "" {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forget(version)
+	if len(p.apps) < maxPresences {
+		p.apps[a] = found
 	}
 }
 

@@ -15,6 +15,7 @@ func (t *tx) Sweep(now time.Time) error {
 		`DELETE FROM drafts WHERE expires_at < $1`,
 		`DELETE FROM links WHERE expires_at < $1`,
 		`DELETE FROM challenges WHERE expires_at < $1`,
+		`DELETE FROM tickets WHERE expires_at < $1`,
 	} {
 		if err := t.exec(sql, ms(now)); err != nil {
 			return err
@@ -66,10 +67,20 @@ func (t *tx) SweepKnownDevices(workspace, after string, page int, now time.Time)
 }
 
 func (t *tx) SweepSessions(workspace, after string, page int, now time.Time) (string, error) {
-	return t.sweepPage(`SELECT user_id FROM sessions WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
+	end, err := t.sweepPage(`SELECT user_id FROM sessions WHERE workspace_id = $1 AND user_id > $2 ORDER BY user_id LIMIT 1 OFFSET $3`,
 		`DELETE FROM sessions WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3
 			AND (expires_at < $4 OR created_at > $5 OR last_seen_at > $5)`,
 		workspace, after, page, ms(now), ms(now.Add(lifetime.Grace)))
+	if err != nil {
+		return "", err
+	}
+	last := end
+	if end == "" {
+		last = "~"
+	}
+	return end, t.exec(`DELETE FROM app_sessions WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND NOT EXISTS (
+			SELECT 1 FROM sessions s WHERE s.workspace_id = app_sessions.workspace_id AND s.user_id = app_sessions.user_id AND s.id = app_sessions.session_id)`,
+		workspace, after, last)
 }
 
 // SweepMails relies on ids being in chronological order, so that the oldest come first.

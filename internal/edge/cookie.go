@@ -50,7 +50,11 @@ func (e *Edge) CookieName(name string) string {
 // Cookie returns the value of a cookie in the request, or "". It ignores a cookie that was sent twice (one may be
 // planted), is longer than 4 KiB, or has characters that our values never have.
 func (e *Edge) Cookie(r *http.Request, name string) string {
-	name = e.CookieName(name)
+	return e.CookieNamed(r, e.CookieName(name))
+}
+
+// CookieNamed is Cookie for the name that the browser knows.
+func (e *Edge) CookieNamed(r *http.Request, name string) string {
 	found, seen := "", 0
 	for _, line := range r.Header["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {

@@ -4,7 +4,9 @@
 //	host.go     the canonical host
 //	target.go   refuses paths and queries that can be read in several ways
 //	client.go   the address of the client, through trusted proxies
+//	proxy.go    requests in which a proxy asks about a request to an app
 //	headers.go  security headers, on every response
+//	agent.go    the name of the browser
 //	cookie.go   cookies: their names, how they are set, how they are read
 //	server.go   limits of the HTTP server
 //
@@ -22,6 +24,7 @@ import (
 	"net/url"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -34,6 +37,9 @@ type Edge struct {
 	// Observe is called after each response, with the pattern that matched ("" for none) and the status. It is set
 	// before Handler is called, and may be nil.
 	Observe func(route string, status int)
+	// Proxies answers the requests in which a proxy asks about a request to an app. Their paths begin with ProxyPrefix, and
+	// are read by nobody else. It is set before Handler is called; nil: there are none.
+	Proxies http.Handler
 
 	scheme  string
 	host    string // canonical, of the first workspace
@@ -41,6 +47,7 @@ type Edge struct {
 	proxies []netip.Prefix
 	log     *slog.Logger
 	foreign atomic.Bool
+	agents  agents
 }
 
 // New returns an Edge for the configured URL, which is a scheme and a host and nothing more, and the networks of
@@ -134,6 +141,11 @@ func (e *Edge) Handler(next, health http.Handler, refuse Refuse) http.Handler {
 		if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
 			visit.Route = r.URL.Path
 			health.ServeHTTP(answer, r)
+			return
+		}
+		if e.Proxies != nil && strings.HasPrefix(r.URL.Path, ProxyPrefix) {
+			visit.Route = ProxyPrefix
+			e.Proxies.ServeHTTP(answer, r)
 			return
 		}
 		if status, why := e.admit(r, visit); status != http.StatusOK {

@@ -19,8 +19,8 @@ const module = "github.com/sallyport-2fa/sallyport"
 var (
 	leaves = []string{"./internal/colour", "./internal/fold", "./internal/lifetime", "./internal/otp", "./internal/passwd", "./internal/seal", "./internal/text"}
 	// pure are packages of pure functions that use leaves.
-	pure     = []string{"./internal/letter", "./internal/longcode", "./internal/passkey", "./internal/throttle"}
-	surfaces = []string{"./internal/web", "./internal/api", "./internal/oidc", "./internal/forwardauth", "./internal/radius"}
+	pure     = []string{"./internal/letter", "./internal/longcode", "./internal/passkey", "./internal/rule", "./internal/throttle"}
+	surfaces = []string{"./internal/web", "./internal/api", "./internal/oidc", "./internal/proxyauth", "./internal/radius"}
 )
 
 // rule forbids imports, direct ones and those through other packages of ours.

@@ -208,7 +208,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, name 
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(whole.Len()))
-	h.Set("Content-Security-Policy", contentSecurityPolicy(base.LeadsTo))
+	h.Set("Content-Security-Policy", contentSecurityPolicy(append(base.LeadsTo, leadsTo(r)...)))
 	w.WriteHeader(status)
 	_, err := w.Write(whole.Bytes())
 	if err != nil {

@@ -39,7 +39,7 @@ func Routes() (all []Route) {
 
 // routes is the route table: all pages.
 func (s *site) routes() []route {
-	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.policyRoutes(), s.logRoutes(), s.helpRoutes())
+	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.policyRoutes(), s.logRoutes(), s.entryRoutes(), s.helpRoutes())
 }
 
 // Paths returns where the pages are that e-mails link to.

@@ -109,7 +109,7 @@ func (s *site) going(r *http.Request) string {
 }
 
 // maxOnward is the maximum length of an address to continue to, in bytes.
-const maxOnward = 1000
+const maxOnward = 4000
 
 // onward returns the address if a sign-in may lead to it, or "" (I46).
 func (s *site) onward(to string) string {

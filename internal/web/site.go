@@ -19,7 +19,6 @@ type site struct {
 	*pages
 	service *sallyport.Service
 	served  *http.ServeMux // the route table
-	agents  agents
 }
 
 // Pages returns the handler of all pages of a Service, behind the edge. health answers /healthz and /readyz on any
@@ -67,7 +66,7 @@ func (s *site) enter(a access, h handler) handler {
 		case errors.Is(err, sallyport.ErrSignedOut):
 			err = s.toSignIn(w, r)
 		case errors.Is(err, sallyport.ErrSetUpRequired):
-			err = s.done(w, r, setUpAddress(s.owedPath(c), "", s.going(r)), "")
+			err = s.done(w, r, setUpAddress(s.owedPath(c, err), "", s.going(r)), "")
 		case errors.Is(err, sallyport.ErrSignInEnded) && signedIn && (r.Method == http.MethodGet || !s.holdsSignIn(r)):
 			err = s.done(w, r, cmp.Or(s.onward(r.URL.Query().Get("to")), "/"), "") // the Back button after a completed sign-in
 		case errors.Is(err, sallyport.ErrSignInEnded) && !s.holdsSignIn(r):
@@ -98,7 +97,7 @@ func (s *site) arrival(r *http.Request) sallyport.Arrival {
 	visit := edge.From(r.Context())
 	return sallyport.Arrival{
 		Door: sallyport.DoorWeb,
-		Host: visit.Host, Address: visit.Addr, Agent: s.agents.name(r.UserAgent()),
+		Host: visit.Host, Address: visit.Addr, Agent: s.edge.Agent(r),
 		Session: s.secret(r, edge.SessionCookie), SignIn: s.secret(r, edge.SignInCookie),
 		Device: s.secret(r, edge.DeviceCookie), Trust: s.secret(r, edge.TrustCookie),
 		Background: r.URL.Path == approvalsWaitPath,
@@ -158,9 +157,9 @@ func (s *site) owes(c sallyport.Caller) sallyport.Owed {
 	return c.Policy().Owes(u, ses.Proofs, s.service.Now())
 }
 
-// owedPath returns the page on which they do it.
-func (s *site) owedPath(c sallyport.Caller) string {
-	if s.owes(c) == sallyport.OwesPasskey {
+// owedPath returns the page on which they do it, or what an app asks for in err.
+func (s *site) owedPath(c sallyport.Caller, err error) string {
+	if s.owes(c) == sallyport.OwesPasskey || wanted(err) == sallyport.PhishingResistant {
 		return newPasskeyPath
 	}
 	return setUpPath

@@ -69,7 +69,7 @@ func (s *site) cameFrom(r *http.Request) string {
 const accountPath = "/account"
 
 func behindSignIn(path string) bool {
-	return path == accountPath || strings.HasPrefix(path, accountPath+"/") || isAdmin(path)
+	return path == accountPath || strings.HasPrefix(path, accountPath+"/") || isAdmin(path) || path == edge.EnterAppPath
 }
 
 func isAdmin(path string) bool {

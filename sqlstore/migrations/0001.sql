@@ -525,3 +525,57 @@ CREATE TABLE app_secrets (
   PRIMARY KEY (workspace_id, app_id, id),
   FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
+
+-- Browsers that are signed in to a host of an app behind a proxy: each is part of a session, and ends with it. No foreign
+-- key, as with sessions.
+CREATE TABLE app_sessions (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  session_id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  app_epoch INTEGER NOT NULL,
+  origin TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  refused_at INTEGER NOT NULL DEFAULT 0, -- when the audit log last got a refusal of it
+  PRIMARY KEY (workspace_id, user_id, id)
+) STRICT, WITHOUT ROWID;
+
+-- With a ticket, a browser gets an app session on a host.
+CREATE TABLE tickets (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  epoch INTEGER NOT NULL,
+  session_id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  app_epoch INTEGER NOT NULL,
+  origin TEXT NOT NULL,
+  target TEXT NOT NULL, -- where the browser was going
+  browser BLOB NOT NULL, -- SHA-256 of the cookie that it has on the host
+  expires_at INTEGER NOT NULL,
+  redeemed_at INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (workspace_id, user_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tickets_expires ON tickets (expires_at);
+
+-- Access tokens with which programs use an app behind a proxy, in place of a person.
+CREATE TABLE app_tokens (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  epoch INTEGER NOT NULL,
+  app_id TEXT NOT NULL,
+  app_epoch INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  last_used_at INTEGER NOT NULL DEFAULT 0,
+  PRIMARY KEY (workspace_id, user_id, id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE,
+  FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX app_tokens_app ON app_tokens (workspace_id, app_id);

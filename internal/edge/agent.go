@@ -1,6 +1,7 @@
-package web
+package edge
 
 import (
+	"net/http"
 	"strings"
 	"sync"
 
@@ -17,6 +18,9 @@ const (
 	maxAgents = 1000
 	maxAgent  = 512 // bytes of a User-Agent that are parsed
 )
+
+// Agent returns the browser and the operating system of a request in words, such as "Firefox on Windows".
+func (e *Edge) Agent(r *http.Request) string { return e.agents.name(r.UserAgent()) }
 
 // name returns the browser and the operating system in words, such as "Firefox on Windows".
 func (a *agents) name(header string) string {

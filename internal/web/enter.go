@@ -1,0 +1,42 @@
+package web
+
+import (
+	"net/http"
+	"net/url"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/edge"
+)
+
+// entryRoutes are on the way to an app.
+func (s *site) entryRoutes() []route {
+	return []route{
+		{"GET", edge.EnterAppPath, signedIn, s.enterApp},
+	}
+}
+
+// enterApp sends a browser to an app behind a proxy, with a ticket. It gets here from the app, by way of the sign-in page.
+func (s *site) enterApp(w http.ResponseWriter, r *http.Request) error {
+	q, err := readQuery(r)
+	if err != nil {
+		return err
+	}
+	origin, ticket, err := s.service.EnterApp(r.Context(), by(r), q.Get("for"), q.Get("browser"))
+	if err != nil {
+		return err
+	}
+	http.Redirect(w, r, origin+edge.AppCallback+"?"+url.Values{"ticket": {ticket.Reveal()}}.Encode(), http.StatusSeeOther)
+	return nil
+}
+
+// leadsTo returns the origin of the app that the form of a page leads to, if it is on the way to one.
+func leadsTo(r *http.Request) []string {
+	to, err := url.Parse(r.URL.Query().Get("to"))
+	if err != nil || to.Path != edge.EnterAppPath {
+		return nil
+	}
+	if origin, ok := sallyport.EntryOrigin(to.Query().Get("for")); ok {
+		return []string{origin}
+	}
+	return nil
+}
