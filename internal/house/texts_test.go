@@ -40,7 +40,7 @@ func TestTextsInTemplates(t *testing.T) {
 }
 
 func TestTextsInGo(t *testing.T) {
-	for _, dir := range []string{"../../*.go", "../web/*.go", "../edge/*.go", "../letter/*.go", "../mail/*.go", "../text/*.go"} {
+	for _, dir := range []string{"../../*.go", "../web/*.go", "../edge/*.go", "../letter/*.go", "../mail/*.go", "../rule/*.go", "../text/*.go"} {
 		files, err := filepath.Glob(dir)
 		if err != nil {
 			t.Fatal(err)
