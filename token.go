@@ -35,6 +35,7 @@ const (
 	prefixEvent         = "evt_"
 	prefixMail          = "mai_"
 	prefixLink          = "lnk_"
+	prefixSigningKey    = "sig_"
 )
 
 // Ids sort by time, because the alphabet is in the order of its bytes.
