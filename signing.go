@@ -37,9 +37,9 @@ const (
 
 // SigningTx is the storage of signing keys.
 type SigningTx interface {
-	// SigningKeys returns the keys of a workspace, by number.
+	// SigningKeys returns the keys of a workspace, by algorithm, then by number.
 	SigningKeys(workspace string) ([]SigningKey, error)
-	// SigningDates returns the keys of all workspaces, without Public and Private, by workspace, then by number.
+	// SigningDates returns the keys of all workspaces, without Public and Private, in the same order.
 	SigningDates() ([]SigningKey, error)
 	// InsertSigningKey inserts a key. Of all calls with the same workspace, algorithm and number, exactly one returns true.
 	InsertSigningKey(SigningKey) (bool, error)

@@ -18,11 +18,11 @@ func (t *tx) signingKeys(sql string, args ...any) (all []sallyport.SigningKey, e
 
 func (t *tx) SigningKeys(workspace string) ([]sallyport.SigningKey, error) {
 	return t.signingKeys(`SELECT workspace_id, id, algorithm, number, public, private, created_at, signs_from FROM signing_keys
-		WHERE workspace_id = $1 ORDER BY number, id`, workspace)
+		WHERE workspace_id = $1 ORDER BY algorithm, number`, workspace)
 }
 
 func (t *tx) SigningDates() ([]sallyport.SigningKey, error) {
-	return t.signingKeys(`SELECT workspace_id, id, algorithm, number, '', NULL, created_at, signs_from FROM signing_keys ORDER BY workspace_id, number`)
+	return t.signingKeys(`SELECT workspace_id, id, algorithm, number, '', NULL, created_at, signs_from FROM signing_keys ORDER BY workspace_id, algorithm, number`)
 }
 
 func (t *tx) InsertSigningKey(k sallyport.SigningKey) (bool, error) {
