@@ -35,9 +35,12 @@ type Service struct {
 	// AuditDays is how long events are kept, in days; 0: for ever.
 	AuditDays int
 
-	decoy string        // costs as much as a real hash, and matches no password
-	wake  chan struct{} // mail was queued on this node
-	watch *watch
+	decoy   string        // costs as much as a real hash, and matches no password
+	wake    chan struct{} // mail was queued on this node
+	watch   *watch
+	signing *keyCache
+
+	assertions *assertions
 }
 
 // New returns a Service with the given parts, and defaults for the clock, the log and the hash parameters.
@@ -54,6 +57,7 @@ func New(s Service) *Service {
 	s.decoy = passwd.Decoy(s.Hash)
 	s.wake = make(chan struct{}, 1)
 	s.watch = &watch{waiters: map[*waiter]bool{}}
+	s.signing, s.assertions = newKeyCache(), &assertions{}
 	return &s
 }
 

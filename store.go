@@ -50,6 +50,7 @@ type Tx interface {
 	PassTx
 	TicketTx
 	AppTokenTx
+	SigningTx
 
 	// TriesOf returns the row of a workspace, subject and bucket, without locking it.
 	TriesOf(of Tries) (Tries, error)
@@ -106,4 +107,6 @@ const (
 	TurnCount Turn = "count" // counting people for Adoption
 	TurnSweep Turn = "sweep" // sweeping idle rows
 	TurnClock Turn = "clock" // recording the time
+
+	TurnSigning Turn = "signing" // looking after signing keys
 )

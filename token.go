@@ -40,6 +40,7 @@ const (
 	prefixAppSession    = "aps_"
 	prefixTicket        = "tkt_"
 	prefixAppToken      = "tok_"
+	prefixSigningKey    = "sig_"
 )
 
 // Ids sort by time, because the alphabet is in the order of its bytes.

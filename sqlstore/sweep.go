@@ -105,7 +105,9 @@ func (t *tx) sweepPage(find, remove, workspace, after string, page int, bounds .
 }
 
 func (t *tx) TakeTurn(what sallyport.Turn, now time.Time, age time.Duration) (bool, error) {
-	column := map[sallyport.Turn]string{sallyport.TurnCount: "counted_at", sallyport.TurnSweep: "swept_at", sallyport.TurnClock: "clock_at"}[what]
+	column := map[sallyport.Turn]string{
+		sallyport.TurnCount: "counted_at", sallyport.TurnSweep: "swept_at", sallyport.TurnClock: "clock_at", sallyport.TurnSigning: "signing_at",
+	}[what]
 	return one(t.affected(`UPDATE installation SET `+column+` = $1 WHERE id = 1 AND (`+column+` <= $2 OR `+column+` > $3)`,
 		ms(now), ms(now.Add(-age)), ms(now.Add(lifetime.Grace))))
 }

@@ -9,6 +9,7 @@ CREATE TABLE installation (
   restored_at INTEGER NOT NULL DEFAULT 0,
   counted_at INTEGER NOT NULL DEFAULT 0, -- when a node last counted people for adoption
   swept_at INTEGER NOT NULL DEFAULT 0, -- when a node last swept idle rows
+  signing_at INTEGER NOT NULL DEFAULT 0, -- when a node last looked after the signing keys
   clock_at INTEGER NOT NULL DEFAULT 0, -- the latest time that a node recorded
   touched INTEGER NOT NULL DEFAULT 0 -- changes each time a node checks that it can write
 ) STRICT;
@@ -52,6 +53,20 @@ CREATE TABLE policies (
   lowered TEXT NOT NULL DEFAULT '', -- JSON: the lowerings of trusted_device_days, oldest first
   shown_since INTEGER NOT NULL DEFAULT 0 -- recovery codes made under older versions are never shown again
 ) STRICT, WITHOUT ROWID;
+
+-- Keys with which workspaces sign tokens for their apps. A key signs until the next one of its algorithm does.
+CREATE TABLE signing_keys (
+  workspace_id TEXT NOT NULL REFERENCES workspaces (id),
+  id TEXT NOT NULL,
+  algorithm TEXT NOT NULL,
+  number INTEGER NOT NULL, -- of the keys of this algorithm, from 1
+  public TEXT NOT NULL, -- JSON Web Key
+  private BLOB NOT NULL, -- PKCS #8, sealed
+  created_at INTEGER NOT NULL,
+  signs_from INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX signing_keys_number ON signing_keys (workspace_id, algorithm, number);
 
 CREATE TABLE users (
   workspace_id TEXT NOT NULL REFERENCES workspaces (id),
