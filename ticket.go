@@ -39,6 +39,8 @@ type TicketTx interface {
 	AppOf(origin string) (workspace, app string, err error)
 	// InsertTicket inserts a ticket, and deletes those of the user beyond the newest MaxTickets.
 	InsertTicket(Ticket) error
+	// DeleteTicket deletes a ticket.
+	DeleteTicket(workspace, user, id string) error
 	// RedeemTicket marks a ticket as redeemed, and returns it. Of all calls ever, exactly one returns it. lost reports
 	// whether another one of the user was redeemed for the same browser: the cookie that it got is not there.
 	RedeemTicket(workspace, user, id string, now time.Time) (t Ticket, found, lost bool, err error)
@@ -164,15 +166,19 @@ func (s *Service) RedeemTicket(ctx context.Context, r ProxyRequest, ticket Secre
 		switch {
 		case err != nil:
 			return err
-		case !found || !bytes.Equal(t.Hash, hash) || t.Origin != r.Origin || t.App != p.App.ID || !lifetime.Until(t.ExpiresAt, TicketLimit, now):
+		case !found:
 			return ErrTicketWrong
+		case !bytes.Equal(t.Hash, hash) || t.Origin != r.Origin || t.App != p.App.ID || !lifetime.Until(t.ExpiresAt, TicketLimit, now),
+			t.Epoch != u.Epoch || t.AppEpoch != p.App.Epoch:
+			if err := tx.DeleteTicket(t.Workspace, t.User, t.ID); err != nil {
+				return err
+			}
+			return commit(ErrTicketWrong)
 		case !bytes.Equal(t.Browser, hashToken(r.Cookie)):
 			out.Target = t.Target
-			return nil
+			return tx.DeleteTicket(t.Workspace, t.User, t.ID)
 		case lost:
-			return ErrCookieMissing
-		case t.Epoch != u.Epoch || t.AppEpoch != p.App.Epoch:
-			return ErrTicketWrong
+			return commit(ErrCookieMissing)
 		}
 		out.Target = t.Target
 		out.Cookie, err = s.signInAt(tx, s.callerAt(p, r).as(u), t)
@@ -188,7 +194,7 @@ func (s *Service) signInAt(tx Tx, by Caller, t Ticket) (Secret, error) {
 		return "", err
 	}
 	if !found || !ses.open(u, now) {
-		return "", ErrTicketWrong
+		return "", commit(ErrTicketWrong)
 	}
 	x := AppSession{
 		Workspace: t.Workspace, User: t.User, ID: newID(prefixAppSession, now), Session: t.Session, App: t.App, AppEpoch: t.AppEpoch,

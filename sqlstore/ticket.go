@@ -22,6 +22,10 @@ func (t *tx) InsertTicket(k sallyport.Ticket) error {
 		k.Workspace, k.User, k.ID, k.Hash, k.Epoch, k.Session, k.App, k.AppEpoch, k.Origin, k.Target, k.Browser, ms(k.ExpiresAt))
 }
 
+func (t *tx) DeleteTicket(workspace, user, id string) error {
+	return t.exec(`DELETE FROM tickets WHERE workspace_id = $1 AND user_id = $2 AND id = $3`, workspace, user, id)
+}
+
 func (t *tx) RedeemTicket(workspace, user, id string, now time.Time) (k sallyport.Ticket, found, lost bool, err error) {
 	k.Workspace, k.User, k.ID = workspace, user, id
 	var expires int64

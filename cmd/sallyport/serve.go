@@ -26,6 +26,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/mail"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
+	"github.com/sallyport-2fa/sallyport/internal/proxyauth"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 	"github.com/sallyport-2fa/sallyport/internal/web"
 )
@@ -274,6 +275,7 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 	if err != nil {
 		return err
 	}
+	s.edge.Proxies = proxyauth.New(s.edge, s.log, text.English, service)
 	handler := pages(service, health(service.Store, s.log))
 	if wrap != nil {
 		handler = wrap(handler)
