@@ -72,6 +72,7 @@ func (w *world) browser(family string) *browser {
 func (b *browser) ask(method, target string, header http.Header) *sallyporttest.Page {
 	b.t.Helper()
 	r := families[b.family](method, b.origin, target)
+	r.Header.Set("Cookie", "of=the-app") // otherwise the visitor sends the cookies that it keeps
 	if b.cookie != nil {
 		r.Header.Set("Cookie", b.cookie.Name+"="+b.cookie.Value)
 	}
