@@ -3,6 +3,7 @@ package sallyport
 import (
 	"bytes"
 	"context"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,43 +60,27 @@ var (
 // owning is what access tokens of one's own need (I22, I60).
 var owning = access{proof: StrongFactor, whole: true}
 
-// MayCreateToken reports whether the caller may create an access token now.
-func (s *Service) MayCreateToken(by Caller) error { return s.may(by, owning) }
-
-// TokenApps returns the apps for which the caller may create access tokens, ordered by name.
-func (s *Service) TokenApps(ctx context.Context, by Caller) (all []App, err error) {
-	if err := s.may(by, access{}); err != nil {
-		return nil, err
-	}
-	err = s.Store.Read(ctx, func(tx Tx) error {
-		all, err = tx.AppsOf(by.workspace.ID, by.user.ID)
-		return err
-	})
-	var open []App
-	for _, a := range all {
-		if a.Proxy.Tokens {
-			open = append(open, a)
-		}
-	}
-	return open, err
+// OwnTokens are a person's access tokens, and the apps for which they may create one.
+type OwnTokens struct {
+	Tokens []AppToken // valid now, newest first
+	Apps   []App      // by name, without their groups and hosts
 }
 
-// AppTokens returns the caller's access tokens that are valid now, newest first.
-func (s *Service) AppTokens(ctx context.Context, by Caller) (valid []AppToken, err error) {
+// OwnTokens returns the caller's access tokens.
+func (s *Service) OwnTokens(ctx context.Context, by Caller) (own OwnTokens, err error) {
 	if err := s.may(by, access{}); err != nil {
-		return nil, err
+		return own, err
 	}
-	var all []AppToken
 	err = s.Store.Read(ctx, func(tx Tx) error {
-		all, err = tx.AppTokens(by.workspace.ID, by.user.ID)
+		if own.Tokens, err = tx.AppTokens(by.workspace.ID, by.user.ID); err != nil {
+			return err
+		}
+		own.Apps, err = tx.AppsOf(by.workspace.ID, by.user.ID)
 		return err
 	})
-	for _, t := range all {
-		if t.lives(by.user.Epoch, s.Now()) {
-			valid = append(valid, t)
-		}
-	}
-	return valid, err
+	own.Tokens = slices.DeleteFunc(own.Tokens, func(t AppToken) bool { return !t.lives(by.user.Epoch, s.Now()) })
+	own.Apps = slices.DeleteFunc(own.Apps, func(a App) bool { return !a.Proxy.Tokens })
+	return own, err
 }
 
 // CreateToken creates an access token of the caller for an app that allows it. It is valid until the end of the day, in

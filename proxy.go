@@ -92,13 +92,13 @@ func (a App) ask(rules rule.Rules, method, target string) (asked, error) {
 	case rule.Unmatched:
 		return asked{demand: a.Demand()}, nil
 	case rule.ByRule:
-		return askedBy(rules[d.Rule])
+		return a.askedBy(rules[d.Rule])
 	}
 	return asked{}, ErrPathUnclear
 }
 
-// askedBy returns what a rule asks for. A rule of an unknown kind denies.
-func askedBy(r rule.Rule) (asked, error) {
+// askedBy returns what a rule asks for, in place of what the app requires. A rule of an unknown kind denies.
+func (a App) askedBy(r rule.Rule) (asked, error) {
 	w := asked{demand: Demand{Level: LevelPolicy, Fresh: time.Duration(r.Fresh) * time.Minute}}
 	switch r.Action {
 	case rule.Public:
@@ -108,7 +108,11 @@ func askedBy(r rule.Rule) (asked, error) {
 		w.demand.Level = LevelTwoFactor
 	case rule.PhishingResistant:
 		w.demand.Level = LevelPhishingResistant
-	case rule.Groups:
+	case rule.Groups: // in addition to what the app requires
+		w.demand = a.Demand()
+		if r.Fresh > 0 {
+			w.demand.Fresh = time.Duration(r.Fresh) * time.Minute
+		}
 		for _, name := range r.Groups {
 			w.groups = append(w.groups, fold.Name(name))
 		}

@@ -17,6 +17,7 @@ func accountTabs(current string) []link {
 		{Href: trustedDevicesPath, Text: text.Say("Trusted devices")},
 		{Href: passwordPath, Text: text.Say("Password")},
 		{Href: sessionsPath, Text: text.Say("Sessions")},
+		{Href: tokensPath, Text: text.Say("Access tokens")},
 		{Href: activityPath, Text: text.Say("Activity")},
 	}
 	for i := range tabs {

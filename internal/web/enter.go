@@ -8,10 +8,14 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/edge"
 )
 
-// entryRoutes are on the way to an app.
+// entryRoutes are on the way to an app, for browsers and for programs.
 func (s *site) entryRoutes() []route {
 	return []route{
 		{"GET", edge.EnterAppPath, signedIn, s.enterApp},
+		{"GET", tokensPath, signedIn, s.tokens},
+		{"POST", tokensPath, signedIn, s.tokensPost},
+		{"GET", tokensPath + "/{id}/revoke", signedIn, s.revokeToken},
+		{"POST", tokensPath + "/{id}/revoke", signedIn, s.revokeTokenPost},
 	}
 }
 

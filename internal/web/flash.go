@@ -62,6 +62,7 @@ var notices = map[string]text.Message{
 	"workspace-created":     text.Say("The workspace is created. Its first owner gets an e-mail with a link. Until the owner has used it, nobody can sign in there."),
 	"mail-again":            text.Say("The e-mail is waiting to be sent again."),
 	"mails-again":           text.Say("The failed e-mails are waiting to be sent again."),
+	"token-revoked":         text.Say("The access token is revoked."),
 	"joined":                text.Say("Your account is ready. Sign in with your new password."),
 
 	"link-mailed-waits":       text.Say("This server sends no e-mails. Ask an administrator for a link to a new password."),

@@ -38,6 +38,7 @@ var actions = map[string]action{
 	"/account/2fa/change":                     {say: text.Say("Change authenticator app"), fields: []string{"app", "name", "replaces"}},
 	"/account/2fa/authenticators/{id}/remove": {say: text.Say("Remove an authenticator app"), confirmed: true},
 	approvalsPath + "/{id}":                   {say: text.Say("Approve a sign-in")},
+	tokensPath:                                {say: text.Say("Create an access token"), fields: []string{"name", "app", "expires"}, shows: true},
 	afterRecoveryPath:                         {say: text.Say("Lift the restriction of this session")},
 	"/account/2fa/disable":                    {say: text.Say("Disable two-factor authentication"), confirmed: true},
 	"/account/2fa/recovery-codes":             {say: text.Say("Show recovery codes")},

@@ -17,7 +17,7 @@ import (
 // walks lead to every page in every state. They use the names of fields, because labels differ by language.
 var walks = []func(*shooting){
 	(*shooting).door, (*shooting).set, (*shooting).challenged, (*shooting).account, (*shooting).twoFactor,
-	(*shooting).approved, (*shooting).owed, (*shooting).codes, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).admin,
+	(*shooting).approved, (*shooting).owed, (*shooting).codes, (*shooting).tokens, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).admin,
 	(*shooting).invited, (*shooting).reset, (*shooting).decided, (*shooting).logged, (*shooting).withoutMail, (*shooting).problems, (*shooting).firstRun,
 }
 
@@ -52,6 +52,23 @@ func (s *shooting) key(p sallyporttest.Person) string {
 	k.Key.ID, k.Key.Public = []byte(p.ID), []byte("key")
 	s.Check(s.Store.Write(context.Background(), func(tx sallyport.Tx) error { return tx.InsertPasskey(k) }))
 	return k.ID
+}
+
+// tokens shows access tokens, without and with an app that accepts them.
+func (s *shooting) tokens() {
+	ctx := context.Background()
+	_, v := s.somebody("tilda@acme.example")
+	s.get("tokens-no-app", v, "/account/tokens")
+	a := sallyport.App{AppDetails: sallyport.AppDetails{Name: "Wiki of the research department", Access: sallyport.AccessEveryone, Level: sallyport.LevelPolicy}}
+	a.Proxy.Tokens, a.Proxy.Hosts = true, []string{"https://wiki.acme.example"}
+	a, err := s.CreateApp(ctx, s.Console(), a)
+	s.Check(err)
+	s.get("tokens-none", v, "/account/tokens")
+	s.post("tokens-wrong", v, "/account/tokens", fields{"name": "", "app": a.ID, "expires": "yesterday"})
+	s.post("token-new", v, "/account/tokens", fields{"name": "Backup script", "app": a.ID, "expires": s.Clock.Now().AddDate(0, 2, 0).Format(time.DateOnly)})
+	s.get("tokens", v, "/account/tokens")
+	s.get("token-revoke", v, "/account/tokens/"+s.Query(`SELECT id FROM app_tokens`)[0][0]+"/revoke")
+	s.Check(s.DeleteApp(ctx, s.Console(), a.ID))
 }
 
 func (s *shooting) door() {
