@@ -14,10 +14,11 @@ const (
 // Decision says what applies to a request. The zero Decision refuses it.
 type Decision struct {
 	Verdict Verdict
-	Rule    int // the index of the rule for ByRule, of the rule that would match for some programs if Reason is Parameter; otherwise -1
-
-	// Reason is why the path cannot be compared with rules, or 0. If an app has no rule, such a path passes unless it is
-	// malformed; an only rule never matches it, so the verdict is Unmatched in both cases.
+	// Rule is the index of the rule that decides, or that would match for some programs if Reason is Parameter.
+	// Otherwise it is -1.
+	Rule int
+	// Reason is why the path cannot be compared with the rules, or 0. If an app has no rule, such a path passes to the
+	// app's level unless it is malformed, and an only rule never matches it: the verdict is Unmatched in both cases.
 	Reason Reason
 }
 
@@ -102,7 +103,7 @@ func (r *Rule) covers(path string) (end int, ok bool) {
 // Explanation is a Decision with the way to it.
 type Explanation struct {
 	Decision
-	Path  string // as rules compare it, on one line
+	Path  string // as Path.String returns it
 	Steps []Step // one for each rule, in order
 }
 

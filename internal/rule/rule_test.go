@@ -308,8 +308,8 @@ func TestExplain(t *testing.T) {
 	}{
 		"/a/%62?x=1": {"/a/b", rule.ByRule, 3, []rule.Reason{rule.OtherMethod, rule.OtherPath, rule.OtherPath, rule.Matched, rule.NotReached}},
 		"/a/b;x/c":   {"/a/b;x/c", rule.Refused, 2, []rule.Reason{rule.OtherMethod, rule.OtherPath, rule.Parameter, rule.NotReached, rule.NotReached}},
-		"/a%2fb":     {"/a/b", rule.Refused, -1, []rule.Reason{rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached}},
-		"/a%0ab":     {"/a b", rule.Refused, -1, []rule.Reason{rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached}},
+		"/a%2fb":     {"/a%2fb", rule.Refused, -1, []rule.Reason{rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached}},
+		"/a\nb\xff":  {"/a b\ufffd", rule.Refused, -1, []rule.Reason{rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached}},
 		"/a%":        {"/a%", rule.Refused, -1, []rule.Reason{rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached}},
 		"/c/..":      {"/", rule.ByRule, 4, []rule.Reason{rule.OtherPath, rule.OtherPath, rule.OtherPath, rule.OtherPath, rule.Matched}},
 	} {
