@@ -14,8 +14,8 @@ const (
 // Decision says what applies to a request. The zero Decision refuses it.
 type Decision struct {
 	Verdict Verdict
-	// Rule is the index of the rule that decides, or that would match for some programs if Reason is Parameter.
-	// Otherwise it is -1.
+	// Rule is the index of the rule that decides or, if Reason is Parameter and the verdict Refused, of the one that
+	// matches for some programs only. Otherwise it is -1.
 	Rule int
 	// Reason is why the path cannot be compared with the rules, or 0. If an app has no rule, such a path passes to the
 	// app's level unless it is malformed, and an only rule never matches it: the verdict is Unmatched in both cases.
@@ -45,7 +45,7 @@ func (rs Rules) refuse(malformed bool, rule int, why Reason) Decision {
 	if malformed || len(rs) > 1 {
 		return Decision{Refused, rule, why}
 	}
-	return Decision{Unmatched, rule, why}
+	return Decision{Unmatched, -1, why}
 }
 
 // compare returns whether a rule matches: Matched, OtherPath, OtherMethod, or Parameter if only some programs would say
