@@ -273,6 +273,7 @@ func TestDecide(t *testing.T) {
 			{"GET", "/a;x/b", "refused"}, {"GET", "/a/b;x", "refused"}, {"GET", "/a/c;x", "/a = two_factor"}, {"GET", "/a/b/c;x", "/a/b = deny"},
 			{"GET", "/c;x/a", "/ = public"}, {"GET", "/a%3fx", "refused"}, {"GET", "/a#x", "refused"}, {"GET", "/a%23", "refused"},
 		}},
+		{[]string{"/a/b = deny", "/ = public"}, []situation{{"GET", "/a;x/b", "refused"}, {"GET", "/a;x/c", "/ = public"}, {"GET", "/a;x", "/ = public"}}},
 		{[]string{"/u/*/f = public", "/u/* = two_factor", "/ = deny"}, []situation{
 			{"GET", "/u/1/f", "/u/*/f = public"}, {"GET", "/u/1/f/", "/u/*/f = public"}, {"GET", "/u/1/f/x", "/ = deny"}, {"GET", "/u/1/2/f", "/ = deny"},
 			{"GET", "/u/f", "/u/* = two_factor"}, {"GET", "/u/", "/ = deny"}, {"GET", "/u/%2A", "/u/* = two_factor"},
