@@ -14,10 +14,11 @@ const (
 // Decision says what applies to a request. The zero Decision refuses it.
 type Decision struct {
 	Verdict Verdict
-	Rule    int // the index of the rule for ByRule, of the rule that would match for some programs if Reason is Parameter; otherwise -1
-
-	// Reason is why the path cannot be compared with rules, or 0. If an app has no rule, such a path passes unless it is
-	// malformed; an only rule never matches it, so the verdict is Unmatched in both cases.
+	// Rule is the index of the rule that decides or, if Reason is Parameter and the verdict Refused, of the one that
+	// matches for some programs only. Otherwise it is -1.
+	Rule int
+	// Reason is why the path cannot be compared with the rules, or 0. If an app has no rule, such a path passes to the
+	// app's level unless it is malformed, and an only rule never matches it: the verdict is Unmatched in both cases.
 	Reason Reason
 }
 
@@ -44,7 +45,7 @@ func (rs Rules) refuse(malformed bool, rule int, why Reason) Decision {
 	if malformed || len(rs) > 1 {
 		return Decision{Refused, rule, why}
 	}
-	return Decision{Unmatched, rule, why}
+	return Decision{Unmatched, -1, why}
 }
 
 // compare returns whether a rule matches: Matched, OtherPath, OtherMethod, or Parameter if only some programs would say
@@ -102,7 +103,7 @@ func (r *Rule) covers(path string) (end int, ok bool) {
 // Explanation is a Decision with the way to it.
 type Explanation struct {
 	Decision
-	Path  string // as rules compare it, on one line
+	Path  string // as Path.String returns it
 	Steps []Step // one for each rule, in order
 }
 

@@ -84,7 +84,7 @@ func TestI69_NoProgramReadsAnotherPath(t *testing.T) {
 		return all[random.IntN(len(all))]
 	}
 	decided := 0
-	for range 30_000 {
+	for range 6_000 {
 		var source []string
 		for range 2 + random.IntN(3) {
 			pattern := ""
@@ -101,8 +101,8 @@ func TestI69_NoProgramReadsAnotherPath(t *testing.T) {
 			decided++
 		}
 	}
-	if decided < 5_000 {
-		t.Errorf("only %d paths of 30,000 were not refused", decided)
+	if decided < 1_000 {
+		t.Errorf("only %d paths of 6,000 were not refused", decided)
 	}
 }
 
@@ -127,7 +127,7 @@ func agree(t *testing.T, rules rule.Rules, method, target string) bool {
 // readings are the segments of a path as various programs read it.
 func readings(target string) map[string][]string {
 	all := map[string][]string{}
-	for bits := range 1 << 7 {
+	for bits := range 1 << 9 {
 		var name strings.Builder
 		s := target
 		do := func(bit int, what string, change func(string) string) {
@@ -139,26 +139,22 @@ func readings(target string) map[string][]string {
 		s, _, _ = strings.Cut(s, "?")
 		do(0, "ends at a space", func(s string) string { return until(s, " ") })
 		do(1, "parameters first", withoutParameters)
+		do(7, "dots first", func(s string) string { return "/" + strings.Join(resolved(s), "/") })
+		do(8, "encoded slashes stay", func(s string) string { return strings.ReplaceAll(strings.ReplaceAll(s, "%2f", "%2F"), "%2F", "%252F") })
 		s = unescape(s)
 		do(2, "decodes twice", unescape)
 		do(3, "backslashes", func(s string) string { return strings.ReplaceAll(s, `\`, "/") })
 		do(4, "names end", withoutParameters)
 		do(5, "path ends", func(s string) string { return until(s, ";?#\x00\r\n") })
-		if bits>>6 == 1 {
+		if bits>>6&1 == 1 {
 			for strings.Contains(s, "//") {
 				s = strings.ReplaceAll(s, "//", "/")
 			}
 			name.WriteString(" slashes")
 		}
-		var segments []string
-		for _, segment := range strings.Split(strings.TrimPrefix(s, "/"), "/") {
-			switch segment {
-			case ".":
-			case "..":
-				segments = segments[:max(0, len(segments)-1)]
-			default:
-				segments = append(segments, segment)
-			}
+		segments := strings.Split(s, "/")[1:]
+		if bits>>7&1 == 0 {
+			segments = resolved(s)
 		}
 		if n := len(segments); n > 0 && segments[n-1] == "" {
 			segments = segments[:n-1]
@@ -166,6 +162,20 @@ func readings(target string) map[string][]string {
 		all[name.String()] = segments
 	}
 	return all
+}
+
+// resolved are the segments of a path without dot segments.
+func resolved(s string) (kept []string) {
+	for segment := range strings.SplitSeq(strings.TrimPrefix(s, "/"), "/") {
+		switch segment {
+		case ".":
+		case "..":
+			kept = kept[:max(0, len(kept)-1)]
+		default:
+			kept = append(kept, segment)
+		}
+	}
+	return kept
 }
 
 func unescape(s string) string {

@@ -10,7 +10,7 @@ import (
 // Path is the path of a request as rules compare it: percent-decoded once, dot segments resolved, without a slash at the
 // end. If programs could read the path differently, Reason says why.
 type Path struct {
-	text   string // "" for the start page, otherwise "/a/b"
+	text   string // "" for the start page, otherwise "/a/b"; as it was sent if there is a reason
 	cut    int    // where the first of cuts is in text; len(text) if there is none
 	reason Reason
 }
@@ -44,7 +44,7 @@ func ReadPath(target string) Path {
 		reason = HiddenDots
 	}
 	if reason != 0 {
-		return unread(s, reason)
+		return unread(raw, reason)
 	}
 	if dots {
 		s = resolve(s)
@@ -57,7 +57,7 @@ func ReadPath(target string) Path {
 }
 
 // unread is a path that no rule may match.
-func unread(s string, why Reason) Path { return Path{s, len(s), why} }
+func unread(raw string, why Reason) Path { return Path{raw, len(raw), why} }
 
 // Reason returns why the path matches no rule, or 0.
 func (p Path) Reason() Reason { return p.reason }
@@ -65,7 +65,7 @@ func (p Path) Reason() Reason { return p.reason }
 // Malformed reports whether the path must be refused whatever the rules: it is not a path at all.
 func (p Path) Malformed() bool { return p.reason == NotPath || p.reason == BrokenEncoding }
 
-// String returns the path in one line. If Reason is not 0, it is decoded as far as possible and not resolved.
+// String returns the path on one line: as rules compare it or, if Reason is not 0, as it was sent.
 func (p Path) String() string {
 	if p.text == "" && p.reason == 0 {
 		return "/"

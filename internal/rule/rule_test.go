@@ -273,6 +273,7 @@ func TestDecide(t *testing.T) {
 			{"GET", "/a;x/b", "refused"}, {"GET", "/a/b;x", "refused"}, {"GET", "/a/c;x", "/a = two_factor"}, {"GET", "/a/b/c;x", "/a/b = deny"},
 			{"GET", "/c;x/a", "/ = public"}, {"GET", "/a%3fx", "refused"}, {"GET", "/a#x", "refused"}, {"GET", "/a%23", "refused"},
 		}},
+		{[]string{"/a/b = deny", "/ = public"}, []situation{{"GET", "/a;x/b", "refused"}, {"GET", "/a;x/c", "/ = public"}, {"GET", "/a;x", "/ = public"}}},
 		{[]string{"/u/*/f = public", "/u/* = two_factor", "/ = deny"}, []situation{
 			{"GET", "/u/1/f", "/u/*/f = public"}, {"GET", "/u/1/f/", "/u/*/f = public"}, {"GET", "/u/1/f/x", "/ = deny"}, {"GET", "/u/1/2/f", "/ = deny"},
 			{"GET", "/u/f", "/u/* = two_factor"}, {"GET", "/u/", "/ = deny"}, {"GET", "/u/%2A", "/u/* = two_factor"},
@@ -308,8 +309,8 @@ func TestExplain(t *testing.T) {
 	}{
 		"/a/%62?x=1": {"/a/b", rule.ByRule, 3, []rule.Reason{rule.OtherMethod, rule.OtherPath, rule.OtherPath, rule.Matched, rule.NotReached}},
 		"/a/b;x/c":   {"/a/b;x/c", rule.Refused, 2, []rule.Reason{rule.OtherMethod, rule.OtherPath, rule.Parameter, rule.NotReached, rule.NotReached}},
-		"/a%2fb":     {"/a/b", rule.Refused, -1, []rule.Reason{rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached}},
-		"/a%0ab":     {"/a b", rule.Refused, -1, []rule.Reason{rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached}},
+		"/a%2fb":     {"/a%2fb", rule.Refused, -1, []rule.Reason{rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached}},
+		"/a\nb\xff":  {"/a b\ufffd", rule.Refused, -1, []rule.Reason{rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached}},
 		"/a%":        {"/a%", rule.Refused, -1, []rule.Reason{rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached, rule.NotReached}},
 		"/c/..":      {"/", rule.ByRule, 4, []rule.Reason{rule.OtherPath, rule.OtherPath, rule.OtherPath, rule.OtherPath, rule.Matched}},
 	} {
