@@ -168,6 +168,9 @@ func (s *Service) RevokeToken(ctx context.Context, by Caller, id string) error {
 	})
 }
 
+// LastDay returns the last day on which the token works.
+func (t AppToken) LastDay() time.Time { return t.ExpiresAt.Add(-time.Millisecond) }
+
 // lives reports whether the token is valid now for a user with this epoch.
 func (t AppToken) lives(epoch int64, now time.Time) bool {
 	return t.Epoch == epoch && lifetime.Between(t.CreatedAt, t.ExpiresAt, now)

@@ -23,7 +23,7 @@ type process struct {
 
 // startServer starts the product on an existing database, and returns the time until its first response.
 func startServer(binary, host, data, database string) (*process, time.Duration, error) {
-	args := []string{"serve", "--listen", strings.Replace(host, "localhost", "127.0.0.1", 1), "--url", "http://" + host, "--data", data}
+	args := []string{"serve", "--listen", strings.Replace(host, "localhost", "127.0.0.1", 1), "--url", "http://" + host, "--data", data, "--trusted-proxies", "127.0.0.0/8"}
 	if strings.HasPrefix(database, "postgres:") {
 		args = append(args, "--database", database)
 	}
