@@ -15,6 +15,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 
@@ -116,7 +117,11 @@ func published(t *testing.T, k jose.PublicKey) crypto.PublicKey {
 		}
 		return &rsa.PublicKey{N: number("n"), E: int(number("e").Int64())}
 	case "EC":
-		return &ecdsa.PublicKey{Curve: elliptic.P256(), X: number("x"), Y: number("y")}
+		key, err := ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, decode(t, m["x"]), decode(t, m["y"])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key
 	case "OKP":
 		return ed25519.PublicKey(decode(t, m["x"]))
 	}
