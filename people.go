@@ -141,7 +141,7 @@ type PeopleFilter struct {
 	Search    string // beginnings of words of the name or the address, in any case; people listed have all of them
 	TwoFactor string // TwoFactorEnabled, TwoFactorDisabled or TwoFactorRequired; WithPasskey or WithoutPasskey: enabled, by kind
 	Role      Role
-	State     State // Locked: people whose StateAt is Locked
+	State     State  // Locked: people whose StateAt is Locked
 	Group     string // the id of a group; one that does not exist has nobody in it
 	Order     Order  // empty: ByName
 	Reverse   bool
