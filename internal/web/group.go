@@ -93,6 +93,7 @@ type groupPage struct {
 	Add, List    string // addresses of the page to add people, and of the same people in the list of all
 	Delete, Here string
 	Denied       bool // this session may not change the group yet
+	MoreApps     int  // how many apps it opens besides those in Opens
 }
 
 func (s *site) groupPage(r *http.Request) (*groupPage, error) {
@@ -111,6 +112,9 @@ func (s *site) groupPage(r *http.Request) (*groupPage, error) {
 		Unsorted: g.People.Order == sallyport.ByWord && f.Search != "", Pager: pager{Sorted: true}, Add: groupPath(id) + "/add",
 		List: listAddress(usersPath, sallyport.PeopleFilter{Group: id}), Delete: groupPath(id) + "/delete", Here: r.URL.RequestURI(),
 		Denied: restricted(c) && len(g.Opens) > 0,
+	}
+	if more := len(g.Opens) - maxNamed; more > 0 {
+		v.Opens, v.MoreApps = g.Opens[:maxNamed], more
 	}
 	if f.Search != "" {
 		v.Total = totalWords(g.People)
