@@ -223,7 +223,7 @@ const maxLocked = 10_000
 func (f PeopleFilter) findLocked(tx Tx, l found, words []string, now time.Time) (found, error) {
 	l.few = true
 	for _, r := range l.walks {
-		r.LockedAt, r.Also = now, words
+		r.LockedAt, r.Also, r.Group = now, words, f.Group
 		ids, err := tx.FindPeople(r, maxLocked+1)
 		if err != nil {
 			return l, err
@@ -240,10 +240,15 @@ func (f PeopleFilter) nextLocked(tx Tx, by Caller, now time.Time, after User) ([
 	words := fold.Words(fold.Name(f.Search))
 	r := PeopleRange{
 		Workspace: by.workspace.ID, Order: ByLock, Filtered: true, Cells: f.cells(by.policy, now, ""),
-		Also: words[:min(len(words), maxSearching)], LockedAt: now,
+		Also: words[:min(len(words), maxSearching)], Group: f.Group, LockedAt: now,
 	}
 	if after.ID != "" {
 		r.From = &after
+	}
+	if f.Group != "" {
+		if _, exists, err := tx.TakeGroup(r.Workspace, f.Group); err != nil || !exists {
+			return nil, err
+		}
 	}
 	ids, err := tx.FindPeople(r, PeopleBatch)
 	if err != nil {

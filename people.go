@@ -141,8 +141,9 @@ type PeopleFilter struct {
 	Search    string // beginnings of words of the name or the address, in any case; people listed have all of them
 	TwoFactor string // TwoFactorEnabled, TwoFactorDisabled or TwoFactorRequired; WithPasskey or WithoutPasskey: enabled, by kind
 	Role      Role
-	State     State // Locked: people whose StateAt is Locked
-	Order     Order // empty: ByName
+	State     State  // Locked: people whose StateAt is Locked
+	Group     string // the id of a group; one that does not exist has nobody in it
+	Order     Order  // empty: ByName
 	Reverse   bool
 }
 
@@ -164,7 +165,8 @@ type PeopleRange struct {
 	Cells     []PeopleCell // if Filtered: the users in one of these cells; empty: none
 	Prefix    string       // folded beginning of a word that the users have
 	Also      []string     // folded beginnings of further words that they have
-	Look      int          // how many users of each cell are checked for Also
+	Group     string       // the id of the group that they are in; ByWord only, and without Prefix by all their words
+	Look      int          // how many users of each cell are checked for Also, and for Group if there is a Prefix
 	LockedAt  time.Time    // not zero: FindPeople finds users who are locked then, and have all of Also
 	From      *User        // the users after this one
 	Backward  bool         // from the end
@@ -275,6 +277,7 @@ type PeopleList struct {
 	People         []User
 	Before, Beyond bool
 	Order          Order // the order of the list: the filter's, or ByWord
+	Group          Group // the filter's, if it exists
 	First          int   // place of the first person in the list, from 1; 0: not known
 	Total          int   // how many people the list has
 	More           bool  // it has more than Total; if that is 0, it is not known how many
@@ -288,25 +291,32 @@ func (s *Service) People(ctx context.Context, by Caller, f PeopleFilter, after, 
 		return list, err
 	}
 	return list, s.Store.Read(ctx, func(tx Tx) error {
-		l, err := f.find(tx, by.workspace.ID, by.policy, s.Now())
-		if err == nil && l.few {
-			list, err = l.page(tx, by.workspace.ID, after, before)
-			return err
-		}
-		if err == nil {
-			list, err = l.walk(tx, by.workspace.ID, after, before)
-		}
-		list.Wide = l.wide
-		if err == nil && l.order == ByWord {
-			list.Total, list.More = l.more, true
-		} else if err == nil {
-			err = list.count(tx, l.walks)
-		}
-		if list.More && !list.Before {
-			list.First = 1
-		}
+		list, err = s.people(tx, by, f, after, before)
 		return err
 	})
+}
+
+// people is People inside a transaction.
+func (s *Service) people(tx Tx, by Caller, f PeopleFilter, after, before string) (list PeopleList, err error) {
+	l, err := f.find(tx, by.workspace.ID, by.policy, s.Now())
+	if err == nil && l.few {
+		list, err = l.page(tx, by.workspace.ID, after, before)
+		list.Group = l.group
+		return list, err
+	}
+	if err == nil {
+		list, err = l.walk(tx, by.workspace.ID, after, before)
+	}
+	list.Wide, list.Group = l.wide, l.group
+	if err == nil && l.order == ByWord {
+		list.Total, list.More = l.more, true
+	} else if err == nil {
+		err = list.count(tx, l.walks)
+	}
+	if list.More && !list.Before {
+		list.First = min(1, len(list.People))
+	}
+	return list, err
 }
 
 // page returns a page of the ids.
@@ -444,6 +454,7 @@ type Person struct {
 	Trusted        []Trust
 	Sessions       []Session // valid ones, the most recently seen first
 	Self           bool      // it is the caller
+	Groups         []Group   // ordered by name; only of PersonDetails
 }
 
 // Person returns a person, whom the console may also name by e-mail address. A person who does not exist, or whose role is

@@ -29,6 +29,7 @@ const (
 	ReadAudit        Action = "read_audit"
 	ReadOutbox       Action = "read_outbox"
 	SendMailAgain    Action = "send_mail_again"
+	ManageGroups     Action = "manage_groups"
 	ManageApps       Action = "keep_apps"
 	ManageWorkspaces Action = "keep_workspaces"
 )
@@ -65,6 +66,7 @@ var permissions = []Permission{
 	{ReadAudit, text.Say("Read the audit log"), false, fromAdmin},
 	{ReadOutbox, text.Say("Read the mail outbox"), false, fromAdmin},
 	{SendMailAgain, text.Say("Send e-mails again that have failed"), false, fromAdmin},
+	{ManageGroups, text.Say("Add and change groups, and decide who is in them"), false, fromAdmin},
 	{ManageApps, text.Say("Add and change apps"), false, fromAdmin},
 	{ManageWorkspaces, text.Say("Create workspaces, as a reseller"), false, fromAdmin},
 }

@@ -16,7 +16,7 @@ func TestPermissions(t *testing.T) {
 	admins := []sallyport.Action{
 		sallyport.SeeSecurity, sallyport.RemindPeople, sallyport.InvitePeople, sallyport.EditPeople, sallyport.SuspendPeople, sallyport.UnlockPeople,
 		sallyport.SignOutPeople, sallyport.ResetTwoFactor, sallyport.ResetPasswords, sallyport.ChangeRoles, sallyport.DeletePeople, sallyport.SetPolicy,
-		sallyport.SetBrand, sallyport.ReadAudit, sallyport.ReadOutbox, sallyport.SendMailAgain, sallyport.ManageApps, sallyport.ManageWorkspaces,
+		sallyport.SetBrand, sallyport.ReadAudit, sallyport.ReadOutbox, sallyport.SendMailAgain, sallyport.ManageGroups, sallyport.ManageApps, sallyport.ManageWorkspaces,
 	}
 	may := map[sallyport.Role][]sallyport.Action{
 		sallyport.Owner:   append([]sallyport.Action{sallyport.SeePeople}, admins...),

@@ -27,38 +27,47 @@ type found struct {
 	cut   bool // there are more than ids has
 	more  int  // a search found more people than this; 0: not known
 	wide  bool // see PeopleList
+	group Group
 }
 
-// find prepares a list. A search reads the entries of the typed word that has the fewest.
+// find prepares a list. A search reads the entries of the typed word that has the fewest, or the people of the group if these
+// are fewer.
 func (f PeopleFilter) find(tx Tx, workspace string, p Policy, now time.Time) (found, error) {
 	l := found{walks: f.walks(workspace, p, now), order: cmp.Or(f.Order, ByName)}
 	words := fold.Words(fold.Name(f.Search))
+	if f.Group != "" {
+		g, exists, err := tx.TakeGroup(workspace, f.Group)
+		if l.group, l.few = g, !exists; err != nil || !exists {
+			return l, err
+		}
+	}
 	if f.State == Locked {
 		return f.findLocked(tx, l, words[:min(len(words), maxSearching)], now)
 	}
-	if len(words) == 0 {
+	if len(words) == 0 && f.Group == "" {
 		return l, nil
 	}
 	all := PeopleRange{Workspace: workspace, Order: ByWord, Backward: f.Reverse, Filtered: true, Cells: f.cells(p, now, "")}
-	rarest, fewest, err := all.rarest(tx, words, maxSorted)
-	if err == nil && fewest > maxSorted && len(words) > 1 {
-		rarest, fewest, err = all.rarest(tx, words, maxLooked)
+	rarest, fewest, err := all.rarest(tx, words, l.group, maxSorted)
+	if err == nil && fewest > maxSorted && (len(words) > 1 || f.Group != "" && len(words) > 0) {
+		rarest, fewest, err = all.rarest(tx, words, l.group, maxLooked)
 	}
 	if err != nil {
 		return l, err
 	}
-	all.Prefix, all.Also, all.Look = rarest, slices.DeleteFunc(words, func(w string) bool { return w == rarest }), maxLooked
+	all.Prefix, all.Also, all.Group, all.Look = rarest, slices.DeleteFunc(words, func(w string) bool { return w == rarest }), f.Group, maxLooked
 	if fewest > maxSorted {
 		l.walks, l.order = []PeopleRange{all}, ByWord
-		l.wide = fewest > maxLooked && len(all.Also) > 0
-		if len(all.Also) == 0 {
+		narrowed := len(all.Also) > 0 || f.Group != "" && rarest != ""
+		l.wide = fewest > maxLooked && narrowed
+		if !narrowed {
 			l.more = maxSorted
 		}
 		return l, nil
 	}
 	l.few = true
 	for _, r := range l.walks {
-		r.Filtered, r.Prefix, r.Also, r.Look = true, all.Prefix, all.Also, all.Look
+		r.Filtered, r.Prefix, r.Also, r.Group, r.Look = true, all.Prefix, all.Also, all.Group, all.Look
 		ids, err := tx.FindPeople(r, maxSorted)
 		if err != nil {
 			return l, err
@@ -68,8 +77,9 @@ func (f PeopleFilter) find(tx Tx, workspace string, p Policy, now time.Time) (fo
 	return l, nil
 }
 
-// rarest returns the word with the fewest entries, and how many it has, counted up to one more than limit.
-func (r PeopleRange) rarest(tx Tx, words []string, limit int) (word string, fewest int, err error) {
+// rarest returns the word with the fewest entries, and how many it has, counted up to one more than limit. It returns "" if
+// the group has no more people than that: its rows have all words, while those of a word do not say who is in the group.
+func (r PeopleRange) rarest(tx Tx, words []string, g Group, limit int) (word string, fewest int, err error) {
 	fewest = limit + 2
 	for _, w := range words[:min(len(words), maxSearching)] {
 		r.Prefix = w
@@ -80,6 +90,9 @@ func (r PeopleRange) rarest(tx Tx, words []string, limit int) (word string, fewe
 		if n < fewest || n == fewest && len(w) > len(word) {
 			word, fewest = w, n
 		}
+	}
+	if n := min(g.People, limit+1); g.ID != "" && n <= fewest {
+		return "", n, nil
 	}
 	return word, fewest, nil
 }

@@ -45,6 +45,8 @@ type Tx interface {
 	AdoptionTx
 	ReminderTx
 	GroupTx
+	GroupListTx
+	MembershipTx
 	AppTx
 	AppUseTx
 	PassTx

@@ -119,7 +119,13 @@ var deletions = []struct{ find, do string }{
 	{`SELECT id FROM events WHERE workspace_id = $1 AND actor = $2 AND actor <> subject AND id > $3 ORDER BY id LIMIT 1 OFFSET $4`,
 		`UPDATE events SET address = '', browser = '', salt = NULL
 			WHERE workspace_id = $1 AND actor = $2 AND actor <> subject AND id > $3 AND id <= $4`},
+	deletionOfGroup: {`SELECT user_id FROM memberships WHERE workspace_id = $1 AND group_id = $2 AND user_id > $3 ORDER BY user_id LIMIT 1 OFFSET $4`,
+		`DELETE FROM memberships WHERE workspace_id = $1 AND group_id = $2 AND user_id IN (
+			SELECT user_id FROM memberships WHERE workspace_id = $1 AND group_id = $2 AND user_id > $3 AND user_id <= $4 ORDER BY user_id)`},
 }
+
+// deletionOfGroup is the only phase of a deleted group, and the last one of a deleted person, who has nothing there.
+const deletionOfGroup = 3
 
 // EraseDeleted locks the row of a deletion, so that a second node continues where the first one stopped.
 func (t *tx) EraseDeleted(page int) (bool, error) {

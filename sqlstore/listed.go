@@ -63,13 +63,19 @@ func (t *tx) saveListed(u sallyport.User) error {
 		if err := t.insertEntries(u); err != nil {
 			return err
 		}
+		if err := t.exec(`UPDATE memberships SET words = $3 WHERE workspace_id = $1 AND user_id = $2`,
+			u.Workspace, u.ID, fold.Line(u.Name, u.Address, u.Folded)); err != nil {
+			return err
+		}
 	}
 	if now.cell == before.cell {
 		return nil
 	}
-	if err := t.exec(`UPDATE entries SET role = $3, state = $4, two_factor = $5, must_set_up = $6 WHERE workspace_id = $1 AND user_id = $2`,
-		u.Workspace, u.ID, string(u.Role), string(u.State), factorOf(u.TwoFactor, u.HasPasskey), u.MustSetUp); err != nil {
-		return err
+	for _, table := range []string{"entries", "memberships"} {
+		if err := t.exec(`UPDATE `+table+` SET role = $3, state = $4, two_factor = $5, must_set_up = $6 WHERE workspace_id = $1 AND user_id = $2`,
+			u.Workspace, u.ID, string(u.Role), string(u.State), factorOf(u.TwoFactor, u.HasPasskey), u.MustSetUp); err != nil {
+			return err
+		}
 	}
 	return t.exec(`UPDATE last_sign_ins SET role = $8, state = $9, two_factor = $10, must_set_up = $11`+lastSignInOf,
 		append(before.lastSignInKey(), string(u.Role), string(u.State), factorOf(u.TwoFactor, u.HasPasskey), u.MustSetUp)...)

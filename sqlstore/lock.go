@@ -40,6 +40,9 @@ func (t *tx) findLocked(r sallyport.PeopleRange, limit int) ([]string, error) {
 		where += fmt.Sprintf(` AND EXISTS (SELECT 1 FROM entries e WHERE e.workspace_id = $1 AND e.user_id = u.id AND e.words >= %s AND e.words < %s)`,
 			w.arg(word), w.arg(word+string(utf8.MaxRune)))
 	}
+	if r.Group != "" {
+		where += " AND " + inGroup("u.id", w.arg(r.Group))
+	}
 	order := ""
 	if r.Order != sallyport.ByLock {
 		order = sortedBy(r)

@@ -59,6 +59,11 @@ func TestPagesRunFewStatements(t *testing.T) {
 			t.Fatalf("invitation %d: %d %s", i, p.Status, p.Alert())
 		}
 	}
+	if p := owners.Post("/admin/groups/new", sallyporttest.Fields{"name": "Staff"}); p.Status != http.StatusSeeOther {
+		t.Fatalf("a group: %d %s", p.Status, p.Alert())
+	}
+	ids["groups"] = e.Query("SELECT id FROM groups")[0][0]
+	owners.Post("/admin/groups/"+ids["groups"]+"/add", sallyporttest.Fields{"user": mia.ID})
 	ids["users"], ids["outbox"] = mia.ID, e.Query("SELECT id FROM outbox WHERE kind = 'invitation'")[0][0]
 	for _, r := range web.Routes() {
 		if r.Method != http.MethodGet || strings.Contains(r.Path, "{token}") {
@@ -72,6 +77,9 @@ func TestPagesRunFewStatements(t *testing.T) {
 			if part == "{session}" || part == "{device}" {
 				parts[i] = ids[parts[i-1]]
 			}
+		}
+		if strings.HasSuffix(r.Path, "/groups/{id}/remove") {
+			parts[len(parts)-1] += "?user=" + mia.ID
 		}
 		counted, f := node(t, e, site, sallyporttest.Cheap)
 		f.failAt(0, false)

@@ -77,6 +77,7 @@ func (t *tx) DeleteUser(workspace, id string) error {
 		`DELETE FROM tries WHERE workspace_id = $1 AND subject = $2`,
 		`DELETE FROM sessions WHERE workspace_id = $1 AND user_id = $2`,
 		`DELETE FROM sign_ins WHERE workspace_id = $1 AND user_id = $2`,
+		`UPDATE groups SET people = people - 1 WHERE workspace_id = $1 AND id IN (SELECT group_id FROM memberships WHERE workspace_id = $1 AND user_id = $2)`,
 		`DELETE FROM users WHERE workspace_id = $1 AND id = $2`,
 		`INSERT INTO deletions (workspace_id, user_id) VALUES ($1, $2) ON CONFLICT DO NOTHING`,
 	} {

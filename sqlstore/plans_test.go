@@ -62,6 +62,10 @@ func TestPlansOfSQLite(t *testing.T) {
 		{"FROM events WHERE workspace_id = $1 AND id < $2 AND subject = ", "INDEX events_subject"},
 		{"AND actor <> subject AND actor = ", "INDEX events_actor"},
 		{"AND u.locked_until <> 0 AND ", "INDEX users_locked"},
+		{"AS k, user_id AS id FROM memberships WHERE workspace_id = $1 AND group_id = ", "COVERING INDEX memberships_listed"},
+		{"FROM memberships m JOIN groups g", "SEARCH m USING PRIMARY KEY"},
+		{"FROM groups g JOIN memberships m", "SEARCH m USING PRIMARY KEY"},
+		{"FROM memberships WHERE workspace_id = $1 AND group_id = $2 AND user_id > ", "INDEX memberships_group"},
 		{"AND kind = ", "INDEX events_kind"},
 		{"AND address <> '' AND address = ", "INDEX events_address"},
 		{"AND result = 'refused' ", "INDEX events_refused"},
@@ -115,8 +119,8 @@ var fillTables = []string{
 		SELECT w, 'usr_' || i, 'p' || i || ' example', 0, 'member', 'active', i % 2, 0, 0` + series,
 	`INSERT INTO last_sign_ins (workspace_id, user_id, at, role, state, two_factor, must_set_up, joined_under)
 		SELECT w, 'usr_' || i, i, 'member', 'active', i % 2, 0, 0` + series,
-	`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, personal_hash, result, detail, mac, seal_batch, seal_position)
-		SELECT w, 'evt_' || i, i, 'k' || i % 20, 'usr_' || i, 'user', 'usr_' || i, 'web', i || '', '', '', CASE WHEN i % 10 = 0 THEN 'refused' ELSE 'done' END, '', '',
+	`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, personal_hash, result, app, detail, mac, seal_batch, seal_position)
+		SELECT w, 'evt_' || i, i, 'k' || i % 20, 'usr_' || i, 'user', 'usr_' || i, 'web', i || '', '', '', CASE WHEN i % 10 = 0 THEN 'refused' ELSE 'done' END, 'app_' || i % 50, '', '',
 		CASE WHEN i < 2990 THEN i / 256 END, CASE WHEN i < 2990 THEN i % 256 END` + series,
 	`INSERT INTO seals (workspace_id, batch, count, at, previous, hash, mac) SELECT w, 1000 + i, 1, 1, '', '', ''` + series,
 	`INSERT INTO tries (workspace_id, subject, bucket) SELECT w, 'usr_' || i, 'password'` + series,
@@ -135,6 +139,12 @@ var fillTables = []string{
 		SELECT w, 'usr_' || i, 'lnk_' || i, 'reset', decode(md5(i || ''), 'hex'), 1, i, i` + series,
 	`INSERT INTO outbox (workspace_id, id, user_id, kind, address, subject, state, next_at, created_at)
 		SELECT w, 'mai_' || i, 'usr_' || i, 'k', '', '', CASE WHEN i % 100 = 0 THEN 'waiting' ELSE 'sent' END, i, i` + series,
+	`INSERT INTO groups (workspace_id, id, name, name_folded, created_at) SELECT w, 'grp_' || i, 'G' || i, 'g' || i, i` + series,
+	`INSERT INTO memberships (workspace_id, user_id, group_id, words, role, state, two_factor, must_set_up, joined_under)
+		SELECT w, 'usr_' || i, 'grp_' || i % 3, 'p' || i || ' example', 'member', 'active', i % 2, 0, 0` + series,
+	`INSERT INTO apps (workspace_id, id, name, name_folded, address, colour, access, level, fresh, enabled, epoch, created_at)
+		SELECT w, 'app_' || i, 'A' || i, 'a' || i, '', '', 'groups', 'policy', 0, 1, 1, i` + series,
+	`INSERT INTO app_groups (workspace_id, app_id, group_id) SELECT w, 'app_' || i, 'grp_' || i % 300` + series,
 	`INSERT INTO adoption (workspace_id, day, people, enabled) SELECT w, i, 1, 1` + series,
 }
 
@@ -165,6 +175,7 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 		}
 	}
 	listMany(e, mia.User)
+	useGroups(e, v, mia.User)
 	for _, filter := range []string{"kind=password.wrong", "result=refused", "result=done", "person=" + mia.ID, "address=203.0.113.7", "from=2026-01-01&to=2026-12-31"} {
 		v.Get("/admin/audit?" + filter)
 	}
@@ -189,6 +200,50 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 	e.Check(err)
 	slices.Sort(f.seen)
 	return slices.DeleteFunc(slices.Compact(f.seen), func(sql string) bool { return !strings.Contains(sql, " ") || strings.HasPrefix(sql, "commit") })
+}
+
+// useGroups does with groups what collect does with everything else.
+func useGroups(e *sallyporttest.Env, v *sallyporttest.Visitor, of sallyport.User) {
+	const at = "/admin/groups"
+	v.Post(at+"/new", sallyporttest.Fields{"name": "Staff"})
+	group, user := v.Page.Location, sallyporttest.Fields{"user": of.ID}
+	id := strings.TrimPrefix(group, at+"/")
+	v.Post(group, sallyporttest.Fields{"name": "Crew"})
+	v.Post(group+"/add", user)
+	for _, path := range []string{
+		at, at + "?after=" + id, at + "?before=" + id, group, group + "?q=m", group + "/add?q=m", group + "/remove?user=" + of.ID, group + "/delete",
+		"/admin/users/" + of.ID + "/groups?q=c", "/admin/users/" + of.ID + "/groups?q=c&after=" + id, "/admin/users?group=" + id, "/admin/users?group=" + id + "&state=locked",
+		"/admin/users?group=" + id + "&q=mia&sort=-created", "/admin/users.csv",
+	} {
+		v.Get(path)
+	}
+	v.Post(group+"/remove", user)
+	v.Post(group+"/add", user)
+	v.Post(group+"/delete", nil)
+	cells := []sallyport.PeopleCell{{Role: of.Role, State: of.State, TwoFactor: true}, {Role: of.Role, State: of.State}}
+	r := sallyport.PeopleRange{Workspace: of.Workspace, Order: sallyport.ByWord, Group: id, Filtered: true, Cells: cells, Limit: 51, Look: 2000}
+	e.Check(e.Store.Read(context.Background(), func(tx sallyport.Tx) error {
+		for _, r.Prefix = range []string{"", "m"} {
+			for _, r.Also = range [][]string{nil, {"acme"}} {
+				for _, r.From = range []*sallyport.User{nil, &of} {
+					for _, r.Backward = range []bool{false, true} {
+						if _, err := tx.People(r); err != nil {
+							return err
+						}
+					}
+				}
+				if _, _, err := tx.PlacePeople(r, of, 100); err != nil {
+					return err
+				}
+				sorted := r
+				sorted.Order, sorted.From = sallyport.ByCreated, nil
+				if _, err := tx.FindPeople(sorted, 100); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	}))
 }
 
 // listMany runs the statements of lists that are longer than a page, for which collect has too few people.

@@ -100,6 +100,9 @@ var peopleKeys = map[sallyport.Order]peopleKey{
 	sallyport.ByWord:       {"entries", "words", "user_id"},
 }
 
+// ofGroup is the key of a range of a group's people by their words, if no word is searched for.
+var ofGroup = peopleKey{"memberships", "words", "user_id"}
+
 func newWalk(r sallyport.PeopleRange) *walk {
 	w := &walk{args: []any{r.Workspace}, key: peopleKeys[r.Order], where: "workspace_id = $1", look: r.Look}
 	before, direction := ">", ""
@@ -107,6 +110,13 @@ func newWalk(r sallyport.PeopleRange) *walk {
 		before, direction = "<", " DESC"
 	}
 	w.order = "k" + direction + ", id" + direction
+	switch {
+	case r.Group != "" && r.Prefix == "":
+		w.key = ofGroup
+		w.where += " AND group_id = " + w.arg(r.Group)
+	case r.Group != "":
+		w.also = append(w.also, inGroup("b.id", w.arg(r.Group)))
+	}
 	if r.Prefix != "" {
 		first, last, below := r.Prefix, r.Prefix+string(utf8.MaxRune), "<"
 		// The start of the page bounds the first column itself: PostgreSQL does not use a pair of columns as a bound if
@@ -117,14 +127,19 @@ func newWalk(r sallyport.PeopleRange) *walk {
 			first = entryOf(r, *r.From)
 		}
 		w.where += fmt.Sprintf(" AND words >= %s AND words %s %s AND shared < %s", w.arg(first), below, w.arg(last), w.arg(len(r.Prefix)))
-		for _, word := range r.Also {
-			w.also = append(w.also, fmt.Sprintf("' ' || k LIKE %s", w.arg("% "+word+"%")))
-		}
+	}
+	for _, word := range r.Also {
+		w.also = append(w.also, fmt.Sprintf("' ' || k LIKE %s", w.arg("% "+word+"%")))
 	}
 	if r.From != nil {
 		w.where += fmt.Sprintf(" AND (%s, %s) %s (%s, %s)", w.key.key, w.key.id, before, w.arg(keyOf(r, *r.From)), w.arg(r.From.ID))
 	}
 	return w
+}
+
+// inGroup is the condition that a user is in a group.
+func inGroup(user, group string) string {
+	return "EXISTS (SELECT 1 FROM memberships m WHERE m.workspace_id = $1 AND m.user_id = " + user + " AND m.group_id = " + group + ")"
 }
 
 // keyOf returns u's value in the column that people are ordered by.
@@ -142,8 +157,11 @@ func keyOf(r sallyport.PeopleRange, u sallyport.User) any {
 	return fold.Name(u.Name)
 }
 
-// entryOf returns the entry by which a search finds u.
+// entryOf returns the entry by which a search finds u or, without a search, the words by which a group lists u.
 func entryOf(r sallyport.PeopleRange, u sallyport.User) string {
+	if r.Prefix == "" {
+		return fold.Line(u.Name, u.Address, u.Folded)
+	}
 	for _, e := range fold.Entries(u.Name, u.Address, u.Folded) {
 		if strings.HasPrefix(e.Words, r.Prefix) {
 			return e.Words

@@ -35,7 +35,7 @@ const maxEntry = 1000
 // of a word looks for entries that begin with it. Of one person's it takes the first, which is the one that shares less
 // than what is searched for.
 func Entries(name, address, folded string) []Entry {
-	words := Words(Name(name), folded, Name(address))
+	words := wordsOf(name, address, folded)
 	all := make([]Entry, len(words))
 	for i := range words {
 		all[i].Words = cut(strings.Join(slices.Concat(words[i:], words[:i]), " "))
@@ -45,6 +45,13 @@ func Entries(name, address, folded string) []Entry {
 		all[i].Shared = common(all[i-1].Words, all[i].Words)
 	}
 	return all
+}
+
+func wordsOf(name, address, folded string) []string { return Words(Name(name), folded, Name(address)) }
+
+// Line returns all words of a person with spaces between, in their order: the name first.
+func Line(name, address, folded string) string {
+	return cut(strings.Join(wordsOf(name, address, folded), " "))
 }
 
 func cut(s string) string {

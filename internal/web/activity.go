@@ -34,6 +34,11 @@ var eventWords = map[string]text.Message{
 	"email.asked":              text.Say("New e-mail address entered, and a link sent to it"),
 	"email.changed":            text.Say("E-mail address changed"),
 
+	"group.created":            text.Say("Group added"),
+	"group.renamed":            text.Say("Group renamed"),
+	"group.deleted":            text.Say("Group deleted"),
+	"group.joined":             text.Say("Added to a group"),
+	"group.left":               text.Say("Removed from a group"),
 	"email.undone":             text.Say("Change of the e-mail address undone"),
 	"brand.changed":            text.Say("Name or colour of the brand changed"),
 	"policy.changed":           text.Say("Access control changed"),
@@ -110,7 +115,7 @@ type event struct {
 	sallyport.Event
 	Words  text.Message
 	Method text.Message // or the reason of a lock; empty if there is neither
-	Name   string       // of the app or device that it is about, or empty
+	Name   string       // of the app, device or group that it is about, or empty
 	Who    text.Message // who did it; empty: the person themselves, or unknown
 }
 

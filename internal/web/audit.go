@@ -167,7 +167,7 @@ var kindGroups = []text.Message{text.Say("Signing in"), text.Say("Two-factor aut
 var kindParts = map[string]int{
 	"sign_in": 0, "session": 0, "password": 0, "code": 0, "approval": 0,
 	"authenticator": 1, "passkey": 1, "recovery_code": 1, "recovery_codes": 1, "set_up_code": 1, "trusted_device": 1, "two_factor": 1,
-	"user": 2, "email": 2, "invitation": 2,
+	"user": 2, "email": 2, "invitation": 2, "group": 2,
 	"brand": 3, "clock": 3, "mail": 3, "policy": 3, "signing_key": 3, "workspace": 3,
 }
 

@@ -15,4 +15,5 @@ type confirmPage struct {
 	Mailed    bool   // the page of a link in an e-mail; its form has a field that readMailed checks
 	AskReason bool
 	Reason    string
+	Hidden    []hidden // fields that its form sends besides
 }

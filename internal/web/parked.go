@@ -51,6 +51,12 @@ var actions = map[string]action{
 
 	accessControlPath: {say: text.Say("Change access control"), asks: true, fields: append([]string{"version"}, settingFields...)},
 
+	groupsPath + "/new":         {say: text.Say("Add a group"), fields: []string{"name"}},
+	groupsPath + "/{id}":        {say: text.Say("Rename a group"), fields: []string{"name"}, shows: true},
+	groupsPath + "/{id}/add":    {say: text.Say("Add a person to a group"), confirmed: true, fields: memberFields, shows: true},
+	groupsPath + "/{id}/remove": {say: text.Say("Remove a person from a group"), confirmed: true, fields: memberFields, shows: true},
+	groupsPath + "/{id}/delete": {say: text.Say("Delete a group"), confirmed: true, shows: true},
+
 	brandPath:      {say: text.Say("Change the brand"), fields: []string{"name", "colour"}},
 	workspacesPath: {say: text.Say("Create a workspace"), fields: workspaceFields},
 

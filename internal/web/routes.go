@@ -39,7 +39,8 @@ func Routes() (all []Route) {
 
 // routes is the route table: all pages.
 func (s *site) routes() []route {
-	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.policyRoutes(), s.logRoutes(), s.entryRoutes(), s.helpRoutes())
+	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.groupRoutes(), s.policyRoutes(), s.logRoutes(),
+		s.entryRoutes(), s.helpRoutes())
 }
 
 // Paths returns where the pages are that e-mails link to.
@@ -194,6 +195,24 @@ func (s *site) peopleRoutes() []route {
 			route{"POST", bulkPath + string(a.action), admins, s.doBulk(a)})
 	}
 	return all
+}
+
+// groupRoutes are the pages on which owners and admins decide who is in which group.
+func (s *site) groupRoutes() []route {
+	return []route{
+		{"GET", groupsPath, admins, s.groups},
+		{"GET", groupsPath + "/new", admins, s.newGroup},
+		{"POST", groupsPath + "/new", admins, s.newGroupPost},
+		{"GET", groupsPath + "/{id}", admins, s.group},
+		{"POST", groupsPath + "/{id}", admins, s.groupPost},
+		{"GET", groupsPath + "/{id}/add", admins, s.addMember},
+		{"POST", groupsPath + "/{id}/add", admins, s.addMemberPost},
+		{"GET", groupsPath + "/{id}/remove", admins, s.removeMember},
+		{"POST", groupsPath + "/{id}/remove", admins, s.removeMemberPost},
+		{"GET", groupsPath + "/{id}/delete", admins, s.deleteGroup},
+		{"POST", groupsPath + "/{id}/delete", admins, s.deleteGroupPost},
+		{"GET", usersPath + "/{id}/groups", admins, s.userGroups},
+	}
 }
 
 // policyRoutes are the pages on which owners and admins change settings of the workspace.

@@ -36,6 +36,56 @@ func (s *shooting) invited() {
 	s.Exec("UPDATE policies SET invite_method = $1, version = version + 1", sallyport.InviteByLink)
 }
 
+// groups shows the groups of the workspace, from the first one to the last.
+func (s *shooting) groups() {
+	const at = "/admin/groups"
+	v := s.owners()
+	s.get("groups-none", v, at)
+	s.get("group-new", v, at+"/new")
+	s.post("group-new-refused", v, at+"/new", fields{"name": "Sales, Europe"})
+	v.Post(at+"/new", fields{"name": "Finance and accounting"})
+	v.Follow()
+	s.keep("group-empty", v)
+	one := v.Page.Target
+	for _, name := range []string{"Operations", "Überlandwerke Hintertupfingen – Bereitschaftsdienst Nord und Süd"} {
+		v.Post(at+"/new", fields{"name": name})
+	}
+	s.get("group-add", v, one+"/add")
+	ids := s.Query("SELECT id FROM users WHERE address LIKE 'm%@acme.example' ORDER BY address")
+	for _, row := range ids {
+		v.Post(one+"/add", fields{"user": row[0]})
+	}
+	s.get("group-add-found", v, one+"/add?q=acme")
+	s.get("group-add-nobody", v, one+"/add?q=nobody-of-that-name")
+	v.Post(one+"/add", fields{"user": s.Owner.ID})
+	v.Follow()
+	s.keep("group", v)
+	s.get("group-none-found", v, one+"?q=nobody-of-that-name")
+	id := one[len(at)+1:]
+	details := sallyport.AppDetails{Name: "Wiki", Access: sallyport.AccessGroups, Groups: []string{id}, Level: sallyport.LevelPolicy}
+	_, err := s.CreateApp(s.T.Context(), s.Console(), sallyport.App{AppDetails: details})
+	s.Check(err)
+	other := s.Query("SELECT id FROM groups WHERE name = 'Operations'")[0][0]
+	details.Name, details.Groups = "Project board", []string{id, other}
+	_, err = s.CreateApp(s.T.Context(), s.Console(), sallyport.App{AppDetails: details})
+	s.Check(err)
+	s.get("group-opens", v, one)
+	s.post("group-refused", v, one, fields{"name": "operations"})
+	s.get("group-remove", v, one+"/remove?user="+ids[0][0])
+	s.get("group-remove-nobody", v, at+"/"+other+"/remove?user="+ids[0][0])
+	s.get("group-delete", v, one+"/delete")
+	s.get("groups", v, at)
+	s.get("user-groups", v, "/admin/users/"+ids[0][0]+"/groups")
+	s.get("user-groups-none", v, "/admin/users/"+s.Add("gus@acme.example", sallyport.Member).ID+"/groups?q=nothing")
+	s.get("user-in-groups", v, "/admin/users/"+ids[0][0])
+	s.get("users-of-a-group", v, "/admin/users?group="+id)
+	s.get("users-of-no-group", v, "/admin/users?group=grp_0")
+	owner := s.Owner
+	w := recovering(s.Site, &owner)
+	s.Owner.RecoveryCodes = owner.RecoveryCodes
+	s.get("group-restricted", w, one)
+}
+
 // reset follows a person who lost the phone, and what an administrator does about it.
 func (s *shooting) reset() {
 	v := s.owners()

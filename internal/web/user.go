@@ -25,11 +25,17 @@ type userPage struct {
 	Roles          []option // that the person can be given; none: the caller cannot change the role
 	RoleChosen     string
 	Method         text.Message
+	InGroups       []link
+	ChangeGroups   string // address; empty: the caller may not
 }
 
 func (s *site) userPage(r *http.Request, tab string) (*userPage, error) {
 	c, now := by(r), s.service.Now()
-	p, err := s.service.Person(r.Context(), c, r.PathValue("id"))
+	read := s.service.PersonDetails
+	if tab != "" {
+		read = s.service.Person
+	}
+	p, err := read(r.Context(), c, r.PathValue("id"))
 	if err != nil {
 		return nil, err
 	}
@@ -60,6 +66,16 @@ func (s *site) userPage(r *http.Request, tab string) (*userPage, error) {
 	me, _ := c.User()
 	if me.Role.May(sallyport.ReadAudit) {
 		v.Events = auditFilter{Person: p.ID}.at(auditPath, "")
+	}
+	for _, g := range p.Groups {
+		l := link{Href: listAddress(usersPath, sallyport.PeopleFilter{Group: g.ID}), Text: text.Say("<bdi>{name}</bdi>", "name", g.Name)}
+		if me.Role.May(sallyport.ManageGroups) {
+			l.Href = groupPath(g.ID)
+		}
+		v.InGroups = append(v.InGroups, l)
+	}
+	if me.Role.May(sallyport.ManageGroups) {
+		v.ChangeGroups = userPath(p.ID) + "/groups"
 	}
 	if c.Offers(sallyport.EditPeople, p.User) {
 		v.Edit = userPath(p.ID) + "/edit"

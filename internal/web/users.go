@@ -29,6 +29,8 @@ type usersPage struct {
 	MayInvite, Filtered              bool
 	Bulk                             []link // actions on several people that the caller may perform
 	Here                             string // the address of the list
+	InGroup                          string // the id of a group: only its people are listed
+	Group                            string // its name; empty if it does not exist
 }
 
 // personRow is a person in a list. If their role is above the caller's, there is no link to their page.
@@ -118,6 +120,7 @@ func peopleFilter(q form) sallyport.PeopleFilter {
 	f := sallyport.PeopleFilter{
 		Search: q.Get("q"), TwoFactor: oneOf(q.Get("two_factor"), sallyport.TwoFactorEnabled, sallyport.TwoFactorDisabled, sallyport.TwoFactorRequired, sallyport.WithPasskey, sallyport.WithoutPasskey),
 		Role: oneOf(sallyport.Role(q.Get("role")), sallyport.Roles...), State: oneOf(sallyport.State(q.Get("state")), append([]sallyport.State{sallyport.Locked}, sallyport.States...)...),
+		Group: q.Get("group"),
 		Order: oneOf(sallyport.Order(sort), sallyport.ByName, sallyport.ByAddress, sallyport.ByCreated, sallyport.ByLastSignIn, sallyport.ByTwoFactor), Reverse: reverse,
 	}
 	if f.Order == "" {
@@ -145,7 +148,7 @@ func sortOf(f sallyport.PeopleFilter) string {
 func listAddress(path string, f sallyport.PeopleFilter, others ...string) string {
 	q := url.Values{}
 	for name, value := range map[string]string{
-		"q": f.Search, "two_factor": f.TwoFactor, "role": string(f.Role), "state": string(f.State), "sort": sortOf(f),
+		"q": f.Search, "two_factor": f.TwoFactor, "role": string(f.Role), "state": string(f.State), "group": f.Group, "sort": sortOf(f),
 	} {
 		if value != "" && (name != "sort" || value != string(sallyport.ByName)) {
 			q.Set(name, value)
@@ -174,7 +177,7 @@ func (s *site) users(w http.ResponseWriter, r *http.Request) error {
 	me, _ := c.User()
 	v.Total, v.Wide = totalWords(list), list.Wide
 	v.MayInvite = me.Role.May(sallyport.InvitePeople)
-	v.Here = r.URL.RequestURI()
+	v.Here, v.Group = r.URL.RequestURI(), list.Group.Name
 	for _, a := range bulkActions {
 		if me.Role.May(a.may) && s.works(a) {
 			v.Bulk = append(v.Bulk, link{Href: bulkPath + string(a.action), Text: a.menu})
@@ -208,7 +211,7 @@ func totalWords(l sallyport.PeopleList) text.Message {
 	case l.Before || l.Beyond:
 		return text.Say("{first}–{last} of {total}", "first", l.First, "last", last, "total", l.Total)
 	}
-	return text.Count(l.Total, "{n} person", "{n} people")
+	return peopleWords(l.Total)
 }
 
 // menu returns the items of a row's menu. They are built here because a template takes a hundred times as long, and
@@ -246,7 +249,7 @@ func (s *site) newUsersPage(f sallyport.PeopleFilter, order sallyport.Order) *us
 	v := &usersPage{
 		page: page{Title: text.Say("Users"), Wide: true}, Search: f.Search, TwoFactor: f.TwoFactor, Role: string(f.Role),
 		State: string(f.State), Sort: sortOf(f), Pager: pager{Sorted: true}, CSV: listAddress(usersPath+".csv", f),
-		Filtered: f.Search != "" || f.TwoFactor != "" || f.Role != "" || f.State != "", Unsorted: order == sallyport.ByWord,
+		Filtered: f.Search != "" || f.TwoFactor != "" || f.Role != "" || f.State != "" || f.Group != "", Unsorted: order == sallyport.ByWord, InGroup: f.Group,
 		ByName: sortBy(sallyport.ByName, text.Say("Name"), f, order), ByAddress: sortBy(sallyport.ByAddress, text.Say("E-mail address"), f, order),
 		Sortable: []column{sortBy(sallyport.ByTwoFactor, text.Say("2FA"), f, order), sortBy(sallyport.ByLastSignIn, text.Say("Last sign-in"), f, order),
 			sortBy(sallyport.ByCreated, text.Say("Added"), f, order)},
@@ -301,7 +304,7 @@ func (s *site) inviteOptions(c sallyport.Caller) []option {
 	return all
 }
 
-var usersColumns = []string{"email", "name", "role", "state", "two_factor", "two_factor_since", "last_sign_in", "created", "locked_by", "locked_until", "passkey"}
+var usersColumns = []string{"email", "name", "role", "state", "two_factor", "two_factor_since", "last_sign_in", "created", "locked_by", "locked_until", "passkey", "groups"}
 
 func (s *site) usersCSV(w http.ResponseWriter, r *http.Request) error {
 	q, err := readQuery(r)
@@ -312,6 +315,10 @@ func (s *site) usersCSV(w http.ResponseWriter, r *http.Request) error {
 	var last sallyport.User
 	return s.download(w, r, "users.csv", usersColumns, func() ([][]string, error) {
 		people, err := s.service.NextPeople(r.Context(), c, f, last)
+		if err != nil {
+			return nil, err
+		}
+		groups, err := s.service.GroupsOfPeople(r.Context(), c, people)
 		rows := make([][]string, len(people))
 		for i, u := range people {
 			last = u
@@ -323,10 +330,18 @@ func (s *site) usersCSV(w http.ResponseWriter, r *http.Request) error {
 				}
 			}
 			rows[i] = []string{u.Address, u.Name, string(u.Role), string(u.StateAt(now)), c.Policy().TwoFactorState(u, now),
-				csvTime(u.TwoFactorSince), csvTime(u.LastSignInAt), csvTime(u.CreatedAt), by, until, yesNo(u.HasPasskey)}
+				csvTime(u.TwoFactorSince), csvTime(u.LastSignInAt), csvTime(u.CreatedAt), by, until, yesNo(u.HasPasskey), joinNames(groups[u.ID])}
 		}
 		return rows, err
 	})
+}
+
+func joinNames(groups []sallyport.Group) string {
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = g.Name
+	}
+	return strings.Join(names, ", ")
 }
 
 func yesNo(b bool) string {

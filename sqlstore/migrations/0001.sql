@@ -256,12 +256,12 @@ CREATE TABLE erasures (
   after_user TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Deleted people whose mail and personal data in events are still being erased, and how far that is done. Run continues
--- it.
+-- Deleted people whose mail and personal data in events are still being erased, and deleted groups whose memberships are, and
+-- how far that is done. Run continues it.
 CREATE TABLE deletions (
   workspace_id TEXT NOT NULL,
-  user_id TEXT NOT NULL,
-  phase INTEGER NOT NULL DEFAULT 0, -- 0: mail, 1: events whose subject they are, 2: events whose actor they are
+  user_id TEXT NOT NULL, -- or the id of the group
+  phase INTEGER NOT NULL DEFAULT 0, -- 0: mail, 1: events whose subject they are, 2: events whose actor they are, 3: memberships of the group
   after_id TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (workspace_id, user_id)
 ) STRICT, WITHOUT ROWID;
@@ -476,19 +476,30 @@ CREATE TABLE groups (
   id TEXT NOT NULL,
   name TEXT NOT NULL,
   name_folded TEXT NOT NULL,
+  people INTEGER NOT NULL DEFAULT 0, -- how many are in it
   created_at INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX groups_name ON groups (workspace_id, name_folded);
 
+-- Who is in which group. Words and the columns of the filters are copied from the user, as in entries, so that the list of
+-- a group's people is a union of ranges too. There is no foreign key to the group: a group of a million people is deleted at
+-- once, and its rows here are erased afterwards, page by page (deletions).
 CREATE TABLE memberships (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
   group_id TEXT NOT NULL,
+  words TEXT NOT NULL,
+  role TEXT NOT NULL,
+  state TEXT NOT NULL,
+  two_factor INTEGER NOT NULL,
+  must_set_up INTEGER NOT NULL,
+  joined_under INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, user_id, group_id),
   FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX memberships_group ON memberships (workspace_id, group_id, user_id);
+CREATE INDEX memberships_listed ON memberships (workspace_id, group_id, role, state, two_factor, must_set_up, words, user_id, joined_under);
 
 CREATE TABLE apps (
   workspace_id TEXT NOT NULL REFERENCES workspaces (id),
