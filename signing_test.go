@@ -289,7 +289,12 @@ func TestVerifyOwn(t *testing.T) {
 		by, err := e.Service.Console(ctx, "globex.localhost")
 		e.Check(err)
 		acme, globex := e.Console().Workspace(), by.Workspace()
+		node := e.Node(e.Keys)
+		signed(e, node, jose.ES256)
 		token := signed(e, e.Service, jose.RS256)
+		if _, err := node.VerifyOwn(ctx, acme, token, false); err != nil {
+			t.Errorf("a key that another node has just created: %v", err)
+		}
 		other, err := e.Sign(ctx, globex, jose.RS256, jose.JWT, map[string]int64{"exp": e.Clock.Now().Unix() + 60})
 		e.Check(err)
 		logout, err := e.Sign(ctx, acme, jose.RS256, jose.LogoutToken, map[string]int64{"exp": e.Clock.Now().Unix() + 60})
