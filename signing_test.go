@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/audit"
+	"github.com/sallyport-2fa/sallyport/internal/background"
 	"github.com/sallyport-2fa/sallyport/internal/jose"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
@@ -198,6 +199,29 @@ func TestSigningKeysChange(t *testing.T) {
 		e.Check(audit.Seal(ctx, a))
 		_, err := audit.Verify(ctx, a, e.Console(), func(f audit.Finding) { t.Error(f) })
 		e.Check(err)
+	})
+}
+
+// TestSigningKeysChangeBySchedule: background work creates the next key without being asked.
+func TestSigningKeysChangeBySchedule(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		signed(e, e.Service, jose.ES256)
+		e.Clock.Advance(sallyport.SigningPeriod)
+		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+		defer stop()
+		done := make(chan bool)
+		go func() {
+			background.Run(ctx, e.Service)
+			close(done)
+		}()
+		for len(publishedIDs(e, e.Service)) < 2 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		if ctx.Err() != nil {
+			t.Error("there is no next key")
+		}
+		stop()
+		<-done
 	})
 }
 
