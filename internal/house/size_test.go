@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -21,12 +22,20 @@ const (
 	fileLines      = 500
 	functionLines  = 60
 	interfaceWidth = 5
-	rootLines      = 11400 // of the root package (9,000 before passkeys, approvals, apps and groups): docs/decisions/0024-what-leaves-the-root.md
+	rootLines      = 10700 // of the root package without the files of the doors (9,000 before passkeys and approvals): docs/decisions/0024-what-leaves-the-root.md
+	doorLines      = 5000  // of the files of the doors for apps
 	interfaceCount = 4     // besides the storage of each concept, whose name ends in Tx
 )
 
+// doorFiles are the files of the root package about apps, and about what the doors tell them.
+var doorFiles = []string{
+	"acr.go", "app.go", "apptoken.go", "appuse.go", "assertion.go", "authorize.go", "backchannel.go", "claims.go", "client.go", "clientauth.go",
+	"devicecode.go", "endsession.go", "grant.go", "group.go", "level.go", "membership.go", "pass.go", "proxy.go", "rotation.go", "secret.go",
+	"signing.go", "ticket.go",
+}
+
 func TestSizes(t *testing.T) {
-	interfaces, lines := 0, 0
+	interfaces, lines, doors := 0, 0, 0
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -47,8 +56,10 @@ func TestSizes(t *testing.T) {
 		}
 		found, declared, err := oversized(strings.TrimPrefix(path, root+"/"), source)
 		interfaces += declared
-		if filepath.Dir(path) == root {
-			lines += bytes.Count(source, []byte("\n"))
+		if n := bytes.Count(source, []byte("\n")); filepath.Dir(path) == root && slices.Contains(doorFiles, name) {
+			doors += n
+		} else if filepath.Dir(path) == root {
+			lines += n
 		}
 		for _, what := range found {
 			t.Error(what)
@@ -60,6 +71,9 @@ func TestSizes(t *testing.T) {
 	}
 	if lines > rootLines {
 		t.Errorf("the root package has %d lines, more than %d: which part does not belong to the rules?", lines, rootLines)
+	}
+	if doors > doorLines {
+		t.Errorf("the files of the doors have %d lines, more than %d: which part does not belong to the rules?", doors, doorLines)
 	}
 	if interfaces > interfaceCount {
 		t.Errorf("there are %d interfaces besides storage, more than %d: is each used by two kinds of caller or callee?", interfaces, interfaceCount)

@@ -266,15 +266,17 @@ func TestI67_RefusedAtTheProxy(t *testing.T) {
 		if n := e.Query(`SELECT app, subject FROM events WHERE kind = 'app.refused' AND result = 'refused'`); len(n) != 1 || n[0][0] != w.app.ID || n[0][1] != p.ID {
 			t.Errorf("the audit log has %v", n)
 		}
-		e.Exec(`INSERT INTO groups (workspace_id, id, name, name_folded, created_at) VALUES ($1, 'grp_1', 'Finance', 'finance', 1)`, w.app.Workspace)
-		e.Exec(`INSERT INTO app_groups (workspace_id, app_id, group_id) VALUES ($1, $2, 'grp_1')`, w.app.Workspace, w.app.ID)
-		e.Exec(`INSERT INTO memberships (workspace_id, user_id, group_id) VALUES ($1, $2, 'grp_1')`, w.app.Workspace, p.ID)
+		ctx := context.Background()
+		finance, err := e.CreateGroup(ctx, e.Console(), "Finance")
+		e.Check(err)
+		e.Check(e.ChangeApp(ctx, e.Console(), w.app.ID, func(a *sallyport.App) { a.Groups = []string{finance.ID} }))
+		e.Check(e.JoinGroup(ctx, e.Console(), finance.ID, p.ID))
 		if got := b.ask("GET", "/docs", asPage); got.Status != 200 || got.Header.Get("Remote-Groups") != "Finance" {
 			t.Errorf("in the group: %d %s", got.Status, got.Header.Get("Remote-Groups"))
 		}
 		unknown := w.browser("forward-auth")
 		unknown.origin = "https://unknown.example.com"
-		e.Exec(`DELETE FROM memberships`)
+		e.Check(e.LeaveGroup(ctx, e.Console(), finance.ID, p.ID))
 		refused, missing := b.ask("GET", "/docs", nil), unknown.ask("GET", "/docs", nil)
 		if refused.Status != missing.Status || len(refused.Header) != len(missing.Header) {
 			t.Errorf("a refusal is %d %v, an unknown app %d %v", refused.Status, refused.Header, missing.Status, missing.Header)
