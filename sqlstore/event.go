@@ -120,8 +120,7 @@ var deletions = []struct{ find, do string }{
 		`UPDATE events SET address = '', browser = '', salt = NULL
 			WHERE workspace_id = $1 AND actor = $2 AND actor <> subject AND id > $3 AND id <= $4`},
 	deletionOfGroup: {`SELECT user_id FROM memberships WHERE workspace_id = $1 AND group_id = $2 AND user_id > $3 ORDER BY user_id LIMIT 1 OFFSET $4`,
-		`DELETE FROM memberships WHERE workspace_id = $1 AND group_id = $2 AND user_id IN (
-			SELECT user_id FROM memberships WHERE workspace_id = $1 AND group_id = $2 AND user_id > $3 AND user_id <= $4 ORDER BY user_id)`},
+		`DELETE FROM memberships WHERE workspace_id = $1 AND group_id = $2 AND user_id > $3 AND user_id <= $4`},
 }
 
 // deletionOfGroup is the only phase of a deleted group, and the last one of a deleted person, who has nothing there.

@@ -19,10 +19,12 @@ func (c *sqliteConn) estimates() error {
 	err := c.query(`SELECT t.name, l.name, l.origin, l."unique", l.partial, (SELECT group_concat(i.name, ' ' ORDER BY i.seqno) FROM pragma_index_info(l.name) i)
 		FROM sqlite_schema t, pragma_index_list(t.name) l WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'`, nil, func(row []cell) error {
 		table, index := string(row[0].bytes), string(row[1].bytes)
+		stat := estimate(strings.Fields(string(row[5].bytes)), row[3].int == 1, row[4].int == 1)
 		if string(row[2].bytes) == "pk" {
-			index = table // sqlite_stat1 calls the key of a table without rowid by the table's name
+			index = table         // sqlite_stat1 calls the key of a table without rowid by the table's name
+			stat += " noskipscan" // it would look in the rows of each user for those of one group
 		}
-		rows = append(rows, [3]string{table, index, estimate(strings.Fields(string(row[5].bytes)), row[3].int == 1, row[4].int == 1)})
+		rows = append(rows, [3]string{table, index, stat})
 		return nil
 	})
 	for _, r := range rows {

@@ -42,6 +42,12 @@ type inWorkspace struct {
 
 // atConsole runs fn with the caller of the host's console.
 func (p inWorkspace) atConsole(ctx context.Context, fn func(*installation, sallyport.Caller) error) error {
+	return p.consoleOf(ctx, p.Workspace, false, fn)
+}
+
+// consoleOf runs fn with the caller of the host's console, for the workspace on a host. If none is named, it is the only one or,
+// if first is true, the oldest.
+func (p place) consoleOf(ctx context.Context, host string, first bool, fn func(*installation, sallyport.Caller) error) error {
 	in, err := p.open(ctx, console(), false)
 	if err != nil {
 		return err
@@ -51,14 +57,13 @@ func (p inWorkspace) atConsole(ctx context.Context, fn func(*installation, sally
 	if err != nil {
 		return err
 	}
-	host := p.Workspace
 	if typed, ok := fold.TypedHost(host); ok {
 		host = typed
 	}
 	switch {
 	case len(hosts) == 0:
 		return errors.New("there is no workspace yet: create it with sallyport init, or with the link that sallyport serve prints")
-	case host == "" && len(hosts) > 1:
+	case host == "" && len(hosts) > 1 && !first:
 		return badUsage("there are several workspaces: choose one with --workspace, %s", listed(hosts))
 	case host == "":
 		host = hosts[0]
