@@ -135,6 +135,9 @@ func (s *Service) MayManageApps(by Caller) error { return s.may(by, managing) }
 
 // CreateApp adds an app, which is enabled from then on. Of a, it uses the details and the connections.
 func (s *Service) CreateApp(ctx context.Context, by Caller, a App) (App, error) {
+	if err := s.mayManage(by, ManageApps); err != nil {
+		return a, err
+	}
 	now := s.Now()
 	a.Workspace, a.ID, a.Enabled, a.Epoch, a.CreatedAt = by.workspace.ID, newID(prefixApp, now), true, 1, now
 	if err := a.tidy(); err != nil {

@@ -13,6 +13,11 @@ type AppClient struct {
 	Refresh              bool     `json:"refresh"`                 // it may get refresh tokens
 }
 
+// NewAppClient returns the settings that an app begins with.
+func NewAppClient(redirectURIs ...string) *AppClient {
+	return &AppClient{RedirectURIs: redirectURIs, Algorithm: "RS256", IDTokenClaims: true, Refresh: true}
+}
+
 // tidy brings what was typed into the form that is stored, and returns everything that is wrong with it.
 func (c *AppClient) tidy() error { return nil }
 

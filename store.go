@@ -47,6 +47,8 @@ type Tx interface {
 	GroupTx
 	AppTx
 	AppUseTx
+	AppEventTx
+	ClientSecretTx
 
 	// TriesOf returns the row of a workspace, subject and bucket, without locking it.
 	TriesOf(of Tries) (Tries, error)

@@ -37,6 +37,7 @@ const (
 	prefixLink          = "lnk_"
 	prefixGroup         = "grp_"
 	prefixApp           = "app_"
+	prefixSecret        = "sec_"
 )
 
 // Ids sort by time, because the alphabet is in the order of its bytes.
