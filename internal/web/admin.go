@@ -22,6 +22,7 @@ type adminPart struct {
 var adminParts = []adminPart{
 	{href: overviewPath, say: text.Say("Overview"), may: sallyport.SeePeople},
 	{href: usersPath, say: text.Say("Users"), may: sallyport.SeePeople},
+	{href: appsPath, say: text.Say("Apps"), may: sallyport.ManageApps},
 	{href: accessControlPath, say: text.Say("Access control"), may: sallyport.SetPolicy},
 	{href: brandPath, say: text.Say("Brand"), may: sallyport.SetBrand},
 	{href: auditPath, say: text.Say("Audit log"), may: sallyport.ReadAudit},

@@ -32,7 +32,7 @@ type option struct {
 	Group  template.HTML // of a select; options of the same group are consecutive
 	Opens  bool          // set by newField: it is the first of its group
 	Closes bool          // set by newField: it is the last of its group
-	Chosen bool          // set by newField: its value is the field's
+	Chosen bool          // set by newField if its value is the field's
 	Denied bool          // not allowed in a session that began with a recovery code
 }
 
@@ -73,7 +73,7 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 	f.Options = slices.Clone(f.Options)
 	for i := range f.Options {
 		o := &f.Options[i]
-		o.Chosen = o.Value == f.Value
+		o.Chosen = o.Chosen || o.Value == f.Value
 		o.Opens = o.Group != "" && (i == 0 || f.Options[i-1].Group != o.Group)
 		o.Closes = o.Group != "" && (i == len(f.Options)-1 || f.Options[i+1].Group != o.Group)
 		f.Unfolded = f.Unfolded || o.Chosen && i >= f.Fold
@@ -87,6 +87,11 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 	}
 	f.Autofocus = f.Alone || f.Autofocus && len(summary) == 0
 	return f, nil
+}
+
+// bdi returns a name for a label.
+func bdi(name string) template.HTML {
+	return template.HTML("<bdi>" + template.HTMLEscapeString(name) + "</bdi>")
 }
 
 // DescribedBy returns the value of aria-describedby.
