@@ -4,7 +4,7 @@
 //	installation.go  opens the database and the keyset for every command
 //	serve.go         the server: all the wiring
 //	health.go        /healthz, /readyz, metrics
-//	init.go user.go  administration on the host itself
+//	init.go user.go app.go  administration on the host itself
 //	audit.go         verifies the audit log
 //	passwords.go     the list of stolen passwords
 //	demo.go          a server with temporary data; demo_*.go are its people, how they are created, its page and its phone
@@ -27,6 +27,7 @@ type commands struct {
 	Serve     serveCmd     `cmd:"" help:"Run the server."`
 	Init      initCmd      `cmd:"" help:"Create the first workspace and its owner, whose password is read from standard input. The link that serve prints does the same in a browser."`
 	User      userCmd      `cmd:"" help:"View and repair people's accounts."`
+	App       appCmd       `cmd:"" help:"Connect apps, and change who may use them."`
 	Audit     auditCmd     `cmd:"" help:"Verify the audit log."`
 	Passwords passwordsCmd `cmd:"" help:"Manage the list of stolen passwords, which are refused as new passwords."`
 	Demo      demoCmd      `cmd:"" help:"Run a server on this machine with made-up companies and people. All data is deleted when it stops."`

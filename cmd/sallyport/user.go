@@ -40,8 +40,23 @@ type inWorkspace struct {
 	Workspace string `placeholder:"HOST" help:"Host name of the workspace, with the port if there is one. Required if there are several workspaces."`
 }
 
+// inFirstWorkspace is inWorkspace for commands that use the first workspace if none is named.
+type inFirstWorkspace struct {
+	place
+	Workspace string `placeholder:"HOST" help:"Host name of the workspace, with the port if there is one (default: the first workspace)."`
+}
+
+func (p inFirstWorkspace) atConsole(ctx context.Context, fn func(*installation, sallyport.Caller) error) error {
+	return inWorkspace(p).at(ctx, true, fn)
+}
+
 // atConsole runs fn with the caller of the host's console.
 func (p inWorkspace) atConsole(ctx context.Context, fn func(*installation, sallyport.Caller) error) error {
+	return p.at(ctx, false, fn)
+}
+
+// at is atConsole. If there are several workspaces and none is named, it uses the first, or asks for the name.
+func (p inWorkspace) at(ctx context.Context, first bool, fn func(*installation, sallyport.Caller) error) error {
 	in, err := p.open(ctx, console(), false)
 	if err != nil {
 		return err
@@ -58,7 +73,7 @@ func (p inWorkspace) atConsole(ctx context.Context, fn func(*installation, sally
 	switch {
 	case len(hosts) == 0:
 		return errors.New("there is no workspace yet: create it with sallyport init, or with the link that sallyport serve prints")
-	case host == "" && len(hosts) > 1:
+	case host == "" && len(hosts) > 1 && !first:
 		return badUsage("there are several workspaces: choose one with --workspace, %s", listed(hosts))
 	case host == "":
 		host = hosts[0]

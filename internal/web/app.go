@@ -84,7 +84,7 @@ func (f appForm) details(standard string) sallyport.AppDetails {
 }
 
 // manyGroups is how many of the groups that an app does not have its page shows.
-const manyGroups = 25
+const manyGroups = 10
 
 // appDetailsPage returns the page with a form; nil: as the app is.
 func (s *site) appDetailsPage(r *http.Request, typed *appForm) (*appDetailsPage, error) {

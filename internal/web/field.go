@@ -19,6 +19,7 @@ type field struct {
 	Required           bool
 	Checked            bool
 	Min                int      // of a new password: its minimum length; more than 0 also shows the meter
+	Rows               int      // of an area; 0 is 8
 	Options            []option // of a select or of radios
 	Fold               int      // of radios: how many are shown at first; 0 is all
 	Unfolded           bool     // one of the folded ones is chosen
@@ -59,6 +60,8 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 			f.Checked, ok = set.(bool)
 		case "min":
 			f.Min, ok = set.(int)
+		case "rows":
+			f.Rows, ok = set.(int)
 		case "fold":
 			f.Fold, ok = set.(int)
 		case "options":

@@ -66,6 +66,7 @@ func (s *shooting) apps() {
 	s.get("app-enable", v, wiki+"/enable")
 	s.get("app-delete", v, grafana+"/delete")
 	v.Post(wiki+"/enable", nil)
+	v.Follow()
 	s.get("launcher", people, "/apps")
 	for i := range 40 {
 		addGroups(s.Env, fmt.Sprintf("Team %d", i))
