@@ -3,17 +3,7 @@ package sallyport
 import (
 	"context"
 	"time"
-
-	"github.com/sallyport-2fa/sallyport/internal/text"
 )
-
-// ErrAppRefused is the outcome for a person who may not use an app. App.Refused returns it with the app's name.
-var ErrAppRefused = &Error{Kind: Denied, Code: "app_refused", Text: text.Say("You may not use this app. If you need it, ask an administrator.")}
-
-// Refused returns ErrAppRefused, which names the app and whom to ask.
-func (a App) Refused(in Workspace) error {
-	return ErrAppRefused.saying(text.Say("You may not use <bdi>{app}</bdi>. If you need it, ask an administrator of <bdi>{workspace}</bdi>.", "app", a.Name, "workspace", in.Issuer()))
-}
 
 // AppUse is how often an app was opened lately.
 type AppUse struct {
@@ -33,6 +23,24 @@ type AppEventTx interface {
 	// AppOpened counts, among the newest limit events about an app since an id, those of opening it. It returns how many
 	// events it has read, and when the app was opened last.
 	AppOpened(workspace, app, since string, limit int) (opened, read int, last time.Time, err error)
+	// AppNames returns the names of apps by their ids. It leaves out those that do not exist.
+	AppNames(workspace string, ids []string) (map[string]string, error)
+}
+
+// nameApps sets the names of the apps that events are about.
+func nameApps(tx Tx, workspace string, events []Event) error {
+	var ids []string
+	for _, e := range events {
+		ids = append(ids, e.App)
+	}
+	if ids = distinct(ids); len(ids) == 0 {
+		return nil
+	}
+	names, err := tx.AppNames(workspace, ids)
+	for i := range events {
+		events[i].AppName = names[events[i].App]
+	}
+	return err
 }
 
 // AppActivity is what happened to an app.

@@ -12,3 +12,6 @@ func FindAtMost(sorted, looked int) (restore func()) {
 
 // EventID returns the id of an event at a time.
 func EventID(at time.Time) string { return newID(prefixEvent, at) }
+
+// RefusalOf returns the outcome for a person who may not use an app.
+func RefusalOf(a App) error { return a.refusal() }

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -122,7 +123,7 @@ type event struct {
 }
 
 func newEvent(e sallyport.Event) event {
-	v := event{Event: e, Words: eventWords[e.Kind], Method: methodWords[sallyport.Method(e.Detail["method"])], Name: e.Detail["name"]}
+	v := event{Event: e, Words: eventWords[e.Kind], Method: methodWords[sallyport.Method(e.Detail["method"])], Name: cmp.Or(e.Detail["name"], e.AppName)}
 	if l, ok := lockReasons[sallyport.Lock(e.Detail["lock"])]; ok {
 		v.Method = l
 	}
