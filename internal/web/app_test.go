@@ -393,7 +393,7 @@ func TestAppActivity(t *testing.T) {
 			}
 		}
 		opened(1)
-		if got := owners.Get(at); !got.Has("1 time ") || !got.Has("App opened "+mia.Name+" Firefox on Linux 192.0.2.7") {
+		if got := owners.Get(at); !got.Has("30 days1 time") || !got.Has("App opened "+mia.Name+" Firefox on Linux192.0.2.7") {
 			t.Errorf("opened once: %s", got.Text())
 		}
 		if got := owners.Get("/admin/audit?kind=app.opened"); !got.Has("App opened: Wiki " + mia.Name) {
