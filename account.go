@@ -86,8 +86,10 @@ func (s *Service) Activity(ctx context.Context, by Caller, before string) (event
 		return nil, false, err
 	}
 	err = s.Store.Read(ctx, func(tx Tx) error {
-		events, err = tx.Events(by.workspace.ID, EventFilter{Subject: by.user.ID}, before, ActivityPage+1)
-		return err
+		if events, err = tx.Events(by.workspace.ID, EventFilter{Subject: by.user.ID}, before, ActivityPage+1); err != nil {
+			return err
+		}
+		return nameApps(tx, by.workspace.ID, events)
 	})
 	for i, e := range events {
 		if e.Actor != "" && e.Actor != by.user.ID { // the location of an administrator is private

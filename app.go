@@ -143,6 +143,9 @@ func (s *Service) MayManageApps(by Caller) error { return s.may(by, managing) }
 
 // CreateApp adds an app, which is enabled from then on. Of a, it uses the details and the connections.
 func (s *Service) CreateApp(ctx context.Context, by Caller, a App) (App, error) {
+	if err := s.mayManage(by, ManageApps); err != nil {
+		return a, err
+	}
 	now := s.Now()
 	a.Workspace, a.ID, a.Enabled, a.Epoch, a.CreatedAt = by.workspace.ID, newID(prefixApp, now), true, 1, now
 	if err := a.tidy(); err != nil {
@@ -172,31 +175,31 @@ func (s *Service) CreateApp(ctx context.Context, by Caller, a App) (App, error) 
 // ChangeApp changes an app. change gets the app as it is in the database; it may run again. Everything that the app was
 // issued stays valid, as far as what it now requires is met.
 func (s *Service) ChangeApp(ctx context.Context, by Caller, id string, change func(*App)) error {
-	return s.changeApp(ctx, by, id, func(tx Tx, a *App) (string, error) {
+	return s.changeApp(ctx, by, id, "app.changed", func(tx Tx, a *App) error {
 		change(a)
 		if err := a.tidy(); err != nil {
-			return "", err
+			return err
 		}
-		return "app.changed", s.settleApp(tx, *a)
+		return s.settleApp(tx, *a)
 	})
 }
 
 // EnableApp lets people use an app again.
 func (s *Service) EnableApp(ctx context.Context, by Caller, id string) error {
-	return s.changeApp(ctx, by, id, func(_ Tx, a *App) (string, error) {
+	return s.changeApp(ctx, by, id, "app.enabled", func(_ Tx, a *App) error {
 		a.Enabled = true
-		return "app.enabled", nil
+		return nil
 	})
 }
 
 // DisableApp closes an app to everyone. It ends everything that the app was issued, at once and for good.
 func (s *Service) DisableApp(ctx context.Context, by Caller, id string) error {
-	return s.changeApp(ctx, by, id, func(_ Tx, a *App) (string, error) {
+	return s.changeApp(ctx, by, id, "app.disabled", func(_ Tx, a *App) error {
 		if a.Enabled {
 			a.Epoch++
 		}
 		a.Enabled = false
-		return "app.disabled", nil
+		return nil
 	})
 }
 
@@ -229,9 +232,8 @@ func (s *Service) Launcher(ctx context.Context, by Caller) (all []App, err error
 	return slices.DeleteFunc(all, func(a App) bool { return a.Address == "" }), err
 }
 
-// changeApp runs a change to an app whose row is locked. If it changes something, the change is recorded as the kind of event that
-// it returns.
-func (s *Service) changeApp(ctx context.Context, by Caller, id string, change func(Tx, *App) (string, error)) error {
+// changeApp runs a change to an app whose row is locked. If it changes something, it records that as an event of the kind.
+func (s *Service) changeApp(ctx context.Context, by Caller, id, kind string, change func(Tx, *App) error) error {
 	return s.manage(ctx, by, managing, func(tx Tx) error {
 		was, found, err := tx.TakeApp(by.workspace.ID, id)
 		if err != nil {
@@ -241,8 +243,7 @@ func (s *Service) changeApp(ctx context.Context, by Caller, id string, change fu
 			return ErrNotFound
 		}
 		a := was.clone()
-		kind, err := change(tx, &a)
-		if err != nil {
+		if err := change(tx, &a); err != nil {
 			return err
 		}
 		detail := a.differences(was)

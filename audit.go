@@ -69,8 +69,10 @@ func (s *Service) AuditLog(ctx context.Context, by Caller, f EventFilter, before
 		for _, e := range page.Events {
 			ids = append(ids, e.Actor, e.Subject)
 		}
-		page.People, err = tx.Named(by.workspace.ID, distinct(ids))
-		return err
+		if page.People, err = tx.Named(by.workspace.ID, distinct(ids)); err != nil {
+			return err
+		}
+		return nameApps(tx, by.workspace.ID, page.Events)
 	})
 	return page, err
 }

@@ -28,6 +28,7 @@ type Event struct {
 	PersonalHash []byte
 	Result       string // done or refused
 	App          string // id of the app that it is about, or empty
+	AppName      string // of that app today; only in lists for people
 	Detail       map[string]string
 	MAC          []byte // of everything except Address, Agent and Salt
 

@@ -53,6 +53,8 @@ type Tx interface {
 	TicketTx
 	AppTokenTx
 	SigningTx
+	AppEventTx
+	ClientSecretTx
 
 	// TriesOf returns the row of a workspace, subject and bucket, without locking it.
 	TriesOf(of Tries) (Tries, error)

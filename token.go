@@ -41,6 +41,7 @@ const (
 	prefixTicket        = "tkt_"
 	prefixAppToken      = "tok_"
 	prefixSigningKey    = "sig_"
+	prefixSecret        = "sec_"
 )
 
 // Ids sort by time, because the alphabet is in the order of its bytes.

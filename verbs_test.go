@@ -31,8 +31,8 @@ var (
 	silentVerbs = []string{"Asked", "EnterOptions", "KeptForm", "ParkedFor", "LeastPassword"}
 	// restrictedVerbs are closed to a session that began with a recovery code (I60).
 	restrictedVerbs = []string{
-		"ChangeRole", "Delete", "Disable", "MayDisable", "MayRegenerateRecoveryCodes", "RecoveryCodes", "RegenerateRecoveryCodes",
-		"ResetTwoFactor", "RevokeInvitation",
+		"ChangeApp", "ChangeRole", "Delete", "DeleteApp", "Disable", "DisableApp", "EnableApp", "MayDisable", "MayManageApps", "MayRegenerateRecoveryCodes", "NewClientSecret", "RecoveryCodes", "RegenerateRecoveryCodes",
+		"ResetTwoFactor", "RevokeClientSecret", "RevokeInvitation",
 	}
 )
 

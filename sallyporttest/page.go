@@ -156,8 +156,16 @@ func (p *Page) Forms() (all []Form) {
 		if a, _ := attr(n, "action"); a != "" {
 			f.Action = a
 		}
+		id, _ := attr(n, "id")
 		for c := range n.Descendants() {
-			f.take(c)
+			if of, named := attr(c, "form"); !named || of == id {
+				f.take(c)
+			}
+		}
+		for _, c := range p.find(has("form", id)) {
+			if id != "" {
+				f.take(c)
+			}
 		}
 		all = append(all, f)
 	}

@@ -20,17 +20,6 @@ type groupCmd struct {
 	Leave  groupLeaveCmd  `cmd:"" help:"Remove a person from a group."`
 }
 
-// inFirst is a place and one of its workspaces: the first one, if none is named.
-type inFirst struct {
-	place
-	Workspace string `placeholder:"HOST" help:"Host name of the workspace, with the port if there is one. The default is the first workspace."`
-}
-
-// atConsole runs fn with the caller of the host's console.
-func (p inFirst) atConsole(ctx context.Context, fn func(*installation, sallyport.Caller) error) error {
-	return p.consoleOf(ctx, p.Workspace, true, fn)
-}
-
 // shownGroup is a group in JSON.
 type shownGroup struct {
 	ID        string `json:"id"`
@@ -45,7 +34,7 @@ func newShownGroup(g sallyport.Group) shownGroup {
 
 // onGroup is a command about one group.
 type onGroup struct {
-	inFirst
+	inFirstWorkspace
 	JSON bool   `name:"json" help:"Print a JSON object."`
 	Name string `arg:"" placeholder:"NAME" help:"Name of the group."`
 }
@@ -101,7 +90,7 @@ func noGroup(name string) error {
 
 // onMember is a command about a group and a person.
 type onMember struct {
-	inFirst
+	inFirstWorkspace
 	JSON  bool   `name:"json" help:"Print a JSON object."`
 	Group string `arg:"" placeholder:"GROUP" help:"Name of the group."`
 	Email string `arg:"" placeholder:"EMAIL" help:"E-mail address of the person."`
@@ -138,7 +127,7 @@ func (c *groupLeaveCmd) Run(ctx context.Context) error {
 }
 
 type groupListCmd struct {
-	inFirst
+	inFirstWorkspace
 	JSON bool `name:"json" help:"Print a JSON array, one group per line."`
 }
 

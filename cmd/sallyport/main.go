@@ -4,7 +4,7 @@
 //	installation.go  opens the database and the keyset for every command
 //	serve.go         the server: all the wiring
 //	health.go        /healthz, /readyz, metrics
-//	init.go user.go group.go  administration on the host itself
+//	init.go user.go group.go app.go  administration on the host itself
 //	audit.go         verifies the audit log
 //	key.go           replaces keys
 //	passwords.go     the list of stolen passwords
@@ -29,6 +29,7 @@ type commands struct {
 	Init      initCmd      `cmd:"" help:"Create the first workspace and its owner, whose password is read from standard input. The link that serve prints does the same in a browser."`
 	User      userCmd      `cmd:"" help:"View and repair people's accounts."`
 	Group     groupCmd     `cmd:"" help:"Decide who is in which group."`
+	App       appCmd       `cmd:"" help:"Connect apps, and change who may use them."`
 	Audit     auditCmd     `cmd:"" help:"Verify the audit log."`
 	Key       keyCmd       `cmd:"" help:"Replace keys."`
 	Passwords passwordsCmd `cmd:"" help:"Manage the list of stolen passwords, which are refused as new passwords."`

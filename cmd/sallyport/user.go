@@ -40,6 +40,16 @@ type inWorkspace struct {
 	Workspace string `placeholder:"HOST" help:"Host name of the workspace, with the port if there is one. Required if there are several workspaces."`
 }
 
+// inFirstWorkspace is inWorkspace for commands that use the first workspace if none is named.
+type inFirstWorkspace struct {
+	place
+	Workspace string `placeholder:"HOST" help:"Host name of the workspace, with the port if there is one (default: the first workspace)."`
+}
+
+func (p inFirstWorkspace) atConsole(ctx context.Context, fn func(*installation, sallyport.Caller) error) error {
+	return p.consoleOf(ctx, p.Workspace, true, fn)
+}
+
 // atConsole runs fn with the caller of the host's console.
 func (p inWorkspace) atConsole(ctx context.Context, fn func(*installation, sallyport.Caller) error) error {
 	return p.consoleOf(ctx, p.Workspace, false, fn)

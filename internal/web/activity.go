@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"net/http"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -39,6 +40,15 @@ var eventWords = map[string]text.Message{
 	"group.deleted":            text.Say("Group deleted"),
 	"group.joined":             text.Say("Added to a group"),
 	"group.left":               text.Say("Removed from a group"),
+	"app.changed":              text.Say("App changed"),
+	"app.created":              text.Say("App connected"),
+	"app.deleted":              text.Say("App deleted"),
+	"app.disabled":             text.Say("App disabled"),
+	"app.enabled":              text.Say("App enabled"),
+	"app.opened":               text.Say("App opened"),
+	"app.refused":              text.Say("App not opened"),
+	"app.secret_created":       text.Say("Secret of an app made"),
+	"app.secret_revoked":       text.Say("Secret of an app revoked"),
 	"email.undone":             text.Say("Change of the e-mail address undone"),
 	"brand.changed":            text.Say("Name or colour of the brand changed"),
 	"policy.changed":           text.Say("Access control changed"),
@@ -120,7 +130,7 @@ type event struct {
 }
 
 func newEvent(e sallyport.Event) event {
-	v := event{Event: e, Words: eventWords[e.Kind], Method: methodWords[sallyport.Method(e.Detail["method"])], Name: e.Detail["name"]}
+	v := event{Event: e, Words: eventWords[e.Kind], Method: methodWords[sallyport.Method(e.Detail["method"])], Name: cmp.Or(e.Detail["name"], e.AppName)}
 	if l, ok := lockReasons[sallyport.Lock(e.Detail["lock"])]; ok {
 		v.Method = l
 	}

@@ -23,6 +23,7 @@ var adminParts = []adminPart{
 	{href: overviewPath, say: text.Say("Overview"), may: sallyport.SeePeople},
 	{href: usersPath, say: text.Say("Users"), may: sallyport.SeePeople},
 	{href: groupsPath, say: text.Say("Groups"), may: sallyport.ManageGroups},
+	{href: appsPath, say: text.Say("Apps"), may: sallyport.ManageApps},
 	{href: accessControlPath, say: text.Say("Access control"), may: sallyport.SetPolicy},
 	{href: brandPath, say: text.Say("Brand"), may: sallyport.SetBrand},
 	{href: auditPath, say: text.Say("Audit log"), may: sallyport.ReadAudit},

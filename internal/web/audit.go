@@ -161,14 +161,15 @@ func (s *site) eventKinds() []option {
 }
 
 // kindGroups are the groups of event kinds, in their order.
-var kindGroups = []text.Message{text.Say("Signing in"), text.Say("Two-factor authentication"), text.Say("People"), text.Say("Workspace")}
+var kindGroups = []text.Message{text.Say("Signing in"), text.Say("Two-factor authentication"), text.Say("People"), text.Say("Apps"), text.Say("Workspace")}
 
 // kindParts are indexes into kindGroups, by the part of a kind before the dot.
 var kindParts = map[string]int{
 	"sign_in": 0, "session": 0, "password": 0, "code": 0, "approval": 0,
 	"authenticator": 1, "passkey": 1, "recovery_code": 1, "recovery_codes": 1, "set_up_code": 1, "trusted_device": 1, "two_factor": 1,
 	"user": 2, "email": 2, "invitation": 2, "group": 2,
-	"brand": 3, "clock": 3, "mail": 3, "policy": 3, "signing_key": 3, "workspace": 3,
+	"app": 3, "token": 3,
+	"brand": 4, "clock": 4, "mail": 4, "policy": 4, "signing_key": 4, "workspace": 4,
 }
 
 // groupOf returns the index of a kind's group.

@@ -70,6 +70,10 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 			text.Say("The server does not know whether this was done. Check before you try again."))
 	case errors.Is(err, sallyport.ErrUnavailable):
 		p.unavailable(w, r, err)
+	case errors.As(err, &outcome) && outcome.Is(sallyport.ErrAppRefused):
+		if err := p.showRefused(w, r, outcome, ""); err != nil {
+			p.fault(w, r, err)
+		}
 	case errors.As(err, &outcome):
 		edge.SetRetryAfter(w, outcome.RetryAfter)
 		p.showProblem(w, r, edge.Status(outcome.Kind), said(outcome))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"os"
 	"strings"
@@ -137,6 +138,19 @@ func (k *Kit) show(w http.ResponseWriter, r *http.Request) error {
 		data.LeadsTo = []string{"https://app.example.com"}
 	}
 	return k.pages.render(w, r, status, r.PathValue("name"), data)
+}
+
+// Refused shows the page for a person who may not use an app: through answer, unless there is a way back.
+func (k *Kit) Refused(refused *sallyport.Error, back string) (status int, body string) {
+	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
+	r.Host = "globex.example.com"
+	k.Edge.Handler(k.pages.serve(func(w http.ResponseWriter, r *http.Request) error {
+		if back == "" {
+			return fmt.Errorf("wrapped: %w", refused)
+		}
+		return k.pages.showRefused(w, r, refused, back)
+	}), http.NotFoundHandler(), k.pages.showProblem).ServeHTTP(w, r)
+	return w.Code, w.Body.String()
 }
 
 // QR draws a QR code.

@@ -19,6 +19,7 @@ type field struct {
 	Required           bool
 	Checked            bool
 	Min                int      // of a new password: its minimum length; more than 0 also shows the meter
+	Rows               int      // of an area; 0 is 8
 	Options            []option // of a select or of radios
 	Fold               int      // of radios: how many are shown at first; 0 is all
 	Unfolded           bool     // one of the folded ones is chosen
@@ -32,7 +33,7 @@ type option struct {
 	Group  template.HTML // of a select; options of the same group are consecutive
 	Opens  bool          // set by newField: it is the first of its group
 	Closes bool          // set by newField: it is the last of its group
-	Chosen bool          // set by newField: its value is the field's
+	Chosen bool          // set by newField if its value is the field's
 	Denied bool          // not allowed in a session that began with a recovery code
 }
 
@@ -59,6 +60,8 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 			f.Checked, ok = set.(bool)
 		case "min":
 			f.Min, ok = set.(int)
+		case "rows":
+			f.Rows, ok = set.(int)
 		case "fold":
 			f.Fold, ok = set.(int)
 		case "options":
@@ -73,7 +76,7 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 	f.Options = slices.Clone(f.Options)
 	for i := range f.Options {
 		o := &f.Options[i]
-		o.Chosen = o.Value == f.Value
+		o.Chosen = o.Chosen || o.Value == f.Value
 		o.Opens = o.Group != "" && (i == 0 || f.Options[i-1].Group != o.Group)
 		o.Closes = o.Group != "" && (i == len(f.Options)-1 || f.Options[i+1].Group != o.Group)
 		f.Unfolded = f.Unfolded || o.Chosen && i >= f.Fold
@@ -87,6 +90,11 @@ func (p *pages) newField(v view, name string, label template.HTML, settings ...a
 	}
 	f.Autofocus = f.Alone || f.Autofocus && len(summary) == 0
 	return f, nil
+}
+
+// bdi returns a name for a label.
+func bdi(name string) template.HTML {
+	return template.HTML("<bdi>" + template.HTMLEscapeString(name) + "</bdi>")
 }
 
 // DescribedBy returns the value of aria-describedby.

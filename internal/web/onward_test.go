@@ -53,7 +53,8 @@ func TestI46_TheWayGoesOnAfterSignIn(t *testing.T) {
 	const users = "/admin/users?two_factor=disabled&q=m%26m"
 	ways := []struct{ from, to string }{
 		{"/admin/users?two_factor=disabled&q=m%26m", users},
-		{"/account", "/"},
+		{"/account", "/account"},
+		{"/apps?q=wiki", "/apps?q=wiki"},
 		{"/", "/"},
 		{"/account/activity", "/account/activity"},
 		{"/admin/users.csv?role=admin", "/admin/users?role=admin"},

@@ -20,6 +20,7 @@ type action struct {
 	confirmed bool     // its post was confirmed on a page that asks, so it is performed after the step-up
 	asks      bool     // its page asks about some posts; such a post was confirmed if the form has confirmField
 	fields    []string // the fields of its form that are kept
+	repeats   []string // those of them that may occur more than once, with values without spaces
 	shows     bool     // its page may be opened with less than its form needs: say is only for the form
 }
 
@@ -51,11 +52,20 @@ var actions = map[string]action{
 
 	accessControlPath: {say: text.Say("Change access control"), asks: true, fields: append([]string{"version"}, settingFields...)},
 
-	groupsPath + "/new":         {say: text.Say("Add a group"), fields: []string{"name"}},
-	groupsPath + "/{id}":        {say: text.Say("Rename a group"), fields: []string{"name"}, shows: true},
-	groupsPath + "/{id}/add":    {say: text.Say("Add a person to a group"), confirmed: true, fields: memberFields, shows: true},
-	groupsPath + "/{id}/remove": {say: text.Say("Remove a person from a group"), confirmed: true, fields: memberFields, shows: true},
-	groupsPath + "/{id}/delete": {say: text.Say("Delete a group"), confirmed: true, shows: true},
+	groupsPath + "/new":                       {say: text.Say("Add a group"), fields: []string{"name"}},
+	groupsPath + "/{id}":                      {say: text.Say("Rename a group"), fields: []string{"name"}, shows: true},
+	groupsPath + "/{id}/add":                  {say: text.Say("Add a person to a group"), confirmed: true, fields: memberFields, shows: true},
+	groupsPath + "/{id}/remove":               {say: text.Say("Remove a person from a group"), confirmed: true, fields: memberFields, shows: true},
+	groupsPath + "/{id}/delete":               {say: text.Say("Delete a group"), confirmed: true, shows: true},
+	appsPath + "/new":                         {say: text.Say("Connect an app"), fields: newAppFields},
+	appsPath + "/{id}":                        {say: text.Say("Change an app"), fields: appFields, repeats: []string{"group"}},
+	appsPath + "/{id}/proxy":                  {say: text.Say("Change how an app is connected"), fields: proxyFields},
+	appsPath + "/{id}/openid":                 {say: text.Say("Change how an app is connected"), fields: clientFields},
+	appsPath + "/{id}/openid/new-secret":      {say: text.Say("Make a secret for an app"), confirmed: true},
+	appsPath + "/{id}/openid/{secret}/revoke": {say: text.Say("Revoke a secret of an app"), confirmed: true},
+	appsPath + "/{id}/disable":                {say: text.Say("Disable an app"), confirmed: true},
+	appsPath + "/{id}/enable":                 {say: text.Say("Enable an app"), confirmed: true},
+	appsPath + "/{id}/delete":                 {say: text.Say("Delete an app"), confirmed: true},
 
 	brandPath:      {say: text.Say("Change the brand"), fields: []string{"name", "colour"}},
 	workspacesPath: {say: text.Say("Create a workspace"), fields: workspaceFields},
@@ -90,12 +100,12 @@ var actions = map[string]action{
 }
 
 // keptFields returns the fields of a form that are kept while the user confirms their identity. These are never
-// passwords or codes.
+// passwords or codes. The values of one that was repeated are separated by spaces.
 func keptFields(a action, f form) map[string]string {
 	kept := map[string]string{}
 	for _, name := range a.fields {
 		if f.Has(name) {
-			kept[name] = f.Get(name)
+			kept[name] = strings.Join(f.All(name), " ")
 		}
 	}
 	return kept
@@ -132,11 +142,12 @@ const formCookie = "form"
 // keepForm stores what was entered in a form in a cookie, except passwords and codes. It ignores anything that is not a
 // form.
 func (s *site) keepForm(w http.ResponseWriter, r *http.Request) error {
-	f, err := readForm(w, r)
+	a := actions[s.routed(http.MethodPost, r.URL.Path)]
+	f, err := readForm(w, r, a.repeats...)
 	if err != nil {
 		return nil
 	}
-	p := sallyport.Parked{Path: r.URL.Path, Fields: keptFields(actions[s.routed(http.MethodPost, r.URL.Path)], f)}
+	p := sallyport.Parked{Path: r.URL.Path, Fields: keptFields(a, f)}
 	secret, err := s.service.KeepForm(by(r), p)
 	if err == nil && secret != "" {
 		s.edge.SetCookie(w, formCookie, secret.Reveal(), sallyport.FormLimit)

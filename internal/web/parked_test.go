@@ -102,7 +102,7 @@ func TestI62_EveryInterruptedActionIsNamed(t *testing.T) {
 		if r.Method != "POST" || r.Access != "managers" && r.Access != "admins" {
 			continue
 		}
-		path := strings.NewReplacer("/users/{id}", "/users/"+mia.ID, "{id}", "mai_x", "{session}", "ses_x", "{device}", "dev_x").Replace(r.Path)
+		path := strings.NewReplacer("/users/{id}", "/users/"+mia.ID, "{id}", "mai_x", "{session}", "ses_x", "{device}", "dev_x", "{secret}", "sec_x").Replace(r.Path)
 		to := owners.Post(path, sallyporttest.Fields{"id": mia.ID, "role": "admin", "reason": "lost", "email": "n@acme.example", "name": "N"}).Location
 		if !strings.HasPrefix(to, "/step-up?") {
 			continue // the form was refused before that

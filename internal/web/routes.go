@@ -39,8 +39,8 @@ func Routes() (all []Route) {
 
 // routes is the route table: all pages.
 func (s *site) routes() []route {
-	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.groupRoutes(), s.policyRoutes(), s.logRoutes(),
-		s.entryRoutes(), s.helpRoutes())
+	return slices.Concat(s.doorRoutes(), s.accountRoutes(), s.twoFactorRoutes(), s.peopleRoutes(), s.groupRoutes(), s.appRoutes(), s.policyRoutes(),
+		s.logRoutes(), s.entryRoutes(), s.helpRoutes())
 }
 
 // Paths returns where the pages are that e-mails link to.
@@ -213,6 +213,33 @@ func (s *site) groupRoutes() []route {
 		{"POST", groupsPath + "/{id}/delete", admins, s.deleteGroupPost},
 		{"GET", usersPath + "/{id}/groups", admins, s.userGroups},
 	}
+}
+
+// appRoutes are the pages from which people open apps, and on which administrators connect them.
+func (s *site) appRoutes() []route {
+	all := []route{
+		{"GET", launcherPath, signedIn, s.launcher},
+		{"GET", appsPath, admins, s.apps},
+		{"GET", appsPath + "/new", admins, s.newApp},
+		{"POST", appsPath + "/new", admins, s.newAppPost},
+		{"GET", appsPath + "/{id}", admins, s.app},
+		{"POST", appsPath + "/{id}", admins, s.appPost},
+		{"GET", appsPath + "/{id}/proxy", admins, s.appProxy},
+		{"POST", appsPath + "/{id}/proxy", admins, s.appProxyPost},
+		{"GET", appsPath + "/{id}/openid", admins, s.appClient},
+		{"POST", appsPath + "/{id}/openid", admins, s.appClientPost},
+		{"GET", appsPath + "/{id}/openid/new-secret", admins, s.newSecret},
+		{"POST", appsPath + "/{id}/openid/new-secret", admins, s.newSecretPost},
+		{"GET", appsPath + "/{id}/openid/{secret}/revoke", admins, s.revokeSecret},
+		{"POST", appsPath + "/{id}/openid/{secret}/revoke", admins, s.revokeSecretPost},
+		{"GET", appsPath + "/{id}/activity", admins, s.appActivity},
+	}
+	for _, a := range appActions {
+		all = append(all,
+			route{"GET", appsPath + "/{id}/" + a.path, admins, s.confirmApp(a)},
+			route{"POST", appsPath + "/{id}/" + a.path, admins, s.actOnApp(a)})
+	}
+	return all
 }
 
 // policyRoutes are the pages on which owners and admins change settings of the workspace.

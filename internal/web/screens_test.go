@@ -209,7 +209,7 @@ func asGiven(n *html.Node) bool {
 			return true
 		}
 		for _, a := range up.Attr {
-			if a.Key == "class" && a.Val == "recovery-code" || a.Key == "data-key" || a.Key == "data-set-up-code" || a.Key == "aria-hidden" { // aria-hidden: initials
+			if a.Key == "class" && a.Val == "recovery-code" || a.Key == "data-key" || a.Key == "data-secret" || a.Key == "data-set-up-code" || a.Key == "aria-hidden" { // aria-hidden: initials
 				return true
 			}
 		}

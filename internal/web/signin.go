@@ -55,7 +55,7 @@ func (s *site) signedIn(w http.ResponseWriter, r *http.Request, p sallyport.Sign
 		}
 		at, _, _ := strings.Cut(cmp.Or(to, accountPath), "?")
 		if s.service.KeptForm(c, secret, at) != nil {
-			notice = "form-kept"
+			to, notice = cmp.Or(to, accountPath), "form-kept"
 		}
 	}
 	return s.done(w, r, cmp.Or(to, stepPaths[sallyport.StepDone]), notice)
@@ -90,14 +90,12 @@ func signInAddress(to string) string {
 }
 
 // going returns the page to continue to after a request that cannot be answered now. For a post or a download, that is
-// the page it belongs to. It is empty for the account page, where sign-ins end anyway.
+// the page it belongs to.
 func (s *site) going(r *http.Request) string {
 	to := strings.TrimSuffix(strings.TrimSuffix(r.URL.Path, ".csv"), ".txt")
 	switch {
 	case to == "/step-up":
 		return s.onward(r.URL.Query().Get("to"))
-	case to == accountPath:
-		return ""
 	case r.Method == http.MethodGet && r.URL.RawQuery != "":
 		to += "?" + r.URL.RawQuery
 	case r.Method == http.MethodPost:
@@ -134,7 +132,11 @@ func (s *site) inSignIn(w http.ResponseWriter, r *http.Request, err error) error
 
 func (s *site) start(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := by(r).User(); ok {
-		return s.done(w, r, "/account", "")
+		to, err := s.home(r)
+		if err != nil {
+			return err
+		}
+		return s.done(w, r, to, "")
 	}
 	if from, err := url.Parse(r.Referer()); err == nil && from.Path == "/sign-in" && len(r.Header["Cookie"]) == 0 {
 		v := newSignInPage("", "")

@@ -171,7 +171,10 @@ func (s *site) frame(r *http.Request) frame {
 	f := frame{NoMail: s.service.Mailer == nil, Brand: c.Workspace().Issuer(), BrandStyle: brandStyle(c.Workspace().BrandColour())}
 	if u, ok := c.User(); ok {
 		f.Person = &person{Name: u.Name, Email: u.Address}
-		f.Nav = adminNav(r, u)
+		if s.owes(c) == sallyport.OwesNothing {
+			f.Nav = []link{{Href: launcherPath, Text: text.Say("Your apps"), Current: r.URL.Path == launcherPath}}
+		}
+		f.Nav = append(f.Nav, adminNav(r, u)...)
 		if restricted(c) {
 			f.Lift = afterRecoveryAddress(s.going(r))
 		}

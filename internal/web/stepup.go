@@ -30,12 +30,12 @@ func (s *site) toStepUp(w http.ResponseWriter, r *http.Request, proof sallyport.
 		q.Set("from", from)
 	}
 	if r.Method == http.MethodPost {
+		a := actions[s.routed(http.MethodPost, r.URL.Path)]
 		if r.PostForm == nil {
-			if _, err := readForm(w, r); err != nil {
+			if _, err := readForm(w, r, a.repeats...); err != nil {
 				return err
 			}
 		}
-		a := actions[s.routed(http.MethodPost, r.URL.Path)]
 		p := sallyport.Parked{Path: r.URL.Path, Confirmed: a.confirmed || a.asks && r.PostForm.Get(confirmField) != "", Fields: keptFields(a, form{Values: r.PostForm}), Proof: proof}
 		if p.Confirmed && a.asks {
 			p.Fields[confirmField] = "yes"
@@ -69,7 +69,7 @@ func (s *site) cameFrom(r *http.Request) string {
 const accountPath = "/account"
 
 func behindSignIn(path string) bool {
-	return path == accountPath || strings.HasPrefix(path, accountPath+"/") || isAdmin(path) || path == edge.EnterAppPath
+	return path == launcherPath || path == accountPath || strings.HasPrefix(path, accountPath+"/") || isAdmin(path) || path == edge.EnterAppPath
 }
 
 func isAdmin(path string) bool {

@@ -1,0 +1,83 @@
+package web_test
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/sallyporttest"
+)
+
+// addGroups adds groups, and returns their ids.
+func addGroups(e *sallyporttest.Env, names ...string) (ids []string) {
+	for _, name := range names {
+		id := "grp_" + fmt.Sprintf("%03d", len(e.Query("SELECT id FROM groups")))
+		e.Exec("INSERT INTO groups (workspace_id, id, name, name_folded, created_at) VALUES ($1, $2, $3, $4, 1)", e.Owner.Workspace, id, name, name)
+		ids = append(ids, id)
+	}
+	return ids
+}
+
+// addApp adds an app for everyone that people open at an address, unless change says something else.
+func addApp(e *sallyporttest.Env, name string, change ...func(*sallyport.App)) sallyport.App {
+	e.T.Helper()
+	a := sallyport.App{AppDetails: sallyport.AppDetails{Name: name, Address: "https://app.example.com/", Access: sallyport.AccessEveryone, Level: sallyport.LevelPolicy}}
+	for _, c := range change {
+		c(&a)
+	}
+	a, err := e.CreateApp(context.Background(), e.Console(), a)
+	e.Check(err)
+	return a
+}
+
+// apps connects apps, and shows them to administrators and to a person.
+func (s *shooting) apps() {
+	v := s.owners()
+	_, people := s.somebody("alma@acme.example")
+	s.get("apps-none", v, "/admin/apps")
+	s.get("launcher-none", people, "/apps")
+	s.get("app-new", v, "/admin/apps/new")
+	s.get("app-new-openid", v, "/admin/apps/new?connect=openid")
+	s.get("app-new-proxy", v, "/admin/apps/new?connect=proxy")
+	s.post("app-new-refused", v, "/admin/apps/new", fields{"connect": "proxy", "name": "", "address": "wiki", "hosts": "https://wiki.example.com/x"})
+	s.post("app-connected", v, "/admin/apps/new", fields{"connect": "openid", "name": "Wiki", "address": "https://wiki.example.com/", "redirect_uris": "https://wiki.example.com/oauth2/callback"})
+	wiki := "/admin/apps/" + s.Query("SELECT id FROM apps")[0][0]
+	s.get("app", v, wiki)
+	s.get("app-openid", v, wiki+"/openid")
+	s.get("app-new-secret", v, wiki+"/openid/new-secret")
+	s.post("app-secret", v, wiki+"/openid/new-secret", nil)
+	s.get("app-third-secret", v, wiki+"/openid/new-secret")
+	s.get("app-revoke-secret", v, wiki+"/openid/"+s.Query("SELECT id FROM app_secrets")[0][0]+"/revoke")
+	ids := addGroups(s.Env, "Accounting", "Engineering", "Überseeische Vertretungen und Niederlassungen")
+	s.get("app-groups", v, wiki)
+	v.Post("/admin/apps/new", fields{"connect": "proxy", "name": "Grafana for the whole of the production department", "address": "https://grafana.example.com/", "hosts": "grafana.example.com"})
+	v.Follow()
+	s.keep("app-proxy", v)
+	grafana := "/admin/apps/" + s.Query("SELECT id FROM apps WHERE name LIKE 'Grafana%'")[0][0]
+	s.post("app-proxy-refused", v, grafana+"/proxy", fields{"hosts": "https://wiki.example.com/x", "rules": "/admin = two_factor fresh:5"})
+	s.post("app-refused", v, grafana, fields{"name": "", "address": "wiki", "colour": "#aa0000", "access": "groups", "level": "policy", "fresh": "many"})
+	v.PostValues(grafana, map[string][]string{"name": {"Grafana"}, "address": {"https://grafana.example.com/"}, "colour": {"#f2c063"}, "access": {"groups"}, "group": ids, "level": {"two_factor"}, "fresh": {"15"}})
+	v.Post(wiki+"/disable", nil)
+	v.Follow()
+	s.keep("app-disabled", v)
+	s.get("apps", v, "/admin/apps")
+	s.get("app-activity", v, wiki+"/activity")
+	s.get("app-disable", v, grafana+"/disable")
+	s.get("app-enable", v, wiki+"/enable")
+	s.get("app-delete", v, grafana+"/delete")
+	v.Post(wiki+"/enable", nil)
+	v.Follow()
+	s.get("launcher", people, "/apps")
+	for i := range 40 {
+		addGroups(s.Env, fmt.Sprintf("Team %d", i))
+	}
+	s.get("app-many-groups", v, grafana)
+	s.get("app-find-groups", v, grafana+"?groups=team+1")
+	s.get("app-find-no-group", v, wiki+"?groups=nothing")
+	for i, name := range []string{"Calendar", "Chat", "Expenses", "Holidays", "Ölstand", "Payroll", "Travel", "Ticket system with a name that is rather long", "Zeiterfassung"} {
+		addApp(s.Env, name, func(a *sallyport.App) { a.Colour = fmt.Sprintf("#%02x%02x%02x", 25*i, 250-25*i, 10*i*i%255) })
+	}
+	s.get("launcher-many", people, "/apps")
+	s.get("launcher-not-found", people, "/apps?q=nothing")
+	s.Exec("DELETE FROM groups")
+}
