@@ -62,7 +62,7 @@ func (s *shooting) groups() {
 	s.keep("group", v)
 	s.get("group-none-found", v, one+"?q=nobody-of-that-name")
 	id := one[len(at)+1:]
-	details := sallyport.AppDetails{Name: "Wiki", Access: sallyport.AccessGroups, Groups: []string{id}, Level: sallyport.LevelPolicy}
+	details := sallyport.AppDetails{Name: "Handbook", Access: sallyport.AccessGroups, Groups: []string{id}, Level: sallyport.LevelPolicy}
 	_, err := s.CreateApp(s.T.Context(), s.Console(), sallyport.App{AppDetails: details})
 	s.Check(err)
 	other := s.Query("SELECT id FROM groups WHERE name = 'Operations'")[0][0]

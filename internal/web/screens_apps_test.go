@@ -34,6 +34,7 @@ func addApp(e *sallyporttest.Env, name string, change ...func(*sallyport.App)) s
 func (s *shooting) apps() {
 	v := s.owners()
 	_, people := s.somebody("alma@acme.example")
+	s.Exec("DELETE FROM apps")
 	s.get("apps-none", v, "/admin/apps")
 	s.get("launcher-none", people, "/apps")
 	s.get("app-new", v, "/admin/apps/new")
@@ -41,7 +42,7 @@ func (s *shooting) apps() {
 	s.get("app-new-proxy", v, "/admin/apps/new?connect=proxy")
 	s.post("app-new-refused", v, "/admin/apps/new", fields{"connect": "proxy", "name": "", "address": "wiki", "hosts": "https://wiki.example.com/x"})
 	s.post("app-connected", v, "/admin/apps/new", fields{"connect": "openid", "name": "Wiki", "address": "https://wiki.example.com/", "redirect_uris": "https://wiki.example.com/oauth2/callback"})
-	wiki := "/admin/apps/" + s.Query("SELECT id FROM apps")[0][0]
+	wiki := "/admin/apps/" + s.Query("SELECT id FROM apps WHERE name = 'Wiki'")[0][0]
 	s.get("app", v, wiki)
 	s.get("app-openid", v, wiki+"/openid")
 	s.get("app-new-secret", v, wiki+"/openid/new-secret")
