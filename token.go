@@ -37,6 +37,11 @@ const (
 	prefixLink          = "lnk_"
 	prefixGroup         = "grp_"
 	prefixApp           = "app_"
+	prefixSecret        = "sec_"
+	prefixGrant         = "gra_"
+	prefixRequest       = "req_"
+	prefixDeviceCode    = "dco_"
+	prefixLogout        = "lgo_"
 )
 
 // Ids sort by time, because the alphabet is in the order of its bytes.
