@@ -22,9 +22,11 @@ var AuthorizationParameters = []string{
 const maxParameter = 4 << 10
 
 // refusal is an outcome for a program, with the code of the standard.
-func refusal(code string, say text.Message) *Error { return &Error{Kind: Invalid, Code: code, Text: say} }
+func refusal(code string, say text.Message) *Error {
+	return &Error{Kind: Invalid, Code: code, Text: say}
+}
 
-// Values of the parameters response_mode, prompt and acr_values.
+// Values of the parameters response_mode and prompt.
 const (
 	ModeQuery = "query"
 	ModeForm  = "form_post"
@@ -33,20 +35,16 @@ const (
 	PromptLogin   = "login"
 	PromptAccount = "select_account"
 	PromptConsent = "consent"
-
-	ACRPassword  = "aal1"
-	ACRTwoFactor = "aal2"
-	ACRPhishing  = "phr"
 )
 
 // ResponseModes, Prompts and ACRs are all values of these parameters. ACRs begin with the weakest.
 var (
 	ResponseModes = []string{ModeQuery, ModeForm}
 	Prompts       = []string{PromptNone, PromptLogin, PromptAccount, PromptConsent}
-	ACRs          = []string{ACRPassword, ACRTwoFactor, ACRPhishing}
+	ACRs          = []string{acrPassword, acrFactor, acrResistant}
 )
 
-var levelOf = map[string]Level{ACRPassword: LevelPolicy, ACRTwoFactor: LevelTwoFactor, ACRPhishing: LevelPhishingResistant}
+var levelOf = map[string]Level{acrPassword: LevelPolicy, acrFactor: LevelTwoFactor, acrResistant: LevelPhishingResistant}
 
 // Outcomes that an app is told.
 var (

@@ -80,36 +80,37 @@ func readPasskey(credential string) (answer, error) {
 	return answer{passkey: &a}, nil
 }
 
-// judgePasskey checks an answer whose challenge was spent, and saves that the key was used. With alone, it is the only
-// proof. A right answer is always accepted: nobody guesses a signature, so the budget of wrong ones only limits what they
-// write, and no stranger can lock anybody out with it. It is read only when it is needed.
-func (s *Service) judgePasskey(tx Tx, by Caller, u *User, a passkey.Answer, si *SignIn, alone bool) error {
-	p, outcome := s.takePasskey(tx, by, *u, a, alone)
+// judgePasskey checks an answer whose challenge was spent, saves that the key was used, and returns the proof. With
+// alone, it is the only proof. A right answer is always accepted: nobody guesses a signature, so the budget of wrong ones
+// only limits what they write, and no stranger can lock anybody out with it. It is read only when it is needed.
+func (s *Service) judgePasskey(tx Tx, by Caller, u *User, a passkey.Answer, si *SignIn, alone bool) (Proof, error) {
+	p, proof, outcome := s.takePasskey(tx, by, *u, a, alone)
 	if len(Outcomes(outcome)) == 0 {
-		return outcome
+		return proof, outcome
 	}
 	j, err := s.judgement(tx, by, u, si)
 	if err != nil {
-		return err
+		return proof, err
 	}
 	tries := j.client(bucketPasskey)
 	if wait := passkeyRule.Wait(tries, j.now); wait > 0 {
-		return commit(ErrPasskeyLimit.waiting(wait))
+		return proof, commit(ErrPasskeyLimit.waiting(wait))
 	}
 	if err := tx.SaveTries(passkeyRule.Charge(tries, j.now)); err != nil {
-		return err
+		return proof, err
 	}
 	if errors.Is(outcome, ErrPasskeyCopied) {
-		return s.copiedPasskey(tx, j, p)
+		return proof, s.copiedPasskey(tx, j, p)
 	}
-	return errOr(s.record(tx, j.by, "passkey.wrong", u.ID, Refused, map[string]string{"passkey": p.ID}), commit(outcome))
+	return proof, errOr(s.record(tx, j.by, "passkey.wrong", u.ID, Refused, map[string]string{"passkey": p.ID}), commit(outcome))
 }
 
-// takePasskey returns the key of a right answer, saved as used, or the outcome with the key that it names, if any.
-func (s *Service) takePasskey(tx Tx, by Caller, u User, a passkey.Answer, alone bool) (p Passkey, err error) {
+// takePasskey returns the key of a right answer, saved as used, with the proof; or the outcome with the key that it
+// names, if any.
+func (s *Service) takePasskey(tx Tx, by Caller, u User, a passkey.Answer, alone bool) (p Passkey, proof Proof, err error) {
 	all, err := tx.Passkeys(u.Workspace, u.ID)
 	if err != nil {
-		return p, err
+		return p, proof, err
 	}
 	for _, p := range all {
 		if string(p.Key.ID) != string(a.Key) {
@@ -118,17 +119,17 @@ func (s *Service) takePasskey(tx Tx, by Caller, u User, a passkey.Answer, alone 
 		use, err := s.party(by).Used(a, personOf(u), p.Key, alone)
 		switch {
 		case errors.Is(err, passkey.ErrCopied):
-			return p, ErrPasskeyCopied
+			return p, proof, ErrPasskeyCopied
 		case errors.Is(err, passkey.ErrUnverified):
-			return p, ErrPasskeyAlone
+			return p, proof, ErrPasskeyAlone
 		case err != nil:
-			return p, ErrPasskeyWrong
+			return p, proof, ErrPasskeyWrong
 		}
 		p.Key.Counter, p.Key.BackedUp = use.Counter, use.BackedUp
 		p.LastUsedAt, p.LastUsedFrom = s.Now(), addressOf(by)
-		return p, tx.SavePasskey(p)
+		return p, Proof{ByPasskey, p.LastUsedAt, keyUse(p.Key, use.Verified)}, tx.SavePasskey(p)
 	}
-	return p, ErrPasskeyWrong
+	return p, proof, ErrPasskeyWrong
 }
 
 // copiedRule limits e-mails about copies, because anyone who has a copy can trigger them.

@@ -55,7 +55,7 @@ var (
 
 var secretRule = throttle.Rule{Limit: 20, Window: 15 * time.Minute}
 
-const assertionLimit = time.Hour
+const clientAssertionLimit = time.Hour
 
 // asClient runs a change for an app that has proved which it is. Nothing is consumed unless it has. An outcome of fn is
 // committed, so that fn must return a fault if what it wrote must not stay.
@@ -160,7 +160,7 @@ func (s *Service) judgeAssertion(tx Tx, by Caller, app App, c ClientCredentials)
 	switch {
 	case claims.Issuer != app.ID, claims.Subject != app.ID, !slices.ContainsFunc(claims.Audience, here):
 		return errAssertionAud
-	case !now.Before(ends), ends.After(now.Add(assertionLimit)), claims.Begins != 0 && lifetime.Ahead(time.Unix(int64(claims.Begins), 0), now):
+	case !now.Before(ends), ends.After(now.Add(clientAssertionLimit)), claims.Begins != 0 && lifetime.Ahead(time.Unix(int64(claims.Begins), 0), now):
 		return errAssertionTime
 	case claims.ID == "":
 		return errAssertionUsed

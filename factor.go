@@ -128,9 +128,9 @@ type judgement struct {
 	authenticators []Authenticator
 }
 
-// judge checks a second factor of the user, whose row is locked, and returns which it was. If there is a sign-in, it
+// judge checks a second factor of the user, whose row is locked, and returns it as a proof. If there is a sign-in, it
 // counts the wrong ones there too. A correct one is used up.
-func (s *Service) judge(tx Tx, by Caller, u *User, a answer, si *SignIn) (Method, error) {
+func (s *Service) judge(tx Tx, by Caller, u *User, a answer, si *SignIn) (Proof, error) {
 	if a.passkey != nil {
 		purpose, holder := toSignIn, ""
 		if si != nil {
@@ -139,18 +139,18 @@ func (s *Service) judge(tx Tx, by Caller, u *User, a answer, si *SignIn) (Method
 			purpose, holder = toStepUp, by.session.ID
 		}
 		if err := s.spend(tx, by, a.passkey.Challenge, purpose, u.ID, holder); err != nil {
-			return "", err
+			return Proof{}, err
 		}
-		return ByPasskey, s.judgePasskey(tx, by, u, *a.passkey, si, false)
+		return s.judgePasskey(tx, by, u, *a.passkey, si, false)
 	}
 	j, err := s.judgement(tx, by, u, si)
 	if err != nil {
-		return "", err
+		return Proof{}, err
 	}
 	if a.recovery != "" {
-		return ByRecoveryCode, s.judgeRecoveryCode(tx, j, a.recovery)
+		return Proof{Method: ByRecoveryCode, At: j.now}, s.judgeRecoveryCode(tx, j, a.recovery)
 	}
-	return ByAuthenticator, s.judgeCode(tx, j, a.digits)
+	return Proof{Method: ByAuthenticator, At: j.now}, s.judgeCode(tx, j, a.digits)
 }
 
 // judgement reads what is needed. In a sign-in, it was read with that.

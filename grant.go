@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/jose"
 	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/seal"
 	"github.com/sallyport-2fa/sallyport/internal/text"
@@ -158,7 +159,7 @@ func (s *Service) Token(ctx context.Context, by Caller, c ClientCredentials, r T
 	}
 	t = Tokens{Access: i.access, Refresh: i.refresh, Scope: strings.Join(i.scopes, " ")}
 	if slices.Contains(i.scopes, "openid") {
-		signed, err := s.sign(ctx, by.workspace, i.app.Client.Algorithm, s.idToken(by, i.app, i.grant, i.user, i.groups, i.access))
+		signed, err := s.sign(ctx, by.workspace, jose.Algorithm(i.app.Client.Algorithm), jose.JWT, s.idToken(by, i.app, i.grant, i.user, i.groups, i.access))
 		if err != nil {
 			return Tokens{}, err
 		}
@@ -222,7 +223,9 @@ func verifies(verifier Secret, challenge string) bool {
 }
 
 // genuineFor reports whether the session in which something was issued is still valid.
-func (ses Session) genuineFor(u User, now time.Time) bool { return ses.ID != "" && ses.lives(ses.Hash, u, now) }
+func (ses Session) genuineFor(u User, now time.Time) bool {
+	return ses.ID != "" && ses.lives(ses.Hash, u, now)
+}
 
 // grant returns the grant that a code or refresh token names, and locks its user's row. The token's own hash has still to be
 // compared.

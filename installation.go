@@ -133,7 +133,7 @@ func (s *Service) FirstRunByLink(ctx context.Context, a Arrival, token Secret, o
 		now := s.Now()
 		p, err = s.advance(tx, by, SignIn{
 			Workspace: w.ID, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
-			Proofs: Proofs{{ByPassword, now}}, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), fresh: true,
+			Proofs: Proofs{{Method: ByPassword, At: now}}, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), fresh: true,
 		}, u)
 		return err
 	})

@@ -157,7 +157,7 @@ func (s *Service) AddPasskey(ctx context.Context, by Caller, name, setUpCode, cr
 		if err := s.spend(tx, by, created.Challenge, toRegister, e.User.ID, e.id); err != nil {
 			return err
 		}
-		key, _, err := s.party(by).Created(created)
+		key, verified, err := s.party(by).Created(created)
 		if err != nil {
 			return commit(ErrPasskeyWrong)
 		}
@@ -167,10 +167,11 @@ func (s *Service) AddPasskey(ctx context.Context, by Caller, name, setUpCode, cr
 			return err
 		}
 		e.HasPasskey = true
-		if err := s.enrolled(tx, by, e, newFactor{ByPasskey, k.ID, k.Name, now}, e.replacesAll()); err != nil {
+		added := newFactor{Proof{ByPasskey, now, keyUse(key, verified)}, k.ID, k.Name}
+		if err := s.enrolled(tx, by, e, added, e.replacesAll()); err != nil {
 			return err
 		}
-		if p, err = s.goOn(tx, by, e, ByPasskey); err != nil || len(e.codes) == 0 {
+		if p, err = s.goOn(tx, by, e, added.proof); err != nil || len(e.codes) == 0 {
 			return err
 		}
 		p.RecoveryCodes = e.codes
@@ -244,12 +245,13 @@ func (s *Service) SignInByPasskey(ctx context.Context, by Caller, visitor Secret
 		if wait := u.SignIns.Wait(signInRule, now); wait > 0 {
 			return commit(ErrSignInLimit.waiting(wait))
 		}
-		if err := s.judgePasskey(tx, by, &u, a, nil, true); err != nil {
+		proof, err := s.judgePasskey(tx, by, &u, a, nil, true)
+		if err != nil {
 			return err
 		}
 		si := SignIn{
 			Workspace: u.Workspace, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
-			Proofs: Proofs{{ByPasskey, now}}, Parked: by.to, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), fresh: true,
+			Proofs: Proofs{proof}, Parked: by.to, CreatedAt: now, ExpiresAt: now.Add(SignInLimit), fresh: true,
 		}
 		if si.DeviceSeen, err = tx.DeviceSeen(u.Workspace, u.ID, hashToken(by.device)); err != nil {
 			return err

@@ -12,21 +12,24 @@ type SealedColumn struct {
 	Table, Column string
 	Key           string // the column that names the row, besides workspace_id and user_id; bytes are written as hexadecimal
 	Purpose       string
+	NoUser        bool // the rows belong to no user, and the table has no user_id
 }
 
 // SealedColumns are all sealed columns. Code that opens or reseals every secret uses this list. A value in a column
 // that is missing here would be lost when the key with which it is sealed is removed.
 var SealedColumns = []SealedColumn{
 	sealedAuthenticator, sealedDraft, sealedRecoveryCode, sealedParked, sealedLink, sealedMail,
+	sealedSigningKey,
 }
 
 var (
-	sealedAuthenticator = SealedColumn{"authenticators", "secret", "id", "authenticator"}
-	sealedDraft         = SealedColumn{"drafts", "secret", "holder", "draft"}
-	sealedRecoveryCode  = SealedColumn{"recovery_codes", "code", "hash", "recovery"}
-	sealedParked        = SealedColumn{"sessions", "parked", "id", "parked"}
-	sealedLink          = SealedColumn{"links", "data", "id", "link"}
-	sealedMail          = SealedColumn{"outbox", "body", "id", "mail"}
+	sealedAuthenticator = SealedColumn{"authenticators", "secret", "id", "authenticator", false}
+	sealedDraft         = SealedColumn{"drafts", "secret", "holder", "draft", false}
+	sealedRecoveryCode  = SealedColumn{"recovery_codes", "code", "hash", "recovery", false}
+	sealedParked        = SealedColumn{"sessions", "parked", "id", "parked", false}
+	sealedLink          = SealedColumn{"links", "data", "id", "link", false}
+	sealedMail          = SealedColumn{"outbox", "body", "id", "mail", false}
+	sealedSigningKey    = SealedColumn{"signing_keys", "private", "id", "signing key", true}
 )
 
 // AD returns the associated data of the value in one row.
@@ -41,6 +44,7 @@ func (d Draft) AD() seal.AD         { return sealedDraft.AD(d.Workspace, d.User,
 func (s Session) AD() seal.AD       { return sealedParked.AD(s.Workspace, s.User, s.ID) }
 func (l Link) AD() seal.AD          { return sealedLink.AD(l.Workspace, l.User, l.ID) }
 func (m Mail) AD() seal.AD          { return sealedMail.AD(m.Workspace, m.User, m.ID) }
+func (k SigningKey) AD() seal.AD    { return sealedSigningKey.AD(k.Workspace, "", k.ID) }
 
 func (c RecoveryCode) AD() seal.AD {
 	return sealedRecoveryCode.AD(c.Workspace, c.User, hex.EncodeToString(c.Hash))

@@ -35,9 +35,12 @@ type Service struct {
 	// AuditDays is how long events are kept, in days; 0: for ever.
 	AuditDays int
 
-	decoy string        // costs as much as a real hash, and matches no password
-	wake  chan struct{} // mail was queued on this node
-	watch *watch
+	decoy   string        // costs as much as a real hash, and matches no password
+	wake    chan struct{} // mail was queued on this node
+	watch   *watch
+	signing *keyCache
+
+	assertions *assertions
 }
 
 // New returns a Service with the given parts, and defaults for the clock, the log and the hash parameters.
@@ -54,6 +57,7 @@ func New(s Service) *Service {
 	s.decoy = passwd.Decoy(s.Hash)
 	s.wake = make(chan struct{}, 1)
 	s.watch = &watch{waiters: map[*waiter]bool{}}
+	s.signing, s.assertions = newKeyCache(), &assertions{}
 	return &s
 }
 
@@ -212,7 +216,13 @@ func (s *Service) write(ctx context.Context, fn func(Tx) error) error {
 	var queued bool
 	err := s.Store.Write(ctx, func(tx Tx) error {
 		outcome, queued = nil, false
-		err := fn(queueing{tx, &queued})
+		sessions := ending{tx, map[[2]string]bool{}, s}
+		err := fn(queueing{sessions, &queued})
+		if err == nil || errors.As(err, &committed{}) {
+			if err := sessions.queueAll(); err != nil {
+				return err
+			}
+		}
 		if k := (committed{}); errors.As(err, &k) {
 			outcome = k.err
 			return nil

@@ -30,20 +30,24 @@ const (
 type Proof struct {
 	Method Method
 	At     time.Time
+	Key    KeyUse // of ByPasskey
 }
 
 // Proofs are the proofs that a browser has given, each method at most once, in the order in which they were given.
 type Proofs []Proof
 
 // With returns the proofs, in which the method was last given at the time at.
-func (p Proofs) With(m Method, at time.Time) Proofs {
+func (p Proofs) With(m Method, at time.Time) Proofs { return p.and(Proof{Method: m, At: at}) }
+
+// and returns the proofs with one more, which replaces an earlier one by the same method.
+func (p Proofs) and(last Proof) Proofs {
 	out := make(Proofs, 0, len(p)+1)
 	for _, x := range p {
-		if x.Method != m {
+		if x.Method != last.Method {
 			out = append(out, x)
 		}
 	}
-	return append(out, Proof{m, at})
+	return append(out, last)
 }
 
 // Without returns the proofs except that of one method.
@@ -70,7 +74,13 @@ func (p Proofs) Within(m Method, d time.Duration, now time.Time) bool {
 	return lifetime.Within(p.At(m), d+1, now)
 }
 
-// String returns the stored form: "password@1732240000000 authenticator@1732240012000", in Unix milliseconds.
+// The stored form of what is known about a passkey.
+const (
+	keyBound    = "+bound"
+	keyVerified = "+verified"
+)
+
+// String returns the stored form: "password@1732240000000 passkey+bound+verified@1732240012000", in Unix milliseconds.
 func (p Proofs) String() string {
 	var b strings.Builder
 	for i, x := range p {
@@ -78,6 +88,12 @@ func (p Proofs) String() string {
 			b.WriteByte(' ')
 		}
 		b.WriteString(string(x.Method))
+		if x.Key.Bound {
+			b.WriteString(keyBound)
+		}
+		if x.Key.Verified {
+			b.WriteString(keyVerified)
+		}
 		b.WriteByte('@')
 		b.WriteString(strconv.FormatInt(x.At.UnixMilli(), 10))
 	}
@@ -91,8 +107,11 @@ func ParseProofs(s string) Proofs {
 		var one string
 		one, s, _ = strings.Cut(s, " ")
 		m, at, _ := strings.Cut(one, "@")
+		var key KeyUse
+		m, key.Verified = strings.CutSuffix(m, keyVerified)
+		m, key.Bound = strings.CutSuffix(m, keyBound)
 		if ms, err := strconv.ParseInt(at, 10, 64); err == nil {
-			p = append(p, Proof{Method(m), time.UnixMilli(ms)})
+			p = append(p, Proof{Method(m), time.UnixMilli(ms), key})
 		}
 	}
 	return p

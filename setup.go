@@ -348,7 +348,7 @@ func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code strin
 		if err := s.enrol(tx, by, e, d, secret, step); err != nil {
 			return err
 		}
-		if p, err = s.goOn(tx, by, e, ByAuthenticator); err != nil || len(e.codes) == 0 {
+		if p, err = s.goOn(tx, by, e, Proof{Method: ByAuthenticator, At: now}); err != nil || len(e.codes) == 0 {
 			return err
 		}
 		p.RecoveryCodes = e.codes
@@ -359,12 +359,12 @@ func (s *Service) ConfirmSetUp(ctx context.Context, by Caller, draft, code strin
 }
 
 // goOn continues after a second factor was added: it advances the sign-in, or moves the session to a new epoch.
-func (s *Service) goOn(tx Tx, by Caller, e *enrolment, m Method) (SignInResult, error) {
+func (s *Service) goOn(tx Tx, by Caller, e *enrolment, added Proof) (SignInResult, error) {
 	if e.signIn != nil {
 		return s.advance(tx, by, *e.signIn, e.User)
 	}
 	e.session.User = e.User
-	e.session.session.Proofs = e.session.session.Proofs.With(m, e.session.now)
+	e.session.session.Proofs = e.session.session.Proofs.and(added)
 	token, err := e.session.endOthers(tx)
 	return SignInResult{Step: StepDone, Session: token}, err
 }
@@ -430,14 +430,13 @@ func (s *Service) enrol(tx Tx, by Caller, e *enrolment, d Draft, secret []byte, 
 	if err := s.lockEnds(tx, by.as(e.User), e.User); err != nil {
 		return err
 	}
-	return s.enrolled(tx, by, e, newFactor{ByAuthenticator, a.ID, a.Name, now}, replaced > 0)
+	return s.enrolled(tx, by, e, newFactor{Proof{Method: ByAuthenticator, At: now}, a.ID, a.Name}, replaced > 0)
 }
 
 // newFactor is a second factor that was just added, of any kind.
 type newFactor struct {
-	method   Method
+	proof    Proof
 	id, name string
-	at       time.Time
 }
 
 // enrolled updates the user, and the sign-in if there is one, after a second factor was added. It mails the user and
@@ -445,7 +444,7 @@ type newFactor struct {
 func (s *Service) enrolled(tx Tx, by Caller, e *enrolment, f newFactor, changed bool) error {
 	first := !e.TwoFactor
 	if first {
-		e.TwoFactor, e.TwoFactorSince, e.MustSetUp = true, f.at, false
+		e.TwoFactor, e.TwoFactorSince, e.MustSetUp = true, f.proof.At, false
 		e.SetUpCodeHash, e.SetUpCodeEnds = nil, time.Time{}
 	}
 	if first || e.RecoveryLeft == 0 {
@@ -460,15 +459,15 @@ func (s *Service) enrolled(tx Tx, by Caller, e *enrolment, f newFactor, changed 
 		}
 	}
 	if e.signIn != nil {
-		e.signIn.Proofs = e.signIn.Proofs.With(f.method, f.at)
+		e.signIn.Proofs = e.signIn.Proofs.and(f.proof)
 		e.Epoch++
-		e.signIn.Epoch, e.signIn.Enrolled, e.signIn.ExpiresAt = e.Epoch, true, f.at.Add(SignInLimit)
+		e.signIn.Epoch, e.signIn.Enrolled, e.signIn.ExpiresAt = e.Epoch, true, f.proof.At.Add(SignInLimit)
 		if err := tx.SaveUser(e.User); err != nil {
 			return err
 		}
 	}
-	detail := map[string]string{string(f.method): f.id, "name": f.name}
-	if f.method == ByPasskey {
+	detail := map[string]string{string(f.proof.Method): f.id, "name": f.name}
+	if f.proof.Method == ByPasskey {
 		return s.passkeyAdded(tx, by, e, f, first, changed, detail)
 	}
 	kind := "authenticator.added"

@@ -242,7 +242,7 @@ func (s *Service) SignIn(ctx context.Context, by Caller, address, password strin
 		}
 		si := SignIn{
 			Workspace: u.Workspace, User: u.ID, ID: newID(prefixSignIn, now), Epoch: u.Epoch, Door: by.door,
-			Proofs: Proofs{{ByPassword, now}}, Parked: by.to, CreatedAt: now, ExpiresAt: now.Add(SignInLimit),
+			Proofs: Proofs{{Method: ByPassword, At: now}}, Parked: by.to, CreatedAt: now, ExpiresAt: now.Add(SignInLimit),
 			DeviceSeen: try.seen, Known: by.knownSince(try.seen, now), fresh: true,
 		}
 		value, err := s.useTrust(tx, by, u)
@@ -342,12 +342,12 @@ func (s *Service) answer(ctx context.Context, by Caller, given answer, trust boo
 		if next(si, u, by.policy, s.Now()) != StepCode {
 			return ErrOtherStep
 		}
-		method, err := s.judge(tx, by, &u, given, &si)
+		proof, err := s.judge(tx, by, &u, given, &si)
 		if err != nil {
 			return err
 		}
-		si.Proofs = si.Proofs.With(method, s.Now())
-		if p, err = s.advance(tx, by, si, u); err != nil || !trust || method.Strength() < StrongFactor {
+		si.Proofs = si.Proofs.and(proof)
+		if p, err = s.advance(tx, by, si, u); err != nil || !trust || proof.Method.Strength() < StrongFactor {
 			return err
 		}
 		renewed := by

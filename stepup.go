@@ -47,11 +47,11 @@ func (s *Service) stepUpBy(ctx context.Context, by Caller, given answer) (Secret
 	var token Secret
 	// A code works once, but a passkey as often as its user likes, so it counts as a change.
 	err := s.act(ctx, by, access{forced: true, keyed: true, coded: given.passkey == nil}, func(tx Tx, me *actor) error {
-		method, err := s.judge(tx, by, &me.User, given, nil)
+		proof, err := s.judge(tx, by, &me.User, given, nil)
 		if err != nil {
 			return err
 		}
-		token, err = s.stepUp(tx, by, me, method)
+		token, err = s.stepUp(tx, by, me, proof)
 		return err
 	})
 	return token, err
@@ -81,20 +81,20 @@ func (s *Service) StepUpPassword(ctx context.Context, by Caller, password string
 			return commit(ErrOwnPasswordWrong)
 		}
 		me.User = u
-		token, err = s.stepUp(tx, by, me, ByPassword)
+		token, err = s.stepUp(tx, by, me, Proof{Method: ByPassword, At: me.now})
 		return err
 	})
 	return token, err
 }
 
 // stepUp saves a fresh proof in the session, and returns the session's new secret.
-func (s *Service) stepUp(tx Tx, by Caller, me *actor, m Method) (Secret, error) {
-	me.session.Proofs = me.session.Proofs.With(m, me.now)
+func (s *Service) stepUp(tx Tx, by Caller, me *actor, last Proof) (Secret, error) {
+	me.session.Proofs = me.session.Proofs.and(last)
 	token := me.rotate()
 	if err := tx.SaveSession(me.session); err != nil {
 		return "", err
 	}
-	return token, s.record(tx, by, "session.stepped_up", me.ID, Done, map[string]string{"method": string(m)})
+	return token, s.record(tx, by, "session.stepped_up", me.ID, Done, map[string]string{"method": string(last.Method)})
 }
 
 // StepUp is what a page that asks for a fresh second factor shows.

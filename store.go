@@ -47,6 +47,13 @@ type Tx interface {
 	GroupTx
 	AppTx
 	AppUseTx
+	ClientTx
+	AppRequestTx
+	GrantTx
+	RevokeTx
+	DeviceCodeTx
+	LogoutTx
+	SigningTx
 
 	// TriesOf returns the row of a workspace, subject and bucket, without locking it.
 	TriesOf(of Tries) (Tries, error)
@@ -103,4 +110,6 @@ const (
 	TurnCount Turn = "count" // counting people for Adoption
 	TurnSweep Turn = "sweep" // sweeping idle rows
 	TurnClock Turn = "clock" // recording the time
+
+	TurnSigning Turn = "signing" // looking after signing keys
 )

@@ -42,6 +42,7 @@ const (
 	prefixRequest       = "req_"
 	prefixDeviceCode    = "dco_"
 	prefixLogout        = "lgo_"
+	prefixSigningKey    = "sig_"
 )
 
 // Ids sort by time, because the alphabet is in the order of its bytes.

@@ -15,6 +15,10 @@ func (t *tx) Sweep(now time.Time) error {
 		`DELETE FROM drafts WHERE expires_at < $1`,
 		`DELETE FROM links WHERE expires_at < $1`,
 		`DELETE FROM challenges WHERE expires_at < $1`,
+		`DELETE FROM app_requests WHERE expires_at < $1`,
+		`DELETE FROM device_codes WHERE expires_at < $1`,
+		`DELETE FROM access_tokens WHERE expires_at < $1`,
+		`DELETE FROM grants WHERE expires_at < $1`,
 	} {
 		if err := t.exec(sql, ms(now)); err != nil {
 			return err
@@ -25,6 +29,11 @@ func (t *tx) Sweep(now time.Time) error {
 		`DELETE FROM sign_ins WHERE expires_at > $1`: sallyport.SignInLimit,
 		`DELETE FROM drafts WHERE expires_at > $1`:   sallyport.DraftLimit,
 		`DELETE FROM links WHERE expires_at > $1`:    sallyport.LinkLimit,
+
+		`DELETE FROM app_requests WHERE expires_at > $1`:  sallyport.AppRequestLimit,
+		`DELETE FROM device_codes WHERE expires_at > $1`:  sallyport.DeviceCodeLimit,
+		`DELETE FROM access_tokens WHERE expires_at > $1`: sallyport.AccessTokenLimit,
+		`DELETE FROM grants WHERE expires_at > $1`:        sallyport.RefreshIdleLimit,
 	} {
 		if err := t.exec(sql, ms(ahead.Add(limit))); err != nil {
 			return err
@@ -94,7 +103,9 @@ func (t *tx) sweepPage(find, remove, workspace, after string, page int, bounds .
 }
 
 func (t *tx) TakeTurn(what sallyport.Turn, now time.Time, age time.Duration) (bool, error) {
-	column := map[sallyport.Turn]string{sallyport.TurnCount: "counted_at", sallyport.TurnSweep: "swept_at", sallyport.TurnClock: "clock_at"}[what]
+	column := map[sallyport.Turn]string{
+		sallyport.TurnCount: "counted_at", sallyport.TurnSweep: "swept_at", sallyport.TurnClock: "clock_at", sallyport.TurnSigning: "signing_at",
+	}[what]
 	return one(t.affected(`UPDATE installation SET `+column+` = $1 WHERE id = 1 AND (`+column+` <= $2 OR `+column+` > $3)`,
 		ms(now), ms(now.Add(-age)), ms(now.Add(lifetime.Grace))))
 }

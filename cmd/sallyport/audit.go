@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -32,15 +31,9 @@ func (c *auditVerifyCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer in.Close()
-	hosts, err := in.hosts(ctx)
+	hosts, err := in.chosen(ctx, c.Workspace)
 	if err != nil {
 		return err
-	}
-	if c.Workspace != "" {
-		if !slices.Contains(hosts, c.Workspace) {
-			return noWorkspace(c.Workspace, hosts)
-		}
-		hosts = []string{c.Workspace}
 	}
 	if c.Head != "" && len(hosts) > 1 {
 		return badUsage("--head belongs to one workspace: choose it with --workspace")

@@ -6,6 +6,7 @@
 //	health.go        /healthz, /readyz, metrics
 //	init.go user.go  administration on the host itself
 //	audit.go         verifies the audit log
+//	key.go           replaces keys
 //	passwords.go     the list of stolen passwords
 //	demo.go          a server with temporary data; demo_*.go are its people, how they are created, its page and its phone
 package main
@@ -28,6 +29,7 @@ type commands struct {
 	Init      initCmd      `cmd:"" help:"Create the first workspace and its owner, whose password is read from standard input. The link that serve prints does the same in a browser."`
 	User      userCmd      `cmd:"" help:"View and repair people's accounts."`
 	Audit     auditCmd     `cmd:"" help:"Verify the audit log."`
+	Key       keyCmd       `cmd:"" help:"Replace keys."`
 	Passwords passwordsCmd `cmd:"" help:"Manage the list of stolen passwords, which are refused as new passwords."`
 	Demo      demoCmd      `cmd:"" help:"Run a server on this machine with made-up companies and people. All data is deleted when it stops."`
 }

@@ -85,6 +85,21 @@ func (in *installation) hosts(ctx context.Context) (hosts []string, err error) {
 	return hosts, err
 }
 
+// chosen returns the host of one workspace, or of all if host is empty.
+func (in *installation) chosen(ctx context.Context, host string) ([]string, error) {
+	hosts, err := in.hosts(ctx)
+	if err != nil || host == "" {
+		return hosts, err
+	}
+	if typed, ok := fold.TypedHost(host); ok {
+		host = typed
+	}
+	if !slices.Contains(hosts, host) {
+		return nil, noWorkspace(host, hosts)
+	}
+	return []string{host}, nil
+}
+
 func noWorkspace(host string, hosts []string) error {
 	return badUsage("there is no workspace on %s: set --workspace to %s", host, listed(hosts))
 }

@@ -1,5 +1,5 @@
 // Package background does the work that no request waits for, on top of the rules: sealing the audit log, sending
-// e-mails, sweeping, counting, reminding and erasing.
+// e-mails, sweeping, counting, reminding, erasing and replacing signing keys.
 //
 //	run.go      Run, and how often each kind of work is done
 //	deliver.go  e-mails, with leases
@@ -23,6 +23,7 @@ const (
 	lockEvery     = time.Minute
 	reminderEvery = 15 * time.Second
 	eraseEvery    = 15 * time.Second
+	signingEvery  = 10 * time.Minute // one node looks after the signing keys, once an hour
 )
 
 // Run works until ctx has ended and the current work is finished. Every node runs it.
@@ -36,7 +37,8 @@ func Run(ctx context.Context, s *sallyport.Service) {
 	start("sweep", sweepEvery, s.Sweep)
 	start("watching the clock", sallyport.ClockEvery, s.WatchClock)
 	start("ending locks", lockEvery, s.EndLocks)
-	start("sweeping what is idle", idleEvery, func(ctx context.Context) error { return sweepDaily(ctx, s) })
+	start("sweeping what is idle", idleEvery, onOneNode(s, sallyport.TurnSweep, 24*time.Hour, s.SweepIdle))
+	start("looking after signing keys", signingEvery, onOneNode(s, sallyport.TurnSigning, time.Hour, s.ScheduleSigning))
 	start("dropping old events", sweepEvery, func(ctx context.Context) error { return audit.DropOld(ctx, s) })
 	start("counting people", countEvery, func(ctx context.Context) error { return CountAdoption(ctx, s) })
 	start("queueing reminders", reminderEvery, s.QueueReminders)
@@ -72,15 +74,18 @@ func sealLog(ctx context.Context, s *sallyport.Service) {
 	}
 }
 
-// sweepDaily runs SweepIdle once a day on one node. A new installation has nothing to sweep.
-func sweepDaily(ctx context.Context, s *sallyport.Service) error {
-	var mine bool
-	err := s.Store.Write(ctx, func(tx sallyport.Tx) (err error) {
-		mine, err = tx.TakeTurn(sallyport.TurnSweep, s.Now(), 24*time.Hour)
-		return err
-	})
-	if err != nil || !mine {
-		return err
+// onOneNode returns work that one node does, and only if none has done it within age. A new installation has nothing to
+// sweep.
+func onOneNode(s *sallyport.Service, turn sallyport.Turn, age time.Duration, do func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		var mine bool
+		err := s.Store.Write(ctx, func(tx sallyport.Tx) (err error) {
+			mine, err = tx.TakeTurn(turn, s.Now(), age)
+			return err
+		})
+		if err != nil || !mine {
+			return err
+		}
+		return do(ctx)
 	}
-	return s.SweepIdle(ctx)
 }

@@ -54,6 +54,8 @@ var eventWords = map[string]text.Message{
 	"session.ended":            text.Say("Sessions ended"),
 	"session.signed_out":       text.Say("Signed out"),
 	"session.stepped_up":       text.Say("Identity confirmed again"),
+	"signing_key.created":      text.Say("Key for signing tokens created"),
+	"signing_key.removed":      text.Say("Key for signing tokens removed"),
 	"sign_in.completed":        text.Say("Signed in"),
 	"sign_in.abandoned":        text.Say("Signed out before signing in was complete"),
 	"set_up_code.given":        text.Say("Set-up code given"),

@@ -168,7 +168,7 @@ var kindParts = map[string]int{
 	"sign_in": 0, "session": 0, "password": 0, "code": 0, "approval": 0,
 	"authenticator": 1, "passkey": 1, "recovery_code": 1, "recovery_codes": 1, "set_up_code": 1, "trusted_device": 1, "two_factor": 1,
 	"user": 2, "email": 2, "invitation": 2,
-	"brand": 3, "clock": 3, "mail": 3, "policy": 3, "workspace": 3,
+	"brand": 3, "clock": 3, "mail": 3, "policy": 3, "signing_key": 3, "workspace": 3,
 }
 
 // groupOf returns the index of a kind's group.

@@ -228,6 +228,7 @@ func (s *site) helpRoutes() []route {
 		{"GET", "/help/2fa", anyone, s.help},
 		{"GET", "/.well-known/change-password", anyone, s.changePassword},
 		{"GET", "/.well-known/security.txt", anyone, s.securityTxt},
+		{"GET", "/.well-known/jwks.json", anyone, s.signingKeys},
 	}
 }
 
