@@ -18,6 +18,9 @@ var AuthorizationParameters = []string{
 	"login_hint", "id_token_hint", "claims", "code_challenge", "code_challenge_method", "request", "request_uri", "ui_locales", "display",
 }
 
+// RepeatedParameter is the name under which a door puts the name of a parameter that was sent twice.
+const RepeatedParameter = "\x00repeated"
+
 // maxParameter is the maximum size of a parameter, in bytes.
 const maxParameter = 4 << 10
 
@@ -58,6 +61,7 @@ var (
 	errPKCEChallenge  = refusal("invalid_request", text.Say("The parameter code_challenge must be a SHA-256 hash in base64url without padding, 43 characters long."))
 	errPrompt         = refusal("invalid_request", text.Say("The parameter prompt may be none, login, select_account or consent. Nothing goes with none."))
 	errMaxAge         = refusal("invalid_request", text.Say("The parameter max_age must be a number of seconds."))
+	errRepeated       = refusal("invalid_request", text.Say("A parameter was sent more than once."))
 	errTooLong        = refusal("invalid_request", text.Say("A parameter is longer than 4 KiB."))
 	errUnmetACR       = refusal("unmet_authentication_requirements", text.Say("The person cannot sign in in the way that the app requires."))
 	errLoginRequired  = refusal("login_required", text.Say("The person must sign in."))
@@ -85,6 +89,8 @@ func (p Parameters) judge(c *AppClient) (q asked, err error) {
 		}
 	}
 	switch {
+	case p[RepeatedParameter] != "":
+		return q, errRepeated.saying(text.Say("The parameter {name} was sent more than once.", "name", p[RepeatedParameter]))
 	case p["request"] != "":
 		return q, errRequestObject
 	case p["request_uri"] != "":

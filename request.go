@@ -444,7 +444,22 @@ func (s *Service) takePushed(ctx context.Context, by Caller, p Parameters) (Para
 // escapeQuery escapes a value for a query.
 func escapeQuery(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
-// RepliesTo reports whether an origin is one of those to which an app's replies go. Its scripts may use the endpoints for apps.
-func (a App) RepliesTo(origin string) bool {
-	return a.Client != nil && slices.ContainsFunc(a.Client.RedirectURIs, func(uri string) bool { return originOf(uri) == origin })
+// AllowsScripts reports whether scripts of an origin may read what the endpoints answer: those of the app with this id or, if
+// client is empty, of any app. They are those of the addresses to which the app's replies go.
+func (s *Service) AllowsScripts(ctx context.Context, by Caller, client, origin string) (allowed bool) {
+	err := s.Store.Read(ctx, func(tx Tx) error {
+		if client != "" {
+			app, found, err := tx.ClientApp(by.workspace.ID, client)
+			allowed = found && app.repliesTo(origin)
+			return err
+		}
+		all, err := tx.Apps(by.workspace.ID)
+		allowed = slices.ContainsFunc(all, func(a App) bool { return a.repliesTo(origin) })
+		return err
+	})
+	return allowed && err == nil
+}
+
+func (a App) repliesTo(origin string) bool {
+	return a.Enabled && a.Client != nil && slices.ContainsFunc(a.Client.RedirectURIs, func(uri string) bool { return originOf(uri) == origin })
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/oidc"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 	"github.com/sallyport-2fa/sallyport/internal/web"
 )
@@ -79,7 +80,7 @@ func (e *Env) serve(door net.Listener, service *sallyport.Service, lang *text.La
 	health := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok\n") })
 	pages, err := web.New(edges, log, lang)
 	e.Check(err)
-	server := edge.NewServer(pages(service, health), log)
+	server := edge.NewServer(pages(service, health, oidc.New(edges, log)), log)
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)

@@ -25,6 +25,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/edge"
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/mail"
+	"github.com/sallyport-2fa/sallyport/internal/oidc"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 	"github.com/sallyport-2fa/sallyport/internal/web"
@@ -274,7 +275,7 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 	if err != nil {
 		return err
 	}
-	handler := pages(service, health(service.Store, s.log))
+	handler := pages(service, health(service.Store, s.log), oidc.New(s.edge, s.log))
 	if wrap != nil {
 		handler = wrap(handler)
 	}

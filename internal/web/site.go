@@ -19,12 +19,12 @@ type site struct {
 	*pages
 	service *sallyport.Service
 	served  *http.ServeMux // the route table
-	agents  agents
+	agents  edge.Agents
 }
 
-// Pages returns the handler of all pages of a Service, behind the edge. health answers /healthz and /readyz on any
-// host. It is called once.
-type Pages func(service *sallyport.Service, health http.Handler) http.Handler
+// Pages returns the handler of all pages of a Service, and of the other doors, behind the edge. health answers /healthz and
+// /readyz on any host. It is called once.
+type Pages func(service *sallyport.Service, health http.Handler, doors ...edge.Door) http.Handler
 
 // New parses the pages. That takes milliseconds, during which the caller can open the database. lang is [text.English]
 // except in tests.
@@ -34,9 +34,9 @@ func New(e *edge.Edge, log *slog.Logger, lang *text.Lang) (Pages, error) {
 	if s.pages, err = newPages(e, log, lang, s.frame); err != nil {
 		return nil, err
 	}
-	return func(service *sallyport.Service, health http.Handler) http.Handler {
+	return func(service *sallyport.Service, health http.Handler, doors ...edge.Door) http.Handler {
 		s.service, s.served = service, s.mux()
-		return e.Handler(s.guard(s.served, s.name), health, s.showProblem)
+		return e.Handler(edge.Beside(s.guard(s.served, s.name), service, s.showProblem, doors), health, s.showProblem)
 	}, nil
 }
 
@@ -67,7 +67,7 @@ func (s *site) enter(a access, h handler) handler {
 		case errors.Is(err, sallyport.ErrSignedOut):
 			err = s.toSignIn(w, r)
 		case errors.Is(err, sallyport.ErrSetUpRequired):
-			err = s.done(w, r, setUpAddress(s.owedPath(c), "", s.going(r)), "")
+			err = s.done(w, r, setUpAddress(s.owedPath(c, err), "", s.going(r)), "")
 		case errors.Is(err, sallyport.ErrSignInEnded) && signedIn && (r.Method == http.MethodGet || !s.holdsSignIn(r)):
 			err = s.done(w, r, cmp.Or(s.onward(r.URL.Query().Get("to")), "/"), "") // the Back button after a completed sign-in
 		case errors.Is(err, sallyport.ErrSignInEnded) && !s.holdsSignIn(r):
@@ -98,7 +98,7 @@ func (s *site) arrival(r *http.Request) sallyport.Arrival {
 	visit := edge.From(r.Context())
 	return sallyport.Arrival{
 		Door: sallyport.DoorWeb,
-		Host: visit.Host, Address: visit.Addr, Agent: s.agents.name(r.UserAgent()),
+		Host: visit.Host, Address: visit.Addr, Agent: s.agents.Name(r.UserAgent()),
 		Session: s.secret(r, edge.SessionCookie), SignIn: s.secret(r, edge.SignInCookie),
 		Device: s.secret(r, edge.DeviceCookie), Trust: s.secret(r, edge.TrustCookie),
 		Background: r.URL.Path == approvalsWaitPath,
@@ -158,9 +158,9 @@ func (s *site) owes(c sallyport.Caller) sallyport.Owed {
 	return c.Policy().Owes(u, ses.Proofs, s.service.Now())
 }
 
-// owedPath returns the page on which they do it.
-func (s *site) owedPath(c sallyport.Caller) string {
-	if s.owes(c) == sallyport.OwesPasskey {
+// owedPath returns the page on which they do it. Only an app may ask for a passkey where the policy does not.
+func (s *site) owedPath(c sallyport.Caller, outcome error) string {
+	if s.owes(c) == sallyport.OwesPasskey || wanted(outcome) == sallyport.PhishingResistant {
 		return newPasskeyPath
 	}
 	return setUpPath

@@ -1,4 +1,4 @@
-package web
+package edge
 
 import (
 	"strings"
@@ -7,8 +7,8 @@ import (
 	"github.com/mileusna/useragent"
 )
 
-// agents returns names of browsers and caches them, because parsing a User-Agent costs more than the rest of a request.
-type agents struct {
+// Agents returns names of browsers and caches them, because parsing a User-Agent costs more than the rest of a request.
+type Agents struct {
 	mu    sync.RWMutex
 	names map[string]string
 }
@@ -18,8 +18,8 @@ const (
 	maxAgent  = 512 // bytes of a User-Agent that are parsed
 )
 
-// name returns the browser and the operating system in words, such as "Firefox on Windows".
-func (a *agents) name(header string) string {
+// Name returns the browser and the operating system in words, such as "Firefox on Windows".
+func (a *Agents) Name(header string) string {
 	if len(header) > maxAgent {
 		header = header[:maxAgent]
 	}
