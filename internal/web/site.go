@@ -169,7 +169,7 @@ func (s *site) owedPath(c sallyport.Caller, outcome error) string {
 // frame returns what the layout shows around a page.
 func (s *site) frame(r *http.Request) frame {
 	c := by(r)
-	f := frame{NoMail: s.service.Mailer == nil, Brand: c.Workspace().Issuer(), BrandStyle: brandStyle(c.Workspace().BrandColour())}
+	f := frame{NoMail: s.service.Mailer == nil, Brand: c.Workspace().Issuer(), BrandStyle: brandStyle(c.Workspace().BrandColour()), ToApp: s.leadsTo(r)}
 	if u, ok := c.User(); ok {
 		f.Person = &person{Name: u.Name, Email: u.Address}
 		f.Nav = adminNav(r, u)
