@@ -35,8 +35,8 @@ type SecretHash struct {
 type ClientTx interface {
 	// ClientApp returns an app without its groups and hosts, in one statement. It locks nothing.
 	ClientApp(workspace, id string) (App, bool, error)
-	// SecretHashes returns the client secrets of an app.
-	SecretHashes(workspace, app string) ([]SecretHash, error)
+	// SecretHashes returns the client secrets of an app, and a budget without locking it, in one round trip.
+	SecretHashes(workspace, app string, of Tries) ([]SecretHash, Tries, error)
 	// UseSecret saves when a client secret was last used.
 	UseSecret(workspace, app, id string, now time.Time) error
 }
@@ -102,16 +102,12 @@ func (s *Service) authenticate(tx Tx, by Caller, c ClientCredentials) (App, erro
 func (s *Service) judgeSecret(tx Tx, by Caller, app App, secret Secret) error {
 	now := s.Now()
 	of := Tries{Workspace: app.Workspace, Subject: app.ID, Bucket: "secret:" + ofAddress(by.address)}
-	tries, err := tx.TriesOf(of)
+	all, tries, err := tx.SecretHashes(app.Workspace, app.ID, of)
 	if err != nil {
 		return err
 	}
 	if wait := secretRule.Wait(tries.AsOf(now), now); wait > 0 {
 		return ErrClientLimit.waiting(wait)
-	}
-	all, err := tx.SecretHashes(app.Workspace, app.ID)
-	if err != nil {
-		return err
 	}
 	hash := hashToken(secret)
 	for _, one := range all {

@@ -141,11 +141,11 @@ func (s *Service) deviceApp(tx Tx, d DeviceCode) (App, error) {
 // typedDevice returns the device code that a person typed, and counts a wrong one.
 func (s *Service) typedDevice(tx Tx, me *actor, typed string) (d DeviceCode, err error) {
 	of := []budget{{Tries{Workspace: me.Workspace, Subject: me.ID, Bucket: "device"}, deviceRule}}
-	tries, err := tx.TriesOf(of[0].Tries)
+	_, tries, err := tx.TakeTries(me.Workspace, "", of[0].Tries)
 	if err != nil {
 		return d, err
 	}
-	if wait := deviceRule.Wait(tries.AsOf(me.now), me.now); wait > 0 {
+	if wait := deviceRule.Wait(tries[0].AsOf(me.now), me.now); wait > 0 {
 		return d, ErrDeviceLimit.waiting(wait)
 	}
 	code, found := s.userCode(typed), false
