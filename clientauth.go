@@ -19,8 +19,8 @@ import (
 type ClientCredentials struct {
 	ID        string
 	Secret    Secret
-	Assertion Secret // signed with a key of the app's (RFC 7523)
-	Endpoint  string // path of the endpoint that was called
+	Assertion Secret   // signed with a key of the app's (RFC 7523)
+	Audiences []string // addresses for which an assertion may be meant, besides the issuer
 }
 
 // SecretHash is a client secret that is valid, as it is stored.
@@ -148,9 +148,7 @@ func (s *Service) judgeAssertion(tx Tx, by Caller, app App, c ClientCredentials)
 		return errAssertion
 	}
 	issuer := s.base(by.host)
-	here := func(aud string) bool {
-		return aud == issuer || aud == issuer+"/oauth2/token" || c.Endpoint != "" && aud == issuer+c.Endpoint
-	}
+	here := func(aud string) bool { return aud == issuer || slices.Contains(c.Audiences, aud) }
 	now := s.Now()
 	ends := time.Unix(int64(claims.Expires), 0)
 	switch {

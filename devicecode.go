@@ -50,8 +50,9 @@ type DeviceCodeTx interface {
 	InsertDeviceCode(DeviceCode) error
 	// TakeDeviceCode locks a device code by its id until the end of the transaction.
 	TakeDeviceCode(workspace, id string) (DeviceCode, bool, error)
-	// DeviceCode returns a device code by the keyed hash of what people type.
-	DeviceCode(workspace, userCode string) (DeviceCode, bool, error)
+	// DeviceCode returns a device code by the keyed hash of what people type, and a budget without locking it, in one round
+	// trip.
+	DeviceCode(workspace, userCode string, of Tries) (DeviceCode, Tries, bool, error)
 	// AnswerDeviceCode saves the answer of a person. Of several, one returns true.
 	AnswerDeviceCode(DeviceCode) (bool, error)
 	// PollDeviceCode saves when the device last asked, or deletes the row once it has been used.
@@ -141,19 +142,16 @@ func (s *Service) deviceApp(tx Tx, d DeviceCode) (App, error) {
 // typedDevice returns the device code that a person typed, and counts a wrong one.
 func (s *Service) typedDevice(tx Tx, me *actor, typed string) (d DeviceCode, err error) {
 	of := []budget{{Tries{Workspace: me.Workspace, Subject: me.ID, Bucket: "device"}, deviceRule}}
-	_, tries, err := tx.TakeTries(me.Workspace, "", of[0].Tries)
-	if err != nil {
-		return d, err
-	}
-	if wait := deviceRule.Wait(tries[0].AsOf(me.now), me.now); wait > 0 {
-		return d, ErrDeviceLimit.waiting(wait)
-	}
-	code, found := s.userCode(typed), false
+	code := s.userCode(typed)
 	if code == "" {
 		return d, ErrDeviceCode
 	}
-	if d, found, err = tx.DeviceCode(me.Workspace, code); err != nil {
+	d, tries, found, err := tx.DeviceCode(me.Workspace, code, of[0].Tries)
+	if err != nil {
 		return d, err
+	}
+	if wait := deviceRule.Wait(tries.AsOf(me.now), me.now); wait > 0 {
+		return d, ErrDeviceLimit.waiting(wait)
 	}
 	if found && d.State == deviceWaits && lifetime.Until(d.ExpiresAt, DeviceCodeLimit, me.now) {
 		return d, nil

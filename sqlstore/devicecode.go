@@ -28,8 +28,13 @@ func (t *tx) TakeDeviceCode(workspace, id string) (sallyport.DeviceCode, bool, e
 	return t.deviceCode(workspace, `id = $2`+forUpdate, id)
 }
 
-func (t *tx) DeviceCode(workspace, userCode string) (sallyport.DeviceCode, bool, error) {
-	return t.deviceCode(workspace, `user_code = $2`, userCode)
+func (t *tx) DeviceCode(workspace, userCode string, of sallyport.Tries) (sallyport.DeviceCode, sallyport.Tries, bool, error) {
+	tries, err := t.askTries(of)
+	if err != nil {
+		return sallyport.DeviceCode{}, of, false, err
+	}
+	d, found, err := t.deviceCode(workspace, `user_code = $2`, userCode)
+	return d, tries.tries(), found, err
 }
 
 func (t *tx) AnswerDeviceCode(d sallyport.DeviceCode) (bool, error) {

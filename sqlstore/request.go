@@ -55,9 +55,8 @@ func (t *tx) ClientApp(workspace, id string) (a sallyport.App, found bool, err e
 }
 
 func (t *tx) SecretHashes(workspace, app string, of sallyport.Tries) (all []sallyport.SecretHash, _ sallyport.Tries, err error) {
-	tries := triesRow{Tries: of}
-	if err := t.ask(`SELECT `+triesColumns+` FROM tries WHERE workspace_id = $1 AND subject = $2 AND bucket = $3`,
-		[]any{of.Workspace, of.Subject, of.Bucket}, func(scan scanner) error { return scan(tries.dest()...) }); err != nil {
+	tries, err := t.askTries(of)
+	if err != nil {
 		return nil, of, err
 	}
 	err = t.rows(`SELECT id, hash, last_used_at, expires_at FROM app_secrets WHERE workspace_id = $1 AND app_id = $2`, []any{workspace, app}, func(scan scanner) error {

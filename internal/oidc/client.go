@@ -42,7 +42,7 @@ func (d *door) client(w http.ResponseWriter, r *http.Request, endpoint string, n
 	if c, err = credentials(r, all); err != nil {
 		return by, c, nil, err
 	}
-	c.Endpoint = endpoint
+	c.Audiences = []string{d.origin(r) + tokenPath, d.origin(r) + endpoint}
 	for _, name := range own[1:] {
 		delete(all, name)
 	}

@@ -244,7 +244,9 @@ func TestWhoMayNot(t *testing.T) {
 		ada := person(s, "ada")
 		v := s.Visitor()
 		v.SignIn(ada)
-		refused := func() int { return len(s.Query("SELECT id FROM events WHERE kind = 'app.refused' AND app = '" + c.ID + "'")) }
+		refused := func() int {
+			return len(s.Query("SELECT id FROM events WHERE kind = 'app.refused' AND app = '" + c.ID + "'"))
+		}
 		if got := reply(c.ask(v, map[string]string{"prompt": "none"})); got.Get("error") != "access_denied" || refused() != 1 {
 			t.Errorf("at once: %v, %d events", got, refused())
 		}

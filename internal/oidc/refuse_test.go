@@ -14,7 +14,9 @@ import (
 
 func TestI17_WhereTheReplyGoes(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
-		c := register(s, "Wiki", func(a *sallyport.App) { a.Client.RedirectURIs = append(a.Client.RedirectURIs, "https://wiki.example.com/cb?x=1") })
+		c := register(s, "Wiki", func(a *sallyport.App) {
+			a.Client.RedirectURIs = append(a.Client.RedirectURIs, "https://wiki.example.com/cb?x=1")
+		})
 		ada := person(s, "ada")
 		v := s.Visitor()
 		v.SignIn(ada)
@@ -145,7 +147,9 @@ func TestI17_Codes(t *testing.T) {
 func TestClientAuthentication(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		c := register(s, "Wiki", nil)
-		public := register(s, "Phone", func(a *sallyport.App) { a.Client.Public, a.Client.RedirectURIs = true, []string{callback, "http://127.0.0.1/cb"} })
+		public := register(s, "Phone", func(a *sallyport.App) {
+			a.Client.Public, a.Client.RedirectURIs = true, []string{callback, "http://127.0.0.1/cb"}
+		})
 		ada := person(s, "ada")
 		v := s.Visitor()
 		v.SignIn(ada)

@@ -103,11 +103,18 @@ func TestI57_NothingStale(t *testing.T) {
 		end     func(s *Site, v *Visitor, c *client, p Person)
 		offline bool // what came of a refresh token lives on
 	}{
-		"signing out":       {func(_ *Site, v *Visitor, _ *client, _ Person) { v.Post("/sign-out", nil) }, true},
-		"another epoch":     {func(s *Site, _ *Visitor, _ *client, p Person) { s.Exec("UPDATE users SET epoch = epoch + 1 WHERE id = '" + p.ID + "'") }, false},
-		"suspension":        {func(s *Site, _ *Visitor, _ *client, p Person) { s.Exec("UPDATE users SET state = 'suspended' WHERE id = '" + p.ID + "'") }, false},
-		"the app's end":     {func(s *Site, _ *Visitor, c *client, _ Person) { s.Check(s.DisableApp(ctx, s.Console(), c.ID)) }, false},
-		"the app, on again": {func(s *Site, _ *Visitor, c *client, _ Person) { s.Check(s.DisableApp(ctx, s.Console(), c.ID)); s.Check(s.EnableApp(ctx, s.Console(), c.ID)) }, false},
+		"signing out": {func(_ *Site, v *Visitor, _ *client, _ Person) { v.Post("/sign-out", nil) }, true},
+		"another epoch": {func(s *Site, _ *Visitor, _ *client, p Person) {
+			s.Exec("UPDATE users SET epoch = epoch + 1 WHERE id = '" + p.ID + "'")
+		}, false},
+		"suspension": {func(s *Site, _ *Visitor, _ *client, p Person) {
+			s.Exec("UPDATE users SET state = 'suspended' WHERE id = '" + p.ID + "'")
+		}, false},
+		"the app's end": {func(s *Site, _ *Visitor, c *client, _ Person) { s.Check(s.DisableApp(ctx, s.Console(), c.ID)) }, false},
+		"the app, on again": {func(s *Site, _ *Visitor, c *client, _ Person) {
+			s.Check(s.DisableApp(ctx, s.Console(), c.ID))
+			s.Check(s.EnableApp(ctx, s.Console(), c.ID))
+		}, false},
 		"a higher level": {func(s *Site, _ *Visitor, c *client, _ Person) {
 			s.Check(s.ChangeApp(ctx, s.Console(), c.ID, func(a *sallyport.App) { a.Level = sallyport.LevelTwoFactor }))
 		}, false},

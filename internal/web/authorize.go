@@ -49,9 +49,9 @@ type waitingPage struct {
 	Request string
 	User    sallyport.User
 	Learns  []text.Message // what the app will learn
-	Values  [][2]string  // to post to the app
-	To      template.URL // where they are posted; registered, so it may have a scheme of the app's own
-	Back    template.URL // address of the app that says that the person may not use it
+	Values  [][2]string    // to post to the app
+	To      template.URL   // where they are posted; registered, so it may have a scheme of the app's own
+	Back    template.URL   // address of the app that says that the person may not use it
 }
 
 // learns says what an app learns with each scope.
