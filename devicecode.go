@@ -104,6 +104,9 @@ func (s *Service) userCode(typed string) string {
 // StartDevice begins the sign-in of a device.
 func (s *Service) StartDevice(ctx context.Context, by Caller, c ClientCredentials, scope string) (device, user Secret, err error) {
 	err = s.asClient(ctx, by, c, func(tx Tx, app App) error {
+		if err := s.countRequest(tx, by); err != nil {
+			return err
+		}
 		now := s.Now()
 		d := DeviceCode{Workspace: app.Workspace, ID: newID(prefixDeviceCode, now), App: app.ID, State: deviceWaits, CreatedAt: now, ExpiresAt: now.Add(DeviceCodeLimit)}
 		if d.Scopes = grantedScopes(scope); !app.Client.Refresh {

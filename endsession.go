@@ -70,7 +70,7 @@ func (s *Service) AskSignOut(ctx context.Context, by Caller, browser Secret, pos
 		}
 		r.Browser = hashToken(value)
 	}
-	err = s.Store.Write(ctx, func(tx Tx) error {
+	err = s.write(ctx, func(tx Tx) error {
 		app, found, err := tx.ClientApp(r.Workspace, r.App)
 		if err != nil {
 			return err
@@ -79,7 +79,7 @@ func (s *Service) AskSignOut(ctx context.Context, by Caller, browser Secret, pos
 			r.ID = ""
 			return nil
 		}
-		return tx.InsertAppRequest(r)
+		return s.keepRequest(tx, by, r)
 	})
 	return r.ID, value, err
 }

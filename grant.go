@@ -66,15 +66,20 @@ const (
 	RefreshLimit     = 180 * 24 * time.Hour
 	// refreshAgain is how long the previous refresh token returns the same successor, in case the reply was lost.
 	refreshAgain = time.Minute
+
+	MaxGrants       = 500 // of one person
+	MaxAccessTokens = 10  // of one grant
 )
 
 // GrantTx is the storage of what apps were issued.
 type GrantTx interface {
+	// InsertGrant inserts a grant, and deletes all of the user's except the newest MaxGrants.
 	InsertGrant(Grant) error
 	// Grant returns a grant, with the session in which it was issued if that still exists.
 	Grant(workspace, user, id string) (Grant, Session, bool, error)
 	// SaveGrant replaces when a grant was redeemed, has ended and expires, and its refresh tokens. The user's row is locked.
 	SaveGrant(Grant) error
+	// InsertAccessToken inserts an access token, and deletes all of its grant except the newest MaxAccessTokens.
 	InsertAccessToken(AccessToken) error
 	// AccessToken returns an access token by its hash.
 	AccessToken(workspace, user string, hash []byte) (AccessToken, bool, error)

@@ -12,6 +12,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport/internal/lifetime"
 	"github.com/sallyport-2fa/sallyport/internal/text"
+	"github.com/sallyport-2fa/sallyport/internal/throttle"
 )
 
 // AppRequest is a request of an app that waits: for a person who must do something first, or for the browser that brings the
@@ -38,6 +39,9 @@ const (
 	MaxAppRequests  = 10 // of one browser
 )
 
+// appRequestRule is for one network, in which a whole company may be.
+var appRequestRule = throttle.Rule{Limit: 3000, Window: time.Hour}
+
 // AppRequestTx is the storage of waiting requests.
 type AppRequestTx interface {
 	// InsertAppRequest inserts a request, and deletes all of the same browser except the newest MaxAppRequests.
@@ -53,9 +57,10 @@ type AppRequestTx interface {
 
 // Outcomes of requests of apps that people see.
 var (
-	ErrAppUnknown     = &Error{Kind: NotFound, Code: "app_unknown", Text: text.Say("The app that sent you here is not registered in this workspace, or is switched off. Tell the people who run it, or ask an administrator.")}
-	ErrReplyUnknown   = &Error{Kind: Invalid, Code: "redirect_uri_unknown", Text: text.Say("The app did not say where to send you back. Tell the people who run it.")}
-	ErrAppRequestGone = &Error{Kind: Gone, Code: "app_request_gone", Text: text.Say("This way into the app was used already, has taken longer than 15 minutes, or began in another browser. Go back to the app and start again.")}
+	ErrAppUnknown      = &Error{Kind: NotFound, Code: "app_unknown", Text: text.Say("The app that sent you here is not registered in this workspace, or is switched off. Tell the people who run it, or ask an administrator.")}
+	ErrReplyUnknown    = &Error{Kind: Invalid, Code: "redirect_uri_unknown", Text: text.Say("The app did not say where to send you back. Tell the people who run it.")}
+	ErrAppRequestLimit = &Error{Kind: TooMany, Code: "too_many_app_requests", Text: text.Say("Too many people want to go to apps from your network. Try again later."), RetryAfter: time.Minute}
+	ErrAppRequestGone  = &Error{Kind: Gone, Code: "app_request_gone", Text: text.Say("This way into the app was used already, has taken longer than 15 minutes, or began in another browser. Go back to the app and start again.")}
 )
 
 // Shown is a page to show on the way to an app.
@@ -108,7 +113,27 @@ func (s *Service) Authorize(ctx context.Context, by Caller, browser Secret, post
 			o.Browser, r.Browser = browser, hashToken(browser)
 		}
 	}
-	return o, s.Store.Write(ctx, func(tx Tx) error { return tx.InsertAppRequest(r) })
+	return o, s.write(ctx, func(tx Tx) error { return s.keepRequest(tx, by, r) })
+}
+
+// keepRequest inserts a request that waits. Strangers can make requests too, so each network may make only so many.
+func (s *Service) keepRequest(tx Tx, by Caller, r AppRequest) error {
+	if err := s.countRequest(tx, by); err != nil {
+		return err
+	}
+	return tx.InsertAppRequest(r)
+}
+
+func (s *Service) countRequest(tx Tx, by Caller) error {
+	if !by.address.IsValid() {
+		return nil
+	}
+	of := []budget{{Tries{Workspace: by.workspace.ID, Subject: ofAddress(by.address), Bucket: "app requests"}, appRequestRule}}
+	allowed, err := s.charge(tx, of, ErrAppRequestLimit)
+	if err == nil && !allowed {
+		err = commit(ErrAppRequestLimit)
+	}
+	return err
 }
 
 // onTheWay reports whether an outcome means that the person must do something first.
@@ -139,6 +164,7 @@ func (s *Service) requestOf(ctx context.Context, by Caller, p Parameters) (app A
 // proceed does what a request asks for, or returns the next step. With issue unset, it changes nothing, and a Reply without
 // values stands for the one that would be sent.
 func (s *Service) proceed(ctx context.Context, by Caller, app App, r AppRequest, issue bool) (OnTheWay, error) {
+	by.door = DoorOIDC // also on the pages on the way
 	o := OnTheWay{App: app}
 	q, err := r.Params.judge(app.Client)
 	if err == nil && by.session == nil {

@@ -1,6 +1,7 @@
 package sqlstore
 
 import (
+	"strconv"
 	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -9,7 +10,13 @@ import (
 const grantColumns = `g.app_id, g.session_id, g.user_epoch, g.app_epoch, g.scopes, g.claims, g.nonce, g.redirect, g.challenge, g.proofs, g.code_hash, g.code_ends,
 	g.redeemed_at, g.ended_at, g.refresh_hash, g.previous_hash, g.rotations, g.rotated_at, g.created_at, g.expires_at`
 
+// InsertGrant first deletes grants that are too many, so that the new one is not among them.
 func (t *tx) InsertGrant(g sallyport.Grant) error {
+	if err := t.exec(`DELETE FROM grants WHERE workspace_id = $1 AND user_id = $2 AND id IN (
+			SELECT id FROM grants WHERE workspace_id = $1 AND user_id = $2 ORDER BY id DESC LIMIT 100 OFFSET `+strconv.Itoa(sallyport.MaxGrants-1)+`)`,
+		g.Workspace, g.User); err != nil {
+		return err
+	}
 	return t.exec(`INSERT INTO grants (workspace_id, user_id, id, app_id, session_id, user_epoch, app_epoch, scopes, claims, nonce, redirect, challenge,
 			proofs, code_hash, code_ends, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
@@ -40,6 +47,11 @@ func (t *tx) SaveGrant(g sallyport.Grant) error {
 }
 
 func (t *tx) InsertAccessToken(a sallyport.AccessToken) error {
+	if err := t.exec(`DELETE FROM access_tokens WHERE workspace_id = $1 AND user_id = $2 AND grant_id = $3 AND hash IN (
+			SELECT hash FROM access_tokens WHERE workspace_id = $1 AND user_id = $2 AND grant_id = $3 ORDER BY expires_at DESC LIMIT 100 OFFSET `+
+		strconv.Itoa(sallyport.MaxAccessTokens-1)+`)`, a.Workspace, a.User, a.Grant); err != nil {
+		return err
+	}
 	return t.exec(`INSERT INTO access_tokens (workspace_id, user_id, hash, grant_id, session_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 		a.Workspace, a.User, a.Hash, a.Grant, a.Session, ms(a.ExpiresAt))
 }
