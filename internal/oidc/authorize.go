@@ -41,20 +41,28 @@ func posted(w http.ResponseWriter, r *http.Request, names []string) (sallyport.P
 }
 
 func (d *door) authorize(w http.ResponseWriter, r *http.Request) error {
-	return d.begin(w, r, r.URL.Query(), false)
+	by, err := d.arrive(r, true)
+	if err != nil {
+		return err
+	}
+	return d.begin(w, r, by, r.URL.Query(), false)
 }
 
 func (d *door) authorizePost(w http.ResponseWriter, r *http.Request) error {
+	by, err := d.arrive(r, false)
+	if err != nil {
+		return err
+	}
 	f, err := edge.ReadForm(w, r, sallyport.AuthorizationParameters...)
 	if err != nil {
 		return errBody
 	}
-	return d.begin(w, r, f.Values, true)
+	return d.begin(w, r, by, f.Values, true)
 }
 
 // begin starts an authorization, or lets it wait and sends the person to a page. What is wrong with a parameter that was sent
 // twice is told to the app, unless that parameter says who it is.
-func (d *door) begin(w http.ResponseWriter, r *http.Request, from url.Values, post bool) error {
+func (d *door) begin(w http.ResponseWriter, r *http.Request, by sallyport.Caller, from url.Values, post bool) error {
 	p := sallyport.Parameters{}
 	for _, name := range sallyport.AuthorizationParameters {
 		if len(from[name]) > 1 {
@@ -66,10 +74,6 @@ func (d *door) begin(w http.ResponseWriter, r *http.Request, from url.Values, po
 		if value := from.Get(name); value != "" {
 			p[name] = value
 		}
-	}
-	by, err := d.arrive(r, !post)
-	if err != nil {
-		return err
 	}
 	o, err := d.service.Authorize(r.Context(), by, sallyport.Secret(d.edge.Cookie(r, edge.RequestCookie)), post, p)
 	if err != nil {
@@ -97,27 +101,31 @@ func (d *door) wait(w http.ResponseWriter, _ *http.Request, browser sallyport.Se
 }
 
 func (d *door) endSession(w http.ResponseWriter, r *http.Request) error {
+	by, err := d.arrive(r, true)
+	if err != nil {
+		return err
+	}
 	p, err := parameters(r.URL.Query(), sallyport.EndSessionParameters)
 	if err != nil {
 		return err
 	}
-	return d.end(w, r, p, false)
+	return d.end(w, r, by, p, false)
 }
 
 func (d *door) endSessionPost(w http.ResponseWriter, r *http.Request) error {
+	by, err := d.arrive(r, false)
+	if err != nil {
+		return err
+	}
 	p, err := posted(w, r, sallyport.EndSessionParameters)
 	if err != nil {
 		return err
 	}
-	return d.end(w, r, p, true)
+	return d.end(w, r, by, p, true)
 }
 
 // end sends the person to the page that asks whether to sign out.
-func (d *door) end(w http.ResponseWriter, r *http.Request, p sallyport.Parameters, post bool) error {
-	by, err := d.arrive(r, !post)
-	if err != nil {
-		return err
-	}
+func (d *door) end(w http.ResponseWriter, r *http.Request, by sallyport.Caller, p sallyport.Parameters, post bool) error {
 	id, browser, err := d.service.AskSignOut(r.Context(), by, sallyport.Secret(d.edge.Cookie(r, edge.RequestCookie)), post, p)
 	if err != nil {
 		return err

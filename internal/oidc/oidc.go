@@ -115,6 +115,10 @@ func (d *door) mux() http.Handler {
 			mux.ServeHTTP(w, r)
 			return
 		}
+		if _, err := d.arrive(r, false); err != nil { // there must be a workspace
+			d.page(w, r, err)
+			return
+		}
 		trial := httpHeader{}
 		mux.ServeHTTP(trial, r)
 		if allow := http.Header(trial)["Allow"]; allow != nil {
