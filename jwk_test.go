@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math/big"
+	"slices"
 )
 
 // readJWK reads a JSON Web Key without any library.
@@ -21,12 +22,12 @@ func readJWK(text []byte) (any, error) {
 		b, _ := base64.RawURLEncoding.DecodeString(m[name])
 		return b
 	}
-	number := func(name string) *big.Int { return new(big.Int).SetBytes(bytes(name)) }
 	switch m["kty"] {
 	case "RSA":
+		number := func(name string) *big.Int { return new(big.Int).SetBytes(bytes(name)) }
 		return &rsa.PublicKey{N: number("n"), E: int(number("e").Int64())}, nil
 	case "EC":
-		return &ecdsa.PublicKey{Curve: elliptic.P256(), X: number("x"), Y: number("y")}, nil
+		return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, bytes("x"), bytes("y")))
 	case "OKP":
 		return ed25519.PublicKey(bytes("x")), nil
 	}

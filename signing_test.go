@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/audit"
+	"github.com/sallyport-2fa/sallyport/internal/background"
 	"github.com/sallyport-2fa/sallyport/internal/jose"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
@@ -201,6 +202,29 @@ func TestSigningKeysChange(t *testing.T) {
 	})
 }
 
+// TestSigningKeysChangeBySchedule: background work creates the next key without being asked.
+func TestSigningKeysChangeBySchedule(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		signed(e, e.Service, jose.ES256)
+		e.Clock.Advance(sallyport.SigningPeriod)
+		ctx, stop := context.WithTimeout(context.Background(), time.Minute)
+		defer stop()
+		done := make(chan bool)
+		go func() {
+			background.Run(ctx, e.Service)
+			close(done)
+		}()
+		for len(publishedIDs(e, e.Service)) < 2 && ctx.Err() == nil {
+			time.Sleep(time.Millisecond)
+		}
+		if ctx.Err() != nil {
+			t.Error("there is no next key")
+		}
+		stop()
+		<-done
+	})
+}
+
 // TestRotateSigning: an administrator of the server begins a change, once, and only they can.
 func TestRotateSigning(t *testing.T) {
 	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
@@ -289,7 +313,12 @@ func TestVerifyOwn(t *testing.T) {
 		by, err := e.Service.Console(ctx, "globex.localhost")
 		e.Check(err)
 		acme, globex := e.Console().Workspace(), by.Workspace()
+		node := e.Node(e.Keys)
+		signed(e, node, jose.ES256)
 		token := signed(e, e.Service, jose.RS256)
+		if _, err := node.VerifyOwn(ctx, acme, token, false); err != nil {
+			t.Errorf("a key that another node has just created: %v", err)
+		}
 		other, err := e.Sign(ctx, globex, jose.RS256, jose.JWT, map[string]int64{"exp": e.Clock.Now().Unix() + 60})
 		e.Check(err)
 		logout, err := e.Sign(ctx, acme, jose.RS256, jose.LogoutToken, map[string]int64{"exp": e.Clock.Now().Unix() + 60})

@@ -103,8 +103,8 @@ func TestPlansOfSQLite(t *testing.T) {
 // readsPast matches how SQLite describes a read of people or events by an index that does not fit.
 var readsPast = regexp.MustCompile(`^(SCAN|SEARCH) (users|entries|last_sign_ins|l|u)\b( USING (COVERING )?INDEX|$)|^SEARCH (users|entries) |^SEARCH events USING PRIMARY`)
 
-// smallTables have about one row per workspace, or rows that last only a quarter of an hour.
-var smallTables = []string{"installation", "workspaces", "hosts", "policies", "seal_heads", "reminders", "erasures", "drafts"}
+// smallTables have a few rows per workspace, or rows that last only a quarter of an hour.
+var smallTables = []string{"installation", "workspaces", "hosts", "policies", "seal_heads", "reminders", "erasures", "drafts", "signing_keys"}
 
 const series = ` FROM generate_series(1, 3000) i, (SELECT id AS w FROM workspaces LIMIT 1) AS one`
 
@@ -178,6 +178,7 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 	e.Check(s.Sweep(ctx))
 	e.Check(s.SweepIdle(ctx))
 	e.Check(s.EndLocks(ctx))
+	e.Check(s.ScheduleSigning(ctx))
 	e.Check(background.CountAdoption(ctx, s))
 	e.Check(s.QueueReminders(ctx))
 	e.Check(s.Store.Write(ctx, func(tx sallyport.Tx) error { return tx.HideRecoveryCodes(owner.Workspace, 1) }))

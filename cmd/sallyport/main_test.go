@@ -21,6 +21,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/sallyport-2fa/sallyport"
+	"github.com/sallyport-2fa/sallyport/internal/jose"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
@@ -57,6 +58,8 @@ func TestScripts(t *testing.T) {
 					"find":   find,
 					"listen": listenAt,
 					"sql":    changeDatabase,
+
+					"signingkey": storeSigningKey,
 				},
 			})
 		})
@@ -161,6 +164,31 @@ func changeDatabase(ts *testscript.TestScript, _ bool, args []string) {
 	defer db.Close()
 	_, err = db.Exec(args[0])
 	ts.Check(err)
+}
+
+// storeSigningKey gives the first workspace a signing key, as the server does when an app first needs one: signingkey
+// ALGORITHM.
+func storeSigningKey(ts *testscript.TestScript, _ bool, args []string) {
+	ctx, p := context.Background(), place{Data: ts.MkAbs("sallyport-data"), Database: ts.Getenv("SALLYPORT_DATABASE")}
+	in, err := p.open(ctx, console(), false)
+	ts.Check(err)
+	defer in.Close()
+	by, err := in.Console(ctx, "")
+	ts.Check(err)
+	private, err := jose.Generate(jose.Algorithm(args[0]))
+	ts.Check(err)
+	k := sallyport.SigningKey{Workspace: by.Workspace().ID, ID: "sig_first_" + args[0], Algorithm: jose.Algorithm(args[0]), Number: 1, SignsFrom: time.Now()}
+	signer, err := jose.Load(k.ID, private)
+	ts.Check(err)
+	public, err := signer.Public().MarshalJSON()
+	ts.Check(err)
+	k.Public = string(public)
+	k.Private, err = in.Keys.Seal(private, k.AD())
+	ts.Check(err)
+	ts.Check(in.Store.Write(ctx, func(tx sallyport.Tx) error {
+		_, err := tx.InsertSigningKey(k)
+		return err
+	}))
 }
 
 // find waits until a file that another program writes contains a word with a prefix, and stores the word in a variable:
