@@ -59,13 +59,13 @@ type AppPresence struct {
 }
 
 // ask is App.ask with the rules of the app, which it parses once.
-func (p *AppPresence) ask(method, target string) (asked, error) {
+func (p *AppPresence) ask(method, target string) (wants, error) {
 	p.parse.Do(func() {
 		rules, bad := rule.Parse(p.App.Proxy.Rules)
 		p.rules, p.bad = rules, len(bad) > 0
 	})
 	if p.bad {
-		return asked{}, errors.New("the rules of an app cannot be parsed")
+		return wants{}, errors.New("the rules of an app cannot be parsed")
 	}
 	return p.App.ask(p.rules, method, target)
 }
@@ -135,7 +135,7 @@ func (s *Service) Pass(ctx context.Context, r ProxyRequest) (Passage, error) {
 }
 
 // passSigned decides about a browser that is signed in.
-func (s *Service) passSigned(ctx context.Context, p *AppPresence, r ProxyRequest, w asked) (Passage, error) {
+func (s *Service) passSigned(ctx context.Context, p *AppPresence, r ProxyRequest, w wants) (Passage, error) {
 	now := s.Now()
 	if !p.MayUse || !w.admits(p.Groups) {
 		return Passage{}, s.refuseApp(ctx, p, r)
@@ -174,7 +174,7 @@ func (p *AppPresence) signedIn(hash []byte, now time.Time) bool {
 }
 
 // wayIn returns where the browser of a request gets what it lacks.
-func (s *Service) wayIn(p *AppPresence, r ProxyRequest, w asked) Passage {
+func (s *Service) wayIn(p *AppPresence, r ProxyRequest, w wants) Passage {
 	out := Passage{Demand: w.demand, Workspace: s.scheme() + "://" + p.Host, For: entryOf(r.Origin, r.Target)}
 	cookie := r.Cookie
 	if !validCookie(cookie) {

@@ -78,28 +78,28 @@ var (
 	ErrCookieMissing = &Error{Kind: Denied, Code: "cookie_missing", Text: text.Say("Your browser does not keep the cookie of this app, so you cannot be signed in to it. Allow cookies for this address. If they are allowed, tell an administrator: the proxy in front of the app may remove them.")}
 )
 
-// asked is what an app asks of one request.
-type asked struct {
+// wants is what an app asks of one request.
+type wants struct {
 	public bool
 	groups []string // names, folded; nil: whoever may use the app
 	demand Demand
 }
 
 // ask decides by the app's rules what a request must meet.
-func (a App) ask(rules rule.Rules, method, target string) (asked, error) {
+func (a App) ask(rules rule.Rules, method, target string) (wants, error) {
 	d := rules.Decide(method, rule.ReadPath(target))
 	switch d.Verdict {
 	case rule.Unmatched:
-		return asked{demand: a.Demand()}, nil
+		return wants{demand: a.Demand()}, nil
 	case rule.ByRule:
 		return a.askedBy(rules[d.Rule])
 	}
-	return asked{}, ErrPathUnclear
+	return wants{}, ErrPathUnclear
 }
 
 // askedBy returns what a rule asks for, in place of what the app requires. A rule of an unknown kind denies.
-func (a App) askedBy(r rule.Rule) (asked, error) {
-	w := asked{demand: Demand{Level: LevelPolicy, Fresh: time.Duration(r.Fresh) * time.Minute}}
+func (a App) askedBy(r rule.Rule) (wants, error) {
+	w := wants{demand: Demand{Level: LevelPolicy, Fresh: time.Duration(r.Fresh) * time.Minute}}
 	switch r.Action {
 	case rule.Public:
 		w.public = true
@@ -123,7 +123,7 @@ func (a App) askedBy(r rule.Rule) (asked, error) {
 }
 
 // admits reports whether one of a person's groups, given by name, is among those that are asked for.
-func (w asked) admits(groups []string) bool {
+func (w wants) admits(groups []string) bool {
 	return w.groups == nil || slices.ContainsFunc(groups, func(name string) bool { return slices.Contains(w.groups, fold.Name(name)) })
 }
 

@@ -216,7 +216,13 @@ func (s *Service) write(ctx context.Context, fn func(Tx) error) error {
 	var queued bool
 	err := s.Store.Write(ctx, func(tx Tx) error {
 		outcome, queued = nil, false
-		err := fn(queueing{tx, &queued})
+		sessions := ending{tx, map[[2]string]bool{}, s}
+		err := fn(queueing{sessions, &queued})
+		if err == nil || errors.As(err, &committed{}) {
+			if err := sessions.queueAll(); err != nil {
+				return err
+			}
+		}
 		if k := (committed{}); errors.As(err, &k) {
 			outcome = k.err
 			return nil

@@ -55,6 +55,12 @@ type Tx interface {
 	SigningTx
 	AppEventTx
 	ClientSecretTx
+	ClientTx
+	AppRequestTx
+	GrantTx
+	RevokeTx
+	DeviceCodeTx
+	LogoutTx
 
 	// TriesOf returns the row of a workspace, subject and bucket, without locking it.
 	TriesOf(of Tries) (Tries, error)

@@ -108,7 +108,7 @@ func (s *Service) enterable(tx Tx, me *actor, origin, target string) (App, error
 }
 
 // admits returns ErrAppRefused if the person may not use the app, or is in none of the groups that are asked for.
-func (s *Service) admits(tx Tx, me *actor, a App, w asked) error {
+func (s *Service) admits(tx Tx, me *actor, a App, w wants) error {
 	may, err := tx.MayUse(a, me.ID)
 	if err != nil {
 		return err

@@ -42,6 +42,10 @@ const (
 	prefixAppToken      = "tok_"
 	prefixSigningKey    = "sig_"
 	prefixSecret        = "sec_"
+	prefixGrant         = "gra_"
+	prefixRequest       = "req_"
+	prefixDeviceCode    = "dco_"
+	prefixLogout        = "lgo_"
 )
 
 // Ids sort by time, because the alphabet is in the order of its bytes.

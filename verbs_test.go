@@ -19,8 +19,10 @@ var (
 	tokenVerbs = []string{
 		"AcceptInvitation", "AddPasskey", "AnswerCode", "AnswerPasskey", "AskApproval", "AwaitApproval", "Challenge", "ChoosePassword", "Choosing", "ConfirmEmail", "ConfirmSetUp", "Forgot",
 		"Invitation", "KeepForm", "MaySetUp", "NewEmail", "NewPasskey", "OldEmail", "Replaceable", "Reset", "ResetPassword", "SaveRecoveryCodes", "SetUp",
-		"ShownRecoveryCodes", "SignIn", "SignInByPasskey", "SignOut", "StartChange", "StartSetUp", "UndoEmail", "WaitForApproval",
+		"ShownRecoveryCodes", "SignIn", "AfterSignOut", "AskSignOut", "Authorize", "PendingAuthorization", "ResumeAuthorization", "SignInByPasskey", "SignOut", "StartChange", "StartSetUp", "UndoEmail", "WaitForApproval",
 	}
+	// clientVerbs act for an app, and check what it proves itself with, or a token that it was issued.
+	clientVerbs = []string{"Introspect", "Push", "Revoke", "StartDevice", "Token", "UserInfo"}
 	// forcedVerbs are open to a person who must set up two-factor authentication first (I18): proof for the set-up.
 	forcedVerbs = []string{"Park", "StepUp", "StepUpCode", "StepUpPasskey", "StepUpPassword", "TakeConfirmed"}
 	// consoleVerbs are for commands on the host.
@@ -28,7 +30,7 @@ var (
 	// publicVerbs answer anyone, with nothing that is about a person.
 	publicVerbs = []string{"SigningKeys"}
 	// silentVerbs return no error, and nothing that the caller could not know anyway.
-	silentVerbs = []string{"Asked", "EnterOptions", "KeptForm", "ParkedFor", "LeastPassword"}
+	silentVerbs = []string{"Asked", "EnterOptions", "AllowsScripts", "KeptForm", "LeastPassword", "LoginHint", "ParkedFor"}
 	// restrictedVerbs are closed to a session that began with a recovery code (I60).
 	restrictedVerbs = []string{
 		"ChangeApp", "ChangeRole", "Delete", "DeleteApp", "Disable", "DisableApp", "EnableApp", "MayDisable", "MayManageApps", "MayRegenerateRecoveryCodes", "NewClientSecret", "RecoveryCodes", "RegenerateRecoveryCodes",
@@ -68,7 +70,7 @@ func TestI18_EveryVerbJudgesItsCaller(t *testing.T) {
 		}
 		for _, c := range callers {
 			for _, v := range verbs(e) {
-				if inAnyOf(v.name, append(c.open, tokenVerbs, consoleVerbs, publicVerbs, silentVerbs)...) {
+				if inAnyOf(v.name, append(c.open, tokenVerbs, clientVerbs, consoleVerbs, publicVerbs, silentVerbs)...) {
 					continue
 				}
 				if err := v.call(c.client.By(), target.ID); !errors.Is(err, c.want) {

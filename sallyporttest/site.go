@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
+	"github.com/sallyport-2fa/sallyport/internal/oidc"
 	"github.com/sallyport-2fa/sallyport/internal/proxyauth"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 	"github.com/sallyport-2fa/sallyport/internal/web"
@@ -81,7 +82,7 @@ func (e *Env) serve(door net.Listener, service *sallyport.Service, lang *text.La
 	pages, err := web.New(edges, log, lang)
 	e.Check(err)
 	edges.Proxies = proxyauth.New(edges, log, lang, service)
-	server := edge.NewServer(pages(service, health), log)
+	server := edge.NewServer(pages(service, health, oidc.New(edges, log)), log)
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)

@@ -16,6 +16,10 @@ func (t *tx) Sweep(now time.Time) error {
 		`DELETE FROM links WHERE expires_at < $1`,
 		`DELETE FROM challenges WHERE expires_at < $1`,
 		`DELETE FROM tickets WHERE expires_at < $1`,
+		`DELETE FROM app_requests WHERE expires_at < $1`,
+		`DELETE FROM device_codes WHERE expires_at < $1`,
+		`DELETE FROM access_tokens WHERE expires_at < $1`,
+		`DELETE FROM grants WHERE expires_at < $1`,
 	} {
 		if err := t.exec(sql, ms(now)); err != nil {
 			return err
@@ -26,6 +30,11 @@ func (t *tx) Sweep(now time.Time) error {
 		`DELETE FROM sign_ins WHERE expires_at > $1`: sallyport.SignInLimit,
 		`DELETE FROM drafts WHERE expires_at > $1`:   sallyport.DraftLimit,
 		`DELETE FROM links WHERE expires_at > $1`:    sallyport.LinkLimit,
+
+		`DELETE FROM app_requests WHERE expires_at > $1`:  sallyport.AppRequestLimit,
+		`DELETE FROM device_codes WHERE expires_at > $1`:  sallyport.DeviceCodeLimit,
+		`DELETE FROM access_tokens WHERE expires_at > $1`: sallyport.AccessTokenLimit,
+		`DELETE FROM grants WHERE expires_at > $1`:        sallyport.RefreshIdleLimit,
 	} {
 		if err := t.exec(sql, ms(ahead.Add(limit))); err != nil {
 			return err

@@ -50,10 +50,16 @@ func (t *tx) TakeTries(workspace, user string, of ...sallyport.Tries) (sallyport
 }
 
 func (t *tx) TriesOf(of sallyport.Tries) (sallyport.Tries, error) {
-	r := triesRow{Tries: of}
+	r, err := t.askTries(of)
+	return r.tries(), err
+}
+
+// askTries is TriesOf that, in a Write, may be sent with the next statement: the row is filled in then.
+func (t *tx) askTries(of sallyport.Tries) (*triesRow, error) {
+	r := &triesRow{Tries: of}
 	err := t.ask(`SELECT `+triesColumns+` FROM tries WHERE workspace_id = $1 AND subject = $2 AND bucket = $3`,
 		[]any{of.Workspace, of.Subject, of.Bucket}, func(scan scanner) error { return scan(r.dest()...) })
-	return r.tries(), err
+	return r, err
 }
 
 func (t *tx) CodeTries(workspace, user string) (rows []sallyport.Tries, all []sallyport.Authenticator, err error) {

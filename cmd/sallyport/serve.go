@@ -25,6 +25,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/edge"
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 	"github.com/sallyport-2fa/sallyport/internal/mail"
+	"github.com/sallyport-2fa/sallyport/internal/oidc"
 	"github.com/sallyport-2fa/sallyport/internal/passwd"
 	"github.com/sallyport-2fa/sallyport/internal/proxyauth"
 	"github.com/sallyport-2fa/sallyport/internal/text"
@@ -276,7 +277,7 @@ func (s *server) run(ctx context.Context, service *sallyport.Service, wrap func(
 		return err
 	}
 	s.edge.Proxies = proxyauth.New(s.edge, s.log, text.English, service)
-	handler := pages(service, health(service.Store, s.log))
+	handler := pages(service, health(service.Store, s.log), oidc.New(s.edge, s.log))
 	if wrap != nil {
 		handler = wrap(handler)
 	}

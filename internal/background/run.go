@@ -3,6 +3,7 @@
 //
 //	run.go      Run, and how often each kind of work is done
 //	deliver.go  e-mails, with leases
+//	logout.go   messages to apps about sessions that have ended
 //	count.go    people for the overview
 package background
 
@@ -43,6 +44,7 @@ func Run(ctx context.Context, s *sallyport.Service) {
 	start("counting people", countEvery, func(ctx context.Context) error { return CountAdoption(ctx, s) })
 	start("queueing reminders", reminderEvery, s.QueueReminders)
 	start("erasing what deleted people left", eraseEvery, s.EraseDeleted)
+	start("telling apps who has signed out", logoutPoll, func(ctx context.Context) error { return deliverLogouts(ctx, s) })
 	start("erasing recovery codes", eraseEvery, s.EraseRecoveryCodes)
 	all.Wait()
 }

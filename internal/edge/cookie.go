@@ -13,6 +13,7 @@ const (
 	SignInCookie  = "sign-in" // an unfinished sign-in
 	DeviceCookie  = "browser" // the secret of a known device: a browser that has completed a sign-in
 	TrustCookie   = "trust"   // a trusted device
+	RequestCookie = "request" // the browser in which requests of apps wait
 )
 
 const maxCookieValue = 4096

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sallyport-2fa/sallyport/internal/oidc"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
@@ -19,6 +20,11 @@ func TestI23_GetChangesNothing(t *testing.T) {
 					who.Fork().Send(Request{Method: method, Target: r.Path})
 				}
 				who.Fork().Get(r.Path + "?step=scan&confirm=yes&code=000000&name=x&forget=yes")
+			}
+			for _, r := range oidc.Routes() {
+				for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
+					who.Fork().Send(Request{Method: method, Target: r.Path + "?client_id=none&id_token_hint=none&user_code=none"})
+				}
 			}
 			for _, r := range routes(http.MethodPost) { // addresses that only forms lead to
 				for _, method := range []string{http.MethodGet, http.MethodHead, http.MethodOptions} {
@@ -76,6 +82,36 @@ func TestI23_CrossOriginPostsAreRefused(t *testing.T) {
 	})
 }
 
+// TestI23_EndpointsForAppsTakeNoCookie: what apps call is not opened by what a browser holds. Where browsers are sent, a post from
+// another site changes nothing.
+func TestI23_EndpointsForAppsTakeNoCookie(t *testing.T) {
+	each(t, func(t *testing.T, s *Site) {
+		for _, who := range everyKind(s) {
+			before := snapshot(s)
+			for _, r := range oidc.Routes() {
+				if r.Method != http.MethodPost {
+					continue
+				}
+				for _, origin := range []string{s.URL, "https://evil.example"} {
+					for _, body := range []string{"", "client_id=none&grant_type=refresh_token&token=none&access_token=none"} {
+						h := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Origin": {origin}}
+						p := who.Fork().Send(Request{Method: http.MethodPost, Target: r.Path, Header: h, Body: body})
+						if p.Status < 400 && p.Location != "/sign-out" || len(sessionCookies(p)) > 0 {
+							t.Errorf("%s, %s from %s: %d %s %s", who.kind, r.Path, origin, p.Status, p.Location, p.Body)
+						}
+						if got := p.Header.Get("Access-Control-Allow-Origin"); got != "" {
+							t.Errorf("%s lets scripts of %s read it", r.Path, got)
+						}
+					}
+				}
+			}
+			if diff := changed(before, snapshot(s)); diff != "" {
+				t.Errorf("%s: posts changed:\n%s", who.kind, diff)
+			}
+		}
+	})
+}
+
 // TestI23_OriginIsTheWorkspacesNotHosts sends an Origin that matches a forged Host.
 func TestI23_OriginIsTheWorkspacesNotHosts(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
@@ -105,6 +141,9 @@ func everyRequest() (all []Request) {
 		for _, r := range routes(method) {
 			targets = append(targets, r.Path)
 		}
+	}
+	for _, r := range oidc.Routes() {
+		targets = append(targets, r.Path)
 	}
 	slices.Sort(targets)
 	for _, target := range slices.Compact(targets) {
@@ -269,6 +308,13 @@ func TestI54_HeadersOnEveryAnswer(t *testing.T) {
 				what := who.kind + ", " + r.Method + " " + r.Path
 				check(what, who.Fork().Send(Request{Method: r.Method, Target: r.Path, Header: who.PostHeader()}))
 				check(what+" from elsewhere", who.Fork().Send(Request{Method: r.Method, Target: r.Path, Header: http.Header{"Origin": {"null"}}}))
+			}
+		}
+		for _, r := range oidc.Routes() {
+			if strings.HasPrefix(r.Path, "/oauth2/") { // what is for everyone says so
+				what := r.Method + " " + r.Path
+				check(what, people[0].Fork().Send(Request{Method: r.Method, Target: r.Path, Header: people[0].PostHeader()}))
+				check(what+" from elsewhere", people[0].Fork().Send(Request{Method: r.Method, Target: r.Path, Header: http.Header{"Origin": {"null"}}}))
 			}
 		}
 		for _, r := range []Request{

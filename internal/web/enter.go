@@ -33,14 +33,11 @@ func (s *site) enterApp(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// leadsTo returns the origin of the app that the form of a page leads to, if it is on the way to one.
-func leadsTo(r *http.Request) []string {
-	to, err := url.Parse(r.URL.Query().Get("to"))
+// entryOrigin returns the origin of the app behind a proxy to which an address of ours leads.
+func entryOrigin(address string) (origin string, ok bool) {
+	to, err := url.Parse(address)
 	if err != nil || to.Path != edge.EnterAppPath {
-		return nil
+		return "", false
 	}
-	if origin, ok := sallyport.EntryOrigin(to.Query().Get("for")); ok {
-		return []string{origin}
-	}
-	return nil
+	return sallyport.EntryOrigin(to.Query().Get("for"))
 }

@@ -24,6 +24,8 @@ var notices = map[string]text.Message{
 	"session-ended-here":    text.Say("Your session has ended. Sign in to continue."),
 	"form-kept":             text.Say("Your session has ended, so nothing was changed. What you entered is still here, except passwords. Check it and send it again."),
 	"half-way":              text.Say("You have not finished signing in. Complete this step to continue."),
+	"device-allowed":        text.Say("The device is connected. You can close this page."),
+	"device-refused":        text.Say("The device was refused. It learns nothing."),
 	"signed-out":            text.Say("You are signed out."),
 	"disabled":              text.Say("Two-factor authentication is disabled."),
 	"authenticator-added":   text.Say("The authenticator app is added. You can now sign in with a code from any of your apps."),

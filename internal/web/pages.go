@@ -122,6 +122,7 @@ type frame struct {
 	Person     *person
 	Nav        []link
 	Banners    []banner
+	ToApp      []string // origin of the app to which the page leads in the end
 }
 
 // person is the user who is signed in.
@@ -208,7 +209,7 @@ func (p *pages) render(w http.ResponseWriter, r *http.Request, status int, name 
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
 	h.Set("Content-Length", strconv.Itoa(whole.Len()))
-	h.Set("Content-Security-Policy", contentSecurityPolicy(append(base.LeadsTo, leadsTo(r)...)))
+	h.Set("Content-Security-Policy", contentSecurityPolicy(slices.Concat(base.LeadsTo, base.ToApp)))
 	w.WriteHeader(status)
 	_, err := w.Write(whole.Bytes())
 	if err != nil {

@@ -112,7 +112,7 @@ const maxOnward = 4000
 // onward returns the address if a sign-in may lead to it, or "" (I46).
 func (s *site) onward(to string) string {
 	at, _, _ := strings.Cut(to, "?")
-	if len(to) > maxOnward || !behindSignIn(at) || !s.local(to) {
+	if len(to) > maxOnward || !behindSignIn(at) && !behindRequest(at) || !s.local(to) {
 		return ""
 	}
 	return to
@@ -184,7 +184,7 @@ func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	if _, ok := by(r).User(); ok {
 		return s.done(w, r, cmp.Or(to, "/"), "")
 	}
-	return s.showSignIn(w, r, newSignInPage("", to), nil)
+	return s.showSignIn(w, r, newSignInPage(s.hinted(r, to), to), nil)
 }
 
 func (s *site) signInPost(w http.ResponseWriter, r *http.Request) error {
@@ -289,17 +289,34 @@ func (s *site) challengePost(a ask) handler {
 	}
 }
 
-type signOutPage struct{ page }
+const signOutPath = "/sign-out"
+
+type signOutPage struct {
+	page
+	Request string // id of the request of an app that sent the person here
+}
 
 func (s *site) signOut(w http.ResponseWriter, r *http.Request) error {
-	if _, signedIn := by(r).User(); !signedIn && s.secret(r, edge.SignInCookie) == "" {
-		return s.done(w, r, "/sign-in", "")
+	q, err := readQuery(r)
+	if err != nil {
+		return err
 	}
-	return s.render(w, r, http.StatusOK, "sign-out", &signOutPage{page{Title: text.Say("Sign out")}})
+	if _, signedIn := by(r).User(); !signedIn && s.secret(r, edge.SignInCookie) == "" {
+		to, err := s.service.AfterSignOut(r.Context(), by(r), s.secret(r, edge.RequestCookie), q.Get("request"), true)
+		if err == nil && to != "" {
+			return s.toApp(w, to)
+		}
+		return errors.Join(err, s.done(w, r, "/sign-in", ""))
+	}
+	return s.render(w, r, http.StatusOK, "sign-out", &signOutPage{page{Title: text.Say("Sign out")}, q.Get("request")})
 }
 
 func (s *site) signOutPost(w http.ResponseWriter, r *http.Request) error {
 	f, err := readForm(w, r)
+	if err != nil {
+		return err
+	}
+	to, err := s.service.AfterSignOut(r.Context(), by(r), s.secret(r, edge.RequestCookie), f.Get("request"), true)
 	if err != nil {
 		return err
 	}
@@ -311,6 +328,9 @@ func (s *site) signOutPost(w http.ResponseWriter, r *http.Request) error {
 	}
 	for _, name := range []string{edge.SessionCookie, edge.SignInCookie, codesCookie, formCookie} {
 		s.edge.ClearCookie(w, name)
+	}
+	if to != "" {
+		return s.toApp(w, to)
 	}
 	if f.Ticked("again") {
 		return s.done(w, r, "/sign-in", "")

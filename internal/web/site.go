@@ -21,9 +21,9 @@ type site struct {
 	served  *http.ServeMux // the route table
 }
 
-// Pages returns the handler of all pages of a Service, behind the edge. health answers /healthz and /readyz on any
-// host. It is called once.
-type Pages func(service *sallyport.Service, health http.Handler) http.Handler
+// Pages returns the handler of all pages of a Service, and of the other doors, behind the edge. health answers /healthz and
+// /readyz on any host. It is called once.
+type Pages func(service *sallyport.Service, health http.Handler, doors ...edge.Door) http.Handler
 
 // New parses the pages. That takes milliseconds, during which the caller can open the database. lang is [text.English]
 // except in tests.
@@ -33,9 +33,9 @@ func New(e *edge.Edge, log *slog.Logger, lang *text.Lang) (Pages, error) {
 	if s.pages, err = newPages(e, log, lang, s.frame); err != nil {
 		return nil, err
 	}
-	return func(service *sallyport.Service, health http.Handler) http.Handler {
+	return func(service *sallyport.Service, health http.Handler, doors ...edge.Door) http.Handler {
 		s.service, s.served = service, s.mux()
-		return e.Handler(s.guard(s.served, s.name), health, s.showProblem)
+		return e.Handler(edge.Beside(s.guard(s.served, s.name), service, s.showProblem, doors), health, s.showProblem)
 	}, nil
 }
 
@@ -157,9 +157,9 @@ func (s *site) owes(c sallyport.Caller) sallyport.Owed {
 	return c.Policy().Owes(u, ses.Proofs, s.service.Now())
 }
 
-// owedPath returns the page on which they do it, or what an app asks for in err.
-func (s *site) owedPath(c sallyport.Caller, err error) string {
-	if s.owes(c) == sallyport.OwesPasskey || wanted(err) == sallyport.PhishingResistant {
+// owedPath returns the page on which they do it. Only an app may ask for a passkey where the policy does not.
+func (s *site) owedPath(c sallyport.Caller, outcome error) string {
+	if s.owes(c) == sallyport.OwesPasskey || wanted(outcome) == sallyport.PhishingResistant {
 		return newPasskeyPath
 	}
 	return setUpPath
@@ -168,7 +168,7 @@ func (s *site) owedPath(c sallyport.Caller, err error) string {
 // frame returns what the layout shows around a page.
 func (s *site) frame(r *http.Request) frame {
 	c := by(r)
-	f := frame{NoMail: s.service.Mailer == nil, Brand: c.Workspace().Issuer(), BrandStyle: brandStyle(c.Workspace().BrandColour())}
+	f := frame{NoMail: s.service.Mailer == nil, Brand: c.Workspace().Issuer(), BrandStyle: brandStyle(c.Workspace().BrandColour()), ToApp: s.leadsTo(r)}
 	if u, ok := c.User(); ok {
 		f.Person = &person{Name: u.Name, Email: u.Address}
 		if s.owes(c) == sallyport.OwesNothing {

@@ -605,3 +605,120 @@ CREATE TABLE app_tokens (
   FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX app_tokens_app ON app_tokens (workspace_id, app_id);
+
+-- Requests of apps that wait for a person to sign in, or to confirm something.
+CREATE TABLE app_requests (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  browser BLOB, -- SHA-256 of the secret of the browser that may go on; NULL: the first one that opens it
+  pushed BLOB, -- SHA-256 of the secret of a pushed request
+  params TEXT NOT NULL, -- JSON
+  account TEXT NOT NULL DEFAULT '', -- id of the session that was chosen
+  consent TEXT NOT NULL DEFAULT '', -- id of the user who agreed
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, id),
+  FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX app_requests_browser ON app_requests (workspace_id, browser, id);
+CREATE INDEX app_requests_app ON app_requests (workspace_id, app_id);
+CREATE INDEX app_requests_expires ON app_requests (expires_at);
+
+-- What apps were issued: a code, and everything that came of it.
+CREATE TABLE grants (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  user_epoch INTEGER NOT NULL,
+  app_epoch INTEGER NOT NULL,
+  scopes TEXT NOT NULL,
+  claims TEXT NOT NULL, -- JSON
+  nonce TEXT NOT NULL,
+  redirect TEXT NOT NULL,
+  challenge TEXT NOT NULL,
+  proofs TEXT NOT NULL, -- of the session when it was issued
+  code_hash BLOB,
+  code_ends INTEGER NOT NULL,
+  redeemed_at INTEGER NOT NULL DEFAULT 0,
+  ended_at INTEGER NOT NULL DEFAULT 0,
+  refresh_hash BLOB,
+  previous_hash BLOB,
+  rotations INTEGER NOT NULL DEFAULT 0,
+  rotated_at INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, user_id, id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE,
+  FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX grants_app ON grants (workspace_id, app_id);
+CREATE INDEX grants_expires ON grants (expires_at);
+
+CREATE TABLE access_tokens (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  grant_id TEXT NOT NULL,
+  session_id TEXT NOT NULL, -- it ends with this session; empty: it does not
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, user_id, hash),
+  FOREIGN KEY (workspace_id, user_id, grant_id) REFERENCES grants (workspace_id, user_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX access_tokens_grant ON access_tokens (workspace_id, user_id, grant_id);
+CREATE INDEX access_tokens_expires ON access_tokens (expires_at);
+
+-- Devices without a browser that wait for a person.
+CREATE TABLE device_codes (
+  workspace_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  hash BLOB NOT NULL,
+  user_code TEXT NOT NULL, -- keyed hash
+  scopes TEXT NOT NULL,
+  state TEXT NOT NULL,
+  user_id TEXT NOT NULL DEFAULT '',
+  grant_id TEXT NOT NULL DEFAULT '',
+  polled_at INTEGER NOT NULL DEFAULT 0,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace_id, id),
+  FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX device_codes_user_code ON device_codes (workspace_id, user_code);
+CREATE INDEX device_codes_app ON device_codes (workspace_id, app_id);
+CREATE INDEX device_codes_expires ON device_codes (expires_at);
+
+-- Apps to tell when a session is ended.
+CREATE TABLE session_apps (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  PRIMARY KEY (workspace_id, user_id, session_id, app_id),
+  FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE,
+  FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX session_apps_app ON session_apps (workspace_id, app_id);
+
+-- Messages to apps about sessions that have ended. Those that were delivered are deleted.
+CREATE TABLE logouts (
+  workspace_id TEXT NOT NULL,
+  user_id TEXT NOT NULL,
+  id TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  app_id TEXT NOT NULL,
+  state TEXT NOT NULL,
+  lease TEXT NOT NULL DEFAULT '',
+  attempts INTEGER NOT NULL DEFAULT 0,
+  tried_from INTEGER NOT NULL DEFAULT 0,
+  next_at INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  error TEXT NOT NULL DEFAULT '',
+  PRIMARY KEY (workspace_id, user_id, id),
+  FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX logouts_app ON logouts (workspace_id, app_id);
+CREATE INDEX logouts_due ON logouts (state, next_at);

@@ -234,3 +234,4 @@ function enhance(root) {
 
 each('nav [aria-current]', (link) => link.scrollIntoView({ inline: 'center', block: 'nearest' }));
 enhance(document); // afterwards, as this scrolls to what is wrong
+each('form[data-submit]', (form) => form.requestSubmit()); // a page that is only on the way
