@@ -23,15 +23,15 @@ const (
 	functionLines  = 60
 	interfaceWidth = 5
 	rootLines      = 10700 // of the root package without the files of the doors (9,000 before passkeys and approvals): docs/decisions/0024-what-leaves-the-root.md
-	doorLines      = 5000  // of the files of the doors for apps
+	doorLines      = 5300  // of the files of the doors for apps
 	interfaceCount = 4     // besides the storage of each concept, whose name ends in Tx
 )
 
 // doorFiles are the files of the root package about apps, and about what the doors tell them.
 var doorFiles = []string{
 	"acr.go", "app.go", "apptoken.go", "appuse.go", "assertion.go", "authorize.go", "backchannel.go", "claims.go", "client.go", "clientauth.go",
-	"devicecode.go", "endsession.go", "grant.go", "group.go", "level.go", "membership.go", "pass.go", "proxy.go", "rotation.go", "secret.go",
-	"signing.go", "ticket.go",
+	"devicecode.go", "endsession.go", "grant.go", "group.go", "introspect.go", "level.go", "membership.go", "pass.go", "proxy.go", "request.go",
+	"rotation.go", "secret.go", "signing.go", "ticket.go",
 }
 
 func TestSizes(t *testing.T) {
