@@ -160,7 +160,7 @@ func groupOf(tx Tx, by Caller, id string) (Group, []OpenedApp, error) {
 func (s *Service) CreateGroup(ctx context.Context, by Caller, name string) (Group, error) {
 	now := s.Now()
 	g := Group{Workspace: by.workspace.ID, ID: newID(prefixGroup, now), CreatedAt: now}
-	return g, s.changeGroups(ctx, by, func(tx Tx, _ *actor) (err error) {
+	err := s.changeGroups(ctx, by, func(tx Tx, _ *actor) (err error) {
 		if g.Name, err = groupName(name); err != nil {
 			return err
 		}
@@ -176,6 +176,7 @@ func (s *Service) CreateGroup(ctx context.Context, by Caller, name string) (Grou
 		}
 		return s.record(tx, by, "group.created", "", Done, g.detail())
 	})
+	return g, err
 }
 
 // RenameGroup changes the name of a group. Apps learn the new name with the next answer that names the groups of a person.

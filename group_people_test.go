@@ -50,6 +50,7 @@ func TestPeopleOfAGroup(t *testing.T) {
 			in[g.ID] = append(in[g.ID], []sallyport.User{}...)
 		}
 		by := e.Enrol(&e.Owner, "Owner's").By()
+		limit := 0
 		check := func(f sallyport.PeopleFilter) {
 			t.Helper()
 			want := expectedList(in[f.Group], f, by.Policy(), e.Clock.Now())
@@ -72,16 +73,17 @@ func TestPeopleOfAGroup(t *testing.T) {
 						t.Errorf("%+v: too wide, and %s is not in it", f, id)
 					}
 				}
-			} else if !slices.Equal(got, want) || !last.More && last.Total != len(want) {
+			} else if !slices.Equal(got, want) || !last.More && last.Total != len(want) || last.More && last.Total > 0 && len(want) <= limit {
 				t.Errorf("%+v: %d of %d (%d, more %t), by %s", f, len(got), len(want), last.Total, last.More, last.Order)
 			}
 		}
 		seen := map[string]bool{}
 		for _, limits := range [][2]int{{1000, 2000}, {20, 2000}, {20, 30}} {
 			restore := sallyport.FindAtMost(limits[0], limits[1])
+			limit = limits[0]
 			for id := range in {
 				for i, search := range []string{"", "nora", "ada north", "x0002", "ben south", "nobody"} {
-					for j, f := range []sallyport.PeopleFilter{{}, {Role: sallyport.Admin}, {State: sallyport.Suspended}, {TwoFactor: sallyport.TwoFactorEnabled}} {
+					for j, f := range []sallyport.PeopleFilter{{}, {Role: sallyport.Admin}, {State: sallyport.Suspended}, {TwoFactor: sallyport.TwoFactorEnabled}, {Role: sallyport.Owner, State: sallyport.Active}} {
 						f.Group, f.Search, f.Reverse = id, search, (i+j)%2 == 1
 						f.Order = []sallyport.Order{"", sallyport.ByAddress, sallyport.ByCreated, sallyport.ByLastSignIn, sallyport.ByTwoFactor}[(i+j)%5]
 						check(f)

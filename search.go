@@ -91,7 +91,17 @@ func (r PeopleRange) rarest(tx Tx, words []string, g Group, limit int) (word str
 			word, fewest = w, n
 		}
 	}
-	if n := min(g.People, limit+1); g.ID != "" && n <= fewest {
+	if g.ID == "" {
+		return word, fewest, nil
+	}
+	n := g.People
+	if n > limit { // fewer may match the filter
+		r.Prefix, r.Group = "", g.ID
+		if n, _, err = tx.PlacePeople(r, User{}, limit+1); err != nil {
+			return "", 0, err
+		}
+	}
+	if n <= fewest {
 		return "", n, nil
 	}
 	return word, fewest, nil

@@ -227,6 +227,12 @@ func TestI28_NothingOfAnotherWorkspaceWorks(t *testing.T) {
 		if answer(half, mia.Code(s.Clock.Now())); !half.SignedIn() {
 			t.Error("her code was used up at Globex")
 		}
+		for _, host := range []string{"", strings.TrimPrefix(globex, "http://")} {
+			by, err := s.Service.Console(t.Context(), host)
+			s.Check(err)
+			_, err = s.CreateGroup(t.Context(), by, "Staff")
+			s.Check(err)
+		}
 		owner := s.Owner
 		owners := s.Visitor()
 		owners.Enrol(&owner, "Owner's")
@@ -244,7 +250,7 @@ func TestI28_NothingOfAnotherWorkspaceWorks(t *testing.T) {
 func idsOfOthers(s *Site, v *Visitor, p Person) {
 	s.T.Helper()
 	ids := []string{p.ID, p.Workspace}
-	for _, table := range []string{"authenticators", "sessions", "trusted_devices", "outbox"} {
+	for _, table := range []string{"authenticators", "sessions", "trusted_devices", "outbox", "groups"} {
 		for _, row := range s.Query("SELECT id FROM " + table + " WHERE workspace_id = '" + p.Workspace + "'") {
 			ids = append(ids, row[0])
 		}
