@@ -63,6 +63,7 @@ func TestPlansOfSQLite(t *testing.T) {
 		{"AND actor <> subject AND actor = ", "INDEX events_actor"},
 		{"AND u.locked_until <> 0 AND ", "INDEX users_locked"},
 		{"AND kind = ", "INDEX events_kind"},
+		{"AND app <> '' AND app = ", "INDEX events_app"},
 		{"AND address <> '' AND address = ", "INDEX events_address"},
 		{"AND result = 'refused' ", "INDEX events_refused"},
 		{"AND seal_batch IS NULL AND id > ", "INDEX events_unsealed"},
@@ -115,8 +116,8 @@ var fillTables = []string{
 		SELECT w, 'usr_' || i, 'p' || i || ' example', 0, 'member', 'active', i % 2, 0, 0` + series,
 	`INSERT INTO last_sign_ins (workspace_id, user_id, at, role, state, two_factor, must_set_up, joined_under)
 		SELECT w, 'usr_' || i, i, 'member', 'active', i % 2, 0, 0` + series,
-	`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, personal_hash, result, detail, mac, seal_batch, seal_position)
-		SELECT w, 'evt_' || i, i, 'k' || i % 20, 'usr_' || i, 'user', 'usr_' || i, 'web', i || '', '', '', CASE WHEN i % 10 = 0 THEN 'refused' ELSE 'done' END, '', '',
+	`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, personal_hash, result, app, detail, mac, seal_batch, seal_position)
+		SELECT w, 'evt_' || i, i, 'k' || i % 20, 'usr_' || i, 'user', 'usr_' || i, 'web', i || '', '', '', CASE WHEN i % 10 = 0 THEN 'refused' ELSE 'done' END, 'app_' || i % 50, '', '',
 		CASE WHEN i < 2990 THEN i / 256 END, CASE WHEN i < 2990 THEN i % 256 END` + series,
 	`INSERT INTO seals (workspace_id, batch, count, at, previous, hash, mac) SELECT w, 1000 + i, 1, 1, '', '', ''` + series,
 	`INSERT INTO tries (workspace_id, subject, bucket) SELECT w, 'usr_' || i, 'password'` + series,
@@ -135,6 +136,10 @@ var fillTables = []string{
 		SELECT w, 'usr_' || i, 'lnk_' || i, 'reset', decode(md5(i || ''), 'hex'), 1, i, i` + series,
 	`INSERT INTO outbox (workspace_id, id, user_id, kind, address, subject, state, next_at, created_at)
 		SELECT w, 'mai_' || i, 'usr_' || i, 'k', '', '', CASE WHEN i % 100 = 0 THEN 'waiting' ELSE 'sent' END, i, i` + series,
+	`INSERT INTO apps (workspace_id, id, name, name_folded, address, colour, access, level, fresh, enabled, epoch, created_at)
+		SELECT w, 'app_' || i, 'A' || i, 'a' || i, '', '', 'groups', 'policy', 0, 1, 1, i` + series,
+	`INSERT INTO app_hosts (origin, workspace_id, app_id) SELECT 'https://' || i || '.example', w, 'app_' || i` + series,
+	`INSERT INTO app_secrets (workspace_id, app_id, id, hash, created_at) SELECT w, 'app_' || i, 'sec_' || i, '', i` + series,
 	`INSERT INTO adoption (workspace_id, day, people, enabled) SELECT w, i, 1, 1` + series,
 }
 
@@ -168,6 +173,7 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 	for _, filter := range []string{"kind=password.wrong", "result=refused", "result=done", "person=" + mia.ID, "address=203.0.113.7", "from=2026-01-01&to=2026-12-31"} {
 		v.Get("/admin/audit?" + filter)
 	}
+	useApps(v)
 	reason := sallyporttest.Fields{"reason": "lost"}
 	for _, act := range []string{"suspend", "restore", "unlock", "sign-out", "reset-2fa", "delete"} {
 		v.Post("/admin/users/"+mia.ID+"/"+act, reason)
@@ -188,6 +194,24 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 	e.Check(err)
 	slices.Sort(f.seen)
 	return slices.DeleteFunc(slices.Compact(f.seen), func(sql string) bool { return !strings.Contains(sql, " ") || strings.HasPrefix(sql, "commit") })
+}
+
+// useApps does with apps what collect does with everything else.
+func useApps(v *sallyporttest.Visitor) {
+	const at = "/admin/apps"
+	v.Post(at+"/new", sallyporttest.Fields{"connect": "proxy", "name": "Wiki", "address": "https://wiki.example.com/", "hosts": "wiki.example.com"})
+	app := strings.TrimSuffix(v.Page.Location, "/proxy")
+	v.Post(app, sallyporttest.Fields{"name": "Wiki", "address": "https://wiki.example.com/", "access": "everyone", "level": "policy", "fresh": "5"})
+	v.Post(app+"/openid", sallyporttest.Fields{"redirect_uris": "https://wiki.example.com/a", "alg": "RS256"})
+	for range 3 {
+		v.Post(app+"/openid/new-secret", nil)
+	}
+	for _, path := range []string{at, app, app + "/proxy", app + "/openid", app + "/openid/new-secret", app + "/activity", app + "/disable", "/apps", "/", "/admin/audit?kind=app.changed"} {
+		v.Get(path)
+	}
+	for _, act := range []string{"disable", "enable", "delete"} {
+		v.Post(app+"/"+act, nil)
+	}
 }
 
 // listMany runs the statements of lists that are longer than a page, for which collect has too few people.

@@ -21,7 +21,7 @@ const (
 	fileLines      = 500
 	functionLines  = 60
 	interfaceWidth = 5
-	rootLines      = 11100 // of the root package (9,000 before passkeys, approvals and the doors): docs/decisions/0024-what-leaves-the-root.md
+	rootLines      = 11200 // of the root package (9,000 before passkeys, approvals and the doors): docs/decisions/0024-what-leaves-the-root.md
 	interfaceCount = 4     // besides the storage of each concept, whose name ends in Tx
 )
 
