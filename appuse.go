@@ -1,6 +1,7 @@
 package sallyport
 
 import (
+	"cmp"
 	"context"
 	"time"
 )
@@ -52,19 +53,25 @@ type AppActivity struct {
 
 // AppActivity returns an app, how often it is used, and its events: those before the event with the id before, or the
 // newest if before is empty.
-func (s *Service) AppActivity(ctx context.Context, by Caller, id, before string, limit int) (AppActivity, error) {
-	a, err := s.App(ctx, by, id)
-	if err != nil {
-		return AppActivity{}, err
-	}
-	v := AppActivity{App: a}
-	if v.AuditPage, err = s.AuditLog(ctx, by, EventFilter{App: id}, before, limit); err != nil {
+func (s *Service) AppActivity(ctx context.Context, by Caller, id, before string, limit int) (v AppActivity, err error) {
+	if err := cmp.Or(s.MayAct(by, ManageApps), s.MayAct(by, ReadAudit)); err != nil {
 		return v, err
 	}
 	since := idFrom(prefixEvent, s.Now().AddDate(0, 0, -UseDays))
-	err = s.Store.Read(ctx, func(tx Tx) error {
-		opened, read, last, err := tx.AppOpened(by.workspace.ID, id, since, maxUse+1)
-		v.Use = AppUse{opened, last, read > maxUse}
+	err = s.Store.Read(ctx, func(tx Tx) (err error) {
+		found := false
+		if v.App, found, err = tx.TakeApp(by.workspace.ID, id); err != nil {
+			return err
+		}
+		if !found {
+			return ErrNotFound
+		}
+		if v.AuditPage, err = auditPage(tx, by, EventFilter{App: id}, before, limit); err != nil {
+			return err
+		}
+		read := 0
+		v.Use.Opened, read, v.Use.Last, err = tx.AppOpened(by.workspace.ID, id, since, maxUse+1)
+		v.Use.More = read > maxUse
 		return err
 	})
 	return v, err

@@ -59,21 +59,26 @@ func (s *Service) AuditLog(ctx context.Context, by Caller, f EventFilter, before
 		return page, err
 	}
 	err := s.Store.Read(ctx, func(tx Tx) (err error) {
-		if page.Events, err = tx.Events(by.workspace.ID, f, before, limit+1); err != nil {
-			return err
-		}
-		if page.More = len(page.Events) > limit; page.More {
-			page.Events = page.Events[:limit]
-		}
-		var ids []string
-		for _, e := range page.Events {
-			ids = append(ids, e.Actor, e.Subject)
-		}
-		if page.People, err = tx.Named(by.workspace.ID, distinct(ids)); err != nil {
+		if page, err = auditPage(tx, by, f, before, limit); err != nil {
 			return err
 		}
 		return nameApps(tx, by.workspace.ID, page.Events)
 	})
+	return page, err
+}
+
+func auditPage(tx Tx, by Caller, f EventFilter, before string, limit int) (page AuditPage, err error) {
+	if page.Events, err = tx.Events(by.workspace.ID, f, before, limit+1); err != nil {
+		return page, err
+	}
+	if page.More = len(page.Events) > limit; page.More {
+		page.Events = page.Events[:limit]
+	}
+	var ids []string
+	for _, e := range page.Events {
+		ids = append(ids, e.Actor, e.Subject)
+	}
+	page.People, err = tx.Named(by.workspace.ID, distinct(ids))
 	return page, err
 }
 

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"encoding/json"
-	"errors"
 	"strings"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -118,7 +117,7 @@ func (t *tx) Apps(workspace string) ([]sallyport.App, error) {
 	return t.apps(workspace, `WHERE a.workspace_id = $1 ORDER BY a.name_folded, a.id`, ``)
 }
 
-// apps reads apps with their groups and hosts, in three statements. which selects the groups and hosts of the same apps.
+// apps reads apps with their groups and hosts, in two statements. which selects the groups and hosts of the same apps.
 func (t *tx) apps(workspace, end, which string, args ...any) ([]sallyport.App, error) {
 	args = append([]any{workspace}, args...)
 	all, err := t.plainApps(workspace, end, args...)
@@ -132,22 +131,22 @@ func (t *tx) apps(workspace, end, which string, args ...any) ([]sallyport.App, e
 	if which != "" {
 		which = ` AND ` + which
 	}
-	var app, other string
-	each := func(keep func(*sallyport.App)) func(scanner) error {
-		return func(scan scanner) error {
-			if err := scan(&app, &other); err != nil {
-				return err
-			}
-			if a := of[app]; a != nil {
-				keep(a)
-			}
-			return nil
+	return all, t.rows(`SELECT app_id, group_id, '' FROM app_groups WHERE workspace_id = $1`+which+`
+		UNION ALL SELECT app_id, '', origin FROM app_hosts WHERE workspace_id = $1`+which+` ORDER BY 1, 2, 3`, args, func(scan scanner) error {
+		var app, group, host string
+		if err := scan(&app, &group, &host); err != nil {
+			return err
 		}
-	}
-	err = t.rows(`SELECT app_id, group_id FROM app_groups WHERE workspace_id = $1`+which+` ORDER BY app_id, group_id`, args,
-		each(func(a *sallyport.App) { a.Groups = append(a.Groups, other) }))
-	return all, errors.Join(err, t.rows(`SELECT app_id, origin FROM app_hosts WHERE workspace_id = $1`+which+` ORDER BY app_id, origin`, args,
-		each(func(a *sallyport.App) { a.Proxy.Hosts = append(a.Proxy.Hosts, other) })))
+		a := of[app]
+		switch {
+		case a == nil: // it was deleted after the first statement, or made
+		case group != "":
+			a.Groups = append(a.Groups, group)
+		default:
+			a.Proxy.Hosts = append(a.Proxy.Hosts, host)
+		}
+		return nil
+	})
 }
 
 // plainApps reads apps without their groups and hosts.

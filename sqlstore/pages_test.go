@@ -65,6 +65,11 @@ func TestPagesRunFewStatements(t *testing.T) {
 	ids["groups"] = e.Query("SELECT id FROM groups")[0][0]
 	owners.Post("/admin/groups/"+ids["groups"]+"/add", sallyporttest.Fields{"user": mia.ID})
 	ids["users"], ids["outbox"] = mia.ID, e.Query("SELECT id FROM outbox WHERE kind = 'invitation'")[0][0]
+	p := owners.Post("/admin/apps/new", sallyporttest.Fields{"connect": "openid", "name": "Wiki", "redirect_uris": "https://wiki.example.com/a"})
+	if p.Data("data-secret") == "" {
+		t.Fatalf("an app: %d %s", p.Status, p.Alert())
+	}
+	ids["apps"], ids["openid"] = e.Query("SELECT id FROM apps")[0][0], e.Query("SELECT id FROM app_secrets")[0][0]
 	for _, r := range web.Routes() {
 		if r.Method != http.MethodGet || strings.Contains(r.Path, "{token}") {
 			continue
@@ -74,7 +79,7 @@ func TestPagesRunFewStatements(t *testing.T) {
 			parts[i] = ids[parts[i-1]]
 		}
 		for i, part := range parts {
-			if part == "{session}" || part == "{device}" {
+			if part == "{session}" || part == "{device}" || part == "{secret}" {
 				parts[i] = ids[parts[i-1]]
 			}
 		}

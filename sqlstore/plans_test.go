@@ -67,6 +67,7 @@ func TestPlansOfSQLite(t *testing.T) {
 		{"FROM groups g JOIN memberships m", "SEARCH m USING PRIMARY KEY"},
 		{"FROM memberships WHERE workspace_id = $1 AND group_id = $2 AND user_id > ", "INDEX memberships_group"},
 		{"AND kind = ", "INDEX events_kind"},
+		{"AND app <> '' AND app = ", "INDEX events_app"},
 		{"AND address <> '' AND address = ", "INDEX events_address"},
 		{"AND result = 'refused' ", "INDEX events_refused"},
 		{"AND seal_batch IS NULL AND id > ", "INDEX events_unsealed"},
@@ -145,6 +146,8 @@ var fillTables = []string{
 	`INSERT INTO apps (workspace_id, id, name, name_folded, address, colour, access, level, fresh, enabled, epoch, created_at)
 		SELECT w, 'app_' || i, 'A' || i, 'a' || i, '', '', 'groups', 'policy', 0, 1, 1, i` + series,
 	`INSERT INTO app_groups (workspace_id, app_id, group_id) SELECT w, 'app_' || i, 'grp_' || i % 300` + series,
+	`INSERT INTO app_hosts (origin, workspace_id, app_id) SELECT 'https://' || i || '.example', w, 'app_' || i` + series,
+	`INSERT INTO app_secrets (workspace_id, app_id, id, hash, created_at) SELECT w, 'app_' || i, 'sec_' || i, '', i` + series,
 	`INSERT INTO adoption (workspace_id, day, people, enabled) SELECT w, i, 1, 1` + series,
 }
 
@@ -179,6 +182,7 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 	for _, filter := range []string{"kind=password.wrong", "result=refused", "result=done", "person=" + mia.ID, "address=203.0.113.7", "from=2026-01-01&to=2026-12-31"} {
 		v.Get("/admin/audit?" + filter)
 	}
+	useApps(v)
 	reason := sallyporttest.Fields{"reason": "lost"}
 	for _, act := range []string{"suspend", "restore", "unlock", "sign-out", "reset-2fa", "delete"} {
 		v.Post("/admin/users/"+mia.ID+"/"+act, reason)
@@ -244,6 +248,24 @@ func useGroups(e *sallyporttest.Env, v *sallyporttest.Visitor, of sallyport.User
 		}
 		return nil
 	}))
+}
+
+// useApps does with apps what collect does with everything else.
+func useApps(v *sallyporttest.Visitor) {
+	const at = "/admin/apps"
+	v.Post(at+"/new", sallyporttest.Fields{"connect": "proxy", "name": "Wiki", "address": "https://wiki.example.com/", "hosts": "wiki.example.com"})
+	app := strings.TrimSuffix(v.Page.Location, "/proxy")
+	v.Post(app, sallyporttest.Fields{"name": "Wiki", "address": "https://wiki.example.com/", "access": "everyone", "level": "policy", "fresh": "5"})
+	v.Post(app+"/openid", sallyporttest.Fields{"redirect_uris": "https://wiki.example.com/a", "alg": "RS256"})
+	for range 3 {
+		v.Post(app+"/openid/new-secret", nil)
+	}
+	for _, path := range []string{at, app, app + "/proxy", app + "/openid", app + "/openid/new-secret", app + "/activity", app + "/disable", "/apps", "/", "/admin/audit?kind=app.changed"} {
+		v.Get(path)
+	}
+	for _, act := range []string{"disable", "enable", "delete"} {
+		v.Post(app+"/"+act, nil)
+	}
 }
 
 // listMany runs the statements of lists that are longer than a page, for which collect has too few people.
