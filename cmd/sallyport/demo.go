@@ -18,9 +18,10 @@ import (
 )
 
 type demoCmd struct {
-	Listen string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address and port on this machine; port 0 is a free one (default: 127.0.0.1:8080)."`
-	URL    string `name:"url" placeholder:"URL" help:"URL at which browsers reach the first company (default: http://localhost and the port of --listen)."`
-	JSON   bool   `name:"json" help:"Print the companies and people as one line of JSON."`
+	Listen   string `default:"127.0.0.1:8080" placeholder:"ADDR" help:"Address and port on this machine; port 0 is a free one (default: 127.0.0.1:8080)."`
+	URL      string `name:"url" placeholder:"URL" help:"URL at which browsers reach the first company (default: http://localhost and the port of --listen)."`
+	Database string `placeholder:"URL" help:"Empty PostgreSQL database, postgres://... (default: an SQLite file that is deleted at the end)."`
+	JSON     bool   `name:"json" help:"Print the companies and people as one line of JSON."`
 }
 
 // demo is a server with made-up people, as its own pages see it.
@@ -41,7 +42,7 @@ func (c *demoCmd) Run(ctx context.Context) (err error) {
 	if c.URL != "" && !strings.HasPrefix(c.URL, "http://") { // the edge allows http only for loopback
 		return badUsage("--url %s: the demo has well-known passwords, so it is only for this machine; use a URL such as http://localhost:8080", c.URL)
 	}
-	s, err := (&serveCmd{Listen: c.Listen, URL: c.URL}).prepare(slog.LevelWarn)
+	s, err := (&serveCmd{Listen: c.Listen, URL: c.URL, TrustedProxies: demoProxies}).prepare(slog.LevelWarn)
 	if err != nil {
 		return err
 	}
@@ -52,7 +53,11 @@ func (c *demoCmd) Run(ctx context.Context) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	d := &demo{clock: &demoClock{}, log: s.log}
-	if d.installation, err = (place{Data: dir}).open(ctx, s.parts(d.clock.Now), true); err != nil {
+	at := place{Data: dir, Database: c.Database}
+	if err := at.mustBeEmpty(ctx); err != nil {
+		return err
+	}
+	if d.installation, err = at.open(ctx, s.parts(d.clock.Now), true); err != nil {
 		return err
 	}
 	defer d.Close()
@@ -61,6 +66,7 @@ func (c *demoCmd) Run(ctx context.Context) (err error) {
 	if d.story, err = seed.seed(ctx, s.edge.Host(), s.edge.Origin); err != nil {
 		return err
 	}
+	d.story.Data, d.story.at = dir, "http://"+s.listener.Addr().String()
 	if err := c.tell(os.Stdout, d.story); err != nil {
 		return err
 	}
@@ -70,7 +76,9 @@ func (c *demoCmd) Run(ctx context.Context) (err error) {
 // demoStory is where the demo runs and who is in it.
 type demoStory struct {
 	URL        string          `json:"url"`
+	Data       string          `json:"data"` // the folder, for commands
 	Workspaces []demoWorkspace `json:"workspaces"`
+	at         string          // where the server listens
 }
 
 type demoWorkspace struct {
@@ -78,6 +86,8 @@ type demoWorkspace struct {
 	URL    string     `json:"url"`
 	APIKey string     `json:"api_key"`
 	Users  []demoUser `json:"users"`
+	Groups []string   `json:"groups"`
+	Apps   []demoApp  `json:"apps"`
 	id     string
 	host   string
 }
@@ -109,6 +119,10 @@ func (c *demoCmd) tell(to io.Writer, story demoStory) error {
 		if err := table.Flush(); err != nil {
 			return err
 		}
+		for _, a := range w.Apps {
+			fmt.Fprintf(to, "\n  %s  %s/", a.Name, a.origin)
+		}
+		fmt.Fprintln(to)
 	}
 	_, err := fmt.Fprintln(to)
 	return err

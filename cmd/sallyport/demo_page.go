@@ -49,6 +49,10 @@ func (d *demo) before(pages http.Handler) http.Handler {
 	})
 	own := http.NewCrossOriginProtection().Handler(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if app := d.app(r); app != nil {
+			d.serve(app)(w, r)
+			return
+		}
 		here := slices.ContainsFunc(d.story.Workspaces, func(c demoWorkspace) bool { return c.URL == "http://"+r.Host })
 		if !here || r.URL.Path != "/demo" && !strings.HasPrefix(r.URL.Path, "/demo/") {
 			pages.ServeHTTP(w, r)
@@ -96,6 +100,7 @@ type demoShown struct {
 type demoCompanyShown struct {
 	Name, URL string
 	People    []demoShown
+	Apps      []sallyport.App
 }
 
 // look reads the current state of all people, and what their phones show.
@@ -111,6 +116,9 @@ func (d *demo) look(ctx context.Context) ([]demoCompanyShown, error) {
 			c := demoCompanyShown{Name: w.Name, URL: "http://" + w.Host}
 			policy, err := tx.Policy(w.ID)
 			if err != nil {
+				return err
+			}
+			if c.Apps, err = tx.Apps(w.ID); err != nil {
 				return err
 			}
 			people, err := tx.People(sallyport.PeopleRange{Workspace: w.ID, Order: sallyport.ByCreated, Limit: 1000})

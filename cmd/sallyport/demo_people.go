@@ -55,6 +55,10 @@ func (d *demoSeed) seed(ctx context.Context, first string, origin func(host stri
 		return story, err
 	}
 	for i, c := range demoCompanies {
+		d.host = story.Workspaces[i].host
+		if err := d.connect(ctx, &story.Workspaces[i]); err != nil {
+			return story, fmt.Errorf("the apps of %s: %w", c.name, err)
+		}
 		if err := d.lately(ctx, c, &story.Workspaces[i]); err != nil {
 			return story, fmt.Errorf("the last day of %s: %w", c.name, err)
 		}

@@ -83,6 +83,26 @@ func (p place) nothingThere() error {
 	return badUsage("there is no Sallyport installation in %s: set --data to its data folder, or run sallyport serve", p.Data)
 }
 
+// mustBeEmpty returns an error if there is an installation in the database already.
+func (p place) mustBeEmpty(ctx context.Context) error {
+	if p.Database == "" {
+		return nil
+	}
+	store, err := p.openDatabase(ctx, true)
+	if err != nil {
+		return err
+	}
+	installed := false
+	err = store.Read(ctx, func(tx sallyport.Tx) (err error) {
+		_, installed, err = tx.Installation()
+		return err
+	})
+	if err = errors.Join(err, store.Close()); err == nil && installed {
+		err = badUsage("--database: there is an installation in this database already; the demo needs an empty one")
+	}
+	return err
+}
+
 func (p place) openDatabase(ctx context.Context, mayCreate bool) (*sqlstore.Store, error) {
 	if p.Database != "" {
 		if !strings.HasPrefix(p.Database, "postgres://") && !strings.HasPrefix(p.Database, "postgresql://") {
