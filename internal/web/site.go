@@ -66,7 +66,11 @@ func (s *site) enter(a access, h handler) handler {
 		case errors.Is(err, sallyport.ErrSignedOut):
 			err = s.toSignIn(w, r)
 		case errors.Is(err, sallyport.ErrSetUpRequired):
-			err = s.done(w, r, setUpAddress(s.owedPath(c, err), "", s.going(r)), "")
+			to := s.going(r)
+			if to == accountPath {
+				to = "" // a set-up ends at the account anyway
+			}
+			err = s.done(w, r, setUpAddress(s.owedPath(c, err), "", to), "")
 		case errors.Is(err, sallyport.ErrSignInEnded) && signedIn && (r.Method == http.MethodGet || !s.holdsSignIn(r)):
 			err = s.done(w, r, cmp.Or(s.onward(r.URL.Query().Get("to")), "/"), "") // the Back button after a completed sign-in
 		case errors.Is(err, sallyport.ErrSignInEnded) && !s.holdsSignIn(r):
@@ -171,10 +175,10 @@ func (s *site) frame(r *http.Request) frame {
 	f := frame{NoMail: s.service.Mailer == nil, Brand: c.Workspace().Issuer(), BrandStyle: brandStyle(c.Workspace().BrandColour()), ToApp: s.leadsTo(r)}
 	if u, ok := c.User(); ok {
 		f.Person = &person{Name: u.Name, Email: u.Address}
+		f.Nav = adminNav(r, u)
 		if s.owes(c) == sallyport.OwesNothing {
-			f.Nav = []link{{Href: launcherPath, Text: text.Say("Your apps"), Current: r.URL.Path == launcherPath}}
+			f.Nav = append(f.Nav, link{Href: launcherPath, Text: text.Say("Your apps"), Current: r.URL.Path == launcherPath})
 		}
-		f.Nav = append(f.Nav, adminNav(r, u)...)
 		if restricted(c) {
 			f.Lift = afterRecoveryAddress(s.going(r))
 		}
