@@ -214,7 +214,7 @@ func (s *Service) reply(by Caller, p Parameters, values ...[2]string) *Reply {
 	return r
 }
 
-// refuse returns the reply that says what is wrong.
+// refuseTo returns the reply that says what is wrong.
 func (s *Service) refuseTo(by Caller, p Parameters, e *Error) *Reply {
 	return s.reply(by, p, [2]string{"error", e.Code}, [2]string{"error_description", Describe(e)})
 }

@@ -70,7 +70,7 @@ func parseClaims(raw string) (c claimsRequest, err error) {
 	return c, nil
 }
 
-// texts returns the values that a claim is wanted to have, as far as they are texts. ok is false if it is not wanted.
+// texts returns the values that a claim is wanted to have, as far as they are texts.
 func (c *claimRequest) texts() (all []string) {
 	if c == nil {
 		return nil

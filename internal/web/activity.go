@@ -12,6 +12,16 @@ const activityPath = "/account/activity"
 
 // eventWords describe every kind of event, for the people they are about and for administrators.
 var eventWords = map[string]text.Message{
+	"app.code_reused":    text.Say("An app used a code a second time"),
+	"app.device_allowed": text.Say("Device connected to an app"),
+	"app.device_refused": text.Say("Device refused"),
+	"app.logout_failed":  text.Say("An app could not be told of a sign-out"),
+	"app.opened":         text.Say("Signed in to an app"),
+	"app.refresh_reused": text.Say("An app used an old refresh token"),
+	"app.refused":        text.Say("App refused"),
+	"app.secret_wrong":   text.Say("Wrong client secret"),
+	"app.token_revoked":  text.Say("An app gave back its access"),
+
 	"approval.asked":           text.Say("Approval of a sign-in asked for"),
 	"approval.given":           text.Say("Sign-in approved on another device"),
 	"approval.refused":         text.Say("Sign-in refused: “It was not me”"),
