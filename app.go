@@ -82,6 +82,8 @@ type AppUseTx interface {
 	HostsTaken(app string, origins []string) ([]string, error)
 	// MayUse reports whether an app is open to a user.
 	MayUse(a App, user string) (bool, error)
+	// AppsByRule returns the apps of a workspace that have a rule for groups, ordered by name, without their groups and hosts.
+	AppsByRule(workspace string) ([]App, error)
 	// GroupsOf returns the groups of a user, ordered by name.
 	GroupsOf(workspace, user string) ([]Group, error)
 }
@@ -235,6 +237,9 @@ func (s *Service) Launcher(ctx context.Context, by Caller) (all []App, err error
 // changeApp runs a change to an app whose row is locked. If it changes something, it records that as an event of the kind.
 func (s *Service) changeApp(ctx context.Context, by Caller, id, kind string, change func(Tx, *App) error) error {
 	return s.manage(ctx, by, managing, func(tx Tx) error {
+		if _, err := tx.LockOwners(by.workspace.ID); err != nil { // so that its groups are not deleted meanwhile
+			return err
+		}
 		was, found, err := tx.TakeApp(by.workspace.ID, id)
 		if err != nil {
 			return err

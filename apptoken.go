@@ -86,6 +86,9 @@ func (s *Service) OwnTokens(ctx context.Context, by Caller) (own OwnTokens, err 
 // CreateToken creates an access token of the caller for an app that allows it. It is valid until the end of the day, in
 // UTC, that expires is in. Its value is returned only now.
 func (s *Service) CreateToken(ctx context.Context, by Caller, name, app string, expires time.Time) (token Secret, err error) {
+	if err := s.may(by, owning); err != nil {
+		return "", err
+	}
 	name, wrongName := cleanName("name", name)
 	ends := Day(expires).Add(24 * time.Hour)
 	var wrongExpires error

@@ -22,7 +22,7 @@ type Group struct {
 	CreatedAt time.Time
 }
 
-// OpenedApp is an app that a group opens.
+// OpenedApp is an app that a group opens, or addresses of it.
 type OpenedApp struct {
 	ID    string
 	Name  string
@@ -152,8 +152,23 @@ func groupOf(tx Tx, by Caller, id string) (Group, []OpenedApp, error) {
 	if err != nil {
 		return Group{}, nil, err
 	}
-	apps, err := tx.Opens(g.Workspace, g.ID)
+	apps, err := opened(tx, g)
 	return g, apps, err
+}
+
+// opened returns the apps that a group opens, wholly or in part: a rule of an app behind a proxy may name it.
+func opened(tx Tx, g Group) ([]OpenedApp, error) {
+	apps, err := tx.Opens(g.Workspace, g.ID)
+	if err != nil {
+		return nil, err
+	}
+	ruled, err := tx.AppsByRule(g.Workspace)
+	for _, a := range ruled {
+		if a.names(g.Name) && !slices.ContainsFunc(apps, func(o OpenedApp) bool { return o.ID == a.ID }) {
+			apps = append(apps, OpenedApp{ID: a.ID, Name: a.Name})
+		}
+	}
+	return apps, err
 }
 
 // CreateGroup adds a group, in which there is nobody yet.

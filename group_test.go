@@ -346,6 +346,16 @@ func TestGroupOpens(t *testing.T) {
 		if !slices.Equal(v.Opens, want) {
 			t.Errorf("it opens %v, want %v", v.Opens, want)
 		}
+		ruled, err := e.CreateApp(ctx, console, sallyport.App{
+			AppDetails: sallyport.AppDetails{Name: "Shop", Access: sallyport.AccessEveryone, Level: sallyport.LevelPolicy},
+			Proxy:      sallyport.AppProxy{Hosts: []string{"shop.example.com"}, Rules: []string{"/pay = groups:ops,STAFF"}},
+		})
+		e.Check(err)
+		v, err = e.Group(ctx, console, staff.ID, "", "", "")
+		e.Check(err)
+		if want = append(want, sallyport.OpenedApp{ID: ruled.ID, Name: "Shop"}); !slices.Equal(v.Opens, want) {
+			t.Errorf("with a rule, it opens %v, want %v", v.Opens, want)
+		}
 		may := func(a sallyport.App) (may bool) {
 			e.Check(e.Store.Read(ctx, func(tx sallyport.Tx) (err error) {
 				if a, _, err = tx.TakeApp(a.Workspace, a.ID); err == nil {

@@ -127,6 +127,14 @@ func (w wants) admits(groups []string) bool {
 	return w.groups == nil || slices.ContainsFunc(groups, func(name string) bool { return slices.Contains(w.groups, fold.Name(name)) })
 }
 
+// names reports whether a rule of the app names a group.
+func (a App) names(group string) bool {
+	rules, _ := rule.Parse(a.Proxy.Rules)
+	return slices.ContainsFunc(rules, func(r rule.Rule) bool {
+		return slices.ContainsFunc(r.Groups, func(name string) bool { return fold.Name(name) == fold.Name(group) })
+	})
+}
+
 // Explained is which rule decides about an address of an app, and what that means.
 type Explained struct {
 	rule.Explanation

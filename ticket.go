@@ -50,6 +50,9 @@ type TicketTx interface {
 // address. entry and browser are Passage.For and Passage.Browser. It returns the address on the app's host at which the browser
 // redeems its ticket.
 func (s *Service) EnterApp(ctx context.Context, by Caller, entry, browser string) (origin string, ticket Secret, err error) {
+	if err := s.may(by, access{}); err != nil {
+		return "", "", err
+	}
 	origin, target, ok := readEntry(entry)
 	bound, err := base64.RawURLEncoding.Strict().DecodeString(browser)
 	if !ok || err != nil || len(bound) != len(hashToken("")) {

@@ -24,7 +24,7 @@ var (
 	// clientVerbs act for an app, and check what it proves itself with, or a token that it was issued.
 	clientVerbs = []string{"Introspect", "Push", "Revoke", "StartDevice", "Token", "UserInfo"}
 	// forcedVerbs are open to a person who must set up two-factor authentication first (I18): proof for the set-up.
-	forcedVerbs = []string{"Park", "StepUp", "StepUpCode", "StepUpPasskey", "StepUpPassword", "TakeConfirmed"}
+	forcedVerbs = []string{"AnswerAuthorization", "Park", "StepUp", "StepUpCode", "StepUpPasskey", "StepUpPassword", "TakeConfirmed"}
 	// consoleVerbs are for commands on the host.
 	consoleVerbs = []string{"AddUser", "QueueNotice", "RotateSigning", "Users"}
 	// publicVerbs answer anyone, with nothing that is about a person.

@@ -14,13 +14,13 @@ func (t *tx) InsertAppRequest(r sallyport.AppRequest) error {
 		return err
 	}
 	if r.Browser != nil {
-		if err := t.exec(`DELETE FROM app_requests WHERE workspace_id = $1 AND browser = $2 AND id IN (
-				SELECT id FROM app_requests WHERE workspace_id = $1 AND browser = $2 ORDER BY id DESC LIMIT 100 OFFSET `+strconv.Itoa(sallyport.MaxAppRequests-1)+`)`,
+		if err := t.exec(`DELETE FROM app_requests WHERE workspace_id = $1 AND browser_hash = $2 AND id IN (
+				SELECT id FROM app_requests WHERE workspace_id = $1 AND browser_hash = $2 ORDER BY id DESC LIMIT 100 OFFSET `+strconv.Itoa(sallyport.MaxAppRequests-1)+`)`,
 			r.Workspace, r.Browser); err != nil {
 			return err
 		}
 	}
-	return t.exec(`INSERT INTO app_requests (workspace_id, id, app_id, browser, pushed, params, created_at, expires_at)
+	return t.exec(`INSERT INTO app_requests (workspace_id, id, app_id, browser_hash, pushed_hash, params, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, r.Workspace, r.ID, r.App, r.Browser, r.Pushed, string(params), ms(r.CreatedAt), ms(r.ExpiresAt))
 }
 
@@ -28,7 +28,7 @@ func (t *tx) AppRequest(workspace, id string) (r sallyport.AppRequest, found boo
 	r = sallyport.AppRequest{Workspace: workspace, ID: id}
 	var params string
 	var created, expires int64
-	found, err = t.row(`SELECT app_id, browser, pushed, params, account, consent, created_at, expires_at FROM app_requests WHERE workspace_id = $1 AND id = $2`,
+	found, err = t.row(`SELECT app_id, browser_hash, pushed_hash, params, account, consent, created_at, expires_at FROM app_requests WHERE workspace_id = $1 AND id = $2`,
 		[]any{workspace, id}, &r.App, &r.Browser, &r.Pushed, &params, &r.Account, &r.Consent, &created, &expires)
 	if err != nil || !found {
 		return r, false, err
@@ -38,8 +38,8 @@ func (t *tx) AppRequest(workspace, id string) (r sallyport.AppRequest, found boo
 }
 
 func (t *tx) SaveAppRequest(r sallyport.AppRequest) (bool, error) {
-	return one(t.affected(`UPDATE app_requests SET browser = $3, account = $4, consent = $5
-		WHERE workspace_id = $1 AND id = $2 AND pushed IS NULL AND (browser IS NULL OR browser = $3)`, r.Workspace, r.ID, r.Browser, r.Account, r.Consent))
+	return one(t.affected(`UPDATE app_requests SET browser_hash = $3, account = $4, consent = $5
+		WHERE workspace_id = $1 AND id = $2 AND pushed_hash IS NULL AND (browser_hash IS NULL OR browser_hash = $3)`, r.Workspace, r.ID, r.Browser, r.Account, r.Consent))
 }
 
 func (t *tx) TakeAppRequest(workspace, id string) (bool, error) {

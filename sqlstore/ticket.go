@@ -17,7 +17,7 @@ func (t *tx) InsertTicket(k sallyport.Ticket) error {
 		k.Workspace, k.User, sallyport.MaxTickets-1); err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO tickets (workspace_id, user_id, id, hash, epoch, session_id, app_id, app_epoch, origin, target, browser, expires_at)
+	return t.exec(`INSERT INTO tickets (workspace_id, user_id, id, hash, epoch, session_id, app_id, app_epoch, origin, target, browser_hash, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
 		k.Workspace, k.User, k.ID, k.Hash, k.Epoch, k.Session, k.App, k.AppEpoch, k.Origin, k.Target, k.Browser, ms(k.ExpiresAt))
 }
@@ -30,9 +30,9 @@ func (t *tx) RedeemTicket(workspace, user, id string, now time.Time) (k sallypor
 	k.Workspace, k.User, k.ID = workspace, user, id
 	var expires int64
 	found, err = t.row(`UPDATE tickets SET redeemed_at = $4 WHERE workspace_id = $1 AND user_id = $2 AND id = $3 AND redeemed_at = 0
-		RETURNING hash, epoch, session_id, app_id, app_epoch, origin, target, browser, expires_at,
+		RETURNING hash, epoch, session_id, app_id, app_epoch, origin, target, browser_hash, expires_at,
 			EXISTS (SELECT 1 FROM tickets o WHERE o.workspace_id = $1 AND o.user_id = $2 AND o.id <> $3 AND o.origin = tickets.origin
-				AND o.browser = tickets.browser AND o.redeemed_at <> 0)`,
+				AND o.browser_hash = tickets.browser_hash AND o.redeemed_at <> 0)`,
 		[]any{workspace, user, id, ms(now)}, &k.Hash, &k.Epoch, &k.Session, &k.App, &k.AppEpoch, &k.Origin, &k.Target, &k.Browser, &expires, &lost)
 	k.ExpiresAt = at(expires)
 	return k, found, lost, err

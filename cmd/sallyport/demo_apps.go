@@ -68,7 +68,7 @@ func (d *demoSeed) connect(ctx context.Context, w *demoWorkspace) error {
 		if a, err = d.CreateApp(ctx, by, a); err != nil {
 			return fmt.Errorf("%s: %w", a.Name, err)
 		}
-		told := demoApp{Name: a.Name, ID: a.ID, RedirectURIs: []string{}, Hosts: slices.Concat([]string{}, a.Proxy.Hosts), Level: a.Level, Access: a.Access, origin: strings.TrimSuffix(a.Address, "/")}
+		told := demoApp{Name: a.Name, ID: a.ID, RedirectURIs: []string{}, Hosts: append([]string{}, a.Proxy.Hosts...), Level: a.Level, Access: a.Access, origin: strings.TrimSuffix(a.Address, "/")}
 		if a.Client != nil {
 			secret, err := d.NewClientSecret(ctx, by, a.ID)
 			if err != nil {

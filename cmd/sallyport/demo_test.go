@@ -18,11 +18,14 @@ import (
 // told is the documented form of the line that demo --json prints.
 type told struct {
 	URL        string `json:"url"`
+	Data       string `json:"data"`
 	Workspaces []struct {
 		Name   string     `json:"name"`
 		URL    string     `json:"url"`
 		APIKey *string    `json:"api_key"`
 		Users  []toldUser `json:"users"`
+		Groups []string   `json:"groups"`
+		Apps   []toldApp  `json:"apps"`
 	} `json:"workspaces"`
 }
 
@@ -33,6 +36,18 @@ type toldUser struct {
 	TwoFactor     string   `json:"two_factor"`
 	Secret        *string  `json:"secret"`
 	RecoveryCodes []string `json:"recovery_codes"`
+}
+
+type toldApp struct {
+	Name         string   `json:"name"`
+	ID           string   `json:"id"`
+	ClientID     string   `json:"client_id"`
+	ClientSecret string   `json:"client_secret"`
+	RedirectURIs []string `json:"redirect_uris"`
+	Hosts        []string `json:"hosts"`
+	APIKey       string   `json:"api_key"`
+	Level        string   `json:"level"`
+	Access       string   `json:"access"`
 }
 
 func startDemo(t *testing.T) (*process, told) {

@@ -580,7 +580,7 @@ CREATE TABLE tickets (
   app_epoch INTEGER NOT NULL,
   origin TEXT NOT NULL,
   target TEXT NOT NULL, -- where the browser was going
-  browser BLOB NOT NULL, -- SHA-256 of the cookie that it has on the host
+  browser_hash BLOB NOT NULL, -- of the cookie that it has on the host
   expires_at INTEGER NOT NULL,
   redeemed_at INTEGER NOT NULL DEFAULT 0,
   PRIMARY KEY (workspace_id, user_id, id)
@@ -611,8 +611,8 @@ CREATE TABLE app_requests (
   workspace_id TEXT NOT NULL,
   id TEXT NOT NULL,
   app_id TEXT NOT NULL,
-  browser BLOB, -- SHA-256 of the secret of the browser that may go on; NULL: the first one that opens it
-  pushed BLOB, -- SHA-256 of the secret of a pushed request
+  browser_hash BLOB, -- of the secret of the browser that may go on; NULL: the first one that opens it
+  pushed_hash BLOB, -- of the secret of a pushed request
   params TEXT NOT NULL, -- JSON
   account TEXT NOT NULL DEFAULT '', -- id of the session that was chosen
   consent TEXT NOT NULL DEFAULT '', -- id of the user who agreed
@@ -621,7 +621,7 @@ CREATE TABLE app_requests (
   PRIMARY KEY (workspace_id, id),
   FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX app_requests_browser ON app_requests (workspace_id, browser, id);
+CREATE INDEX app_requests_browser ON app_requests (workspace_id, browser_hash, id);
 CREATE INDEX app_requests_app ON app_requests (workspace_id, app_id);
 CREATE INDEX app_requests_expires ON app_requests (expires_at);
 
