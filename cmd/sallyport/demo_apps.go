@@ -173,7 +173,7 @@ func (d *demo) charts(w http.ResponseWriter, r *http.Request, company demoWorksp
 	if r.URL.Path == "/callback" {
 		return d.charted(w, r, company, a)
 	}
-	verifier := rand.Text()
+	verifier := rand.Text() + rand.Text() // at least 43 characters (RFC 7636 section 4.1)
 	sum := sha256.Sum256([]byte(verifier))
 	http.SetCookie(w, &http.Cookie{Name: "charts", Value: verifier, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, MaxAge: 600})
 	http.Redirect(w, r, company.URL+"/oauth2/authorize?"+url.Values{
