@@ -16,17 +16,8 @@ type appProxyPage struct {
 	appPage
 	Hosts, Rules string // one per line
 	Tokens       bool
-	Explained    *explained // nil: the page does not offer it
+	Explained    *explained
 }
-
-// explained says which rule decides about an address.
-type explained struct {
-	Address string       // as it was typed; empty: none yet
-	Says    text.Message // empty with it
-}
-
-// explain answers which of an app's rules decides about an address.
-func explain(sallyport.App, string) *explained { return nil }
 
 func (s *site) appProxyPage(r *http.Request) (*appProxyPage, error) {
 	q, err := readQuery(r)
@@ -35,7 +26,7 @@ func (s *site) appProxyPage(r *http.Request) (*appProxyPage, error) {
 	}
 	a, err := s.theApp(r)
 	p := a.Proxy
-	return &appProxyPage{s.appPage(r, a, "/proxy"), strings.Join(p.Hosts, "\n"), strings.Join(p.Rules, "\n"), p.Tokens, explain(a, q.Get("explain"))}, err
+	return &appProxyPage{s.appPage(r, a, "/proxy"), strings.Join(p.Hosts, "\n"), strings.Join(p.Rules, "\n"), p.Tokens, explain(a, q)}, err
 }
 
 func (v *appProxyPage) fill(f form) {

@@ -55,6 +55,9 @@ func (s *shooting) apps() {
 	v.Follow()
 	s.keep("app-proxy", v)
 	grafana := "/admin/apps/" + s.Query("SELECT id FROM apps WHERE name LIKE 'Grafana%'")[0][0]
+	v.Post(grafana+"/proxy", fields{"hosts": "https://grafana.example.com", "rules": "/assets GET,HEAD = public\n/admin = two_factor fresh:5\n/internal = deny"})
+	s.get("app-proxy-explained", v, grafana+"/proxy?explain=https://grafana.example.com/admin/users?x=1")
+	s.get("app-proxy-unclear", v, grafana+"/proxy?explain=/assets/..;/admin&method=post")
 	s.post("app-proxy-refused", v, grafana+"/proxy", fields{"hosts": "https://wiki.example.com/x", "rules": "/admin = two_factor fresh:5"})
 	s.post("app-refused", v, grafana, fields{"name": "", "address": "wiki", "colour": "#aa0000", "access": "groups", "level": "policy", "fresh": "many"})
 	v.PostValues(grafana, map[string][]string{"name": {"Grafana"}, "address": {"https://grafana.example.com/"}, "colour": {"#f2c063"}, "access": {"groups"}, "group": ids, "level": {"two_factor"}, "fresh": {"15"}})
