@@ -3,6 +3,7 @@ package edge
 import (
 	"net/http"
 	"net/netip"
+	"strings"
 )
 
 // ProxyPrefix begins the paths at which proxies ask about requests to apps. The rest of the path may be anything, because some
@@ -22,6 +23,14 @@ const (
 	AppCallback = AppPrefix + "callback" // with a ticket
 	AppSignOut  = AppPrefix + "sign-out"
 )
+
+// AppCookieName returns the name of our cookie on the host of an app.
+func AppCookieName(origin string) string {
+	if strings.HasPrefix(origin, "https:") {
+		return "__Host-sallyport_app"
+	}
+	return "sallyport_app"
+}
 
 // ProxyClient returns the address of the client behind a proxy that asks about a request. ok is false if the request is not
 // from a trusted proxy, which the owners of the first workspace are told, or if the address cannot be read.

@@ -205,17 +205,9 @@ func (d *Door) refuse(a *asked, err error) {
 	_ = edge.JSON(a.w, status, map[string]string{"code": e.Code, "message": d.lang.Text(e.Text)})
 }
 
-// cookieName returns the name of our cookie on the host of an app.
-func cookieName(origin string) string {
-	if strings.HasPrefix(origin, "https:") {
-		return "__Host-sallyport_app"
-	}
-	return "sallyport_app"
-}
-
 func (d *Door) setCookie(a *asked, value sallyport.Secret, lasts time.Duration) {
 	http.SetCookie(a.w, &http.Cookie{
-		Name: cookieName(a.request.Origin), Value: value.Reveal(), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
+		Name: edge.AppCookieName(a.request.Origin), Value: value.Reveal(), Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: strings.HasPrefix(a.request.Origin, "https:"), MaxAge: int(lasts / time.Second),
 	})
 }

@@ -41,7 +41,7 @@ func (d *Door) read(a *asked) error {
 	h := a.r.Header
 	a.request = sallyport.ProxyRequest{
 		Method: method, Origin: origin, Target: target, Address: addr, Agent: d.edge.Agent(a.r),
-		Cookie: sallyport.Secret(d.edge.CookieNamed(a.r, cookieName(origin))),
+		Cookie: sallyport.Secret(d.edge.CookieNamed(a.r, edge.AppCookieName(origin))),
 	}
 	_, a.query, _ = strings.Cut(target, "?")
 	a.path = pathOf(target)

@@ -2,7 +2,6 @@ package web
 
 import (
 	"cmp"
-	"html/template"
 	"net/http"
 	"time"
 
@@ -34,7 +33,7 @@ func (s *site) tokensPage(r *http.Request, f form) (*tokensPage, error) {
 		Min: day.AddDate(0, 0, 1), Max: day.AddDate(1, 0, 0),
 	}
 	for _, a := range own.Apps {
-		v.Apps = append(v.Apps, option{Value: a.ID, Label: template.HTML(template.HTMLEscapeString(a.Name))})
+		v.Apps = append(v.Apps, option{Value: a.ID, Label: s.lang.HTML(text.Say("{app}", "app", a.Name))})
 		if a.ID == v.App {
 			v.AppName = a.Name
 		}

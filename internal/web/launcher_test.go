@@ -48,7 +48,7 @@ func TestLauncher(t *testing.T) {
 		if got := shown(); got != "https://app.example.com/" || v.Page.Has("ask an administrator") {
 			t.Errorf("she may open %s", got)
 		}
-		e.Exec("INSERT INTO memberships (workspace_id, user_id, group_id) VALUES ($1, $2, $3)", mia.Workspace, mia.ID, ids[0])
+		e.Check(e.JoinGroup(context.Background(), e.Console(), ids[0], mia.ID))
 		if got := shown(); got != "https://grafana.example.com/ https://app.example.com/" {
 			t.Errorf("in a group, she may open %s", got)
 		}

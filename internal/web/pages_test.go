@@ -22,8 +22,8 @@ func TestNamesInLists(t *testing.T) {
 		VALUES ('%[1]s', 'usr_named', 'a@acme.example', 'a@acme.example', '%[2]s', 'a', 'member', 'active', 1, 1),
 			('%[1]s', 'usr_nameless', '%[2]s', '%[2]s', '', '', 'member', 'invited', 1, 1),
 			('%[1]s', 'usr_%[2]s', 'b@acme.example', 'b@acme.example', 'B', 'b', 'member', 'active', 1, 1)`, e.Owner.Workspace, quoted))
-	e.Exec(fmt.Sprintf(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, personal_hash, result, detail, mac)
-		VALUES ('%[1]s', 'zzz', 1, 'two_factor.reset', 'usr_named', 'user', 'usr_nameless', 'web', '%[2]s', '%[2]s', x'00', 'done', '%[3]s', x'00')`,
+	e.Exec(fmt.Sprintf(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, personal_hash, result, app, detail, mac)
+		VALUES ('%[1]s', 'zzz', 1, 'two_factor.reset', 'usr_named', 'user', 'usr_nameless', 'web', '%[2]s', '%[2]s', x'00', 'done', '', '%[3]s', x'00')`,
 		e.Owner.Workspace, quoted, fmt.Sprintf(`{"name":%[1]q,"reason":%[1]q}`, quoted)))
 	e.Exec(fmt.Sprintf(`INSERT INTO outbox (workspace_id, id, user_id, kind, address, subject, state, next_at, created_at, error)
 		VALUES ('%[1]s', 'zzz', 'usr_named', 'invitation', '%[2]s', '%[2]s', 'failed', 1, 1, '%[2]s')`, e.Owner.Workspace, quoted))

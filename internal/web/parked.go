@@ -40,6 +40,7 @@ var actions = map[string]action{
 	"/account/2fa/authenticators/{id}/remove": {say: text.Say("Remove an authenticator app"), confirmed: true},
 	approvalsPath + "/{id}":                   {say: text.Say("Approve a sign-in")},
 	tokensPath:                                {say: text.Say("Create an access token"), fields: []string{"name", "app", "expires"}, shows: true},
+	tokensPath + "/{id}/revoke":               {say: text.Say("Revoke an access token"), confirmed: true},
 	afterRecoveryPath:                         {say: text.Say("Lift the restriction of this session")},
 	"/account/2fa/disable":                    {say: text.Say("Disable two-factor authentication"), confirmed: true},
 	"/account/2fa/recovery-codes":             {say: text.Say("Show recovery codes")},
@@ -64,6 +65,7 @@ var actions = map[string]action{
 	appsPath + "/{id}/openid/new-secret":      {say: text.Say("Make a secret for an app"), confirmed: true},
 	appsPath + "/{id}/openid/{secret}/revoke": {say: text.Say("Revoke a secret of an app"), confirmed: true},
 	appsPath + "/{id}/disable":                {say: text.Say("Disable an app"), confirmed: true},
+	appsPath + "/{id}/test":                   {say: text.Say("Test an app"), confirmed: true},
 	appsPath + "/{id}/enable":                 {say: text.Say("Enable an app"), confirmed: true},
 	appsPath + "/{id}/delete":                 {say: text.Say("Delete an app"), confirmed: true},
 

@@ -237,6 +237,7 @@ func (s *site) appRoutes() []route {
 		{"GET", appsPath + "/{id}/openid/{secret}/revoke", admins, s.revokeSecret},
 		{"POST", appsPath + "/{id}/openid/{secret}/revoke", admins, s.revokeSecretPost},
 		{"GET", appsPath + "/{id}/activity", admins, s.appActivity},
+		{"POST", appsPath + "/{id}/test", admins, s.testApp},
 	}
 	for _, a := range appActions {
 		all = append(all,

@@ -65,6 +65,8 @@ func (s *shooting) apps() {
 	v.Follow()
 	s.keep("app-disabled", v)
 	s.get("apps", v, "/admin/apps")
+	s.post("app-test", v, wiki+"/test", nil)
+	s.post("app-test-proxy", v, grafana+"/test", nil)
 	s.get("app-activity", v, wiki+"/activity")
 	s.get("app-disable", v, grafana+"/disable")
 	s.get("app-enable", v, wiki+"/enable")
