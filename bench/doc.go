@@ -2,7 +2,7 @@
 // or a bare password hash. The ratios count, because absolute figures change with the machine.
 //
 //	main.go      the sequence, and the report
-//	phases.go    what is measured
+//	phases.go    what is measured of signing in; factors.go: passkeys and approvals; doors.go: what apps ask
 //	seed.go      20,000 people, with passwords and authenticators
 //	server.go    runs the product as a process
 //	ceiling.go   the ceilings, each in a separate process

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -43,6 +47,127 @@ func (c *client) ask(cookie string) (answer, error) {
 		return answer{}, err
 	}
 	return c.read()
+}
+
+// oidcApp is an app that uses OpenID Connect, as the driver plays it.
+type oidcApp struct {
+	id, secret string
+	redirect   string
+}
+
+// authorize gives people with a valid session a code for an app, which exchanges it for tokens. The ID tokens are signed with
+// ES256; signing with RS256 takes some thirty times as long, and is measured apart.
+func (b *bench) authorize() error {
+	for _, alg := range []string{"ES256", "RS256"} {
+		name := "authorize"
+		if alg != "ES256" {
+			name += "-" + strings.ToLower(alg)
+		}
+		app, err := b.world.oidcApp(context.Background(), alg)
+		if err != nil {
+			return err
+		}
+		const living = 1000
+		if err := b.paired(name, "1/s", func(int) (float64, error) {
+			perSecond, _, err := rate(b.server.host, 0, 1<<30, requesting, func(c *client, i int) error {
+				_, err := c.tokens(app, b.sessions[i%living])
+				return err
+			})
+			return perSecond, err
+		}, b.requests); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tokens goes through a whole exchange, and returns the access token.
+func (c *client) tokens(app oidcApp, session string) (string, error) {
+	c.reads = true
+	q := url.Values{
+		"response_type": {"code"}, "client_id": {app.id}, "redirect_uri": {app.redirect}, "scope": {"openid profile email groups"}, "state": {"s"}, "nonce": {"n"},
+		"code_challenge_method": {"S256"}, "code_challenge": {"E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"}, // RFC 7636, appendix B
+	}
+	a, err := c.get("/oauth2/authorize?"+q.Encode(), session)
+	if err != nil {
+		return "", err
+	}
+	back, err := url.Parse(a.location)
+	if err != nil || back.Query().Get("code") == "" {
+		return "", fmt.Errorf("%d, and no code in %q", a.status, a.location)
+	}
+	form := url.Values{
+		"grant_type": {"authorization_code"}, "code": {back.Query().Get("code")}, "redirect_uri": {app.redirect},
+		"code_verifier": {"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"}, "client_id": {app.id}, "client_secret": {app.secret},
+	}
+	if a, err = c.post("/oauth2/token", "", form.Encode()); err != nil {
+		return "", err
+	}
+	var got struct {
+		AccessToken string `json:"access_token"`
+		IDToken     string `json:"id_token"`
+	}
+	if err := json.Unmarshal(a.body, &got); err != nil || got.AccessToken == "" || got.IDToken == "" {
+		return "", fmt.Errorf("%d: %s", a.status, a.body)
+	}
+	return got.AccessToken, nil
+}
+
+// tokenCheck has an app ask whether access tokens are valid.
+func (b *bench) tokenCheck() error {
+	return b.withTokens("token-check", func(c *client, app oidcApp, token string) error {
+		form := url.Values{"token": {token}, "client_id": {app.id}, "client_secret": {app.secret}}
+		a, err := c.post("/oauth2/introspect", "", form.Encode())
+		return expect(a, err, 200, "")
+	})
+}
+
+// userInfo has an app read who somebody is.
+func (b *bench) userInfo() error {
+	return b.withTokens("userinfo", func(c *client, _ oidcApp, token string) error {
+		a, err := c.post("/oauth2/userinfo", "", url.Values{"access_token": {token}}.Encode())
+		return expect(a, err, 200, "")
+	})
+}
+
+func (b *bench) withTokens(name string, do func(*client, oidcApp, string) error) error {
+	app, err := b.world.oidcApp(context.Background(), "ES256")
+	if err != nil {
+		return err
+	}
+	const living = 500
+	tokens := make([]string, living)
+	if _, _, err := rate(b.server.host, 0, living, time.Minute, func(c *client, i int) error {
+		var err error
+		tokens[i], err = c.tokens(app, b.sessions[i])
+		return err
+	}); err != nil {
+		return err
+	}
+	return b.paired(name, "1/s", func(int) (float64, error) {
+		perSecond, _, err := rate(b.server.host, 0, 1<<30, requesting, func(c *client, i int) error { return do(c, app, tokens[i%living]) })
+		return perSecond, err
+	}, b.requests)
+}
+
+// oidcApp connects a new app.
+func (w *world) oidcApp(ctx context.Context, alg string) (app oidcApp, err error) {
+	by, err := w.service.Console(ctx, "")
+	if err != nil {
+		return app, err
+	}
+	app.redirect = "https://app.bench.example/callback"
+	client := sallyport.NewAppClient(app.redirect)
+	client.Algorithm = alg
+	a, err := w.service.CreateApp(ctx, by, sallyport.App{
+		AppDetails: sallyport.AppDetails{Name: rand.Text(), Access: sallyport.AccessEveryone, Level: sallyport.LevelTwoFactor}, Client: client,
+	})
+	if err != nil {
+		return app, err
+	}
+	secret, err := w.service.NewClientSecret(ctx, by, a.ID)
+	app.id, app.secret = a.ID, secret.Reveal()
+	return app, err
 }
 
 // appCookies adds an app behind a proxy, and signs the browsers of sessions in to it.

@@ -26,6 +26,7 @@ type client struct {
 	out  []byte
 
 	named string // prefix of the server's cookie names
+	reads bool   // it keeps the bodies of responses
 }
 
 // cookiesNamed returns the prefix of the cookie names of a server at host.
@@ -47,6 +48,7 @@ type answer struct {
 	status   int
 	location string
 	cookies  map[string]string
+	body     []byte
 }
 
 var (
@@ -108,6 +110,11 @@ func (c *client) read() (answer, error) {
 		}
 		switch {
 		case len(line) <= 2:
+			if c.reads && !chunked {
+				a.body = make([]byte, length)
+				_, err = io.ReadFull(c.in, a.body)
+				return a, err
+			}
 			return a, c.skip(length, chunked)
 		case bytes.HasPrefix(line, headerLength):
 			length, err = strconv.Atoi(string(bytes.TrimSpace(line[len(headerLength):])))

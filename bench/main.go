@@ -82,7 +82,7 @@ func run(ctx context.Context) error {
 	}
 	// Only the phases of signing in run between the sign-ins and the second measurement of memory.
 	for _, phase := range []func(*bench) error{
-		(*bench).accountPage, (*bench).signIn, (*bench).trustedSignIn, (*bench).secondStep, (*bench).sessionCheck, (*bench).proxyCheck,
+		(*bench).accountPage, (*bench).signIn, (*bench).trustedSignIn, (*bench).secondStep, (*bench).sessionCheck, (*bench).proxyCheck, (*bench).authorize, (*bench).tokenCheck, (*bench).userInfo,
 		(*bench).recoveryCode, (*bench).stepUp, (*bench).passkey, (*bench).approval, (*bench).memory, (*bench).finish,
 	} {
 		for _, b := range all {
