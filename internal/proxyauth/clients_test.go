@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -47,6 +48,7 @@ type behind struct {
 	*world
 	kind    string
 	origin  string
+	second  string // another origin of the app
 	address string
 	roots   *x509.CertPool
 	dir     string
@@ -70,8 +72,9 @@ func newBehind(t *testing.T, e *sallyporttest.Env, kind string, rules []string) 
 	b := &behind{kind: kind, dir: sallyporttest.ProxyFolder(t)}
 	port := sallyporttest.FreePort(t)
 	b.address, b.origin = fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("https://%s:%d", appHost, port)
+	b.second = fmt.Sprintf("https://intranet.example.com:%d", port)
 	b.world = newWorld(t, e, func(a *sallyport.App) {
-		a.Proxy.Hosts, a.Proxy.Rules, a.Proxy.Tokens = []string{b.origin}, rules, true
+		a.Proxy.Hosts, a.Proxy.Rules, a.Proxy.Tokens = []string{b.origin, b.second}, rules, true
 	})
 	b.visitor = b.Visitor()
 	b.start(strings.TrimPrefix(b.URL, "http://localhost"))
@@ -84,7 +87,7 @@ func (b *behind) start(server string) {
 	app := httptest.NewServer(http.HandlerFunc(b.serveApp))
 	b.t.Cleanup(app.Close)
 	d := snippet.Data{
-		Workspace: "https://login.example.com", Server: "127.0.0.1" + server, Hosts: []string{b.origin},
+		Workspace: "https://login.example.com", Server: "127.0.0.1" + server, Hosts: []string{b.origin, b.second},
 		App: app.Listener.Addr().String(), Listen: "127.0.0.1", Folder: b.dir,
 	}
 	d.Certificate, b.roots = sallyporttest.ProxyCertificate(b.t, b.dir, appHost)
@@ -131,6 +134,13 @@ func (b *behind) serveApp(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
+	if strings.HasPrefix(r.URL.Path, "/docs/own-") {
+		status, _ := strconv.Atoi(strings.TrimPrefix(r.URL.Path, "/docs/own-"))
+		w.Header()["Set-Cookie"] = []string{"app=1; Path=/app"}
+		w.Header().Set("WWW-Authenticate", `Basic realm="app"`)
+		w.Header().Set("Location", "/elsewhere")
+		w.WriteHeader(status)
+	}
 	_ = json.NewEncoder(w).Encode(got)
 }
 
@@ -206,7 +216,9 @@ func (b *behind) send(method, target, body string, header ...string) reply {
 		b.t.Errorf("%s %s: %d sets %d cookies", method, target, r.Status, n)
 	}
 	for _, c := range res.Cookies() {
-		b.cookie = c
+		if c.Name != "app" {
+			b.cookie = c
+		}
 	}
 	var got echo
 	if r.Status == 200 && json.Unmarshal(text, &got) == nil && got.Method != "" {

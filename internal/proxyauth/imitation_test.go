@@ -70,7 +70,7 @@ var envoy = imitated{
 		}
 		client, _, _ := net.SplitHostPort(r.RemoteAddr)
 		for name, value := range map[string]string{
-			"X-Forwarded-Proto": "https", "X-Forwarded-For": client, "X-Envoy-Internal": "true", "X-Envoy-Expected-Rq-Timeout-Ms": "10000",
+			"X-Forwarded-Proto": "https", "X-Forwarded-For": client + ",127.0.0.1", "X-Envoy-Internal": "true", "X-Envoy-Expected-Rq-Timeout-Ms": "10000",
 			"X-Request-Id": "6d5b2a46-8f0e-4b9e-9d0c-4cf0e0ab8f50",
 		} {
 			ask.Header.Set(name, value)
@@ -96,7 +96,7 @@ func (b *behind) imitate(d snippet.Data, kind imitated) {
 		p.SetXForwarded()
 	}}
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Host != b.host() {
+		if r.Host != b.host() && r.Host != strings.TrimPrefix(b.second, "https://") {
 			http.NotFound(w, r) // the router knows no such host
 			return
 		}

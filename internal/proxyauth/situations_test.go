@@ -5,8 +5,10 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +26,7 @@ var situations = []struct {
 	{"ambiguous paths", (*behind).ambiguous},
 	{"sign-in with a code", (*behind).signInWithCode},
 	{"identity", (*behind).identity},
+	{"answers of the app", (*behind).ownAnswers},
 	{"forged headers", (*behind).forged},
 	{"another host", (*behind).anotherHost},
 	{"bodies", (*behind).bodies},
@@ -165,6 +168,17 @@ func (b *behind) identity(p *sallyporttest.Person) {
 	}
 }
 
+// ownAnswers: what the app answers itself is not taken for an answer of ours.
+func (b *behind) ownAnswers(*sallyporttest.Person) {
+	for _, status := range []int{401, 403, 404, 500, 302} {
+		r := b.page(fmt.Sprintf("/docs/own-%d", status))
+		if len(b.reached()) != 1 || r.Status != status || r.Header.Get("Www-Authenticate") != `Basic realm="app"` || !strings.HasSuffix(r.Header.Get("Location"), "/elsewhere") ||
+			r.Header.Get("Set-Cookie") != "app=1; Path=/app" || !strings.Contains(r.Body, `"Target"`) {
+			b.t.Errorf("the app answers %d, the browser gets %d %v", status, r.Status, r.Header)
+		}
+	}
+}
+
 func (b *behind) forged(p *sallyporttest.Person) {
 	lines := []string{"X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: nobody", "X_Forwarded_For: 203.0.113.9"}
 	for _, name := range append(slices.Clone(identity), "X-Original-URL", "X-Original-Method", "X-Forwarded-Host", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Proto") {
@@ -210,6 +224,12 @@ func (b *behind) anotherHost(*sallyporttest.Person) {
 			b.t.Errorf("%s reaches the app as %s%s", name, got.Host, got.Target)
 		}
 	}
+
+	if r := b.page("/open", "Host: "+strings.TrimPrefix(b.second, "https://")); r.App == nil || r.App.Host != strings.TrimPrefix(b.second, "https://") {
+		b.t.Errorf("the app's other host: %d %s", r.Status, r.Body)
+	}
+	b.reached()
+	b.want("the app's other host", b.page("/docs", "Host: "+strings.TrimPrefix(b.second, "https://")), 302)
 }
 
 func (b *behind) bodies(*sallyporttest.Person) {
@@ -352,4 +372,40 @@ func (b *behind) signedOutEverywhere(*sallyporttest.Person) {
 	b.visitor.Post("/sign-out", nil)
 	b.want("after", b.page("/docs"), 302)
 	b.want("a script", b.send("POST", "/docs", "x"), 401)
+}
+
+// TestI11_ProxiesFailClosed: if Sallyport does not answer, or not as it should, nobody gets to the app. nginx and Traefik let every 2xx
+// pass, of which Sallyport answers only 200.
+func TestI11_ProxiesFailClosed(t *testing.T) {
+	for kind := range starters {
+		t.Run(kind, func(t *testing.T) {
+			var status atomic.Int64
+			fake := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if status.Load() == 0 {
+					panic(http.ErrAbortHandler)
+				}
+				w.WriteHeader(int(status.Load()))
+			}))
+			defer fake.Close()
+			b := &behind{kind: kind, dir: sallyporttest.ProxyFolder(t), world: &world{t: t}}
+			port := sallyporttest.FreePort(t)
+			b.address, b.origin, b.second = fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("https://%s:%d", appHost, port), fmt.Sprintf("https://intranet.example.com:%d", port)
+			b.start(strings.TrimPrefix(fake.URL, "http://127.0.0.1"))
+			refuse := []int64{0, 202, 204, 302, 303, 400, 401, 403, 404, 421, 500, 503}
+			if kind == "nginx" || kind == "traefik" {
+				refuse = slices.DeleteFunc(refuse, func(s int64) bool { return s >= 200 && s < 300 })
+			}
+			for _, s := range append(refuse, -1) {
+				if s < 0 {
+					fake.Close()
+				}
+				status.Store(s)
+				for _, r := range []reply{b.page("/docs"), b.send("POST", "/docs", "x")} {
+					if r.App != nil || len(b.reached()) > 0 {
+						t.Errorf("answered with %d, the app is reached", s)
+					}
+				}
+			}
+		})
+	}
 }
