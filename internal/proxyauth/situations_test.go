@@ -240,7 +240,7 @@ func (b *behind) bodies(*sallyporttest.Person) {
 	b.reached()
 	signedIn := b.cookie
 	b.cookie = nil
-	b.want("signed out", b.send("POST", "/docs", form, kind, "Accept: text/html"), 401)
+	b.want("signed out", b.send("POST", "/docs", "text=hello", kind, "Accept: text/html"), 401)
 	b.cookie = signedIn
 	b.want("signed in again", b.page("/docs"), 200)
 	for _, got := range b.reached() {
@@ -400,10 +400,8 @@ func TestI11_ProxiesFailClosed(t *testing.T) {
 					fake.Close()
 				}
 				status.Store(s)
-				for _, r := range []reply{b.page("/docs"), b.send("POST", "/docs", "x")} {
-					if r.App != nil || len(b.reached()) > 0 {
-						t.Errorf("answered with %d, the app is reached", s)
-					}
+				if r := b.page("/docs"); r.App != nil || len(b.reached()) > 0 {
+					t.Errorf("answered with %d, the app is reached", s)
 				}
 			}
 		})

@@ -43,12 +43,12 @@ type proxy struct {
 
 // kinds are the proxies, in the order in which they are offered, with the folder and the names of their files.
 var kinds = []proxy{
-	{"nginx", "/etc/nginx/conf.d", []string{"nginx.conf"}},
+	{"nginx", "/etc/nginx/conf.d", []string{"sallyport-nginx.conf"}},
 	{"caddy", "/etc/caddy", []string{"Caddyfile"}},
-	{"traefik", "/etc/traefik/dynamic", []string{"traefik.yaml"}},
+	{"traefik", "/etc/traefik/dynamic", []string{"sallyport-traefik.yaml"}},
 	{"haproxy", "/etc/haproxy", []string{"haproxy.cfg", "sallyport-haproxy.lua"}},
 	{"envoy", "/etc/envoy", []string{"envoy.yaml"}},
-	{"apache", "/etc/apache2", []string{"apache.conf", "sallyport-apache.lua"}},
+	{"apache", "/etc/apache2", []string{"sallyport-apache.conf", "sallyport-apache.lua"}},
 }
 
 // Kinds returns the proxies for which there is a configuration.
