@@ -118,7 +118,7 @@ func (b *behind) serveApp(w http.ResponseWriter, r *http.Request) {
 	b.mu.Lock()
 	b.hits = append(b.hits, got)
 	b.mu.Unlock()
-	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") {
+	if strings.EqualFold(r.Header.Get("Upgrade"), "websocket") && strings.EqualFold(r.Header.Get("Connection"), "upgrade") {
 		conn, rw, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			return

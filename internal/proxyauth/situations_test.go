@@ -26,6 +26,7 @@ var situations = []struct {
 	{"ambiguous paths", (*behind).ambiguous},
 	{"sign-in with a code", (*behind).signInWithCode},
 	{"identity", (*behind).identity},
+	{"many groups", (*behind).manyGroups},
 	{"answers of the app", (*behind).ownAnswers},
 	{"forged headers", (*behind).forged},
 	{"another host", (*behind).anotherHost},
@@ -144,8 +145,8 @@ func (b *behind) signInWithCode(p *sallyporttest.Person) {
 }
 
 func (b *behind) identity(p *sallyporttest.Person) {
-	r := b.page("/docs/a%20b?x=%2F")
-	if r.App == nil || r.App.Target != "/docs/a%20b?x=%2F" || r.App.Host != b.host() {
+	r := b.page("/docs/%41%7e%20b?x=%2F") // the app gets what the rules were asked about
+	if r.App == nil || r.App.Target != "/docs/%41%7e%20b?x=%2F" || r.App.Host != b.host() {
 		b.t.Fatalf("signed in: %d %s", r.Status, r.Body)
 	}
 	for name, want := range map[string]string{"Remote-User": p.Address, "Remote-Name": p.Name, "Remote-Email": p.Address, "Remote-Groups": ""} {
@@ -166,6 +167,23 @@ func (b *behind) identity(p *sallyporttest.Person) {
 	if r.App.Header.Get("Cookie") == "" {
 		b.t.Error("the app does not get the cookies")
 	}
+}
+
+// manyGroups: answers may be larger than the 4 KiB that some proxies expect.
+func (b *behind) manyGroups(p *sallyporttest.Person) {
+	for i := range 40 {
+		name := fmt.Sprintf("Group %02d %s", i, strings.Repeat("x", 50))
+		b.Exec(`INSERT INTO groups (workspace_id, id, name, name_folded, created_at) VALUES ($1, $2, $3, $4, 1)`, b.app.Workspace, fmt.Sprintf("grp_%d", i), name, strings.ToLower(name))
+		b.Exec(`INSERT INTO memberships (workspace_id, user_id, group_id) VALUES ($1, $2, $3)`, b.app.Workspace, p.ID, fmt.Sprintf("grp_%d", i))
+	}
+	r := b.page("/docs")
+	if r.App == nil {
+		b.t.Fatalf("many groups: %d", r.Status)
+	}
+	if got := r.App.claims("Remote-Groups"); len(got) != 1 || strings.Count(got[0], "Group ") != 40 {
+		b.t.Errorf("the app gets the groups %q", got)
+	}
+	b.Exec(`DELETE FROM memberships`)
 }
 
 // ownAnswers: what the app answers itself is not taken for an answer of ours.
