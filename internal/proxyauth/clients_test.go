@@ -69,16 +69,21 @@ var appRules = []string{
 // newBehind starts an app and a proxy in front of it.
 func newBehind(t *testing.T, e *sallyporttest.Env, kind string, rules []string) *behind {
 	t.Helper()
-	b := &behind{kind: kind, dir: sallyporttest.ProxyFolder(t)}
-	port := sallyporttest.FreePort(t)
-	b.address, b.origin = fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("https://%s:%d", appHost, port)
-	b.second = fmt.Sprintf("https://intranet.example.com:%d", port)
+	b := newProxy(t, kind, "https://"+appHost, "https://intranet.example.com")
 	b.world = newWorld(t, e, func(a *sallyport.App) {
 		a.Proxy.Hosts, a.Proxy.Rules, a.Proxy.Tokens = []string{b.origin, b.second}, rules, true
 	})
 	b.visitor = b.Visitor()
 	b.start(strings.TrimPrefix(b.URL, "http://localhost"))
 	return b
+}
+
+// newProxy chooses a port for a proxy in front of two origins, and starts nothing.
+func newProxy(t *testing.T, kind, first, second string) *behind {
+	t.Helper()
+	port := sallyporttest.FreePort(t)
+	at := func(origin string) string { return fmt.Sprintf("%s:%d", origin, port) }
+	return &behind{kind: kind, dir: sallyporttest.ProxyFolder(t), world: &world{t: t}, address: at("127.0.0.1"), origin: at(first), second: at(second)}
 }
 
 // start starts the app and the proxy, which asks at a port of 127.0.0.1.
@@ -169,16 +174,22 @@ func (b *behind) Check(err error) {
 	}
 }
 
-func (b *behind) dial() *tls.Conn {
+func (b *behind) dial() net.Conn {
 	b.t.Helper()
-	conn, err := tls.Dial("tcp", b.address, &tls.Config{RootCAs: b.roots, ServerName: appHost})
+	conn, err := net.Dial("tcp", b.address)
 	b.Check(err)
+	if strings.HasPrefix(b.origin, "https:") {
+		conn = tls.Client(conn, &tls.Config{RootCAs: b.roots, ServerName: appHost})
+	}
 	b.t.Cleanup(func() { conn.Close() })
 	b.Check(conn.SetDeadline(time.Now().Add(20 * time.Second)))
 	return conn
 }
 
-func (b *behind) host() string { return strings.TrimPrefix(b.origin, "https://") }
+func (b *behind) host() string {
+	_, host, _ := strings.Cut(b.origin, "://")
+	return host
+}
 
 // write sends a request as it is, with the browser's cookie. The first line of header may replace Host.
 func (b *behind) write(conn net.Conn, method, target, body string, header ...string) {

@@ -392,6 +392,29 @@ func (b *behind) signedOutEverywhere(*sallyporttest.Person) {
 	b.want("a script", b.send("POST", "/docs", "x"), 401)
 }
 
+// TestPlainProxies: on loopback, apps and proxies also work without TLS.
+func TestPlainProxies(t *testing.T) {
+	for kind := range starters {
+		if kind == "traefik" || kind == "envoy" {
+			continue // the imitations know only TLS
+		}
+		t.Run(kind, func(t *testing.T) {
+			e := sallyporttest.New(t, "sqlite")
+			b := newProxy(t, kind, "http://wiki.localhost", "http://intranet.localhost")
+			b.world = newWorld(t, e, func(a *sallyport.App) { a.Proxy.Hosts, a.Proxy.Tokens = []string{b.origin, b.second}, true })
+			b.visitor = b.Visitor()
+			b.start(strings.TrimPrefix(b.URL, "http://localhost"))
+			b.signIn("/docs?x=%2F", b.person("ada@acme.example"))
+			if b.cookie.Name != "sallyport_app" || b.cookie.Secure {
+				t.Errorf("the cookie is %v", b.cookie)
+			}
+			if r := b.page("/docs"); strings.Join(r.App.claims("X-Forwarded-Proto"), "|") != "http" {
+				t.Errorf("the app gets %v", r.App.Header)
+			}
+		})
+	}
+}
+
 // TestI11_ProxiesFailClosed: if Sallyport does not answer, or not as it should, nobody gets to the app. nginx and Traefik let every 2xx
 // pass, of which Sallyport answers only 200.
 func TestI11_ProxiesFailClosed(t *testing.T) {
@@ -405,9 +428,7 @@ func TestI11_ProxiesFailClosed(t *testing.T) {
 				w.WriteHeader(int(status.Load()))
 			}))
 			defer fake.Close()
-			b := &behind{kind: kind, dir: sallyporttest.ProxyFolder(t), world: &world{t: t}}
-			port := sallyporttest.FreePort(t)
-			b.address, b.origin, b.second = fmt.Sprintf("127.0.0.1:%d", port), fmt.Sprintf("https://%s:%d", appHost, port), fmt.Sprintf("https://intranet.example.com:%d", port)
+			b := newProxy(t, kind, "https://"+appHost, "https://intranet.example.com")
 			b.start(strings.TrimPrefix(fake.URL, "http://127.0.0.1"))
 			refuse := []int64{0, 202, 204, 302, 303, 400, 401, 403, 404, 421, 500, 503}
 			if kind == "nginx" || kind == "traefik" {
