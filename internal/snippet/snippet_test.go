@@ -2,6 +2,8 @@ package snippet_test
 
 import (
 	"os"
+	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,22 +17,40 @@ func example() snippet.Data {
 	}
 }
 
-// TestGuide: the guide shows each configuration as it is filled in.
+// TestGuide: the guide shows each configuration as it is filled in. UPDATE=1 writes them to the file.
 func TestGuide(t *testing.T) {
-	guide, err := os.ReadFile("../../docs/guides/proxies.md")
+	const file = "../../docs/guides/proxies.md"
+	guide, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
+	block := regexp.MustCompile("(?s)(<!-- (\\S+) -->\n```\\w+\n)(.*?)```\n")
+	texts := map[string]string{}
 	for _, kind := range snippet.Kinds() {
 		files, err := snippet.Files(kind, example())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, f := range files {
-			if !strings.Contains(string(guide), "\n"+f.Text+"```\n") {
-				t.Errorf("docs/guides/proxies.md does not show %s of %s. It is:\n%s", f.Name, kind, f.Text)
-			}
+			texts[path.Base(f.Name)] = f.Text
 		}
+	}
+	shown := 0
+	want := block.ReplaceAllStringFunc(string(guide), func(s string) string {
+		m := block.FindStringSubmatch(s)
+		shown++
+		return m[1] + texts[m[2]] + "```\n"
+	})
+	if shown != len(texts) {
+		t.Errorf("%s shows %d files of %d", file, shown, len(texts))
+	}
+	if os.Getenv("UPDATE") == "1" {
+		err = os.WriteFile(file, []byte(want), 0o644)
+	} else if want != string(guide) {
+		t.Errorf("%s shows other configurations. Run this test with UPDATE=1", file)
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }
 
