@@ -26,7 +26,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// starters start each kind of proxy with its configuration from package snippet. Caddy is in clients_caddy_test.go.
+// starters start each kind of proxy with its configuration from package snippet. Caddy and Traefik are in clients_built_test.go.
 var starters = map[string]func(b *behind, d snippet.Data){
 	"nginx": func(b *behind, d snippet.Data) { sallyporttest.StartNginx(b.t, b.configure("nginx", d)) },
 	"haproxy": func(b *behind, d snippet.Data) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,16 +17,26 @@ import (
 
 // imitated makes the question that a kind of proxy asks about a request, and says whether the answer lets it pass.
 type imitated struct {
+	clean   func(u *url.URL) *url.URL
 	ask     func(b *behind, d snippet.Data, r *http.Request) *http.Request
 	allowed func(status int) bool
 	refused func(h http.Header, server string)
 }
 
+var unreserved = regexp.MustCompile(`(?i)%(4[1-9a-f]|5[0-9a]|6[1-9a-f]|7[0-9a]|3[0-9]|2d|2e|5f|7e)`)
+
 // hop are the headers of one connection, which proxies do not pass on.
 var hop = []string{"Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Proxy-Authorization", "Proxy-Connection"}
 
-// traefik imitates pkg/middlewares/auth/forward.go of Traefik 3, after the middleware that removes headers.
+// traefik imitates Traefik 3: it cleans the path, and then does as pkg/middlewares/auth/forward.go. make test-clients runs Traefik itself.
 var traefik = imitated{
+	clean: func(u *url.URL) *url.URL {
+		u = u.JoinPath()
+		if clear := unreserved.ReplaceAllStringFunc(u.EscapedPath(), func(s string) string { c, _ := url.PathUnescape(s); return c }); clear != u.EscapedPath() {
+			u.RawPath = clear
+		}
+		return u
+	},
 	ask: func(b *behind, d snippet.Data, r *http.Request) *http.Request {
 		ask, err := http.NewRequestWithContext(r.Context(), "GET", "http://"+d.Server+"/api/authz/forward-auth", nil)
 		b.Check(err)
@@ -58,6 +69,7 @@ var traefik = imitated{
 // envoy imitates the HTTP service of Envoy's ext_authz: the method and the path of the request, with the prefix, the Host, and of
 // the other headers only those of the configuration. It has no body, but says how long that of the request is.
 var envoy = imitated{
+	clean: func(u *url.URL) *url.URL { return u },
 	ask: func(b *behind, d snippet.Data, r *http.Request) *http.Request {
 		ask, err := http.NewRequestWithContext(r.Context(), r.Method, "http://"+d.Server, nil)
 		b.Check(err)
@@ -100,6 +112,7 @@ func (b *behind) imitate(d snippet.Data, kind imitated) {
 			http.NotFound(w, r) // the router knows no such host
 			return
 		}
+		r.URL = kind.clean(r.URL)
 		maps.DeleteFunc(r.Header, func(name string, _ []string) bool { return cleaned(name) })
 		answer, err := client.RoundTrip(kind.ask(b, d, r))
 		if err != nil {
@@ -129,5 +142,5 @@ func (b *behind) imitate(d snippet.Data, kind imitated) {
 // cleaned reports whether the configurations of the imitated proxies remove a header that a browser sent.
 func cleaned(name string) bool {
 	name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
-	return slices.ContainsFunc([]string{"remote-", "sallyport-", "x-original-", "x-forwarded-", "forwarded"}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	return slices.ContainsFunc([]string{"remote-", "sallyport-", "x-original-", "x-forwarded-", "x-rewrite-", "x-real-ip", "forwarded"}, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
 }

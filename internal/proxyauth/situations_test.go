@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -110,6 +111,8 @@ func (b *behind) public(*sallyporttest.Person) {
 	b.want("a preflight", b.send("OPTIONS", "/docs", "", "Origin: https://other.example.com"), 401)
 }
 
+var clear = regexp.MustCompile(`^/open(/[a-z]+)*$`)
+
 // ambiguous: whatever a proxy makes of a path, none that begins like a public one leads elsewhere (I15, I69).
 func (b *behind) ambiguous(*sallyporttest.Person) {
 	for _, target := range []string{
@@ -118,11 +121,15 @@ func (b *behind) ambiguous(*sallyporttest.Person) {
 		"/open/%c0%ae%c0%ae/docs", "/%6fpen/../docs", "/open/./../docs", "/open/.%2e/docs",
 	} {
 		r := b.page(target)
-		if r.Status == 200 || r.Status < 300 || r.Status >= 500 {
+		hits := b.reached()
+		if r.Status >= 500 || r.Status < 300 && len(hits) == 0 {
 			b.t.Errorf("%s: %d %s", target, r.Status, r.Body)
 		}
-		for _, got := range b.reached() {
-			b.t.Errorf("%s reaches the app as %s", target, got.Target)
+		for _, got := range hits {
+			// Traefik cleans paths before it asks, so that what is asked about is clear, and what the app gets.
+			if b.kind != "traefik itself" && b.kind != "traefik" || !clear.MatchString(got.Target) {
+				b.t.Errorf("%s reaches the app as %s", target, got.Target)
+			}
 		}
 	}
 	b.want("an encoded letter", b.page("/%6fpen"), 200)
@@ -146,7 +153,11 @@ func (b *behind) signInWithCode(p *sallyporttest.Person) {
 
 func (b *behind) identity(p *sallyporttest.Person) {
 	r := b.page("/docs/%41%7e%20b?x=%2F") // the app gets what the rules were asked about
-	if r.App == nil || r.App.Target != "/docs/%41%7e%20b?x=%2F" || r.App.Host != b.host() {
+	want := "/docs/%41%7e%20b?x=%2F"
+	if strings.HasPrefix(b.kind, "traefik") {
+		want = "/docs/A~%20b?x=%2F"
+	}
+	if r.App == nil || r.App.Target != want || r.App.Host != b.host() {
 		b.t.Fatalf("signed in: %d %s", r.Status, r.Body)
 	}
 	for name, want := range map[string]string{"Remote-User": p.Address, "Remote-Name": p.Name, "Remote-Email": p.Address, "Remote-Groups": ""} {
@@ -199,7 +210,9 @@ func (b *behind) ownAnswers(*sallyporttest.Person) {
 
 func (b *behind) forged(p *sallyporttest.Person) {
 	lines := []string{"X-Forwarded-For: 203.0.113.9", "X-Forwarded-For: nobody", "X_Forwarded_For: 203.0.113.9"}
-	for _, name := range append(slices.Clone(identity), "X-Original-URL", "X-Original-Method", "X-Forwarded-Host", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Proto") {
+	for _, name := range append(slices.Clone(identity), "X-Original-URL", "X-Original-URI", "X-Original-Method", "X-Rewrite-URL",
+		"X-Forwarded-Host", "X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Proto", "X-Forwarded-Prefix", "X-Forwarded-Port", "X-Forwarded-Server",
+		"X-Forwarded-Scheme", "X-Forwarded-Ssl", "X-Real-IP", "Forwarded") {
 		for _, sent := range []string{name, strings.ToLower(name), strings.ReplaceAll(name, "-", "_"), strings.ToUpper(strings.ReplaceAll(name, "-", "_"))} {
 			lines = append(lines, sent+": "+b.origin+"/open")
 		}
@@ -431,7 +444,7 @@ func TestI11_ProxiesFailClosed(t *testing.T) {
 			b := newProxy(t, kind, "https://"+appHost, "https://intranet.example.com")
 			b.start(strings.TrimPrefix(fake.URL, "http://127.0.0.1"))
 			refuse := []int64{0, 202, 204, 302, 303, 400, 401, 403, 404, 421, 500, 503}
-			if kind == "nginx" || kind == "traefik" {
+			if kind == "nginx" || strings.HasPrefix(kind, "traefik") {
 				refuse = slices.DeleteFunc(refuse, func(s int64) bool { return s >= 200 && s < 300 })
 			}
 			for _, s := range append(refuse, -1) {

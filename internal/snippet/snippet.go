@@ -151,16 +151,30 @@ func (f fields) At(port string) string {
 	return f.Listen + ":" + port
 }
 
-// Claims are headers by which a browser could claim what only a proxy says. Some apps take an underscore for a hyphen.
-func (f fields) Claims() (all []string) {
-	for _, name := range []string{
-		"Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups", "Sallyport-Assertion", "X-Original-URL", "X-Original-Method",
-		"X-Forwarded-Uri", "X-Forwarded-Method",
-	} {
-		all = append(all, name, strings.ReplaceAll(name, "-", "_"))
-	}
-	return append(all, "X_Forwarded_For", "X_Forwarded_Host", "X_Forwarded_Proto", "Forwarded")
+// claims are headers by which a browser could claim what only a proxy says, besides those that each proxy sets itself. Some apps
+// take an underscore for a hyphen.
+var claims = []string{
+	"Remote-User", "Remote-Name", "Remote-Email", "Remote-Groups", "Sallyport-Assertion",
+	"X-Original-URL", "X-Original-URI", "X-Original-Method", "X-Rewrite-URL",
+	"X-Forwarded-Uri", "X-Forwarded-Method", "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "Forwarded",
 }
+
+// Claims returns the headers that a configuration removes.
+func (f fields) Claims() []string { return claims }
+
+// Underscored returns their forms with underscores, and those of headers that a proxy sets.
+func (f fields) Underscored() (all []string) {
+	for _, name := range append(slices.Clone(claims), "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
+		"X-Forwarded-Port", "X-Forwarded-Server", "X-Real-IP") {
+		if under := strings.ReplaceAll(name, "-", "_"); under != name {
+			all = append(all, under)
+		}
+	}
+	return all
+}
+
+// Forwarding returns Claims without the headers of Sallyport, for proxies that set those after asking.
+func (f fields) Forwarding() []string { return claims[5:] }
 
 // cluster is a server behind Envoy.
 type cluster struct{ Name, Host, Port string }
