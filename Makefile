@@ -45,6 +45,14 @@ race:
 fuzz:
 	$(stage) scripts/fuzz 3s
 
+# make test-clients also runs the guides' configurations in Caddy and Traefik, which it builds once. This takes 20 minutes.
+.PHONY: test-clients
+test-clients:
+	scripts/prepare
+	$(stage) scripts/clients
+	go vet -tags clients ./internal/proxyauth
+	scripts/in-memory go test -tags clients -count=1 -run Proxies ./internal/proxyauth
+
 # make bench compares with ceilings measured in the same run, and writes bench/out.json. Run nothing else meanwhile.
 .PHONY: bench
 bench:

@@ -257,14 +257,16 @@ func freePort() (int, error) {
 	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }
 
-// asPostgres gives dir to the user that PostgreSQL will run as: the current user, or postgres if that is root, because
-// PostgreSQL refuses to run as root.
-func asPostgres(dir string) (*syscall.SysProcAttr, error) {
+// asPostgres gives dir to the user that PostgreSQL will run as, because it refuses to run as root.
+func asPostgres(dir string) (*syscall.SysProcAttr, error) { return asUser("postgres", dir) }
+
+// asUser gives dir to the user that a server will run as: the current user, or the named one if that is root.
+func asUser(name, dir string) (*syscall.SysProcAttr, error) {
 	attr := &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM}
 	if os.Geteuid() != 0 {
 		return attr, nil
 	}
-	account, err := user.Lookup("postgres")
+	account, err := user.Lookup(name)
 	if err != nil {
 		return nil, err
 	}

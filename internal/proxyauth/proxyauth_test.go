@@ -168,7 +168,7 @@ func TestSignInThroughProxy(t *testing.T) {
 						t.Errorf("200 has %d lines of %s (I13)", len(got.Header[name]), name)
 					}
 				}
-				w.checkAssertion(got.Header.Get("Sallyport-Assertion"), p)
+				w.checkAssertion(got.Header.Get("Sallyport-Assertion"), wiki, p)
 				if c := b.cookie; c.Name != "__Host-sallyport_app" || !c.Secure || !c.HttpOnly || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode {
 					t.Errorf("the cookie is %v", c)
 				}
@@ -189,7 +189,7 @@ func TestSignInThroughProxy(t *testing.T) {
 }
 
 // checkAssertion verifies an assertion as an app would.
-func (w *world) checkAssertion(token string, p *sallyporttest.Person) {
+func (w *world) checkAssertion(token, audience string, p *sallyporttest.Person) {
 	w.t.Helper()
 	set := w.Visitor().Get("/.well-known/jwks.json")
 	keys, err := jose.ParseSet([]byte(set.Body))
@@ -204,7 +204,7 @@ func (w *world) checkAssertion(token string, p *sallyporttest.Person) {
 		Exp, Iat                       int64
 	}
 	w.Check(json.Unmarshal(raw.Claims, &claims))
-	if claims.Iss != w.URL || claims.Aud != wiki || claims.Sub != p.ID || claims.Email != p.Address || claims.Acr != "aal2" ||
+	if claims.Iss != w.URL || claims.Aud != audience || claims.Sub != p.ID || claims.Email != p.Address || claims.Acr != "aal2" ||
 		strings.Join(claims.Amr, " ") != "pwd otp mfa" || claims.Exp-claims.Iat != 60 || claims.Sid == "" {
 		w.t.Errorf("the assertion says %s", raw.Claims)
 	}
