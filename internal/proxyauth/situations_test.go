@@ -184,8 +184,9 @@ func (b *behind) identity(p *sallyporttest.Person) {
 func (b *behind) manyGroups(p *sallyporttest.Person) {
 	for i := range 40 {
 		name := fmt.Sprintf("Group %02d %s", i, strings.Repeat("x", 50))
-		b.Exec(`INSERT INTO groups (workspace_id, id, name, name_folded, created_at) VALUES ($1, $2, $3, $4, 1)`, b.app.Workspace, fmt.Sprintf("grp_%d", i), name, strings.ToLower(name))
-		b.Exec(`INSERT INTO memberships (workspace_id, user_id, group_id) VALUES ($1, $2, $3)`, b.app.Workspace, p.ID, fmt.Sprintf("grp_%d", i))
+		g, err := b.CreateGroup(b.t.Context(), b.Console(), name)
+		b.Check(err)
+		b.Check(b.JoinGroup(b.t.Context(), b.Console(), g.ID, p.ID))
 	}
 	r := b.page("/docs")
 	if r.App == nil {
@@ -194,7 +195,9 @@ func (b *behind) manyGroups(p *sallyporttest.Person) {
 	if got := r.App.claims("Remote-Groups"); len(got) != 1 || strings.Count(got[0], "Group ") != 40 {
 		b.t.Errorf("the app gets the groups %q", got)
 	}
-	b.Exec(`DELETE FROM memberships`)
+	for _, row := range b.Query(`SELECT id FROM groups`) {
+		b.Check(b.DeleteGroup(b.t.Context(), b.Console(), row[0]))
+	}
 }
 
 // ownAnswers: what the app answers itself is not taken for an answer of ours.

@@ -17,6 +17,7 @@ type appProxyPage struct {
 	Hosts, Rules string // one per line
 	Tokens       bool
 	Explained    *explained
+	Config       *configuration // nil: the app has no host yet
 }
 
 func (s *site) appProxyPage(r *http.Request) (*appProxyPage, error) {
@@ -26,7 +27,11 @@ func (s *site) appProxyPage(r *http.Request) (*appProxyPage, error) {
 	}
 	a, err := s.theApp(r)
 	p := a.Proxy
-	return &appProxyPage{s.appPage(r, a, "/proxy"), strings.Join(p.Hosts, "\n"), strings.Join(p.Rules, "\n"), p.Tokens, explain(a, q)}, err
+	v := &appProxyPage{appPage: s.appPage(r, a, "/proxy"), Hosts: strings.Join(p.Hosts, "\n"), Rules: strings.Join(p.Rules, "\n"), Tokens: p.Tokens, Explained: explain(a, q)}
+	if len(p.Hosts) > 0 {
+		v.Config = s.configuration(r, a, q)
+	}
+	return v, err
 }
 
 func (v *appProxyPage) fill(f form) {

@@ -57,6 +57,8 @@ func (s *shooting) apps() {
 	grafana := "/admin/apps/" + s.Query("SELECT id FROM apps WHERE name LIKE 'Grafana%'")[0][0]
 	v.Post(grafana+"/proxy", fields{"hosts": "https://grafana.example.com", "rules": "/assets GET,HEAD = public\n/admin = two_factor fresh:5\n/internal = deny"})
 	s.get("app-proxy-explained", v, grafana+"/proxy?explain=https://grafana.example.com/admin/users?x=1")
+	s.get("app-proxy-haproxy", v, grafana+"/proxy?kind=haproxy&server=10.0.0.7:8080&behind=10.0.0.9:3000")
+	s.get("app-proxy-unfilled", v, grafana+"/proxy?kind=nginx&server=nowhere")
 	s.get("app-proxy-unclear", v, grafana+"/proxy?explain=/assets/..;/admin&method=post")
 	s.post("app-proxy-refused", v, grafana+"/proxy", fields{"hosts": "https://wiki.example.com/x", "rules": "/admin = two_factor fresh:5"})
 	s.post("app-refused", v, grafana, fields{"name": "", "address": "wiki", "colour": "#aa0000", "access": "groups", "level": "policy", "fresh": "many"})
