@@ -6,8 +6,9 @@
 //
 // A [Workspace] is a company with its own people, policy and audit log, on its own host name. A [User] is someone with
 // an account in one workspace. An [Authenticator] is an app that generates 6-digit codes. A [Passkey] is kept by a device or a
-// security key, and signs a challenge. A recovery code replaces either once. A trusted device needs no code for some days. A [Policy] is what a workspace requires. An [Event] is a line of the
-// audit log.
+// security key, and signs a challenge. A recovery code replaces either once. A trusted device needs no code for some days. A
+// [Policy] is what a workspace requires. An [App] is a program that relies on a workspace to know who its people are, and a
+// [Group] of people may decide who uses it. An [Event] is a line of the audit log.
 //
 // # The life of a sign-in
 //
@@ -33,6 +34,14 @@
 //
 // Outcomes that users may see are [*Error] values with a stable code. Every other error is a fault, and denies. An outcome
 // that must be recorded, such as a wrong code, is committed before it is returned.
+//
+// # Apps
+//
+// What an app requires of everyone who opens it is a [Demand]. Demand.Judge compares it with the proofs of a session, and says
+// what is missing: a step-up, or a second factor to set up. Two doors serve apps. internal/oidc is for apps with single
+// sign-on: [Service.Authorize] judges a request and issues a code, [Service.Token] exchanges it. internal/proxyauth is for apps
+// that know nothing: a proxy asks [Service.Pass] about each request, and a browser gets there with a [Ticket]. Both judge the
+// session, the person and the app again each time, so whatever ends one of them ends what the app was given.
 //
 // # Tries
 //
