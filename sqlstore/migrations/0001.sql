@@ -383,7 +383,7 @@ CREATE TABLE events (
   salt BLOB, -- of personal_hash; erased with address and browser
   personal_hash BLOB NOT NULL,
   result TEXT NOT NULL,
-  app TEXT NOT NULL, -- id of the app that it is about, or empty
+  app TEXT NOT NULL DEFAULT '', -- id of the app that it is about
   detail TEXT NOT NULL, -- JSON object of strings, or empty
   mac BLOB NOT NULL, -- of all columns before it that are not erasable
   seal_batch INTEGER,
