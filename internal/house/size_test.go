@@ -22,7 +22,7 @@ const (
 	fileLines      = 500
 	functionLines  = 60
 	interfaceWidth = 5
-	rootLines      = 10700 // of the root package without the files of the doors (9,000 before passkeys and approvals): docs/decisions/0024-what-leaves-the-root.md
+	rootLines      = 10500 // of the root package without the files of the doors (9,000 before passkeys and approvals): docs/decisions/0024-what-leaves-the-root.md
 	doorLines      = 5300  // of the files of the doors for apps
 	interfaceCount = 4     // besides the storage of each concept, whose name ends in Tx
 )
