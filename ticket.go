@@ -41,9 +41,9 @@ type TicketTx interface {
 	InsertTicket(Ticket) error
 	// DeleteTicket deletes a ticket.
 	DeleteTicket(workspace, user, id string) error
-	// RedeemTicket marks a ticket as redeemed, and returns it. Of all calls ever, exactly one returns it. lost reports
-	// whether another one of the user was redeemed for the same browser: the cookie that it got is not there.
-	RedeemTicket(workspace, user, id string, now time.Time) (t Ticket, found, lost bool, err error)
+	// RedeemTicket marks a ticket as redeemed, and returns it. Of all calls ever, exactly one returns it. before is when
+	// another one of the user was first redeemed for the same browser cookie, or the zero time.
+	RedeemTicket(workspace, user, id string, now time.Time) (t Ticket, found bool, before time.Time, err error)
 }
 
 // EnterApp lets the caller's browser into an app behind a proxy, if the caller may use it and has met what it demands for the
@@ -136,14 +136,20 @@ func (s *Service) admits(tx Tx, me *actor, a App, w wants) error {
 	return nil
 }
 
+// overtaken reports whether the cookie to which the ticket is bound was replaced only after the ticket was issued: another tab
+// has just got the new one. If it was replaced earlier, the browser came without the new one, and does not keep it.
+func (t Ticket) overtaken(replaced time.Time) bool {
+	return replaced.After(t.ExpiresAt.Add(-TicketLimit))
+}
+
 // Redeemed is what a browser gets for a ticket.
 type Redeemed struct {
 	Cookie Secret // its app session; empty: it is signed in already
 	Target string // path and query to which it goes on
 }
 
-// RedeemTicket signs a browser in to the host of a request, for a ticket. cookie is what the browser has on that host. A
-// ticket that is bound to another cookie leads back to where the browser was going: it was overtaken by another tab, whose
+// RedeemTicket signs a browser in to the host of a request, for a ticket. A ticket that is
+// bound to another cookie than the browser sends leads back to where it was going: it was overtaken by another tab, whose
 // sign-in counts for both.
 func (s *Service) RedeemTicket(ctx context.Context, r ProxyRequest, ticket Secret) (Redeemed, error) {
 	user, id, hash, ok := parseToken(ticket, prefixTicket)
@@ -165,7 +171,7 @@ func (s *Service) RedeemTicket(ctx context.Context, r ProxyRequest, ticket Secre
 		if err != nil {
 			return err
 		}
-		t, found, lost, err := tx.RedeemTicket(p.Workspace.ID, user, id, now)
+		t, found, before, err := tx.RedeemTicket(p.Workspace.ID, user, id, now)
 		switch {
 		case err != nil:
 			return err
@@ -177,10 +183,10 @@ func (s *Service) RedeemTicket(ctx context.Context, r ProxyRequest, ticket Secre
 				return err
 			}
 			return commit(ErrTicketWrong)
-		case !bytes.Equal(t.Browser, hashToken(r.Cookie)):
+		case !bytes.Equal(t.Browser, hashToken(r.Cookie)) || t.overtaken(before):
 			out.Target = t.Target
 			return tx.DeleteTicket(t.Workspace, t.User, t.ID)
-		case lost:
+		case !before.IsZero():
 			return commit(ErrCookieMissing)
 		}
 		out.Target = t.Target
@@ -200,8 +206,8 @@ func (s *Service) signInAt(tx Tx, by Caller, t Ticket) (Secret, error) {
 		return "", commit(ErrTicketWrong)
 	}
 	x := AppSession{
-		Workspace: t.Workspace, User: t.User, ID: newID(prefixAppSession, now), Session: t.Session, App: t.App, AppEpoch: t.AppEpoch,
-		Origin: t.Origin, CreatedAt: now,
+		Workspace: t.Workspace, User: t.User, ID: newID(prefixAppSession, now), Epoch: u.Epoch, Session: t.Session, Proofs: ses.Proofs,
+		App: t.App, AppEpoch: t.AppEpoch, Origin: t.Origin, CreatedAt: now,
 	}
 	token, hash := newToken(t.User, x.ID)
 	x.Hash = hash

@@ -74,9 +74,10 @@ func (t *tx) appSessionAt(a arrival) (*sallyport.AppPresence, error) {
 	var s sessionRow
 	var u userRow
 	x := sallyport.AppSession{User: a.user, ID: a.session, Origin: a.host}
+	var proofs string
 	var created, refused int64
 	found := false
-	version, err := t.askVersion(`SELECT `+appPresenceColumns+`, `+personColumns+`, x.hash, x.session_id, x.app_id, x.app_epoch, x.created_at, x.refused_at, `+
+	version, err := t.askVersion(`SELECT `+appPresenceColumns+`, `+personColumns+`, x.hash, x.epoch, x.session_id, x.proofs, x.app_id, x.app_epoch, x.created_at, x.refused_at, `+
 		sessionColumns+`, `+userColumns+` FROM `+appTables+`
 			JOIN app_sessions x ON x.workspace_id = o.workspace_id AND x.app_id = o.app_id AND x.origin = o.origin
 			JOIN sessions s ON s.workspace_id = x.workspace_id AND s.user_id = x.user_id AND s.id = x.session_id
@@ -84,7 +85,7 @@ func (t *tx) appSessionAt(a arrival) (*sallyport.AppPresence, error) {
 		WHERE o.origin = $1 AND x.user_id = $2 AND x.id = $3`, []any{a.host, a.user, a.session},
 		func(scan scanner) error {
 			found = true
-			dest := append(append(r.dest(), r.person()...), &x.Hash, &x.Session, &x.App, &x.AppEpoch, &created, &refused)
+			dest := append(append(r.dest(), r.person()...), &x.Hash, &x.Epoch, &x.Session, &proofs, &x.App, &x.AppEpoch, &created, &refused)
 			return scan(append(append(dest, s.dest()...), u.dest()...)...)
 		})
 	if err != nil || !found {
@@ -95,7 +96,7 @@ func (t *tx) appSessionAt(a arrival) (*sallyport.AppPresence, error) {
 		return nil, err
 	}
 	ses, person := s.session(p.Workspace.ID, a.user), u.user()
-	x.Workspace, x.CreatedAt, x.RefusedAt = p.Workspace.ID, at(created), at(refused)
+	x.Workspace, x.Proofs, x.CreatedAt, x.RefusedAt = p.Workspace.ID, sallyport.ParseProofs(proofs), at(created), at(refused)
 	p.Session, p.User, p.Signed = &ses, &person, &x
 	t.presences.putApp(version, a, p)
 	return p, nil
@@ -156,9 +157,9 @@ func (t *tx) InsertAppSession(x sallyport.AppSession) error {
 		x.Workspace, x.User, x.Session, x.Origin); err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO app_sessions (workspace_id, user_id, id, hash, session_id, app_id, app_epoch, origin, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		x.Workspace, x.User, x.ID, x.Hash, x.Session, x.App, x.AppEpoch, x.Origin, ms(x.CreatedAt))
+	return t.exec(`INSERT INTO app_sessions (workspace_id, user_id, id, hash, epoch, session_id, proofs, app_id, app_epoch, origin, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		x.Workspace, x.User, x.ID, x.Hash, x.Epoch, x.Session, x.Proofs.String(), x.App, x.AppEpoch, x.Origin, ms(x.CreatedAt))
 }
 
 func (t *tx) AppRefused(x sallyport.AppSession, now time.Time, age time.Duration) (bool, error) {

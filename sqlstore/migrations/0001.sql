@@ -559,7 +559,9 @@ CREATE TABLE app_sessions (
   user_id TEXT NOT NULL,
   id TEXT NOT NULL,
   hash BLOB NOT NULL,
+  epoch INTEGER NOT NULL, -- of the user
   session_id TEXT NOT NULL,
+  proofs TEXT NOT NULL, -- that the session had by then
   app_id TEXT NOT NULL,
   app_epoch INTEGER NOT NULL,
   origin TEXT NOT NULL,
