@@ -42,9 +42,9 @@ type PassTx interface {
 	// InsertAppSession inserts an app session in place of those of the same session on the same origin, and deletes those of
 	// the user whose session is gone.
 	InsertAppSession(AppSession) error
-	// AppRefused records that the audit log gets a refusal of an app session now, unless it got one within age before now. It
-	// returns whether it did.
-	AppRefused(x AppSession, now time.Time, age time.Duration) (bool, error)
+	// AppRefused records that the audit log gets a refusal of an app session or access token now, unless it got one within age
+	// before now. It returns whether it did.
+	AppRefused(p *AppPresence, now time.Time, age time.Duration) (bool, error)
 }
 
 // AppPresence is what the database knows about a request to an app behind a proxy.
@@ -77,11 +77,11 @@ func (p *AppPresence) ask(method, target string) (wants, error) {
 // ProxyRequest is a request to an app behind a proxy, as the proxy describes it.
 type ProxyRequest struct {
 	Method    string
-	Origin    string // from AppOrigin
-	Target    string // path and query, as the client wrote them
-	Cookie    Secret // that the browser has on this host
-	Token     Secret // access token of a program, which decides alone; empty: none
-	TokenUser string // the address that came with it; empty: none
+	Origin    string  // from AppOrigin
+	Target    string  // path and query, as the client wrote them
+	Cookie    Secret  // that the browser has on this host
+	Token     Secret  // access token of a program, which decides alone; empty: none
+	TokenUser *string // the address that came with it; nil: it came alone
 	Address   netip.Addr
 	Agent     string
 }
@@ -120,13 +120,14 @@ func (s *Service) Pass(ctx context.Context, r ProxyRequest) (Passage, error) {
 	if err != nil {
 		return Passage{}, err
 	}
-	w, err := p.ask(r.Method, r.Target)
-	if err != nil {
-		return Passage{}, err
-	}
 	now := s.Now()
 	signedIn := ok && p.signedIn(hash, now)
+	w, err := p.ask(r.Method, r.Target)
 	switch {
+	case errors.Is(err, ErrDeniedByRule) && signedIn:
+		return Passage{}, s.refuseApp(ctx, p, r, err)
+	case err != nil:
+		return Passage{}, err
 	case w.public && (!signedIn || !p.MayUse || p.lacks(p.App.Demand(), now) != nil):
 		return Passage{}, nil
 	case !signedIn:
@@ -142,7 +143,7 @@ func (s *Service) Pass(ctx context.Context, r ProxyRequest) (Passage, error) {
 func (s *Service) passSigned(ctx context.Context, p *AppPresence, r ProxyRequest, w wants) (Passage, error) {
 	now := s.Now()
 	if !p.MayUse || !w.admits(p.Groups) {
-		return Passage{}, s.refuseApp(ctx, p, r)
+		return Passage{}, s.refuseApp(ctx, p, r, p.App.refusal())
 	}
 	if !w.public {
 		if err := p.lacks(w.demand, now); err != nil {
@@ -258,19 +259,24 @@ func validTarget(target string) bool {
 	return err == nil && u.Host == "" && !strings.HasPrefix(target, "//")
 }
 
-// refusedAgain is for how long the audit log gets no further refusal of the same app session.
+// refusedAgain is for how long the audit log gets no further refusal of the same app session or access token.
 const refusedAgain = 10 * time.Minute
 
-// refuseApp records that a person may not use the app, or an address of it. Every request of theirs would add an event, so it
-// records one in ten minutes.
-func (s *Service) refuseApp(ctx context.Context, p *AppPresence, r ProxyRequest) error {
-	refusal := p.App.refusal()
-	if now := s.Now(); lifetime.Within(p.Signed.RefusedAt, refusedAgain, now) {
+// refuseApp records that somebody who is known may not use the app, or an address of it, and returns the refusal. Every request
+// of theirs would add an event, so it records one in ten minutes.
+func (s *Service) refuseApp(ctx context.Context, p *AppPresence, r ProxyRequest, refusal error) error {
+	var last time.Time
+	if p.Token != nil {
+		last = p.Token.RefusedAt
+	} else {
+		last = p.Signed.RefusedAt
+	}
+	if lifetime.Within(last, refusedAgain, s.Now()) {
 		return refusal
 	}
 	by := s.callerAt(p, r).as(*p.User)
 	return s.write(ctx, func(tx Tx) error {
-		first, err := tx.AppRefused(*p.Signed, s.Now(), refusedAgain)
+		first, err := tx.AppRefused(p, s.Now(), refusedAgain)
 		if err != nil {
 			return err
 		}

@@ -163,11 +163,11 @@ func (s *Service) RedeemTicket(ctx context.Context, r ProxyRequest, ticket Secre
 	if err != nil {
 		return Redeemed{}, err
 	}
-	now := s.Now()
+	now, by := s.Now(), s.callerAt(p, r)
 	var out Redeemed
 	return out, s.write(ctx, func(tx Tx) error {
 		out = Redeemed{}
-		u, _, err := tx.LockUser(p.Workspace.ID, user)
+		u, known, err := tx.LockUser(p.Workspace.ID, user)
 		if err != nil {
 			return err
 		}
@@ -175,22 +175,22 @@ func (s *Service) RedeemTicket(ctx context.Context, r ProxyRequest, ticket Secre
 		switch {
 		case err != nil:
 			return err
-		case !found:
+		case !known, !found, !bytes.Equal(t.Hash, hash): // rolled back, so that only its secret uses a ticket up
 			return ErrTicketWrong
-		case !bytes.Equal(t.Hash, hash) || t.Origin != r.Origin || t.App != p.App.ID || !lifetime.Until(t.ExpiresAt, TicketLimit, now),
+		case t.Origin != r.Origin || t.App != p.App.ID || !lifetime.Until(t.ExpiresAt, TicketLimit, now),
 			t.Epoch != u.Epoch || t.AppEpoch != p.App.Epoch:
 			if err := tx.DeleteTicket(t.Workspace, t.User, t.ID); err != nil {
 				return err
 			}
-			return commit(ErrTicketWrong)
+			return s.refuseTicket(tx, by, t, ErrTicketWrong)
 		case !bytes.Equal(t.Browser, hashToken(r.Cookie)) || t.overtaken(before):
 			out.Target = t.Target
 			return tx.DeleteTicket(t.Workspace, t.User, t.ID)
 		case !before.IsZero():
-			return commit(ErrCookieMissing)
+			return s.refuseTicket(tx, by, t, ErrCookieMissing)
 		}
 		out.Target = t.Target
-		out.Cookie, err = s.signInAt(tx, s.callerAt(p, r).as(u), t)
+		out.Cookie, err = s.signInAt(tx, by, t)
 		return err
 	})
 }
@@ -203,7 +203,7 @@ func (s *Service) signInAt(tx Tx, by Caller, t Ticket) (Secret, error) {
 		return "", err
 	}
 	if !found || !ses.open(u, now) {
-		return "", commit(ErrTicketWrong)
+		return "", s.refuseTicket(tx, by, t, ErrTicketWrong)
 	}
 	x := AppSession{
 		Workspace: t.Workspace, User: t.User, ID: newID(prefixAppSession, now), Epoch: u.Epoch, Session: t.Session, Proofs: ses.Proofs,
@@ -214,7 +214,16 @@ func (s *Service) signInAt(tx Tx, by Caller, t Ticket) (Secret, error) {
 	if err := tx.InsertAppSession(x); err != nil {
 		return "", err
 	}
-	return token, s.record(tx, by, "app.opened", t.User, Done, nil)
+	return token, s.record(tx, by.as(u), "app.opened", t.User, Done, nil)
+}
+
+// refuseTicket records that a ticket was refused whose secret is right, and returns the refusal. It happens once for a ticket.
+// Whoever brings it need not be the person to whom it was given.
+func (s *Service) refuseTicket(tx Tx, by Caller, t Ticket, refusal error) error {
+	if err := s.record(tx, by, "app.refused", t.User, Refused, nil); err != nil {
+		return err
+	}
+	return commit(refusal)
 }
 
 // HomeOf returns the origin of the workspace whose app a request is for.

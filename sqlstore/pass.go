@@ -110,15 +110,15 @@ func (t *tx) AppByToken(origin, user, token string) (*sallyport.AppPresence, err
 	var r appPresenceRow
 	var u userRow
 	k := sallyport.AppToken{User: user, ID: token}
-	var created, expires, used int64
+	var created, expires, used, refused int64
 	found := false
-	version, err := t.askVersion(`SELECT `+appPresenceColumns+`, `+personColumns+`, x.hash, x.epoch, x.app_id, x.app_epoch, x.name, x.created_at, x.expires_at, x.last_used_at, `+
+	version, err := t.askVersion(`SELECT `+appPresenceColumns+`, `+personColumns+`, x.hash, x.epoch, x.app_id, x.app_epoch, x.app_epoch <> a.epoch, x.name, x.created_at, x.expires_at, x.last_used_at, x.refused_at, `+
 		userColumns+` FROM `+appTables+` JOIN app_tokens x ON x.workspace_id = o.workspace_id AND x.app_id = o.app_id
 			JOIN users u ON u.workspace_id = x.workspace_id AND u.id = x.user_id
 		WHERE o.origin = $1 AND x.user_id = $2 AND x.id = $3`, []any{origin, user, token},
 		func(scan scanner) error {
 			found = true
-			dest := append(append(r.dest(), r.person()...), &k.Hash, &k.Epoch, &k.App, &k.AppEpoch, &k.Name, &created, &expires, &used)
+			dest := append(append(r.dest(), r.person()...), &k.Hash, &k.Epoch, &k.App, &k.AppEpoch, &k.Ended, &k.Name, &created, &expires, &used, &refused)
 			return scan(append(dest, u.dest()...)...)
 		})
 	if err != nil {
@@ -132,7 +132,7 @@ func (t *tx) AppByToken(origin, user, token string) (*sallyport.AppPresence, err
 		return nil, err
 	}
 	person := u.user()
-	k.Workspace, k.CreatedAt, k.ExpiresAt, k.LastUsedAt = p.Workspace.ID, at(created), at(expires), at(used)
+	k.Workspace, k.CreatedAt, k.ExpiresAt, k.LastUsedAt, k.RefusedAt = p.Workspace.ID, at(created), at(expires), at(used), at(refused)
 	p.User, p.Token = &person, &k
 	t.presences.putApp(version, a, p)
 	return p, nil
@@ -162,7 +162,13 @@ func (t *tx) InsertAppSession(x sallyport.AppSession) error {
 		x.Workspace, x.User, x.ID, x.Hash, x.Epoch, x.Session, x.Proofs.String(), x.App, x.AppEpoch, x.Origin, ms(x.CreatedAt))
 }
 
-func (t *tx) AppRefused(x sallyport.AppSession, now time.Time, age time.Duration) (bool, error) {
-	return one(t.affected(`UPDATE app_sessions SET refused_at = $4 WHERE workspace_id = $1 AND user_id = $2 AND id = $3
-			AND (refused_at < $5 OR refused_at > $4)`, x.Workspace, x.User, x.ID, ms(now), ms(now.Add(-age))))
+func (t *tx) AppRefused(p *sallyport.AppPresence, now time.Time, age time.Duration) (bool, error) {
+	table, id := "app_sessions", ""
+	if p.Token != nil {
+		table, id = "app_tokens", p.Token.ID
+	} else {
+		id = p.Signed.ID
+	}
+	return one(t.affected(`UPDATE `+table+` SET refused_at = $4 WHERE workspace_id = $1 AND user_id = $2 AND id = $3
+			AND (refused_at <= $5 OR refused_at > $4)`, p.Workspace.ID, p.User.ID, id, ms(now), ms(now.Add(-age))))
 }

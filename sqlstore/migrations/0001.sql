@@ -602,6 +602,7 @@ CREATE TABLE app_tokens (
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
   last_used_at INTEGER NOT NULL DEFAULT 0,
+  refused_at INTEGER NOT NULL DEFAULT 0, -- as in app_sessions
   PRIMARY KEY (workspace_id, user_id, id),
   FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE,
   FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
