@@ -3,6 +3,7 @@ package sallyport
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"time"
@@ -22,10 +23,12 @@ type AppToken struct {
 	App        string
 	AppName    string // when it was read
 	AppEpoch   int64
+	Ended      bool // by the app, as it was when the token was read
 	Name       string
 	CreatedAt  time.Time
 	ExpiresAt  time.Time
 	LastUsedAt time.Time // up to a minute too early
+	RefusedAt  time.Time // when the audit log last got a refusal of it
 }
 
 // TokenMark begins every access token, so that it can be told from what belongs to the app.
@@ -176,7 +179,7 @@ func (t AppToken) LastDay() time.Time { return t.ExpiresAt.Add(-time.Millisecond
 
 // lives reports whether the token is valid now for a user with this epoch.
 func (t AppToken) lives(epoch int64, now time.Time) bool {
-	return t.Epoch == epoch && lifetime.Between(t.CreatedAt, t.ExpiresAt, now)
+	return t.Epoch == epoch && !t.Ended && lifetime.Between(t.CreatedAt, t.ExpiresAt, now)
 }
 
 // passToken decides about the request of a program.
@@ -198,26 +201,38 @@ func (s *Service) passToken(ctx context.Context, r ProxyRequest) (Passage, error
 		return Passage{}, ErrNoApp
 	}
 	w, err := p.ask(r.Method, r.Target)
-	if err != nil {
+	switch known := p.Token != nil && bytes.Equal(p.Token.Hash, hashToken(r.Token)); {
+	case err == nil && !known:
+		return Passage{}, ErrTokenWrong
+	case err == nil:
+		err = p.judgeToken(r, w, s.Now())
+	case !known || !errors.Is(err, ErrDeniedByRule):
 		return Passage{}, err
 	}
-	now := s.Now()
-	switch t := p.Token; {
-	case t == nil, !p.App.Proxy.Tokens, !bytes.Equal(t.Hash, hashToken(r.Token)), t.AppEpoch != p.App.Epoch, !t.lives(p.User.Epoch, now), p.User.State != Active:
-		return Passage{}, ErrTokenWrong
-	case r.TokenUser != "" && folded(r.TokenUser) != folded(p.User.Address):
-		return Passage{}, ErrTokenWrong
-	case p.Policy.Forces(*p.User, now), p.Policy.NeedsPasskey(*p.User, now) && !p.User.HasPasskey:
-		return Passage{}, ErrSetUpRequired
-	case !p.MayUse || !w.admits(p.Groups):
-		return Passage{}, p.App.refusal()
-	case !w.public && (w.demand.Level.rank() > 0 || w.demand.Fresh > 0):
-		return Passage{Demand: w.demand}, ErrTokenTooWeak
+	if err != nil {
+		return Passage{}, s.refuseApp(ctx, p, r, err)
 	}
-	if now.Sub(p.Token.LastUsedAt) > time.Minute {
+	if now := s.Now(); now.Sub(p.Token.LastUsedAt) > time.Minute {
 		if err := s.Store.Write(ctx, func(tx Tx) error { return tx.AppTokenUsed(*p.Token, now) }); err != nil {
 			return Passage{}, err
 		}
 	}
 	return s.passed(ctx, p, r.Origin)
+}
+
+// judgeToken returns nil if a program may pass with its access token, whose secret is right.
+func (p *AppPresence) judgeToken(r ProxyRequest, w wants, now time.Time) error {
+	switch t := p.Token; {
+	case !p.App.Proxy.Tokens, !t.lives(p.User.Epoch, now), p.User.State != Active:
+		return ErrTokenWrong
+	case r.TokenUser != nil && folded(*r.TokenUser) != folded(p.User.Address):
+		return ErrTokenWrong
+	case p.Policy.Forces(*p.User, now), p.Policy.NeedsPasskey(*p.User, now) && !p.User.HasPasskey:
+		return ErrSetUpRequired
+	case !p.MayUse || !w.admits(p.Groups):
+		return p.App.refusal()
+	case !w.public && (w.demand.Level.rank() > 0 || w.demand.Fresh > 0):
+		return ErrTokenTooWeak
+	}
+	return nil
 }

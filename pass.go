@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -15,13 +16,16 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/rule"
 )
 
-// AppSession is a browser that is signed in to a host of an app behind a proxy. It is part of a session, and ends with it.
+// AppSession is a browser that is signed in to a host of an app behind a proxy. It is part of a session, and ends with it, and
+// with the user's epoch: the session itself goes on after that with another secret, but a copy of this one must not (I24).
 type AppSession struct {
 	Workspace string
 	User      string
 	ID        string
 	Hash      []byte // SHA-256 of the cookie's value
+	Epoch     int64
 	Session   string
+	Proofs    Proofs // that the session had when the browser got the cookie
 	App       string
 	AppEpoch  int64
 	Origin    string
@@ -38,9 +42,9 @@ type PassTx interface {
 	// InsertAppSession inserts an app session in place of those of the same session on the same origin, and deletes those of
 	// the user whose session is gone.
 	InsertAppSession(AppSession) error
-	// AppRefused records that the audit log gets a refusal of an app session now, unless it got one within age before now. It
-	// returns whether it did.
-	AppRefused(x AppSession, now time.Time, age time.Duration) (bool, error)
+	// AppRefused records that the audit log gets a refusal of an app session or access token now, unless it got one within age
+	// before now. It returns whether it did.
+	AppRefused(p *AppPresence, now time.Time, age time.Duration) (bool, error)
 }
 
 // AppPresence is what the database knows about a request to an app behind a proxy.
@@ -73,11 +77,11 @@ func (p *AppPresence) ask(method, target string) (wants, error) {
 // ProxyRequest is a request to an app behind a proxy, as the proxy describes it.
 type ProxyRequest struct {
 	Method    string
-	Origin    string // from AppOrigin
-	Target    string // path and query, as the client wrote them
-	Cookie    Secret // that the browser has on this host
-	Token     Secret // access token of a program, which decides alone; empty: none
-	TokenUser string // the address that came with it; empty: none
+	Origin    string  // from AppOrigin
+	Target    string  // path and query, as the client wrote them
+	Cookie    Secret  // that the browser has on this host
+	Token     Secret  // access token of a program, which decides alone; empty: none
+	TokenUser *string // the address that came with it; nil: it came alone
 	Address   netip.Addr
 	Agent     string
 }
@@ -116,19 +120,20 @@ func (s *Service) Pass(ctx context.Context, r ProxyRequest) (Passage, error) {
 	if err != nil {
 		return Passage{}, err
 	}
-	w, err := p.ask(r.Method, r.Target)
-	if err != nil {
-		return Passage{}, err
-	}
 	now := s.Now()
 	signedIn := ok && p.signedIn(hash, now)
+	w, err := p.ask(r.Method, r.Target)
 	switch {
-	case w.public && (!signedIn || !p.MayUse || p.Policy.Owes(*p.User, p.Session.Proofs, now) != OwesNothing):
+	case errors.Is(err, ErrDeniedByRule) && signedIn:
+		return Passage{}, s.refuseApp(ctx, p, r, err)
+	case err != nil:
+		return Passage{}, err
+	case w.public && (!signedIn || !p.MayUse || p.lacks(p.App.Demand(), now) != nil):
 		return Passage{}, nil
 	case !signedIn:
 		return s.wayIn(p, r, w), ErrSignedOut
 	}
-	if err := s.seenAt(ctx, p, r); err != nil {
+	if err := s.seenAt(ctx, p); err != nil {
 		return Passage{}, err
 	}
 	return s.passSigned(ctx, p, r, w)
@@ -138,13 +143,10 @@ func (s *Service) Pass(ctx context.Context, r ProxyRequest) (Passage, error) {
 func (s *Service) passSigned(ctx context.Context, p *AppPresence, r ProxyRequest, w wants) (Passage, error) {
 	now := s.Now()
 	if !p.MayUse || !w.admits(p.Groups) {
-		return Passage{}, s.refuseApp(ctx, p, r)
+		return Passage{}, s.refuseApp(ctx, p, r, p.App.refusal())
 	}
 	if !w.public {
-		if err := (access{}).judge(*p.User, *p.Session, p.Policy, now); err != nil {
-			return s.wayIn(p, r, w), err
-		}
-		if err := w.demand.Judge(*p.User, p.Session.Proofs, now); err != nil {
+		if err := p.lacks(w.demand, now); err != nil {
 			return s.wayIn(p, r, w), err
 		}
 	}
@@ -156,7 +158,7 @@ func (s *Service) passed(ctx context.Context, p *AppPresence, origin string) (Pa
 	var proofs Proofs
 	session := ""
 	if p.Token == nil {
-		proofs, session = p.Session.Proofs, p.Session.ID
+		proofs, session = p.proofs(), p.Session.ID
 	}
 	claims := newAsserted(s.scheme()+"://"+p.Host, origin, *p.User, p.Groups, proofs, session)
 	assertion, err := s.assertion(ctx, p.Workspace, claims)
@@ -170,7 +172,23 @@ func (s *Service) passed(ctx context.Context, p *AppPresence, origin string) (Pa
 func (p *AppPresence) signedIn(hash []byte, now time.Time) bool {
 	x := p.Signed
 	return x != nil && p.Session != nil && p.User != nil && bytes.Equal(x.Hash, hash) && x.AppEpoch == p.App.Epoch &&
-		!lifetime.Ahead(x.CreatedAt, now) && p.Session.open(*p.User, now)
+		x.Epoch == p.User.Epoch && !lifetime.Ahead(x.CreatedAt, now) && p.Session.open(*p.User, now)
+}
+
+// proofs returns what the browser has proved: what it had when it got its cookie, as far as it still counts. Someone else may
+// have a copy of the cookie, so what the person has proved since is worth nothing before the browser has got a new one (I31).
+func (p *AppPresence) proofs() Proofs {
+	return slices.DeleteFunc(slices.Clone(p.Signed.Proofs), func(x Proof) bool { return !p.Session.Proofs.Has(x.Method) })
+}
+
+// lacks returns what a browser that is signed in lacks, or nil.
+func (p *AppPresence) lacks(d Demand, now time.Time) error {
+	ses := *p.Session
+	ses.Proofs = p.proofs()
+	if err := (access{}).judge(*p.User, ses, p.Policy, now); err != nil {
+		return err
+	}
+	return d.Judge(*p.User, ses.Proofs, now)
 }
 
 // wayIn returns where the browser of a request gets what it lacks.
@@ -241,19 +259,24 @@ func validTarget(target string) bool {
 	return err == nil && u.Host == "" && !strings.HasPrefix(target, "//")
 }
 
-// refusedAgain is for how long the audit log gets no further refusal of the same app session.
+// refusedAgain is for how long the audit log gets no further refusal of the same app session or access token.
 const refusedAgain = 10 * time.Minute
 
-// refuseApp records that a person may not use the app, or an address of it. Every request of theirs would add an event, so it
-// records one in ten minutes.
-func (s *Service) refuseApp(ctx context.Context, p *AppPresence, r ProxyRequest) error {
-	refusal := p.App.refusal()
-	if now := s.Now(); lifetime.Within(p.Signed.RefusedAt, refusedAgain, now) {
+// refuseApp records that somebody who is known may not use the app, or an address of it, and returns the refusal. Every request
+// of theirs would add an event, so it records one in ten minutes.
+func (s *Service) refuseApp(ctx context.Context, p *AppPresence, r ProxyRequest, refusal error) error {
+	var last time.Time
+	if p.Token != nil {
+		last = p.Token.RefusedAt
+	} else {
+		last = p.Signed.RefusedAt
+	}
+	if lifetime.Within(last, refusedAgain, s.Now()) {
 		return refusal
 	}
 	by := s.callerAt(p, r).as(*p.User)
 	return s.write(ctx, func(tx Tx) error {
-		first, err := tx.AppRefused(*p.Signed, s.Now(), refusedAgain)
+		first, err := tx.AppRefused(p, s.Now(), refusedAgain)
 		if err != nil {
 			return err
 		}
@@ -267,17 +290,19 @@ func (s *Service) refuseApp(ctx context.Context, p *AppPresence, r ProxyRequest)
 	})
 }
 
-// seenAt saves that the session behind an app session is in use.
-func (s *Service) seenAt(ctx context.Context, p *AppPresence, r ProxyRequest) error {
-	if s.Now().Sub(p.Session.LastSeenAt) <= time.Minute {
+// seenAt saves that the session behind an app session is in use. Apps send requests also without a person, and these must not
+// keep the pages for administrators open (I33). So it saves a time only when those pages ask for a new proof anyway.
+func (s *Service) seenAt(ctx context.Context, p *AppPresence) error {
+	now := s.Now()
+	if now.Sub(p.Session.LastSeenAt) < AdminIdleLimit {
 		return nil
 	}
 	return s.Store.Write(ctx, func(tx Tx) error {
 		ses, u, ok, err := tx.TakeSession(p.Workspace.ID, p.User.ID, p.Session.ID)
-		if err != nil || !ok || !ses.open(u, s.Now()) {
+		if err != nil || !ok || !ses.open(u, now) || now.Sub(ses.LastSeenAt) < AdminIdleLimit {
 			return err
 		}
-		ses.touch(s.Now())
+		ses.touch(now)
 		return tx.SaveSession(ses)
 	})
 }

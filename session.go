@@ -130,7 +130,7 @@ type Session struct {
 	Address    string
 	Agent      string // such as "Firefox on Windows"
 	CreatedAt  time.Time
-	LastSeenAt time.Time // up to a minute too early
+	LastSeenAt time.Time // up to a minute too early; if only apps are used, up to an hour
 	ExpiresAt  time.Time
 	Parked     []byte // a confirmed action that waits for step-up, sealed
 	ParkedAt   time.Time

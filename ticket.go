@@ -41,9 +41,9 @@ type TicketTx interface {
 	InsertTicket(Ticket) error
 	// DeleteTicket deletes a ticket.
 	DeleteTicket(workspace, user, id string) error
-	// RedeemTicket marks a ticket as redeemed, and returns it. Of all calls ever, exactly one returns it. lost reports
-	// whether another one of the user was redeemed for the same browser: the cookie that it got is not there.
-	RedeemTicket(workspace, user, id string, now time.Time) (t Ticket, found, lost bool, err error)
+	// RedeemTicket marks a ticket as redeemed, and returns it. Of all calls ever, exactly one returns it. before is when
+	// another one of the user was first redeemed for the same browser cookie, or the zero time.
+	RedeemTicket(workspace, user, id string, now time.Time) (t Ticket, found bool, before time.Time, err error)
 }
 
 // EnterApp lets the caller's browser into an app behind a proxy, if the caller may use it and has met what it demands for the
@@ -136,14 +136,20 @@ func (s *Service) admits(tx Tx, me *actor, a App, w wants) error {
 	return nil
 }
 
+// overtaken reports whether the cookie to which the ticket is bound was replaced only after the ticket was issued: another tab
+// has just got the new one. If it was replaced earlier, the browser came without the new one, and does not keep it.
+func (t Ticket) overtaken(replaced time.Time) bool {
+	return replaced.After(t.ExpiresAt.Add(-TicketLimit))
+}
+
 // Redeemed is what a browser gets for a ticket.
 type Redeemed struct {
 	Cookie Secret // its app session; empty: it is signed in already
 	Target string // path and query to which it goes on
 }
 
-// RedeemTicket signs a browser in to the host of a request, for a ticket. cookie is what the browser has on that host. A
-// ticket that is bound to another cookie leads back to where the browser was going: it was overtaken by another tab, whose
+// RedeemTicket signs a browser in to the host of a request, for a ticket. A ticket that is
+// bound to another cookie than the browser sends leads back to where it was going: it was overtaken by another tab, whose
 // sign-in counts for both.
 func (s *Service) RedeemTicket(ctx context.Context, r ProxyRequest, ticket Secret) (Redeemed, error) {
 	user, id, hash, ok := parseToken(ticket, prefixTicket)
@@ -157,34 +163,34 @@ func (s *Service) RedeemTicket(ctx context.Context, r ProxyRequest, ticket Secre
 	if err != nil {
 		return Redeemed{}, err
 	}
-	now := s.Now()
+	now, by := s.Now(), s.callerAt(p, r)
 	var out Redeemed
 	return out, s.write(ctx, func(tx Tx) error {
 		out = Redeemed{}
-		u, _, err := tx.LockUser(p.Workspace.ID, user)
+		u, known, err := tx.LockUser(p.Workspace.ID, user)
 		if err != nil {
 			return err
 		}
-		t, found, lost, err := tx.RedeemTicket(p.Workspace.ID, user, id, now)
+		t, found, before, err := tx.RedeemTicket(p.Workspace.ID, user, id, now)
 		switch {
 		case err != nil:
 			return err
-		case !found:
+		case !known, !found, !bytes.Equal(t.Hash, hash): // rolled back, so that only its secret uses a ticket up
 			return ErrTicketWrong
-		case !bytes.Equal(t.Hash, hash) || t.Origin != r.Origin || t.App != p.App.ID || !lifetime.Until(t.ExpiresAt, TicketLimit, now),
+		case t.Origin != r.Origin || t.App != p.App.ID || !lifetime.Until(t.ExpiresAt, TicketLimit, now),
 			t.Epoch != u.Epoch || t.AppEpoch != p.App.Epoch:
 			if err := tx.DeleteTicket(t.Workspace, t.User, t.ID); err != nil {
 				return err
 			}
-			return commit(ErrTicketWrong)
-		case !bytes.Equal(t.Browser, hashToken(r.Cookie)):
+			return s.refuseTicket(tx, by, t, ErrTicketWrong)
+		case !bytes.Equal(t.Browser, hashToken(r.Cookie)) || t.overtaken(before):
 			out.Target = t.Target
 			return tx.DeleteTicket(t.Workspace, t.User, t.ID)
-		case lost:
-			return commit(ErrCookieMissing)
+		case !before.IsZero():
+			return s.refuseTicket(tx, by, t, ErrCookieMissing)
 		}
 		out.Target = t.Target
-		out.Cookie, err = s.signInAt(tx, s.callerAt(p, r).as(u), t)
+		out.Cookie, err = s.signInAt(tx, by, t)
 		return err
 	})
 }
@@ -197,18 +203,27 @@ func (s *Service) signInAt(tx Tx, by Caller, t Ticket) (Secret, error) {
 		return "", err
 	}
 	if !found || !ses.open(u, now) {
-		return "", commit(ErrTicketWrong)
+		return "", s.refuseTicket(tx, by, t, ErrTicketWrong)
 	}
 	x := AppSession{
-		Workspace: t.Workspace, User: t.User, ID: newID(prefixAppSession, now), Session: t.Session, App: t.App, AppEpoch: t.AppEpoch,
-		Origin: t.Origin, CreatedAt: now,
+		Workspace: t.Workspace, User: t.User, ID: newID(prefixAppSession, now), Epoch: u.Epoch, Session: t.Session, Proofs: ses.Proofs,
+		App: t.App, AppEpoch: t.AppEpoch, Origin: t.Origin, CreatedAt: now,
 	}
 	token, hash := newToken(t.User, x.ID)
 	x.Hash = hash
 	if err := tx.InsertAppSession(x); err != nil {
 		return "", err
 	}
-	return token, s.record(tx, by, "app.opened", t.User, Done, nil)
+	return token, s.record(tx, by.as(u), "app.opened", t.User, Done, nil)
+}
+
+// refuseTicket records that a ticket was refused whose secret is right, and returns the refusal. It happens once for a ticket.
+// Whoever brings it need not be the person to whom it was given.
+func (s *Service) refuseTicket(tx Tx, by Caller, t Ticket, refusal error) error {
+	if err := s.record(tx, by, "app.refused", t.User, Refused, nil); err != nil {
+		return err
+	}
+	return commit(refusal)
 }
 
 // HomeOf returns the origin of the workspace whose app a request is for.

@@ -7,12 +7,12 @@ import (
 )
 
 func (t *tx) AppTokens(workspace, user string) (all []sallyport.AppToken, err error) {
-	err = t.rows(`SELECT x.id, x.hash, x.epoch, x.app_id, a.name, x.app_epoch, x.name, x.created_at, x.expires_at, x.last_used_at
+	err = t.rows(`SELECT x.id, x.hash, x.epoch, x.app_id, a.name, x.app_epoch, x.app_epoch <> a.epoch, x.name, x.created_at, x.expires_at, x.last_used_at
 		FROM app_tokens x JOIN apps a ON a.workspace_id = x.workspace_id AND a.id = x.app_id
 		WHERE x.workspace_id = $1 AND x.user_id = $2 ORDER BY x.id DESC`, []any{workspace, user}, func(scan scanner) error {
 		k := sallyport.AppToken{Workspace: workspace, User: user}
 		var created, expires, used int64
-		err := scan(&k.ID, &k.Hash, &k.Epoch, &k.App, &k.AppName, &k.AppEpoch, &k.Name, &created, &expires, &used)
+		err := scan(&k.ID, &k.Hash, &k.Epoch, &k.App, &k.AppName, &k.AppEpoch, &k.Ended, &k.Name, &created, &expires, &used)
 		k.CreatedAt, k.ExpiresAt, k.LastUsedAt = at(created), at(expires), at(used)
 		all = append(all, k)
 		return err

@@ -74,9 +74,10 @@ func (t *tx) appSessionAt(a arrival) (*sallyport.AppPresence, error) {
 	var s sessionRow
 	var u userRow
 	x := sallyport.AppSession{User: a.user, ID: a.session, Origin: a.host}
+	var proofs string
 	var created, refused int64
 	found := false
-	version, err := t.askVersion(`SELECT `+appPresenceColumns+`, `+personColumns+`, x.hash, x.session_id, x.app_id, x.app_epoch, x.created_at, x.refused_at, `+
+	version, err := t.askVersion(`SELECT `+appPresenceColumns+`, `+personColumns+`, x.hash, x.epoch, x.session_id, x.proofs, x.app_id, x.app_epoch, x.created_at, x.refused_at, `+
 		sessionColumns+`, `+userColumns+` FROM `+appTables+`
 			JOIN app_sessions x ON x.workspace_id = o.workspace_id AND x.app_id = o.app_id AND x.origin = o.origin
 			JOIN sessions s ON s.workspace_id = x.workspace_id AND s.user_id = x.user_id AND s.id = x.session_id
@@ -84,7 +85,7 @@ func (t *tx) appSessionAt(a arrival) (*sallyport.AppPresence, error) {
 		WHERE o.origin = $1 AND x.user_id = $2 AND x.id = $3`, []any{a.host, a.user, a.session},
 		func(scan scanner) error {
 			found = true
-			dest := append(append(r.dest(), r.person()...), &x.Hash, &x.Session, &x.App, &x.AppEpoch, &created, &refused)
+			dest := append(append(r.dest(), r.person()...), &x.Hash, &x.Epoch, &x.Session, &proofs, &x.App, &x.AppEpoch, &created, &refused)
 			return scan(append(append(dest, s.dest()...), u.dest()...)...)
 		})
 	if err != nil || !found {
@@ -95,7 +96,7 @@ func (t *tx) appSessionAt(a arrival) (*sallyport.AppPresence, error) {
 		return nil, err
 	}
 	ses, person := s.session(p.Workspace.ID, a.user), u.user()
-	x.Workspace, x.CreatedAt, x.RefusedAt = p.Workspace.ID, at(created), at(refused)
+	x.Workspace, x.Proofs, x.CreatedAt, x.RefusedAt = p.Workspace.ID, sallyport.ParseProofs(proofs), at(created), at(refused)
 	p.Session, p.User, p.Signed = &ses, &person, &x
 	t.presences.putApp(version, a, p)
 	return p, nil
@@ -109,15 +110,15 @@ func (t *tx) AppByToken(origin, user, token string) (*sallyport.AppPresence, err
 	var r appPresenceRow
 	var u userRow
 	k := sallyport.AppToken{User: user, ID: token}
-	var created, expires, used int64
+	var created, expires, used, refused int64
 	found := false
-	version, err := t.askVersion(`SELECT `+appPresenceColumns+`, `+personColumns+`, x.hash, x.epoch, x.app_id, x.app_epoch, x.name, x.created_at, x.expires_at, x.last_used_at, `+
+	version, err := t.askVersion(`SELECT `+appPresenceColumns+`, `+personColumns+`, x.hash, x.epoch, x.app_id, x.app_epoch, x.app_epoch <> a.epoch, x.name, x.created_at, x.expires_at, x.last_used_at, x.refused_at, `+
 		userColumns+` FROM `+appTables+` JOIN app_tokens x ON x.workspace_id = o.workspace_id AND x.app_id = o.app_id
 			JOIN users u ON u.workspace_id = x.workspace_id AND u.id = x.user_id
 		WHERE o.origin = $1 AND x.user_id = $2 AND x.id = $3`, []any{origin, user, token},
 		func(scan scanner) error {
 			found = true
-			dest := append(append(r.dest(), r.person()...), &k.Hash, &k.Epoch, &k.App, &k.AppEpoch, &k.Name, &created, &expires, &used)
+			dest := append(append(r.dest(), r.person()...), &k.Hash, &k.Epoch, &k.App, &k.AppEpoch, &k.Ended, &k.Name, &created, &expires, &used, &refused)
 			return scan(append(dest, u.dest()...)...)
 		})
 	if err != nil {
@@ -131,7 +132,7 @@ func (t *tx) AppByToken(origin, user, token string) (*sallyport.AppPresence, err
 		return nil, err
 	}
 	person := u.user()
-	k.Workspace, k.CreatedAt, k.ExpiresAt, k.LastUsedAt = p.Workspace.ID, at(created), at(expires), at(used)
+	k.Workspace, k.CreatedAt, k.ExpiresAt, k.LastUsedAt, k.RefusedAt = p.Workspace.ID, at(created), at(expires), at(used), at(refused)
 	p.User, p.Token = &person, &k
 	t.presences.putApp(version, a, p)
 	return p, nil
@@ -156,12 +157,18 @@ func (t *tx) InsertAppSession(x sallyport.AppSession) error {
 		x.Workspace, x.User, x.Session, x.Origin); err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO app_sessions (workspace_id, user_id, id, hash, session_id, app_id, app_epoch, origin, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-		x.Workspace, x.User, x.ID, x.Hash, x.Session, x.App, x.AppEpoch, x.Origin, ms(x.CreatedAt))
+	return t.exec(`INSERT INTO app_sessions (workspace_id, user_id, id, hash, epoch, session_id, proofs, app_id, app_epoch, origin, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		x.Workspace, x.User, x.ID, x.Hash, x.Epoch, x.Session, x.Proofs.String(), x.App, x.AppEpoch, x.Origin, ms(x.CreatedAt))
 }
 
-func (t *tx) AppRefused(x sallyport.AppSession, now time.Time, age time.Duration) (bool, error) {
-	return one(t.affected(`UPDATE app_sessions SET refused_at = $4 WHERE workspace_id = $1 AND user_id = $2 AND id = $3
-			AND (refused_at < $5 OR refused_at > $4)`, x.Workspace, x.User, x.ID, ms(now), ms(now.Add(-age))))
+func (t *tx) AppRefused(p *sallyport.AppPresence, now time.Time, age time.Duration) (bool, error) {
+	table, id := "app_sessions", ""
+	if p.Token != nil {
+		table, id = "app_tokens", p.Token.ID
+	} else {
+		id = p.Signed.ID
+	}
+	return one(t.affected(`UPDATE `+table+` SET refused_at = $4 WHERE workspace_id = $1 AND user_id = $2 AND id = $3
+			AND (refused_at <= $5 OR refused_at > $4)`, p.Workspace.ID, p.User.ID, id, ms(now), ms(now.Add(-age))))
 }

@@ -26,14 +26,14 @@ func (t *tx) DeleteTicket(workspace, user, id string) error {
 	return t.exec(`DELETE FROM tickets WHERE workspace_id = $1 AND user_id = $2 AND id = $3`, workspace, user, id)
 }
 
-func (t *tx) RedeemTicket(workspace, user, id string, now time.Time) (k sallyport.Ticket, found, lost bool, err error) {
+func (t *tx) RedeemTicket(workspace, user, id string, now time.Time) (k sallyport.Ticket, found bool, before time.Time, err error) {
 	k.Workspace, k.User, k.ID = workspace, user, id
-	var expires int64
+	var expires, redeemed int64
 	found, err = t.row(`UPDATE tickets SET redeemed_at = $4 WHERE workspace_id = $1 AND user_id = $2 AND id = $3 AND redeemed_at = 0
 		RETURNING hash, epoch, session_id, app_id, app_epoch, origin, target, browser_hash, expires_at,
-			EXISTS (SELECT 1 FROM tickets o WHERE o.workspace_id = $1 AND o.user_id = $2 AND o.id <> $3 AND o.origin = tickets.origin
-				AND o.browser_hash = tickets.browser_hash AND o.redeemed_at <> 0)`,
-		[]any{workspace, user, id, ms(now)}, &k.Hash, &k.Epoch, &k.Session, &k.App, &k.AppEpoch, &k.Origin, &k.Target, &k.Browser, &expires, &lost)
+			COALESCE((SELECT MIN(o.redeemed_at) FROM tickets o WHERE o.workspace_id = $1 AND o.user_id = $2 AND o.id <> $3
+				AND o.origin = tickets.origin AND o.browser_hash = tickets.browser_hash AND o.redeemed_at <> 0), 0)`,
+		[]any{workspace, user, id, ms(now)}, &k.Hash, &k.Epoch, &k.Session, &k.App, &k.AppEpoch, &k.Origin, &k.Target, &k.Browser, &expires, &redeemed)
 	k.ExpiresAt = at(expires)
-	return k, found, lost, err
+	return k, found, at(redeemed), err
 }

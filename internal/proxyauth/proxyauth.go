@@ -95,10 +95,10 @@ func (d *Door) lacking(a *asked, p sallyport.Passage, err error) error {
 	}
 	enter := edge.EnterAppPath + "?" + url.Values{"for": {p.For}, "browser": {p.Browser}}.Encode()
 	in := p.Workspace + edge.SignInPath + "?" + url.Values{"to": {enter}}.Encode()
+	if p.Fresh != "" { // also for a script, which may open the address
+		d.setCookie(a, p.Fresh, 0)
+	}
 	if a.page {
-		if p.Fresh != "" {
-			d.setCookie(a, p.Fresh, 0)
-		}
 		a.redirect(in)
 		return nil
 	}

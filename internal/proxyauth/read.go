@@ -118,16 +118,16 @@ func isPage(method string, h http.Header) bool {
 }
 
 // accessToken returns the access token of a program, if the request has one. All else in Authorization belongs to the app.
-func accessToken(r *http.Request) (token sallyport.Secret, user string) {
+func accessToken(r *http.Request) (token sallyport.Secret, user *string) {
 	all := r.Header["Authorization"]
 	if len(all) != 1 {
-		return "", ""
+		return "", nil
 	}
 	if scheme, value, _ := strings.Cut(all[0], " "); strings.EqualFold(scheme, "Bearer") && strings.HasPrefix(value, sallyport.TokenMark) {
-		return sallyport.Secret(value), ""
+		return sallyport.Secret(value), nil
 	}
 	if user, password, ok := r.BasicAuth(); ok && strings.HasPrefix(password, sallyport.TokenMark) {
-		return sallyport.Secret(password), user
+		return sallyport.Secret(password), &user
 	}
-	return "", ""
+	return "", nil
 }

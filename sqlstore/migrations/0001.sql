@@ -559,7 +559,9 @@ CREATE TABLE app_sessions (
   user_id TEXT NOT NULL,
   id TEXT NOT NULL,
   hash BLOB NOT NULL,
+  epoch INTEGER NOT NULL, -- of the user
   session_id TEXT NOT NULL,
+  proofs TEXT NOT NULL, -- that the session had by then
   app_id TEXT NOT NULL,
   app_epoch INTEGER NOT NULL,
   origin TEXT NOT NULL,
@@ -600,6 +602,7 @@ CREATE TABLE app_tokens (
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
   last_used_at INTEGER NOT NULL DEFAULT 0,
+  refused_at INTEGER NOT NULL DEFAULT 0, -- as in app_sessions
   PRIMARY KEY (workspace_id, user_id, id),
   FOREIGN KEY (workspace_id, user_id) REFERENCES users (workspace_id, id) ON DELETE CASCADE,
   FOREIGN KEY (workspace_id, app_id) REFERENCES apps (workspace_id, id) ON DELETE CASCADE
