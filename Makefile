@@ -45,6 +45,11 @@ race:
 fuzz:
 	$(stage) scripts/fuzz 3s
 
+# make test-clients goes through programs of others that must be installed first.
+.PHONY: test-clients
+test-clients:
+	scripts/clients
+
 # make bench compares with ceilings measured in the same run, and writes bench/out.json. Run nothing else meanwhile.
 .PHONY: bench
 bench:

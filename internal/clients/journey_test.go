@@ -28,9 +28,9 @@ type subject struct {
 	callback string // path of its redirect address
 	home     string // shows the person's address, and needs a sign-in
 	stepUp   string // needs a second factor in this session; empty: its sign-in always does
-	signOut  string // empty: the client cannot sign people out of Sallyport
+	signOut  string // may contain {address}
 	noPKCE   bool
-	after    string // path to which people return after signing out
+	after    string // path to which people return after signing out; empty: they stay at Sallyport
 }
 
 // setting is what is entered in a client.
@@ -95,6 +95,7 @@ type journey struct {
 	at    setting
 	codes []string // addresses with a code to which the browser was sent
 	asked []string // pages on which the person gave a code
+	guest bool     // the person does not want to sign in
 }
 
 // seen is what the browser shows.
@@ -166,6 +167,9 @@ func (j *journey) visit(address string) (seen, string) {
 		j.site.Check(err)
 		next = to.String()
 	}
+	if _, to, found := strings.Cut(string(body), `<meta http-equiv="refresh" content="0; url=`); found {
+		next, _, _ = strings.Cut(to, `"`)
+	}
 	return seen{address, res.StatusCode, string(body)}, next
 }
 
@@ -177,7 +181,7 @@ func (j *journey) answer(p *sallyporttest.Page) bool {
 		j.PostValues(f.Action, f.Values)
 		return true
 	}
-	if f := p.Form("password"); len(f.Names) > 0 {
+	if f := p.Form("password"); len(f.Names) > 0 && !j.guest {
 		f.Values.Set("email", j.ada.Address)
 		f.Values.Set("password", j.ada.Password)
 		j.PostValues(f.Action, f.Values)
@@ -208,7 +212,10 @@ func through(t *testing.T, s *sallyporttest.Site, c subject) {
 	at.address = "http://" + at.listen
 	a := sallyport.App{AppDetails: sallyport.AppDetails{Name: c.name, Access: sallyport.AccessEveryone, Level: sallyport.LevelPolicy}}
 	a.Client = sallyport.NewAppClient(at.address + c.callback)
-	a.Client.PKCEOptional, a.Client.PostLogoutURIs = c.noPKCE, []string{at.address + c.after}
+	a.Client.PKCEOptional = c.noPKCE
+	if c.after != "" {
+		a.Client.PostLogoutURIs = []string{at.address + c.after}
+	}
 	a, err := s.CreateApp(ctx, s.Console(), a)
 	s.Check(err)
 	secret, err := s.NewClientSecret(ctx, s.Console(), a.ID)
@@ -226,9 +233,7 @@ func through(t *testing.T, s *sallyporttest.Site, c subject) {
 	j.again(t, c)
 	s.Clock.Advance(30 * time.Second)
 	(&journey{Visitor: trusted, site: s, ada: &ada, app: newApp(t, nil, ""), at: at}).stepUp(t, c)
-	if c.signOut != "" {
-		j.leave(t, c)
-	}
+	j.leave(t, c)
 }
 
 // signIn signs in with password and code.
@@ -292,8 +297,13 @@ func (j *journey) leave(t *testing.T, c subject) {
 	if !j.SignedIn() {
 		t.Fatal("the person is not signed in")
 	}
-	got := j.open(j.at.address + c.signOut)
-	if got.status >= 400 || !strings.HasPrefix(got.address, j.at.address+c.after) {
+	j.guest = true
+	end := j.at.address + c.after
+	if c.after == "" {
+		end = j.site.URL + "/sign-in"
+	}
+	got := j.open(j.at.address + strings.ReplaceAll(c.signOut, "{address}", url.QueryEscape(j.at.address)))
+	if got.status >= 400 || !strings.HasPrefix(got.address, end) {
 		t.Errorf("after signing out: %d %s: %.1000s", got.status, got.address, got.body)
 	}
 	if j.SignedIn() {
