@@ -45,13 +45,15 @@ race:
 fuzz:
 	$(stage) scripts/fuzz 3s
 
-# make test-clients also runs the guides' configurations in Caddy and Traefik, which it builds once. This takes 20 minutes.
+# make test-clients goes through programs of others that must be built or installed first: clients of OpenID Connect, a provider
+# for the conformance suite, and proxies. The first run takes half an hour.
 .PHONY: test-clients
 test-clients:
 	scripts/prepare
 	$(stage) scripts/clients
-	go vet -tags clients ./internal/proxyauth
-	scripts/in-memory go test -tags clients -count=1 -run Proxies ./internal/proxyauth
+	go vet -tags clients ./internal/proxyauth ./internal/conformance ./internal/clients
+	scripts/in-memory go test -tags clients -count=1 -timeout 20m -run Proxies ./internal/proxyauth
+	scripts/in-memory go test -tags clients -count=1 -timeout 20m ./internal/conformance ./internal/clients
 
 # make bench compares with ceilings measured in the same run, and writes bench/out.json. Run nothing else meanwhile.
 .PHONY: bench
