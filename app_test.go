@@ -91,6 +91,8 @@ func TestDemand(t *testing.T) {
 		"two factors, code":                 {app, proofs(900, sallyport.ByPassword, sallyport.ByAuthenticator), sallyport.Demand{Level: sallyport.LevelTwoFactor}, nil, 0},
 		"two factors, recovery code":        {app, proofs(900, sallyport.ByPassword, sallyport.ByRecoveryCode), sallyport.Demand{Level: sallyport.LevelTwoFactor}, nil, 0},
 		"two factors, approval":             {app, proofs(900, sallyport.ByPassword, sallyport.ByApproval), sallyport.Demand{Level: sallyport.LevelTwoFactor}, nil, 0},
+		"two factors, fresh, approval":      {app, proofs(1, sallyport.ByPassword, sallyport.ByApproval), sallyport.Demand{Level: sallyport.LevelTwoFactor, Fresh: 5 * time.Minute}, sallyport.ErrStepUp, sallyport.AnyFactor},
+		"fresh, approval":                   {app, proofs(1, sallyport.ByPassword, sallyport.ByApproval), sallyport.Demand{Level: sallyport.LevelPolicy, Fresh: 5 * time.Minute}, sallyport.ErrStepUp, sallyport.AnyFactor},
 		"two factors, passkey":              {key, proofs(900, sallyport.ByPasskey), sallyport.Demand{Level: sallyport.LevelTwoFactor}, nil, 0},
 		"two factors, fresh, old code":      {app, proofs(6, sallyport.ByPassword, sallyport.ByAuthenticator), sallyport.Demand{Level: sallyport.LevelTwoFactor, Fresh: 5 * time.Minute}, sallyport.ErrStepUp, sallyport.AnyFactor},
 		"passkey, none":                     {app, proofs(1, sallyport.ByPassword, sallyport.ByAuthenticator), sallyport.Demand{Level: sallyport.LevelPhishingResistant}, sallyport.ErrSetUpRequired, sallyport.PhishingResistant},

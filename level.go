@@ -97,10 +97,11 @@ func (p Proof) meets(want Strength) bool {
 	return p.Method.Strength() >= want
 }
 
-// inTime reports whether a proof is as fresh as the demand wants. One from the future never is (I63).
+// inTime reports whether a proof is as fresh as the demand wants. One from the future never is (I63), nor is an approval: anyone
+// may have given it who has the other browser.
 func (d Demand) inTime(p Proof, now time.Time) bool {
 	if lifetime.Ahead(p.At, now) || p.At.Before(d.Since) {
 		return false
 	}
-	return d.Fresh == 0 || lifetime.Within(p.At, d.Fresh+1, now)
+	return d.Fresh == 0 || p.Method != ByApproval && lifetime.Within(p.At, d.Fresh+1, now)
 }

@@ -242,10 +242,21 @@ func readEntry(entry string) (origin, target string, ok bool) {
 	return origin, rest[slash:], true
 }
 
-// EntryOrigin returns the origin of the app that Passage.For is for.
-func EntryOrigin(entry string) (origin string, ok bool) {
-	origin, _, ok = readEntry(entry)
-	return origin, ok
+// EntryOrigin returns the origin of the app that Passage.For is for, or "" if the caller's workspace has none there.
+func (s *Service) EntryOrigin(ctx context.Context, by Caller, entry string) (origin string) {
+	origin, _, ok := readEntry(entry)
+	if !ok {
+		return ""
+	}
+	var workspace string
+	err := s.Store.Read(ctx, func(tx Tx) (err error) {
+		workspace, _, err = tx.AppOf(origin)
+		return err
+	})
+	if err != nil || workspace != by.workspace.ID {
+		return ""
+	}
+	return origin
 }
 
 // validTarget reports whether a path and query may be sent to a browser in a header.

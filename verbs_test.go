@@ -30,7 +30,7 @@ var (
 	// publicVerbs answer anyone, with nothing that is about a person.
 	publicVerbs = []string{"SigningKeys"}
 	// silentVerbs return no error, and nothing that the caller could not know anyway.
-	silentVerbs = []string{"Asked", "EnterOptions", "AllowsScripts", "KeptForm", "LeastPassword", "LoginHint", "ParkedFor"}
+	silentVerbs = []string{"Asked", "EnterOptions", "EntryOrigin", "AllowsScripts", "KeptForm", "LeastPassword", "LoginHint", "ParkedFor"}
 	// restrictedVerbs are closed to a session that began with a recovery code (I60).
 	restrictedVerbs = []string{
 		"ChangeApp", "ChangeRole", "Delete", "DeleteApp", "Disable", "DisableApp", "EnableApp", "MayDisable", "MayManageApps", "MayRegenerateRecoveryCodes", "NewClientSecret", "RecoveryCodes", "RegenerateRecoveryCodes",

@@ -1,8 +1,10 @@
 package proxyauth_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -162,6 +164,21 @@ func TestI33_AppsKeepNoAdminAwake(t *testing.T) {
 		}
 		if page := b.follow("/admin/users"); !strings.HasPrefix(page.Target, "/step-up?") {
 			t.Errorf("an hour without a page: %d %s", page.Status, page.Target)
+		}
+	})
+}
+
+// TestI46_FormsLeadToApps: a page on the way to an app lets its form lead there, and an address that somebody made up nowhere else.
+func TestI46_FormsLeadToApps(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		w := newWorld(t, e, nil)
+		b := w.browser("forward-auth")
+		for origin, want := range map[string]string{wiki: "form-action 'self' " + wiki + ";", "https://evil.example.com": "form-action 'self';", wiki + ":8443": "form-action 'self';"} {
+			enter := "/apps/enter?" + url.Values{"for": {base64.RawURLEncoding.EncodeToString([]byte(origin + "/docs"))}, "browser": {"x"}}.Encode()
+			page := b.visitor.Get("/sign-in?" + url.Values{"to": {enter}}.Encode())
+			if csp := page.Header.Get("Content-Security-Policy"); page.Status != 200 || !strings.Contains(csp, want) {
+				t.Errorf("%s: %d %s", origin, page.Status, csp)
+			}
 		}
 	})
 }

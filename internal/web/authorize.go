@@ -29,7 +29,7 @@ func waitingRequest(to string) string {
 // leadsTo returns the origin of the app to which a page leads in the end, for its Content-Security-Policy.
 func (s *site) leadsTo(r *http.Request) []string {
 	q := r.URL.Query()
-	if origin, ok := entryOrigin(q.Get("to")); ok {
+	if origin := s.entryOrigin(r, q.Get("to")); origin != "" {
 		return []string{origin}
 	}
 	id := waitingRequest(q.Get("to"))

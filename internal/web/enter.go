@@ -4,7 +4,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/internal/edge"
 )
 
@@ -33,11 +32,11 @@ func (s *site) enterApp(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// entryOrigin returns the origin of the app behind a proxy to which an address of ours leads.
-func entryOrigin(address string) (origin string, ok bool) {
+// entryOrigin returns the origin of the app behind a proxy to which an address of ours leads, or "".
+func (s *site) entryOrigin(r *http.Request, address string) string {
 	to, err := url.Parse(address)
 	if err != nil || to.Path != edge.EnterAppPath {
-		return "", false
+		return ""
 	}
-	return sallyport.EntryOrigin(to.Query().Get("for"))
+	return s.service.EntryOrigin(r.Context(), by(r), to.Query().Get("for"))
 }
