@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
@@ -29,6 +30,23 @@ func TestGo(t *testing.T) {
 // TestNode: openid-client from npm.
 func TestNode(t *testing.T) {
 	each(t, sallyporttest.Databases, guided("Node", func(t *testing.T, at setting) { run(t, at, beside(t, "testdata/node/app.mjs"), "node", "app.mjs") }))
+}
+
+// TestGuide: the programs in the guide are those that the tests run.
+func TestGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/guides/openid-connect.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for language, file := range map[string]string{"go": "go/main.go", "js": "node/app.mjs", "python": "python/app.py", "php": "php/index.php"} {
+		program, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(string(guide), "\n```"+language+"\n"+string(program)+"```\n") {
+			t.Errorf("the guide does not contain testdata/%s as it is", file)
+		}
+	}
 }
 
 // beside copies a program to a folder where node finds the installed modules, and returns the folder.

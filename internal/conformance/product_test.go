@@ -11,44 +11,47 @@ import (
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
 )
 
-// TestProduct runs the suite against Sallyport, for a person with an authenticator.
+// TestProduct runs the suite against Sallyport.
 func TestProduct(t *testing.T) {
-	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
-		s := sallyporttest.NewSite(t, e)
-		ctx := context.Background()
-		messages := newInbox(t)
-		ada := s.Add("ada@acme.example", sallyport.Member)
-		s.Visitor().Enrol(&ada, "Phone")
-		client := func(name, algorithm string, optional, post bool) Client {
-			a := sallyport.App{AppDetails: sallyport.AppDetails{Name: name, Access: sallyport.AccessEveryone, Level: sallyport.LevelPolicy}}
-			a.Client = sallyport.NewAppClient(redirectURI, queryURI)
-			a.Client.Algorithm, a.Client.PKCEOptional, a.Client.PostLogoutURIs = algorithm, optional, []string{postLogoutURI}
-			if name == "Main" {
-				a.Client.BackchannelLogoutURI = messages.URL
-			}
-			a, err := s.CreateApp(ctx, s.Console(), a)
-			s.Check(err)
-			secret, err := s.NewClientSecret(ctx, s.Console(), a.ID)
-			s.Check(err)
-			return Client{ID: a.ID, Secret: secret.Reveal(), Algorithm: algorithm, Post: post, Challenge: !optional}
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) { product(t, e).test(t) })
+}
+
+// product returns Sallyport as a Provider, for a person with an authenticator.
+func product(t *testing.T, e *sallyporttest.Env) *Provider {
+	s := sallyporttest.NewSite(t, e)
+	ctx := context.Background()
+	messages := newInbox(t)
+	ada := s.Add("ada@acme.example", sallyport.Member)
+	s.Visitor().Enrol(&ada, "Phone")
+	client := func(name, algorithm string, optional, post bool) Client {
+		a := sallyport.App{AppDetails: sallyport.AppDetails{Name: name, Access: sallyport.AccessEveryone, Level: sallyport.LevelPolicy}}
+		a.Client = sallyport.NewAppClient(redirectURI, queryURI)
+		a.Client.Algorithm, a.Client.PKCEOptional, a.Client.PostLogoutURIs = algorithm, optional, []string{postLogoutURI}
+		if name == "Main" {
+			a.Client.BackchannelLogoutURI = messages.URL
 		}
-		p := &Provider{
-			Issuer: s.URL, Main: client("Main", "RS256", true, false), Posting: client("Posting", "ES256", true, true), Strict: client("Strict", "EdDSA", false, false),
-			Now: s.Clock.Now, Wait: s.Clock.Advance, Messages: messages,
-			Deliver: func() {
-				for n, err := 1, error(nil); n > 0; {
-					n, err = background.DeliverLogouts(ctx, s.Service)
-					s.Check(err)
-				}
-			},
-			Rotate: func() {
-				_, err := s.RotateSigning(ctx, s.Console())
+		a, err := s.CreateApp(ctx, s.Console(), a)
+		s.Check(err)
+		secret, err := s.NewClientSecret(ctx, s.Console(), a.ID)
+		s.Check(err)
+		return Client{ID: a.ID, Secret: secret.Reveal(), Algorithm: algorithm, Post: post, Challenge: !optional}
+	}
+	p := &Provider{
+		Issuer: s.URL, Main: client("Main", "RS256", true, false), Posting: client("Posting", "ES256", true, true), Strict: client("Strict", "EdDSA", false, false),
+		Now: s.Clock.Now, Wait: s.Clock.Advance, Messages: messages,
+		Deliver: func() {
+			for n, err := 1, error(nil); n > 0; {
+				n, err = background.DeliverLogouts(ctx, s.Service)
 				s.Check(err)
-			},
-		}
-		p.Fill = func(at *page) (*form, bool) { return fill(at, s.Clock, ada) }
-		p.test(t)
-	})
+			}
+		},
+		Rotate: func() {
+			_, err := s.RotateSigning(ctx, s.Console())
+			s.Check(err)
+		},
+	}
+	p.Fill = func(at *page) (*form, bool) { return fill(at, s.Clock, ada) }
+	return p
 }
 
 // fill does on a page what the person would. Each code works once, so half a minute passes before it is read.

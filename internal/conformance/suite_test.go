@@ -13,6 +13,7 @@
 //	refusal_test.go    modules: what must be refused
 //	discovery_test.go  modules: metadata and keys
 //	logout_test.go     modules: sign-out
+//	faults_test.go     faults that the modules must find
 //	product_test.go    Sallyport as a Provider
 //	certified_test.go  npm's oidc-provider as a Provider
 package conformance_test
@@ -95,10 +96,10 @@ func (r *run) check(err error) {
 	}
 }
 
-// of runs one module, and returns what was found.
-func (p *Provider) of(m module, mode string) *run {
-	r := &run{Provider: p, mode: mode, http: &http.Client{Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
-	defer r.http.CloseIdleConnections()
+// of runs one module over a transport, and returns what was found.
+func (p *Provider) of(m module, mode string, over http.RoundTripper) *run {
+	r := &run{Provider: p, mode: mode, http: &http.Client{Transport: over, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}}
+	defer http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 	func() {
 		defer func() {
 			if e := recover(); e != nil && e != (stop{}) {
@@ -126,7 +127,9 @@ func (p *Provider) test(t *testing.T) {
 	for _, plan := range plans() {
 		t.Run(plan.name, func(t *testing.T) {
 			for _, m := range plan.modules {
-				t.Run(m.name, func(t *testing.T) { p.judge(t, p.of(m, plan.mode), plan.name+"/"+m.name, m.name) })
+				t.Run(m.name, func(t *testing.T) {
+					p.judge(t, p.of(m, plan.mode, http.DefaultTransport), plan.name+"/"+m.name, m.name)
+				})
 			}
 		})
 	}
