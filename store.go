@@ -38,6 +38,7 @@ type Tx interface {
 	TriesTx
 	EventTx
 	SealTx
+	UnsealedTx
 	MailTx
 	PeopleTx
 	PeopleListTx

@@ -2,22 +2,27 @@ package sqlstore
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/sallyport-2fa/sallyport"
 )
 
 func (t *tx) UnsealedWorkspace(after string) (workspace string, err error) {
-	_, err = t.row(`SELECT workspace_id FROM events WHERE seal_batch IS NULL AND workspace_id > $1 ORDER BY workspace_id LIMIT 1`,
-		[]any{after}, &workspace)
+	_, err = t.row(`SELECT workspace_id FROM unsealed WHERE workspace_id > $1 ORDER BY workspace_id LIMIT 1`, []any{after}, &workspace)
 	return workspace, err
 }
 
 func (t *tx) Unsealed(workspace, after string, limit int) (all []sallyport.Event, err error) {
-	err = t.loggedEvents(`WHERE workspace_id = $1 AND seal_batch IS NULL AND id > $2 ORDER BY id LIMIT $3`,
-		[]any{workspace, after, limit}, func(e sallyport.Event) error {
-			all = append(all, e)
-			return nil
-		})
+	err = t.rows(`SELECT u.event_id, e.mac, COALESCE(e.kind, ''), COALESCE(e.subject, '')
+		FROM unsealed u LEFT JOIN events e ON e.workspace_id = u.workspace_id AND e.id = u.event_id
+		WHERE u.workspace_id = $1 AND u.event_id > $2 ORDER BY u.event_id LIMIT $3`, []any{workspace, after, limit}, func(scan scanner) error {
+		e := sallyport.Event{Workspace: workspace}
+		if err := scan(&e.ID, &e.MAC, &e.Kind, &e.Subject); err != nil {
+			return err
+		}
+		all = append(all, e)
+		return nil
+	})
 	return all, err
 }
 
@@ -38,24 +43,26 @@ func (t *tx) MoveSealHead(was, now sallyport.SealHead) (bool, error) {
 		now.First, now.Batch, now.Hash, now.MAC, now.Workspace, was.First, was.Batch))
 }
 
-// InsertSeal sends all its statements together, and counts the sealed events at the end.
-func (t *tx) InsertSeal(s sallyport.Seal, ids []string) error {
-	if err := t.exec(`INSERT INTO seals (workspace_id, batch, count, at, previous, hash, mac) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-		s.Workspace, s.Batch, s.Count, ms(s.At), blobOf(s.Previous), s.Hash, s.MAC); err != nil {
+var unsealedByID = `DELETE FROM unsealed WHERE workspace_id = $1 AND event_id IN ` + loggedIDs
+
+// InsertSeal names each event whose wait ends: another one between their ids may have been committed since they were read.
+func (t *tx) InsertSeal(s sallyport.Seal) error {
+	if err := t.exec(`INSERT INTO seals (workspace_id, batch, count, at, previous, hash, events, mac) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+		s.Workspace, s.Batch, s.Count, ms(s.At), blobOf(s.Previous), s.Hash, []byte(s.Events), s.MAC); err != nil {
 		return err
 	}
-	for i, id := range ids {
-		if err := t.exec(`UPDATE events SET seal_batch = $1, seal_position = $2 WHERE workspace_id = $3 AND id = $4 AND seal_batch IS NULL`,
-			s.Batch, i+1, s.Workspace, id); err != nil {
+	var waited int64
+	for some := range slices.Chunk(s.Events.IDs(), loggedAtOnce) {
+		n, err := t.affected(unsealedByID, loggedArgs(s.Workspace, some)...)
+		if err != nil {
 			return err
 		}
+		waited += n
 	}
-	var n int
-	_, err := t.row(`SELECT COUNT(*) FROM events WHERE workspace_id = $1 AND seal_batch = $2`, []any{s.Workspace, s.Batch}, &n)
-	if err == nil && n != len(ids) {
-		err = fmt.Errorf("sqlstore: seal %d of workspace %s is for %d events, but %d have it", s.Batch, s.Workspace, len(ids), n)
+	if waited != int64(s.Count) {
+		return fmt.Errorf("sqlstore: seal %d of workspace %s is for %d events, but %d waited for it", s.Batch, s.Workspace, s.Count, waited)
 	}
-	return err
+	return nil
 }
 
 // blobOf returns b for a NOT NULL column: empty instead of nil.
@@ -67,11 +74,11 @@ func blobOf(b []byte) []byte {
 }
 
 func (t *tx) Seals(workspace string, after int64, limit int) (all []sallyport.Seal, err error) {
-	err = t.rows(`SELECT batch, count, at, previous, hash, mac FROM seals WHERE workspace_id = $1 AND batch > $2 ORDER BY batch LIMIT $3`,
+	err = t.rows(`SELECT batch, count, at, previous, hash, events, mac FROM seals WHERE workspace_id = $1 AND batch > $2 ORDER BY batch LIMIT $3`,
 		[]any{workspace, after, limit}, func(scan scanner) error {
 			s := sallyport.Seal{Workspace: workspace}
 			var when int64
-			if err := scan(&s.Batch, &s.Count, &when, &s.Previous, &s.Hash, &s.MAC); err != nil {
+			if err := scan(&s.Batch, &s.Count, &when, &s.Previous, &s.Hash, (*[]byte)(&s.Events), &s.MAC); err != nil {
 				return err
 			}
 			s.At = at(when)
@@ -81,14 +88,18 @@ func (t *tx) Seals(workspace string, after int64, limit int) (all []sallyport.Se
 	return all, err
 }
 
-func (t *tx) Sealed(workspace string, from, to int64, each func(sallyport.Event) error) error {
-	return t.loggedEvents(`WHERE workspace_id = $1 AND seal_batch >= $2 AND seal_batch <= $3 ORDER BY seal_batch, seal_position`,
-		[]any{workspace, from, to}, each)
-}
+var dropByID = `DELETE FROM events` + loggedByID
 
-func (t *tx) DropBatch(workspace string, batch int64) error {
-	if err := t.exec(`DELETE FROM events WHERE workspace_id = $1 AND seal_batch = $2`, workspace, batch); err != nil {
-		return err
+func (t *tx) DropSeal(s sallyport.Seal) error {
+	if s.Events == nil {
+		if err := t.exec(`DELETE FROM events WHERE workspace_id = $1 AND seal_batch = $2`, s.Workspace, s.Batch); err != nil {
+			return err
+		}
 	}
-	return t.exec(`DELETE FROM seals WHERE workspace_id = $1 AND batch = $2`, workspace, batch)
+	for some := range slices.Chunk(s.Events.IDs(), loggedAtOnce) {
+		if err := t.exec(dropByID, loggedArgs(s.Workspace, some)...); err != nil {
+			return err
+		}
+	}
+	return t.exec(`DELETE FROM seals WHERE workspace_id = $1 AND batch = $2`, s.Workspace, s.Batch)
 }

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -19,10 +20,14 @@ func (t *tx) InsertEvent(e sallyport.Event) error {
 		}
 		detail = string(b)
 	}
-	return t.exec(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, salt, personal_hash, result, app, detail, mac)
+	err := t.exec(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, salt, personal_hash, result, app, detail, mac)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		e.Workspace, e.ID, ms(e.At), e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Address, e.Agent,
 		e.Salt, e.PersonalHash, e.Result, e.App, detail, e.MAC)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO unsealed (workspace_id, event_id) VALUES ($1, $2)`, e.Workspace, e.ID)
 }
 
 // eventColumns are the columns that pages show.
@@ -158,13 +163,54 @@ func (t *tx) ClockMailed(workspace string, now time.Time, age time.Duration) (bo
 		workspace, ms(now), ms(now.Add(-age)), ms(now.Add(lifetime.Grace))))
 }
 
-// loggedEvents reads whole events, for sealing and for verification. There may be many, so all rows are scanned into
-// the same variable.
+func (t *tx) EventIDs(workspace, after string, limit int) (ids []string, err error) {
+	err = t.rows(`SELECT id FROM events WHERE workspace_id = $1 AND id > $2 ORDER BY id LIMIT $3`, []any{workspace, after, limit},
+		func(scan scanner) error {
+			var id string
+			err := scan(&id)
+			ids = append(ids, id)
+			return err
+		})
+	return ids, err
+}
+
+// loggedAtOnce is how many events a statement finds at most by their ids: those of a seal. It always has a parameter for each of
+// them, so that it is prepared only once.
+const loggedAtOnce = 256
+
+var loggedIDs = `(` + places(2, loggedAtOnce) + `)`
+
+// loggedArgs returns the arguments of a statement with loggedIDs. The last id fills the places that are left.
+func loggedArgs(workspace string, some []string) []any {
+	args := make([]any, 0, 1+loggedAtOnce)
+	args = append(args, workspace)
+	for i := range loggedAtOnce {
+		args = append(args, some[min(i, len(some)-1)])
+	}
+	return args
+}
+
+var loggedByID = ` WHERE workspace_id = $1 AND id IN ` + loggedIDs
+
+func (t *tx) Logged(workspace string, ids []string, each func(sallyport.Event) error) error {
+	for some := range slices.Chunk(ids, loggedAtOnce) {
+		if err := t.loggedEvents(loggedByID, loggedArgs(workspace, some), each); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t *tx) LoggedIn(workspace string, batch int64, each func(sallyport.Event) error) error {
+	return t.loggedEvents(` WHERE workspace_id = $1 AND seal_batch = $2 ORDER BY seal_position`, []any{workspace, batch}, each)
+}
+
+// loggedEvents reads whole events, for verification. There may be many, so all rows are scanned into the same variable.
 func (t *tx) loggedEvents(end string, args []any, each func(sallyport.Event) error) error {
 	var r eventRow
 	dest := append([]any{&r.Workspace, &r.Salt, &r.PersonalHash, &r.MAC, &r.Batch, &r.position}, r.dest()...)
 	return t.rows(`SELECT workspace_id, salt, personal_hash, mac, COALESCE(seal_batch, 0), COALESCE(seal_position, 0), `+eventColumns+
-		` FROM events `+end, args, func(scan scanner) error {
+		` FROM events`+end, args, func(scan scanner) error {
 		if err := scan(dest...); err != nil {
 			return err
 		}

@@ -1,0 +1,12 @@
+-- A seal lists its events, so an event's row is no longer written a second time. Seals that have no list are from before,
+-- and the last two columns of their events say where they belong. In other events these columns stay empty.
+ALTER TABLE seals ADD COLUMN events BLOB; -- ids, 16 bytes each, in order
+
+-- The events that have no seal yet. A row comes with its event and goes with the seal, in the same transaction.
+CREATE TABLE unsealed (
+  workspace_id TEXT NOT NULL,
+  event_id TEXT NOT NULL,
+  PRIMARY KEY (workspace_id, event_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO unsealed (workspace_id, event_id) SELECT workspace_id, id FROM events WHERE seal_batch IS NULL;
+DROP INDEX events_unsealed;
