@@ -65,15 +65,34 @@ type SealTx interface {
 	DropSeal(Seal) error
 }
 
-// UnsealedTx is the storage of the ids that wait for a seal. It neither waits for transactions that write events, nor
+// Unsealed is what sealing needs of an event that waits for it.
+type Unsealed struct {
+	ID       string
+	MAC      []byte
+	SignedIn string // Event.SignedIn
+}
+
+// UnsealedTx is the storage of the events that wait for a seal. It neither waits for transactions that write events, nor
 // delays them.
 type UnsealedTx interface {
 	// UnsealedWorkspace returns the first workspace after the given one that has an event without a seal, or "" if
 	// there is none.
 	UnsealedWorkspace(after string) (string, error)
-	// Unsealed returns what sealing needs of the oldest events without a seal, after the given one: ID, MAC, Kind and
-	// Subject. MAC is nil if somebody has removed the event.
-	Unsealed(workspace, after string, limit int) ([]Event, error)
+	// Unsealed returns the oldest events without a seal, after the given id.
+	Unsealed(workspace, after string, limit int) ([]Unsealed, error)
+}
+
+// LogTx is what verification reads besides seals.
+type LogTx interface {
+	// CountEvents returns the number of all events of a workspace.
+	CountEvents(workspace string) (int, error)
+	// EventIDs returns the ids of all events of a workspace in order, after the given one.
+	EventIDs(workspace, after string, limit int) ([]string, error)
+	// Logged calls each with the whole events that have these ids. Ids and events are in order.
+	Logged(workspace string, ids []string, each func(Event) error) error
+	// LoggedIn calls each with the whole events of the batches from first to last, in order, as far as their seals have no
+	// list.
+	LoggedIn(workspace string, first, last int64, each func(Event) error) error
 }
 
 // AuditPage is a page of the audit log.

@@ -193,7 +193,7 @@ func commitLate(t *testing.T, e *sallyporttest.Env) {
 	e.Exec(`DELETE FROM seal_heads`)
 	e.Exec(`DELETE FROM seals`)
 	e.Exec(`DELETE FROM events WHERE id = $1`, id)
-	e.Exec(`INSERT INTO unsealed SELECT workspace_id, id FROM events`)
+	e.Exec(`INSERT INTO unsealed SELECT workspace_id, id, mac, '' FROM events`)
 	e.Check(e.Seal(ctx))
 }
 

@@ -44,17 +44,11 @@ const (
 
 // EventTx is the storage of the audit log. An event's row is written once. Only what is personal in it may be erased.
 type EventTx interface {
-	// InsertEvent appends an event, and its id to those that wait for a seal.
+	// InsertEvent appends an event, which then waits for a seal.
 	InsertEvent(Event) error
 	// Events returns the events of a workspace that match the filter, newest first: those before the id before, or the
 	// newest if before is empty. Salt and MAC are left out.
 	Events(workspace string, f EventFilter, before string, limit int) ([]Event, error)
-	// EventIDs returns the ids of all events of a workspace in order, after the given one.
-	EventIDs(workspace, after string, limit int) ([]string, error)
-	// Logged calls each with the whole events that have these ids, in no particular order.
-	Logged(workspace string, ids []string, each func(Event) error) error
-	// LoggedIn calls each with the whole events of a seal without a list, in order.
-	LoggedIn(workspace string, batch int64, each func(Event) error) error
 }
 
 // EventFilter selects events. Empty fields match all events.
@@ -101,6 +95,14 @@ func (e Event) Person() string {
 		return e.Actor
 	}
 	return e.Subject
+}
+
+// SignedIn returns the id of the user who completed a sign-in by this event, or "".
+func (e Event) SignedIn() string {
+	if e.Kind == "sign_in.completed" {
+		return e.Subject
+	}
+	return ""
 }
 
 func personalHash(salt []byte, address, agent string) []byte {

@@ -39,6 +39,7 @@ type Tx interface {
 	EventTx
 	SealTx
 	UnsealedTx
+	LogTx
 	MailTx
 	PeopleTx
 	PeopleListTx

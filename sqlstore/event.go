@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"encoding/json"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,7 +26,7 @@ func (t *tx) InsertEvent(e sallyport.Event) error {
 	if err != nil {
 		return err
 	}
-	return t.exec(`INSERT INTO unsealed (workspace_id, event_id) VALUES ($1, $2)`, e.Workspace, e.ID)
+	return t.exec(`INSERT INTO unsealed (workspace_id, event_id, mac, signed_in) VALUES ($1, $2, $3, $4)`, e.Workspace, e.ID, e.MAC, e.SignedIn())
 }
 
 // eventColumns are the columns that pages show.
@@ -161,59 +160,4 @@ func (t *tx) EraseDeleted(page int) (bool, error) {
 func (t *tx) ClockMailed(workspace string, now time.Time, age time.Duration) (bool, error) {
 	return one(t.affected(`UPDATE workspaces SET clock_told_at = $2 WHERE id = $1 AND (clock_told_at <= $3 OR clock_told_at > $4)`,
 		workspace, ms(now), ms(now.Add(-age)), ms(now.Add(lifetime.Grace))))
-}
-
-func (t *tx) EventIDs(workspace, after string, limit int) (ids []string, err error) {
-	err = t.rows(`SELECT id FROM events WHERE workspace_id = $1 AND id > $2 ORDER BY id LIMIT $3`, []any{workspace, after, limit},
-		func(scan scanner) error {
-			var id string
-			err := scan(&id)
-			ids = append(ids, id)
-			return err
-		})
-	return ids, err
-}
-
-// loggedAtOnce is how many events a statement finds at most by their ids: those of a seal. It always has a parameter for each of
-// them, so that it is prepared only once.
-const loggedAtOnce = 256
-
-var loggedIDs = `(` + places(2, loggedAtOnce) + `)`
-
-// loggedArgs returns the arguments of a statement with loggedIDs. The last id fills the places that are left.
-func loggedArgs(workspace string, some []string) []any {
-	args := make([]any, 0, 1+loggedAtOnce)
-	args = append(args, workspace)
-	for i := range loggedAtOnce {
-		args = append(args, some[min(i, len(some)-1)])
-	}
-	return args
-}
-
-var loggedByID = ` WHERE workspace_id = $1 AND id IN ` + loggedIDs
-
-func (t *tx) Logged(workspace string, ids []string, each func(sallyport.Event) error) error {
-	for some := range slices.Chunk(ids, loggedAtOnce) {
-		if err := t.loggedEvents(loggedByID, loggedArgs(workspace, some), each); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (t *tx) LoggedIn(workspace string, batch int64, each func(sallyport.Event) error) error {
-	return t.loggedEvents(` WHERE workspace_id = $1 AND seal_batch = $2 ORDER BY seal_position`, []any{workspace, batch}, each)
-}
-
-// loggedEvents reads whole events, for verification. There may be many, so all rows are scanned into the same variable.
-func (t *tx) loggedEvents(end string, args []any, each func(sallyport.Event) error) error {
-	var r eventRow
-	dest := append([]any{&r.Workspace, &r.Salt, &r.PersonalHash, &r.MAC, &r.Batch, &r.position}, r.dest()...)
-	return t.rows(`SELECT workspace_id, salt, personal_hash, mac, COALESCE(seal_batch, 0), COALESCE(seal_position, 0), `+eventColumns+
-		` FROM events`+end, args, func(scan scanner) error {
-		if err := scan(dest...); err != nil {
-			return err
-		}
-		return each(r.event())
-	})
 }

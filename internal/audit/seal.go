@@ -98,7 +98,7 @@ func sealOne(ctx context.Context, s *sallyport.Service, workspace string) (full 
 }
 
 // collect puts the oldest events without a seal into one, and signs it. It returns the people who completed a sign-in: as
-// every event is sealed once, none of them is forgotten. Rows that somebody has removed or made up get no seal.
+// every event is sealed once, none of them is forgotten. An id that somebody has made up gets no seal.
 func collect(tx sallyport.Tx, keys *seal.Keyset, closing *sallyport.Seal) (people []string, err error) {
 	macs := sha256.New()
 	for after := ""; closing.Count < sealBatch; {
@@ -111,13 +111,10 @@ func collect(tx sallyport.Tx, keys *seal.Keyset, closing *sallyport.Seal) (peopl
 		}
 		for _, e := range waiting {
 			after = e.ID
-			if e.MAC == nil || !closing.Events.Add(e.ID) {
-				continue
-			}
-			closing.Count++
-			macs.Write(e.MAC)
-			if e.Kind == "sign_in.completed" {
-				people = append(people, e.Subject)
+			if closing.Events.Add(e.ID) {
+				closing.Count++
+				macs.Write(e.MAC)
+				people = append(people, e.SignedIn)
 			}
 		}
 	}

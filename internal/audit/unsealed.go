@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -20,17 +19,15 @@ func (v *verifier) unsealed() error {
 		after = some[len(some)-1].ID
 		var ids []string
 		for _, e := range some {
-			switch {
-			case v.has(v.sealed, e.ID):
+			if v.has(v.sealed, e.ID) {
 				v.fault(Finding{Fault: FaultInserted, Event: e.ID})
-			case !v.add(v.waiting, e.ID):
-			case e.MAC == nil:
-				v.fault(Finding{Fault: FaultRemoved, Event: e.ID})
-			default:
+			} else if v.add(v.waiting, e.ID) {
 				ids = append(ids, e.ID)
 			}
 		}
+		there := map[string]bool{}
 		if err := v.loose(ids, func(e sallyport.Event) {
+			there[e.ID] = true
 			v.report.Waiting++
 			if e.Batch != 0 || e.Position != 0 {
 				v.fault(Finding{Fault: FaultChanged, Event: e.ID})
@@ -41,11 +38,25 @@ func (v *verifier) unsealed() error {
 		}); err != nil {
 			return err
 		}
+		for _, id := range ids {
+			if !there[id] {
+				v.fault(Finding{Fault: FaultRemoved, Event: id})
+			}
+		}
 	}
 }
 
-// strays looks for events that neither have a seal nor wait for one.
+// strays looks for events that neither have a seal nor wait for one. It reads ids only if there are more events than those
+// that were seen, or if some of these may have been dropped in the meantime.
 func (v *verifier) strays() error {
+	n, err := v.tx.CountEvents(v.workspace.ID)
+	if err != nil {
+		return err
+	}
+	head, _, err := v.tx.SealHead(v.workspace.ID)
+	if err != nil || n == len(v.sealed)+v.report.Waiting && max(head.First, 1) == v.first {
+		return err
+	}
 	for after := ""; ; {
 		ids, err := v.tx.EventIDs(v.workspace.ID, after, idsAtOnce)
 		if err != nil || len(ids) == 0 {
@@ -72,22 +83,15 @@ func (v *verifier) strays() error {
 	}
 }
 
-// loose checks the content of events outside batches.
+// loose checks the content of events outside batches, whose ids are in order.
 func (v *verifier) loose(ids []string, each func(sallyport.Event)) error {
-	slices.Sort(ids)
-	for some := range slices.Chunk(ids, sealBatch) {
-		var lines []line
-		if err := v.tx.Logged(v.workspace.ID, some, func(e sallyport.Event) error {
-			lines = append(lines, line{e, e.Genuine(v.s.Keys)})
-			return nil
-		}); err != nil {
-			return err
-		}
-		slices.SortFunc(lines, func(a, b line) int { return cmp.Compare(a.ID, b.ID) })
-		for _, l := range lines {
-			v.content(l)
-			each(l.Event)
-		}
+	err := v.tx.Logged(v.workspace.ID, ids, func(e sallyport.Event) error {
+		v.content(line{e, e.Genuine(v.s.Keys)})
+		each(e)
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	return v.flush()
 }

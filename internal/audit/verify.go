@@ -2,6 +2,7 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
@@ -56,7 +57,7 @@ func Verify(ctx context.Context, s *sallyport.Service, by sallyport.Caller, foun
 	if !by.OnHost() {
 		return Report{}, sallyport.ErrNotAllowed
 	}
-	v := verifier{s: s, ctx: ctx, workspace: by.Workspace(), found: found, seed: maphash.MakeSeed(), sealed: map[uint64]struct{}{}, waiting: map[uint64]struct{}{}}
+	v := verifier{s: s, ctx: ctx, workspace: by.Workspace(), found: found, seed: maphash.MakeSeed(), waiting: map[uint64]struct{}{}}
 	err := s.Store.Read(ctx, func(tx sallyport.Tx) error {
 		v.tx = tx
 		return v.run()
@@ -76,6 +77,7 @@ type verifier struct {
 	report    Report
 	head      sallyport.SealHead
 
+	first   int64  // the batch that verification began with
 	last    int64  // the last batch that was verified
 	hash    []byte // of its seal, if that is valid
 	batch   *openBatch
@@ -108,7 +110,13 @@ func (v *verifier) run() error {
 	if ok && !headHolds(v.s.Keys, v.head) || !ok && v.s.Now().Sub(v.workspace.CreatedAt) > SealLimit {
 		v.fault(Finding{Fault: FaultHead})
 	}
-	v.last = max(v.head.First, 1) - 1
+	n, err := v.tx.CountEvents(v.workspace.ID)
+	if err != nil {
+		return err
+	}
+	v.sealed = make(map[uint64]struct{}, n)
+	v.first = max(v.head.First, 1)
+	v.last = v.first - 1
 	if err := v.before(); err != nil {
 		return err
 	}
@@ -167,9 +175,10 @@ type line struct {
 
 // piece is a number of batches that are being read from the database.
 type piece struct {
-	seals   []sallyport.Seal
-	batches chan []line // the lines of each seal; has room for all, so that reading never waits
-	err     error       // may be read once batches is closed
+	seals []sallyport.Seal
+	done  chan struct{} // closed when lines and err may be read
+	lines [][]line      // of each seal
+	err   error
 }
 
 const (
@@ -186,46 +195,70 @@ func (v *verifier) readAhead(seals []sallyport.Seal) (err error) {
 	go func() {
 		defer close(ahead)
 		for some := range slices.Chunk(seals, pieceBatches) {
-			p := &piece{seals: some, batches: make(chan []line, len(some))}
+			p := &piece{seals: some, done: make(chan struct{}), lines: make([][]line, len(some))}
 			ahead <- p
-			go p.read(ctx, v.s)
+			go func() {
+				defer close(p.done)
+				p.err = v.s.Store.Read(ctx, func(tx sallyport.Tx) error { return p.read(ctx, v.s, tx) })
+			}()
 		}
 	}()
 	for p := range ahead {
-		for _, s := range p.seals {
-			if lines, ok := <-p.batches; ok && err == nil {
-				v.seal(s, lines)
-			} else if err == nil {
-				err = p.err
-				cancel()
-			}
+		<-p.done
+		if err == nil && p.err != nil {
+			err = p.err
+			cancel()
+		}
+		for i := 0; i < len(p.seals) && err == nil; i++ {
+			v.seal(p.seals[i], p.lines[i])
 		}
 	}
 	return err
 }
 
-// read reads and checks the lines of the piece.
-func (p *piece) read(ctx context.Context, s *sallyport.Service) {
-	defer close(p.batches)
-	p.err = s.Store.Read(ctx, func(tx sallyport.Tx) error {
-		for _, of := range p.seals {
-			lines := make([]line, 0, max(0, min(of.Count, sealBatch)))
-			each := func(e sallyport.Event) error {
-				lines = append(lines, line{e, e.Genuine(s.Keys)})
-				return ctx.Err()
-			}
-			var err error
-			if of.Events == nil {
-				err = tx.LoggedIn(of.Workspace, of.Batch, each)
-			} else {
-				err = tx.Logged(of.Workspace, of.Events.IDs(), each)
-			}
-			if err != nil {
-				return err
-			}
-			p.batches <- lines
+// read reads and checks the lines of the piece. Seals without a list are older than all others.
+func (p *piece) read(ctx context.Context, s *sallyport.Service, tx sallyport.Tx) error {
+	type place struct {
+		id             string
+		seal, position int
+	}
+	var listed []place
+	old := 0
+	for i, of := range p.seals {
+		if of.Events == nil {
+			old = i + 1
 		}
-		return nil
+		for j, id := range of.Events.IDs() {
+			listed = append(listed, place{id, i, j + 1})
+		}
+		p.lines[i] = make([]line, 0, max(0, min(of.Count, sealBatch)))
+	}
+	if old > 0 {
+		err := tx.LoggedIn(p.seals[0].Workspace, p.seals[0].Batch, p.seals[old-1].Batch, func(e sallyport.Event) error {
+			i, found := slices.BinarySearchFunc(p.seals, e.Batch, func(s sallyport.Seal, batch int64) int { return cmp.Compare(s.Batch, batch) })
+			if found && p.seals[i].Events == nil {
+				p.lines[i] = append(p.lines[i], line{e, e.Genuine(s.Keys)})
+			}
+			return ctx.Err()
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(listed, func(a, b place) int { return cmp.Compare(a.id, b.id) })
+	ids := make([]string, len(listed))
+	for i, l := range listed {
+		ids[i] = l.id
+	}
+	return tx.Logged(p.seals[0].Workspace, ids, func(e sallyport.Event) error {
+		genuine := e.Batch == 0 && e.Position == 0 && e.Genuine(s.Keys)
+		for ; len(listed) > 0 && listed[0].id <= e.ID; listed = listed[1:] {
+			if at := listed[0]; at.id == e.ID {
+				e.Batch, e.Position = p.seals[at.seal].Batch, at.position
+				p.lines[at.seal] = append(p.lines[at.seal], line{e, genuine})
+			}
+		}
+		return ctx.Err()
 	})
 }
 
@@ -241,32 +274,10 @@ func (v *verifier) seal(s sallyport.Seal, lines []line) {
 		v.fault(Finding{Fault: FaultSeal, Batch: s.Batch})
 	}
 	v.hash = s.Hash
-	if s.Events != nil {
-		lines = v.listed(lines)
-	}
 	for _, l := range lines {
 		v.line(l)
 	}
 	v.close()
-}
-
-// listed returns the lines in the order of the open batch's list, with their positions.
-func (v *verifier) listed(lines []line) []line {
-	there := make(map[string]line, len(lines))
-	for _, l := range lines {
-		there[l.ID] = l
-	}
-	lines = lines[:0]
-	for i, id := range v.batch.Events.IDs() {
-		l, ok := there[id]
-		if !ok {
-			continue
-		}
-		l.genuine = l.genuine && l.Batch == 0 && l.Position == 0
-		l.Batch, l.Position = v.batch.Batch, i+1
-		lines = append(lines, l)
-	}
-	return lines
 }
 
 // line checks one event of the open batch.

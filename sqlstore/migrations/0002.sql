@@ -2,11 +2,15 @@
 -- and the last two columns of their events say where they belong. In other events these columns stay empty.
 ALTER TABLE seals ADD COLUMN events BLOB; -- ids, 16 bytes each, in order
 
--- The events that have no seal yet. A row comes with its event and goes with the seal, in the same transaction.
+-- The events that have no seal yet, and what sealing needs of them. A row comes with its event and goes with the seal, in the
+-- same transaction.
 CREATE TABLE unsealed (
   workspace_id TEXT NOT NULL,
   event_id TEXT NOT NULL,
+  mac BLOB NOT NULL,
+  signed_in TEXT NOT NULL, -- id of the user who completed a sign-in by it, or empty
   PRIMARY KEY (workspace_id, event_id)
 ) STRICT, WITHOUT ROWID;
-INSERT INTO unsealed (workspace_id, event_id) SELECT workspace_id, id FROM events WHERE seal_batch IS NULL;
+INSERT INTO unsealed (workspace_id, event_id, mac, signed_in)
+  SELECT workspace_id, id, mac, CASE kind WHEN 'sign_in.completed' THEN subject ELSE '' END FROM events WHERE seal_batch IS NULL;
 DROP INDEX events_unsealed;
