@@ -13,9 +13,32 @@ type Seal struct {
 	Batch     int64 // 1, 2, 3, ...
 	Count     int   // of its events
 	At        time.Time
-	Previous  []byte // hash of the seal before it; empty for the first
-	Hash      []byte // SHA-256 of all fields above and of the MACs of the events, in their order
-	MAC       []byte // of all fields above
+	Previous  []byte    // hash of the seal before it; empty for the first
+	Hash      []byte    // SHA-256 of all fields above and of the MACs of the events, in their order
+	Events    EventList // in their order; nil in a seal from before there were lists: its events have Batch and Position
+	MAC       []byte    // of all fields above
+}
+
+// EventList is the ids of events, 16 bytes each.
+type EventList []byte
+
+// Add appends an id. It returns false if the id cannot be one of an event.
+func (l *EventList) Add(id string) bool {
+	if !validID(prefixEvent, id) {
+		return false
+	}
+	*l = append(*l, make([]byte, 16)...)
+	decodeID((*l)[len(*l)-16:], id)
+	return true
+}
+
+// IDs returns the ids in the list.
+func (l EventList) IDs() []string {
+	ids := make([]string, 0, len(l)/16)
+	for ; len(l) >= 16; l = l[16:] {
+		ids = append(ids, prefixEvent+idEncoding.EncodeToString(l[:16]))
+	}
+	return ids
 }
 
 // SealHead is the first and the last batch of a workspace's chain. The seals do not prove an earlier head, because its
@@ -28,20 +51,48 @@ type SealHead struct {
 	MAC       []byte
 }
 
-// SealTx is the storage for sealing. None of its methods waits for transactions that write events, or delays them.
+// SealTx is the storage of the chain.
 type SealTx interface {
-	// UnsealedWorkspace returns the first workspace after the given one that has an event without a seal, or "" if
-	// there is none.
-	UnsealedWorkspace(after string) (string, error)
-	// Unsealed returns the oldest events without a seal, after the given one.
-	Unsealed(workspace, after string, limit int) ([]Event, error)
 	SealHead(workspace string) (SealHead, bool, error)
 	// MoveSealHead replaces the head was by now, or inserts the first head if was is zero. Of concurrent calls with the
 	// same was, exactly one returns true.
 	MoveSealHead(was, now SealHead) (bool, error)
-	// InsertSeal inserts a seal, and sets the batch and position of the events with these ids. It fails if any of them
-	// already has a seal.
-	InsertSeal(seal Seal, ids []string) error
+	// InsertSeal inserts a seal, whose events no longer wait for one. It fails if any of them did not wait.
+	InsertSeal(Seal) error
+	// Seals returns the seals of a workspace in order, after the given batch.
+	Seals(workspace string, after int64, limit int) ([]Seal, error)
+	// DropSeal deletes a seal and its events.
+	DropSeal(Seal) error
+}
+
+// Unsealed is what sealing needs of an event that waits for it.
+type Unsealed struct {
+	ID       string
+	MAC      []byte
+	SignedIn string // Event.SignedIn
+}
+
+// UnsealedTx is the storage of the events that wait for a seal. It neither waits for transactions that write events, nor
+// delays them.
+type UnsealedTx interface {
+	// UnsealedWorkspace returns the first workspace after the given one that has an event without a seal, or "" if
+	// there is none.
+	UnsealedWorkspace(after string) (string, error)
+	// Unsealed returns the oldest events without a seal, after the given id.
+	Unsealed(workspace, after string, limit int) ([]Unsealed, error)
+}
+
+// LogTx is what verification reads besides seals.
+type LogTx interface {
+	// CountEvents returns the number of all events of a workspace.
+	CountEvents(workspace string) (int, error)
+	// EventIDs returns the ids of all events of a workspace in order, after the given one.
+	EventIDs(workspace, after string, limit int) ([]string, error)
+	// Logged calls each with the whole events that have these ids. Ids and events are in order.
+	Logged(workspace string, ids []string, each func(Event) error) error
+	// LoggedIn calls each with the whole events of the batches from first to last, in order, as far as their seals have no
+	// list.
+	LoggedIn(workspace string, first, last int64, each func(Event) error) error
 }
 
 // AuditPage is a page of the audit log.

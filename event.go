@@ -32,8 +32,9 @@ type Event struct {
 	Detail       map[string]string
 	MAC          []byte // of everything except Address, Agent and Salt
 
-	Batch    int64 // of its seal; 0: none yet
-	Position int   // in the batch, from 1
+	// Where a seal without a list has the event. No other event has these.
+	Batch    int64
+	Position int // in the batch, from 1
 }
 
 // Results of events.
@@ -42,19 +43,13 @@ const (
 	Refused = "refused"
 )
 
-// EventTx is the storage of the audit log.
+// EventTx is the storage of the audit log. An event's row is written once. Only what is personal in it may be erased.
 type EventTx interface {
-	// InsertEvent appends an event that has no seal yet.
+	// InsertEvent appends an event, which then waits for a seal.
 	InsertEvent(Event) error
 	// Events returns the events of a workspace that match the filter, newest first: those before the id before, or the
 	// newest if before is empty. Salt and MAC are left out.
 	Events(workspace string, f EventFilter, before string, limit int) ([]Event, error)
-	// Seals returns the seals of a workspace in order, after the given batch.
-	Seals(workspace string, after int64, limit int) ([]Seal, error)
-	// Sealed calls each with the whole events of the batches from first to last, in order.
-	Sealed(workspace string, first, last int64, each func(Event) error) error
-	// DropBatch deletes a seal and its events.
-	DropBatch(workspace string, batch int64) error
 }
 
 // EventFilter selects events. Empty fields match all events.
@@ -101,6 +96,14 @@ func (e Event) Person() string {
 		return e.Actor
 	}
 	return e.Subject
+}
+
+// SignedIn returns the id of the user who completed a sign-in by this event, or "".
+func (e Event) SignedIn() string {
+	if e.Kind == "sign_in.completed" {
+		return e.Subject
+	}
+	return ""
 }
 
 func personalHash(salt []byte, address, agent string) []byte {

@@ -38,6 +38,8 @@ type Tx interface {
 	TriesTx
 	EventTx
 	SealTx
+	UnsealedTx
+	LogTx
 	MailTx
 	PeopleTx
 	PeopleListTx

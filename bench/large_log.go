@@ -44,7 +44,7 @@ func (l *log) begin(ctx context.Context, b bulk) error {
 }
 
 var eventColumns = []string{"workspace_id", "id", "at", "kind", "actor", "actor_kind", "subject", "door", "address", "browser", "salt", "personal_hash",
-	"result", "detail", "mac", "seal_batch", "seal_position"}
+	"result", "app", "detail", "mac"}
 
 // kinds are the most frequent events, with their share in percent.
 var kinds = []struct {
@@ -64,26 +64,29 @@ var kinds = []struct {
 
 func (l *log) lines(yield func([]any) bool) bool {
 	r := rand.New(rand.NewPCG(3, 4))
-	macs, count := sha256.New(), 0
+	macs, list := sha256.New(), sallyport.EventList{}
 	every := time.Since(l.world.began) / time.Duration(l.events+1)
 	var at time.Time
 	for i := 1; i < l.events; i++ { // one event exists
 		at = l.world.began.Add(time.Duration(i) * every)
-		row, mac := l.line(r, i, at, l.head.Batch+1, count+1)
+		row, mac := l.line(r, i, at)
+		if !list.Add(row[1].(string)) {
+			panic("an id that is none: " + row[1].(string))
+		}
 		if !yield(row) {
 			return false
 		}
 		macs.Write(mac)
-		if count++; count == batchOf || i == l.events-1 {
-			l.seal(at, count, macs.Sum(nil))
+		if len(list) == batchOf*16 || i == l.events-1 {
+			l.seal(at, list, macs.Sum(nil))
 			macs.Reset()
-			count = 0
+			list = nil
 		}
 	}
 	return true
 }
 
-func (l *log) line(r *rand.Rand, i int, at time.Time, batch int64, position int) (row []any, mac []byte) {
+func (l *log) line(r *rand.Rand, i int, at time.Time) (row []any, mac []byte) {
 	k, n, share := kinds[0], r.IntN(100), 0
 	for _, k = range kinds {
 		if share += k.share; n < share {
@@ -97,7 +100,7 @@ func (l *log) line(r *rand.Rand, i int, at time.Time, batch int64, position int)
 	salt := binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(nil, r.Uint64()), r.Uint64())
 	personal := sha256.Sum256([]byte(string(salt) + address + "\x00" + browser))
 	detail := ""
-	m := words("event", l.workspace, id, k.kind, who, "user", who, "web", k.result)
+	m := words("event", l.workspace, id, k.kind, who, "user", who, "web", k.result, "")
 	m = binary.BigEndian.AppendUint64(m, uint64(at.UnixMilli()))
 	m = append(m, words(string(personal[:]))...)
 	if k.name != "" {
@@ -105,8 +108,7 @@ func (l *log) line(r *rand.Rand, i int, at time.Time, batch int64, position int)
 		m = append(m, words(k.name, k.value)...)
 	}
 	mac = l.world.keys.Audit(m)[:16]
-	return []any{l.workspace, id, at.UnixMilli(), k.kind, who, "user", who, "web", address, browser, salt, personal[:], k.result, detail, mac,
-		batch, int64(position)}, mac
+	return []any{l.workspace, id, at.UnixMilli(), k.kind, who, "user", who, "web", address, browser, salt, personal[:], k.result, "", detail, mac}, mac
 }
 
 // words prefixes each text with its length.
@@ -117,18 +119,18 @@ func words(all ...string) (b []byte) {
 	return b
 }
 
-func (l *log) seal(at time.Time, count int, macs []byte) {
-	batch, previous := l.head.Batch+1, l.head.Hash
+func (l *log) seal(at time.Time, list sallyport.EventList, macs []byte) {
+	batch, count, previous := l.head.Batch+1, len(list)/16, l.head.Hash
 	numbers := binary.BigEndian.AppendUint64(nil, uint64(batch))
 	numbers = binary.BigEndian.AppendUint64(numbers, uint64(count))
 	numbers = binary.BigEndian.AppendUint64(numbers, uint64(at.UnixMilli()))
 	hash := sha256.Sum256([]byte(string(words("seal", l.workspace)) + string(numbers) + string(words(string(previous), string(macs)))))
-	mac := l.world.keys.Audit([]byte(string(words("sealed", l.workspace)) + string(numbers) + string(words(string(previous), string(hash[:])))))
-	l.seals = append(l.seals, []any{l.workspace, batch, int64(count), at.UnixMilli(), previous, hash[:], mac})
+	mac := l.world.keys.Audit([]byte(string(words("sealed", l.workspace)) + string(numbers) + string(words(string(previous), string(hash[:]), string(list)))))
+	l.seals = append(l.seals, []any{l.workspace, batch, int64(count), at.UnixMilli(), previous, hash[:], []byte(list), mac})
 	l.head.Batch, l.head.Hash = batch, hash[:]
 }
 
-var sealColumns = []string{"workspace_id", "batch", "count", "at", "previous", "hash", "mac"}
+var sealColumns = []string{"workspace_id", "batch", "count", "at", "previous", "hash", "events", "mac"}
 
 func (l *log) sealed() iter.Seq[[]any] {
 	return func(yield func([]any) bool) {

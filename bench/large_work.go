@@ -245,8 +245,15 @@ func (b *largeBench) measureVerify(ctx context.Context) error {
 		return err
 	}
 	batch := largeVerified / batchOf / 2
-	if err := b.beside.exec(ctx, fmt.Sprintf(`UPDATE events SET result = 'forged' WHERE workspace_id = '%s' AND seal_batch = %d AND seal_position = 7`,
-		b.world.other.ID, batch)); err != nil {
+	var seals []sallyport.Seal
+	if err := b.world.store.Read(ctx, func(tx sallyport.Tx) (err error) {
+		seals, err = tx.Seals(b.world.other.ID, int64(batch)-1, 1)
+		return err
+	}); err != nil {
+		return err
+	}
+	if err := b.beside.exec(ctx, fmt.Sprintf(`UPDATE events SET result = 'forged' WHERE workspace_id = '%s' AND id = '%s'`,
+		b.world.other.ID, seals[0].Events.IDs()[6])); err != nil {
 		return err
 	}
 	if out, err := run(); err == nil || !strings.Contains(out, fmt.Sprintf("batch %d, line 7", batch)) {

@@ -19,10 +19,14 @@ func (t *tx) InsertEvent(e sallyport.Event) error {
 		}
 		detail = string(b)
 	}
-	return t.exec(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, salt, personal_hash, result, app, detail, mac)
+	err := t.exec(`INSERT INTO events (workspace_id, id, at, kind, actor, actor_kind, subject, door, address, browser, salt, personal_hash, result, app, detail, mac)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`,
 		e.Workspace, e.ID, ms(e.At), e.Kind, e.Actor, e.ActorKind, e.Subject, string(e.Door), e.Address, e.Agent,
 		e.Salt, e.PersonalHash, e.Result, e.App, detail, e.MAC)
+	if err != nil {
+		return err
+	}
+	return t.exec(`INSERT INTO unsealed (workspace_id, event_id, mac, signed_in) VALUES ($1, $2, $3, $4)`, e.Workspace, e.ID, e.MAC, e.SignedIn())
 }
 
 // eventColumns are the columns that pages show.
@@ -155,18 +159,4 @@ func (t *tx) EraseDeleted(page int) (bool, error) {
 func (t *tx) ClockMailed(workspace string, now time.Time, age time.Duration) (bool, error) {
 	return one(t.affected(`UPDATE workspaces SET clock_told_at = $2 WHERE id = $1 AND (clock_told_at <= $3 OR clock_told_at > $4)`,
 		workspace, ms(now), ms(now.Add(-age)), ms(now.Add(lifetime.Grace))))
-}
-
-// loggedEvents reads whole events, for sealing and for verification. There may be many, so all rows are scanned into
-// the same variable.
-func (t *tx) loggedEvents(end string, args []any, each func(sallyport.Event) error) error {
-	var r eventRow
-	dest := append([]any{&r.Workspace, &r.Salt, &r.PersonalHash, &r.MAC, &r.Batch, &r.position}, r.dest()...)
-	return t.rows(`SELECT workspace_id, salt, personal_hash, mac, COALESCE(seal_batch, 0), COALESCE(seal_position, 0), `+eventColumns+
-		` FROM events `+end, args, func(scan scanner) error {
-		if err := scan(dest...); err != nil {
-			return err
-		}
-		return each(r.event())
-	})
 }

@@ -2,4 +2,5 @@
 //
 //	seal.go     closes batches of events with a chain of seals, and drops old ones
 //	verify.go   looks for lines that were changed, removed, inserted or moved
+//	unsealed.go looks at the lines that have no seal
 package audit

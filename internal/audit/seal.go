@@ -16,7 +16,7 @@ import (
 
 // How the log is sealed.
 const (
-	sealBatch = 256 // so that a batch occupies SQLite's one writer for only some milliseconds
+	sealBatch = 256 // so that a batch occupies SQLite's one writer for only a few milliseconds
 	// SealLimit is how long an event may be without its seal before that counts as a finding.
 	SealLimit = 5 * time.Minute
 )
@@ -56,7 +56,8 @@ func Seal(ctx context.Context, s *sallyport.Service) error {
 // sealOne seals one batch of a workspace. full reports that there may be more.
 func sealOne(ctx context.Context, s *sallyport.Service, workspace string) (full bool, err error) {
 	var head sallyport.SealHead
-	var events []sallyport.Event
+	var closing sallyport.Seal
+	var people []string
 	// Read the head before the events. If another node has sealed some of these events since, it has moved the head,
 	// and MoveSealHead returns false.
 	err = s.Store.Read(ctx, func(tx sallyport.Tx) error {
@@ -68,19 +69,13 @@ func sealOne(ctx context.Context, s *sallyport.Service, workspace string) (full 
 			return errHead
 		}
 		head = h
-		events, err = tx.Unsealed(workspace, "", sealBatch)
+		closing = sallyport.Seal{Workspace: workspace, Batch: head.Batch + 1, At: s.Now(), Previous: head.Hash}
+		people, err = collect(tx, s.Keys, &closing)
 		return err
 	})
-	if err != nil || len(events) == 0 {
+	if err != nil || closing.Count == 0 {
 		return false, err
 	}
-	closing := sallyport.Seal{Workspace: workspace, Batch: head.Batch + 1, Count: len(events), At: s.Now(), Previous: head.Hash}
-	macs, ids := sha256.New(), make([]string, len(events))
-	for i, e := range events {
-		macs.Write(e.MAC)
-		ids[i] = e.ID
-	}
-	sign(s.Keys, &closing, macs.Sum(nil))
 	now := sallyport.SealHead{Workspace: workspace, First: max(head.First, 1), Batch: closing.Batch, Hash: closing.Hash}
 	now.MAC = headMAC(s.Keys, now)
 	var won bool
@@ -91,25 +86,40 @@ func sealOne(ctx context.Context, s *sallyport.Service, workspace string) (full 
 		if won, err = tx.MoveSealHead(head, now); err != nil || !won {
 			return err
 		}
-		if err := tx.InsertSeal(closing, ids); err != nil {
+		if err := tx.InsertSeal(closing); err != nil {
 			return err
 		}
-		return tx.MoveSignedIn(workspace, signedIn(events))
+		return tx.MoveSignedIn(workspace, people)
 	})
 	if err == nil && won {
 		s.Log.Info("audit log sealed", "workspace", workspace, "batch", closing.Batch, "events", closing.Count, "hash", hex.EncodeToString(closing.Hash))
 	}
-	return len(events) == sealBatch || !won, err
+	return closing.Count == sealBatch || !won, err
 }
 
-// signedIn returns the people who completed a sign-in. As every event is sealed once, none of them is forgotten.
-func signedIn(events []sallyport.Event) (ids []string) {
-	for _, e := range events {
-		if e.Kind == "sign_in.completed" {
-			ids = append(ids, e.Subject)
+// collect puts the oldest events without a seal into one, and signs it. It returns the people who completed a sign-in: as
+// every event is sealed once, none of them is forgotten. An id that somebody has made up gets no seal.
+func collect(tx sallyport.Tx, keys *seal.Keyset, closing *sallyport.Seal) (people []string, err error) {
+	macs := sha256.New()
+	for after := ""; closing.Count < sealBatch; {
+		waiting, err := tx.Unsealed(closing.Workspace, after, sealBatch-closing.Count)
+		if err != nil {
+			return nil, err
+		}
+		if len(waiting) == 0 {
+			break
+		}
+		for _, e := range waiting {
+			after = e.ID
+			if closing.Events.Add(e.ID) {
+				closing.Count++
+				macs.Write(e.MAC)
+				people = append(people, e.SignedIn)
+			}
 		}
 	}
-	return distinct(ids)
+	sign(keys, closing, macs.Sum(nil))
+	return distinct(people), nil
 }
 
 // sign sets Hash and MAC of a seal. events is the hash of the events' MACs.
@@ -128,6 +138,9 @@ func sealMAC(keys *seal.Keyset, closing sallyport.Seal) []byte {
 	w.Text("sealed", closing.Workspace)
 	w.Number(closing.Batch, int64(closing.Count), closing.At.UnixMilli())
 	w.Bytes(closing.Previous, closing.Hash)
+	if closing.Events != nil {
+		w.Bytes(closing.Events)
+	}
 	return keys.Audit(w)
 }
 
@@ -187,7 +200,7 @@ func dropOldest(ctx context.Context, s *sallyport.Service, workspace string) (dr
 		if dropped, err = tx.MoveSealHead(head, now); err != nil || !dropped {
 			return err
 		}
-		return tx.DropBatch(workspace, head.First)
+		return tx.DropSeal(oldest[0])
 	})
 	return dropped, err
 }

@@ -2,10 +2,12 @@ package audit
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
 	"hash"
+	"hash/maphash"
 	"math"
 	"slices"
 
@@ -55,7 +57,7 @@ func Verify(ctx context.Context, s *sallyport.Service, by sallyport.Caller, foun
 	if !by.OnHost() {
 		return Report{}, sallyport.ErrNotAllowed
 	}
-	v := verifier{s: s, ctx: ctx, workspace: by.Workspace(), found: found}
+	v := verifier{s: s, ctx: ctx, workspace: by.Workspace(), found: found, seed: maphash.MakeSeed(), waiting: map[uint64]struct{}{}}
 	err := s.Store.Read(ctx, func(tx sallyport.Tx) error {
 		v.tx = tx
 		return v.run()
@@ -64,7 +66,8 @@ func Verify(ctx context.Context, s *sallyport.Service, by sallyport.Caller, foun
 	return v.report, err
 }
 
-// verifier verifies one log.
+// verifier verifies one log: first that the events of each seal are there, and then that each event has a seal or waits
+// for one.
 type verifier struct {
 	s         *sallyport.Service
 	ctx       context.Context
@@ -74,22 +77,28 @@ type verifier struct {
 	report    Report
 	head      sallyport.SealHead
 
+	first   int64  // the batch that verification began with
 	last    int64  // the last batch that was verified
 	hash    []byte // of its seal, if that is valid
 	batch   *openBatch
 	pending []Finding
 	erased  []sallyport.Event
 	begun   bool // the line about the creation of the workspace was seen
+
+	// Hashes of the ids that were seen in a seal, and of those that waited for one: 64 bits instead of 30 characters, as
+	// there may be millions. The seed keeps anyone from choosing an id with the hash of another.
+	seed            maphash.Seed
+	sealed, waiting map[uint64]struct{}
+	late, lost      Finding
 }
 
 // openBatch is the batch that is being verified.
 type openBatch struct {
 	sallyport.Seal
-	next    int // next expected position
-	id      string
-	macs    hash.Hash
-	faulty  bool
-	hasSeal bool
+	next   int // next expected position
+	id     string
+	macs   hash.Hash
+	faulty bool
 }
 
 func (v *verifier) run() error {
@@ -101,79 +110,61 @@ func (v *verifier) run() error {
 	if ok && !headHolds(v.s.Keys, v.head) || !ok && v.s.Now().Sub(v.workspace.CreatedAt) > SealLimit {
 		v.fault(Finding{Fault: FaultHead})
 	}
-	v.last = max(v.head.First, 1) - 1
+	n, err := v.tx.CountEvents(v.workspace.ID)
+	if err != nil {
+		return err
+	}
+	v.sealed = make(map[uint64]struct{}, n)
+	v.first = max(v.head.First, 1)
+	v.last = v.first - 1
 	if err := v.before(); err != nil {
 		return err
 	}
-	for {
-		seals, err := v.tx.Seals(v.workspace.ID, v.last, 512)
+	for grown := true; grown; {
+		if err = v.seals(); err == nil {
+			grown, err = v.end()
+		}
 		if err != nil {
 			return err
-		}
-		if len(seals) > 0 {
-			if err := v.chunk(seals); err != nil {
-				return err
-			}
-			continue
-		}
-		grown, err := v.end()
-		if err != nil {
-			return err
-		}
-		if !grown {
-			break
 		}
 	}
-	return v.unsealed()
+	if err = v.unsealed(); err == nil {
+		err = v.strays()
+	}
+	if err != nil {
+		return err
+	}
+	for _, f := range []Finding{v.late, v.lost} {
+		if f.Count > 0 {
+			v.fault(f)
+		}
+	}
+	return v.flush()
 }
 
-// before looks for lines and seals before the first batch.
+// before looks for seals before the first batch.
 func (v *verifier) before() error {
 	seals, err := v.tx.Seals(v.workspace.ID, math.MinInt64, 1)
 	if err == nil && len(seals) > 0 && seals[0].Batch <= v.last {
 		v.fault(Finding{Fault: FaultInserted, Batch: seals[0].Batch})
 	}
-	if err != nil {
-		return err
-	}
-	err = v.tx.Sealed(v.workspace.ID, math.MinInt64, v.last, func(e sallyport.Event) error {
-		v.fault(Finding{Fault: FaultInserted, Event: e.ID, Batch: e.Batch, Position: e.Position})
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	return v.flush()
+	return err
 }
 
-// chunk verifies the batches of some consecutive seals.
-func (v *verifier) chunk(seals []sallyport.Seal) error {
-	all := seals
-	next := func(batch int64) { // opens the batch, and closes the batches before it
-		for v.batch == nil || v.batch.Batch < batch {
-			v.close()
-			if len(seals) > 0 && seals[0].Batch <= batch {
-				v.open(seals[0])
-				seals = seals[1:]
-			} else {
-				v.step(batch)
-				v.batch, v.hash = &openBatch{Seal: sallyport.Seal{Batch: batch}}, nil
-				v.fault(Finding{Fault: FaultNoSeal, Batch: batch})
-			}
+// seals verifies all seals after the last one, with their events.
+func (v *verifier) seals() error {
+	for {
+		some, err := v.tx.Seals(v.workspace.ID, v.last, 512)
+		if err != nil || len(some) == 0 {
+			return err
+		}
+		if err := v.readAhead(some); err != nil {
+			return err
+		}
+		if err := v.flush(); err != nil {
+			return err
 		}
 	}
-	err := v.lines(all, func(l line) {
-		next(l.Batch)
-		v.line(l)
-	})
-	if err != nil {
-		return err
-	}
-	if len(seals) > 0 {
-		next(seals[len(seals)-1].Batch)
-	}
-	v.close()
-	return v.flush()
 }
 
 // line is an event, and whether it is unchanged since it was written.
@@ -184,91 +175,115 @@ type line struct {
 
 // piece is a number of batches that are being read from the database.
 type piece struct {
-	pages chan []line
-	err   error // may be read once pages is closed
+	seals []sallyport.Seal
+	done  chan struct{} // closed when lines and err may be read
+	lines [][]line      // of each seal
+	err   error
 }
 
 const (
 	// piecesAtOnce is how many pieces are read in parallel, because reading and checking lines takes the most time.
-	piecesAtOnce  = 4
-	pieceBatches  = 16
-	piecePage     = 512
-	piecesPending = 2 * pieceBatches * sealBatch / piecePage // pages; reading an intact piece never has to wait for room
+	piecesAtOnce = 4
+	pieceBatches = 16
 )
 
-// lines calls each with the lines of the batches after the last one, in order.
-func (v *verifier) lines(seals []sallyport.Seal, each func(line)) (err error) {
+// readAhead verifies some seals, and reads the lines of the next ones in the meantime.
+func (v *verifier) readAhead(seals []sallyport.Seal) (err error) {
 	ctx, cancel := context.WithCancel(v.ctx)
 	defer cancel()
 	ahead := make(chan *piece, piecesAtOnce-1)
-	first := v.last + 1
 	go func() {
 		defer close(ahead)
 		for some := range slices.Chunk(seals, pieceBatches) {
-			p, last := &piece{pages: make(chan []line, piecesPending)}, some[len(some)-1].Batch
+			p := &piece{seals: some, done: make(chan struct{}), lines: make([][]line, len(some))}
 			ahead <- p
-			go readPiece(ctx, v.s, p, v.workspace.ID, first, last)
-			first = last + 1
+			go func() {
+				defer close(p.done)
+				p.err = v.s.Store.Read(ctx, func(tx sallyport.Tx) error { return p.read(ctx, v.s, tx) })
+			}()
 		}
 	}()
 	for p := range ahead {
-		for page := range p.pages {
-			for _, l := range page {
-				if err == nil {
-					each(l)
-				}
-			}
-		}
+		<-p.done
 		if err == nil && p.err != nil {
 			err = p.err
 			cancel()
+		}
+		for i := 0; i < len(p.seals) && err == nil; i++ {
+			v.seal(p.seals[i], p.lines[i])
 		}
 	}
 	return err
 }
 
-// readPiece reads and checks the lines of some batches.
-func readPiece(ctx context.Context, s *sallyport.Service, p *piece, workspace string, first, last int64) {
-	defer close(p.pages)
-	var page []line
-	p.err = s.Store.Read(ctx, func(tx sallyport.Tx) error {
-		return tx.Sealed(workspace, first, last, func(e sallyport.Event) error {
-			if page = append(page, line{e, e.Genuine(s.Keys)}); len(page) == piecePage {
-				p.pages <- page
-				page = make([]line, 0, piecePage)
+// read reads and checks the lines of the piece. Seals without a list are older than all others.
+func (p *piece) read(ctx context.Context, s *sallyport.Service, tx sallyport.Tx) error {
+	type place struct {
+		id             string
+		seal, position int
+	}
+	var listed []place
+	old := 0
+	for i, of := range p.seals {
+		if of.Events == nil {
+			old = i + 1
+		}
+		for j, id := range of.Events.IDs() {
+			listed = append(listed, place{id, i, j + 1})
+		}
+		p.lines[i] = make([]line, 0, max(0, min(of.Count, sealBatch)))
+	}
+	if old > 0 {
+		err := tx.LoggedIn(p.seals[0].Workspace, p.seals[0].Batch, p.seals[old-1].Batch, func(e sallyport.Event) error {
+			i, found := slices.BinarySearchFunc(p.seals, e.Batch, func(s sallyport.Seal, batch int64) int { return cmp.Compare(s.Batch, batch) })
+			if found && p.seals[i].Events == nil {
+				p.lines[i] = append(p.lines[i], line{e, e.Genuine(s.Keys)})
 			}
 			return ctx.Err()
 		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortStableFunc(listed, func(a, b place) int { return cmp.Compare(a.id, b.id) })
+	ids := make([]string, len(listed))
+	for i, l := range listed {
+		ids[i] = l.id
+	}
+	return tx.Logged(p.seals[0].Workspace, ids, func(e sallyport.Event) error {
+		genuine := e.Batch == 0 && e.Position == 0 && e.Genuine(s.Keys)
+		for ; len(listed) > 0 && listed[0].id <= e.ID; listed = listed[1:] {
+			if at := listed[0]; at.id == e.ID {
+				e.Batch, e.Position = p.seals[at.seal].Batch, at.position
+				p.lines[at.seal] = append(p.lines[at.seal], line{e, genuine})
+			}
+		}
+		return ctx.Err()
 	})
-	p.pages <- page
 }
 
-// step advances to a batch, and reports any batches in between as removed.
-func (v *verifier) step(batch int64) {
-	if batch > v.last+1 {
-		v.fault(Finding{Fault: FaultRemoved, Batch: v.last + 1, Count: int(batch - v.last - 1)})
+// seal verifies the next seal and its lines.
+func (v *verifier) seal(s sallyport.Seal, lines []line) {
+	if s.Batch > v.last+1 {
+		v.fault(Finding{Fault: FaultRemoved, Batch: v.last + 1, Count: int(s.Batch - v.last - 1)})
 		v.hash = nil
 	}
-	v.last = batch
-}
-
-// open begins a batch that has a seal.
-func (v *verifier) open(seal sallyport.Seal) {
-	v.step(seal.Batch)
-	v.batch = &openBatch{Seal: seal, next: 1, macs: sha256.New(), hasSeal: true}
-	if !hmac.Equal(seal.MAC, sealMAC(v.s.Keys, seal)) || v.hash != nil && !bytes.Equal(v.hash, seal.Previous) {
-		v.fault(Finding{Fault: FaultSeal, Batch: seal.Batch})
+	v.last = s.Batch
+	v.batch = &openBatch{Seal: s, next: 1, macs: sha256.New()}
+	if !hmac.Equal(s.MAC, sealMAC(v.s.Keys, s)) || v.hash != nil && !bytes.Equal(v.hash, s.Previous) {
+		v.fault(Finding{Fault: FaultSeal, Batch: s.Batch})
 	}
-	v.hash = seal.Hash
+	v.hash = s.Hash
+	for _, l := range lines {
+		v.line(l)
+	}
+	v.close()
 }
 
 // line checks one event of the open batch.
 func (v *verifier) line(e line) {
 	v.content(e)
 	b := v.batch
-	if !b.hasSeal {
-		return
-	}
 	switch {
 	case e.Position >= b.next && e.Position <= b.Count:
 		if e.Position > b.next {
@@ -278,11 +293,27 @@ func (v *verifier) line(e line) {
 	default:
 		v.fault(Finding{Fault: FaultInserted, Event: e.ID, Batch: b.Batch, Position: e.Position})
 	}
-	if e.ID < b.id {
+	if !v.add(v.sealed, e.ID) || e.ID < b.id {
 		v.fault(Finding{Fault: FaultMoved, Event: e.ID, Batch: b.Batch, Position: e.Position})
 	}
 	b.id = max(b.id, e.ID)
 	b.macs.Write(e.MAC)
+	if v.has(v.waiting, e.ID) { // it was sealed after it was counted
+		v.report.Events--
+		v.report.Waiting--
+	}
+}
+
+func (v *verifier) has(ids map[uint64]struct{}, id string) bool {
+	_, ok := ids[maphash.String(v.seed, id)]
+	return ok
+}
+
+// add returns false if the id was there before.
+func (v *verifier) add(ids map[uint64]struct{}, id string) bool {
+	n := len(ids)
+	ids[maphash.String(v.seed, id)] = struct{}{}
+	return len(ids) > n
 }
 
 // content checks the content of one event.
@@ -300,15 +331,9 @@ func (v *verifier) content(e line) {
 // close ends the open batch.
 func (v *verifier) close() {
 	b := v.batch
-	if b == nil {
-		return
-	}
 	v.batch = nil
 	if b.Batch == 1 && !v.begun {
 		v.fault(Finding{Fault: FaultBeginning})
-	}
-	if !b.hasSeal {
-		return
 	}
 	if b.next <= b.Count {
 		v.fault(Finding{Fault: FaultRemoved, Batch: b.Batch, Position: b.next, Count: b.Count - b.next + 1})
@@ -323,25 +348,12 @@ func (v *verifier) close() {
 
 // end compares the last seal with the head. grown reports that there are new seals.
 func (v *verifier) end() (grown bool, err error) {
-	var stray []Finding
-	err = v.tx.Sealed(v.workspace.ID, v.last+1, math.MaxInt64, func(e sallyport.Event) error {
-		if n := len(stray); n == 0 || stray[n-1].Batch != e.Batch {
-			stray = append(stray, Finding{Fault: FaultNoSeal, Batch: e.Batch})
-		}
-		return nil
-	})
-	if err != nil {
-		return false, err
-	}
 	if v.head, _, err = v.tx.SealHead(v.workspace.ID); err != nil {
 		return false, err
 	}
 	seals, err := v.tx.Seals(v.workspace.ID, v.last, 1)
 	if err != nil || len(seals) > 0 {
 		return true, err
-	}
-	for _, f := range stray {
-		v.fault(f)
 	}
 	switch {
 	case v.head.Batch > v.last:
@@ -350,37 +362,6 @@ func (v *verifier) end() (grown bool, err error) {
 		v.fault(Finding{Fault: FaultHead})
 	}
 	return false, v.flush()
-}
-
-// unsealed checks the events that have no seal yet.
-func (v *verifier) unsealed() error {
-	late := Finding{Fault: FaultUnsealed}
-	for after := ""; ; {
-		events, err := v.tx.Unsealed(v.workspace.ID, after, 1000)
-		if err != nil {
-			return err
-		}
-		for _, e := range events {
-			v.content(line{e, e.Genuine(v.s.Keys)})
-			v.report.Waiting++
-			after = e.ID
-			if v.s.Now().Sub(e.At) > SealLimit {
-				if late.Count++; late.Count == 1 {
-					late.Event = e.ID
-				}
-			}
-		}
-		if err := v.flush(); err != nil {
-			return err
-		}
-		if len(events) == 0 {
-			break
-		}
-	}
-	if late.Count > 0 {
-		v.fault(late)
-	}
-	return v.flush()
 }
 
 func (v *verifier) fault(f Finding) {
@@ -414,7 +395,7 @@ func (v *verifier) flush() error {
 		return err
 	}
 	for _, f := range v.pending {
-		gone := (f.Fault == FaultRemoved || f.Fault == FaultNoSeal) && f.Batch < head.First && headHolds(v.s.Keys, head)
+		gone := f.Fault == FaultRemoved && f.Batch > 0 && f.Batch < head.First && headHolds(v.s.Keys, head)
 		if !gone {
 			v.report.Findings++
 			v.found(f)
