@@ -153,7 +153,7 @@ func (s *Service) CreateApp(ctx context.Context, by Caller, a App) (App, error) 
 	if err := a.tidy(); err != nil {
 		return a, err
 	}
-	return a, s.manage(ctx, by, managing, func(tx Tx) error {
+	err := s.manage(ctx, by, managing, func(tx Tx) error {
 		if _, err := tx.LockOwners(a.Workspace); err != nil { // so that apps are counted one after the other
 			return err
 		}
@@ -172,6 +172,10 @@ func (s *Service) CreateApp(ctx context.Context, by Caller, a App) (App, error) 
 		}
 		return s.record(tx, by.about(a.ID), "app.created", "", Done, map[string]string{"name": a.Name})
 	})
+	if err == nil {
+		s.publishKey(ctx, by, a)
+	}
+	return a, err
 }
 
 // ChangeApp changes an app. change gets the app as it is in the database; it may run again. Everything that the app was
@@ -236,7 +240,8 @@ func (s *Service) Launcher(ctx context.Context, by Caller) (all []App, err error
 
 // changeApp runs a change to an app whose row is locked. If it changes something, it records that as an event of the kind.
 func (s *Service) changeApp(ctx context.Context, by Caller, id, kind string, change func(Tx, *App) error) error {
-	return s.manage(ctx, by, managing, func(tx Tx) error {
+	var a App
+	err := s.manage(ctx, by, managing, func(tx Tx) error {
 		if _, err := tx.LockOwners(by.workspace.ID); err != nil { // so that its groups are not deleted meanwhile
 			return err
 		}
@@ -247,7 +252,7 @@ func (s *Service) changeApp(ctx context.Context, by Caller, id, kind string, cha
 		if !found {
 			return ErrNotFound
 		}
-		a := was.clone()
+		a = was.clone()
 		if err := change(tx, &a); err != nil {
 			return err
 		}
@@ -261,6 +266,10 @@ func (s *Service) changeApp(ctx context.Context, by Caller, id, kind string, cha
 		detail["name"] = was.Name
 		return s.record(tx, by.about(a.ID), kind, "", Done, detail)
 	})
+	if err == nil {
+		s.publishKey(ctx, by, a)
+	}
+	return err
 }
 
 // settleApp checks what an app refers to. The app is tidy.

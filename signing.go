@@ -245,6 +245,17 @@ func (s *Service) signer(ctx context.Context, w Workspace, a jose.Algorithm) (*j
 	return nil, errors.New("a signing key was removed as soon as it was created")
 }
 
+// publishKey creates the key with which tokens for an app will be signed, so that it is published before it signs. If that
+// fails, signing creates it.
+func (s *Service) publishKey(ctx context.Context, by Caller, a App) {
+	if a.Client == nil {
+		return
+	}
+	if _, err := s.signer(ctx, by.workspace, jose.Algorithm(a.Client.Algorithm)); err != nil {
+		s.Log.Warn("no signing key was created yet", "app", a.ID, "error", err)
+	}
+}
+
 // sign returns claims as a token that the workspace has signed. See signer.
 func (s *Service) sign(ctx context.Context, w Workspace, a jose.Algorithm, t jose.Type, claims any) (string, error) {
 	signer, err := s.signer(ctx, w, a)

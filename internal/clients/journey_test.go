@@ -1,5 +1,5 @@
-// Package clients_test puts clients that others wrote in front of Sallyport, unchanged, and goes through them as a person with
-// a browser does. The programs in testdata are also those of docs/guides/openid-connect.md.
+// Package clients_test puts clients that others wrote in front of Sallyport, unchanged, and goes through them as a
+// person with a browser does. The programs in testdata are also those of docs/guides/openid-connect.md.
 package clients_test
 
 import (
@@ -117,7 +117,8 @@ func newApp(t testing.TB, from http.CookieJar, address string) *http.Client {
 	return &http.Client{Jar: jar, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
-// open goes to an address of the client or of Sallyport, and does what pages ask for, until one is reached that asks nothing.
+// open goes to an address of the client or of Sallyport, and does what pages ask for, until one is reached that asks
+// nothing.
 func (j *journey) open(address string) seen {
 	j.site.T.Helper()
 	for range 30 {
@@ -201,7 +202,8 @@ func each(t *testing.T, databases []string, c subject) {
 	}
 }
 
-// through registers a client, starts it, and goes the whole way. The clients have the machine's clock, and so must Sallyport.
+// through registers a client, starts it, and goes the whole way. The clients have the machine's clock, and so must
+// Sallyport.
 func through(t *testing.T, s *sallyporttest.Site, c subject) {
 	ctx := context.Background()
 	s.Clock.Set(time.Now().Add(-5 * time.Minute))

@@ -102,7 +102,8 @@ func TestApache(t *testing.T) {
 	each(t, sqlite, c)
 }
 
-// TestBrowserLibrary: oidc-client-ts in Chromium, a public client. All that it reads, it reads as a script of another origin.
+// TestBrowserLibrary: oidc-client-ts in Chromium, a public client. All that it reads, it reads as a script of another
+// origin.
 func TestBrowserLibrary(t *testing.T) {
 	s := sallyporttest.NewSite(t, sallyporttest.New(t, "sqlite"))
 	ctx := context.Background()

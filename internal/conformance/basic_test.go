@@ -71,8 +71,8 @@ var claimsOf = map[string][]string{
 	"email":   {"email", "email_verified"}, "address": {"address"}, "phone": {"phone_number", "phone_number_verified"},
 }
 
-// scopes asks for scopes. Userinfo must contain a claim of each that the provider supports, none of another, and each of the
-// right type.
+// scopes asks for scopes. Userinfo must contain a claim of each that the provider supports, none of another, and each
+// of the right type.
 func (r *run) scopes(asked string) {
 	info := r.userinfo(r.browser().grant(r.Main, changes{"scope": asked}))
 	supported := r.metadata().list("scopes_supported")

@@ -107,8 +107,8 @@ func leaves(address string) (reply, bool) {
 	return reply{to: address}, !strings.HasPrefix(address, "http://localhost:") && !strings.HasPrefix(address, "http://127.0.0.1:")
 }
 
-// send sends one request, and returns a page or where it leads. A cross-site post carries no cookies, because those of the
-// provider are lax.
+// send sends one request, and returns a page or where it leads. A cross-site post carries no cookies, because those of
+// the provider are lax.
 func (b *browser) send(method string, to *url.URL, values url.Values, from string) (*page, string) {
 	q, err := http.NewRequest(method, to.String(), strings.NewReader(values.Encode()))
 	b.check(err)

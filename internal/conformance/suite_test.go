@@ -1,9 +1,10 @@
-// Package conformance_test checks an OpenID Connect provider as its clients see it, over HTTP. The modules bear the names of
-// those of the OpenID Foundation's suite that apply to the authorization code flow without dynamic registration: the plans
-// basic, config, form post, RP-initiated logout and back-channel logout, and of the dynamic plan what needs no registration.
+// Package conformance_test checks an OpenID Connect provider as its clients see it, over HTTP. The modules bear the
+// names of those of the OpenID Foundation's suite that apply to the authorization code flow without dynamic
+// registration: the plans basic, config, form post, RP-initiated logout and back-channel logout, and of the dynamic
+// plan what needs no registration.
 //
-// A module knows nothing about the provider but its Provider value, so that the same modules run against the product and
-// against another provider, which tests the modules.
+// A module knows nothing about the provider but its Provider value, so that the same modules run against the product
+// and against another provider, which tests the modules.
 //
 //	suite_test.go      providers, plans, and how a module runs
 //	browser_test.go    the person's browser
@@ -44,8 +45,8 @@ const (
 	postLogoutURI = "https://rp.example.com/signed-out"
 )
 
-// Provider is what is tested. Main, Posting and Strict are three clients: one that uses Basic, one that sends its secret in the
-// body, and one that must use PKCE. The first two need not.
+// Provider is what is tested. Main, Posting and Strict are three clients: one that uses Basic, one that sends its
+// secret in the body, and one that must use PKCE. The first two need not.
 type Provider struct {
 	Issuer                string
 	Main, Posting, Strict Client
@@ -119,10 +120,10 @@ func plans() []struct {
 	return []struct {
 		name, mode string
 		modules    []module
-	}{{"basic", "", basic}, {"form-post", "form_post", basic}, {"config", "", discoveryModules}, {"logout", "", logoutModules}}
+	}{{"config", "", discoveryModules}, {"basic", "", basic}, {"form-post", "form_post", basic}, {"logout", "", logoutModules}}
 }
 
-// test runs all plans.
+// test runs all plans. The first one finds the provider as it is before anybody has signed in.
 func (p *Provider) test(t *testing.T) {
 	for _, plan := range plans() {
 		t.Run(plan.name, func(t *testing.T) {
