@@ -198,7 +198,7 @@ func (s *Service) passToken(ctx context.Context, r ProxyRequest) (Passage, error
 	if p == nil || !p.App.Enabled {
 		return Passage{}, ErrNoApp
 	}
-	w, err := p.ask(r.Method, r.Target)
+	w, err := s.ask(p.App, r.Method, r.Target)
 	switch known := p.Token != nil && bytes.Equal(p.Token.Hash, hashToken(r.Token)); {
 	case err == nil && !known:
 		return Passage{}, ErrTokenWrong
