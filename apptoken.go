@@ -34,11 +34,8 @@ type AppToken struct {
 // TokenMark begins every access token, so that it can be told from what belongs to the app.
 const TokenMark = "spt_"
 
-// Limits of access tokens.
-const (
-	TokenLimit   = 366 * 24 * time.Hour
-	MaxAppTokens = 50
-)
+// MaxAppTokens is how many access tokens a person may have.
+const MaxAppTokens = 50
 
 // AppTokenTx is the storage of access tokens.
 type AppTokenTx interface {
@@ -93,9 +90,10 @@ func (s *Service) CreateToken(ctx context.Context, by Caller, name, app string, 
 		return "", err
 	}
 	name, wrongName := cleanName("name", name)
-	ends := Day(expires).Add(24 * time.Hour)
+	last, today := Day(expires), Day(s.Now())
+	ends := last.AddDate(0, 0, 1)
 	var wrongExpires error
-	if now := s.Now(); !ends.After(Day(now).Add(24*time.Hour)) || ends.Sub(now) > TokenLimit {
+	if !last.After(today) || last.After(today.AddDate(1, 0, 0)) {
 		wrongExpires = ErrTokenExpires
 	}
 	if err := outcomes(wrongName, wrongExpires); err != nil {
@@ -200,7 +198,7 @@ func (s *Service) passToken(ctx context.Context, r ProxyRequest) (Passage, error
 	if p == nil || !p.App.Enabled {
 		return Passage{}, ErrNoApp
 	}
-	w, err := p.ask(r.Method, r.Target)
+	w, err := s.ask(p.App, r.Method, r.Target)
 	switch known := p.Token != nil && bytes.Equal(p.Token.Hash, hashToken(r.Token)); {
 	case err == nil && !known:
 		return Passage{}, ErrTokenWrong

@@ -9,11 +9,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/lifetime"
-	"github.com/sallyport-2fa/sallyport/internal/rule"
 )
 
 // AppSession is a browser that is signed in to a host of an app behind a proxy. It is part of a session, and ends with it, and
@@ -56,22 +54,6 @@ type AppPresence struct {
 	Token    *AppToken
 	Groups   []string // names of the user's groups, sorted
 	MayUse   bool     // the user may use the app
-
-	parse sync.Once
-	rules rule.Rules
-	bad   bool
-}
-
-// ask is App.ask with the rules of the app, which it parses once.
-func (p *AppPresence) ask(method, target string) (wants, error) {
-	p.parse.Do(func() {
-		rules, bad := rule.Parse(p.App.Proxy.Rules)
-		p.rules, p.bad = rules, len(bad) > 0
-	})
-	if p.bad {
-		return wants{}, errors.New("the rules of an app cannot be parsed")
-	}
-	return p.App.ask(p.rules, method, target)
 }
 
 // ProxyRequest is a request to an app behind a proxy, as the proxy describes it.
@@ -122,7 +104,7 @@ func (s *Service) Pass(ctx context.Context, r ProxyRequest) (Passage, error) {
 	}
 	now := s.Now()
 	signedIn := ok && p.signedIn(hash, now)
-	w, err := p.ask(r.Method, r.Target)
+	w, err := s.ask(p.App, r.Method, r.Target)
 	switch {
 	case errors.Is(err, ErrDeniedByRule) && signedIn:
 		return Passage{}, s.refuseApp(ctx, p, r, err)

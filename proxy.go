@@ -1,8 +1,10 @@
 package sallyport
 
 import (
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/fold"
@@ -85,7 +87,49 @@ type wants struct {
 	demand Demand
 }
 
-// ask decides by the app's rules what a request must meet.
+// parsedRules keeps rules as they were parsed, by their text. Parsing a hundred takes longer than reading the app.
+type parsedRules struct {
+	mu sync.Mutex
+	of map[string]rule.Rules
+}
+
+// maxParsedRules bounds the cache to some megabytes.
+const maxParsedRules = 200
+
+func (c *parsedRules) parse(lines []string) (rule.Rules, error) {
+	if len(lines) == 0 {
+		return nil, nil
+	}
+	written := strings.Join(lines, "\n")
+	c.mu.Lock()
+	rules, ok := c.of[written]
+	c.mu.Unlock()
+	if ok {
+		return rules, nil
+	}
+	rules, bad := rule.Parse(lines)
+	if len(bad) > 0 {
+		return nil, fmt.Errorf("the rules of an app cannot be parsed: %w", bad[0])
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.of) >= maxParsedRules || c.of == nil {
+		c.of = map[string]rule.Rules{}
+	}
+	c.of[written] = rules
+	return rules, nil
+}
+
+// ask decides by the rules of an app what a request must meet.
+func (s *Service) ask(a App, method, target string) (wants, error) {
+	rules, err := s.rules.parse(a.Proxy.Rules)
+	if err != nil {
+		return wants{}, err
+	}
+	return a.ask(rules, method, target)
+}
+
+// ask is Service.ask with the rules as they were parsed.
 func (a App) ask(rules rule.Rules, method, target string) (wants, error) {
 	d := rules.Decide(method, rule.ReadPath(target))
 	switch d.Verdict {

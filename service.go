@@ -41,6 +41,7 @@ type Service struct {
 	signing *keyCache
 
 	assertions *assertions
+	rules      *parsedRules
 }
 
 // New returns a Service with the given parts, and defaults for the clock, the log and the hash parameters.
@@ -57,7 +58,7 @@ func New(s Service) *Service {
 	s.decoy = passwd.Decoy(s.Hash)
 	s.wake = make(chan struct{}, 1)
 	s.watch = &watch{waiters: map[*waiter]bool{}}
-	s.signing, s.assertions = newKeyCache(), &assertions{}
+	s.signing, s.assertions, s.rules = newKeyCache(), &assertions{}, &parsedRules{}
 	return &s
 }
 

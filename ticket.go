@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/lifetime"
-	"github.com/sallyport-2fa/sallyport/internal/rule"
 )
 
 // Ticket gets a browser an app session on one host. It works once, in the browser whose cookie it is bound to (I61).
@@ -96,11 +95,7 @@ func (s *Service) enterable(tx Tx, me *actor, origin, target string) (App, error
 	if !found {
 		return a, ErrNotFound
 	}
-	rules, bad := rule.Parse(a.Proxy.Rules)
-	if len(bad) > 0 {
-		return a, bad[0]
-	}
-	w, err := a.ask(rules, "GET", target)
+	w, err := s.ask(a, "GET", target)
 	if err != nil {
 		return a, err
 	}

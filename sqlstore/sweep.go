@@ -31,6 +31,7 @@ func (t *tx) Sweep(now time.Time) error {
 		`DELETE FROM drafts WHERE expires_at > $1`:   sallyport.DraftLimit,
 		`DELETE FROM links WHERE expires_at > $1`:    sallyport.LinkLimit,
 
+		`DELETE FROM tickets WHERE expires_at > $1`:       sallyport.TicketLimit,
 		`DELETE FROM app_requests WHERE expires_at > $1`:  sallyport.AppRequestLimit,
 		`DELETE FROM device_codes WHERE expires_at > $1`:  sallyport.DeviceCodeLimit,
 		`DELETE FROM access_tokens WHERE expires_at > $1`: sallyport.AccessTokenLimit,

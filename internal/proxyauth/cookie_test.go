@@ -1,6 +1,7 @@
 package proxyauth_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
@@ -179,6 +180,30 @@ func TestI46_FormsLeadToApps(t *testing.T) {
 			if csp := page.Header.Get("Content-Security-Policy"); page.Status != 200 || !strings.Contains(csp, want) {
 				t.Errorf("%s: %d %s", origin, page.Status, csp)
 			}
+		}
+	})
+}
+
+// TestI63_TicketFromTheFuture: a ticket that was issued before the clock was set back is worth nothing, and is not kept until its
+// time comes.
+func TestI63_TicketFromTheFuture(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		w := newWorld(t, e, nil)
+		p := w.enrolled("ada@acme.example")
+		b := w.browser("forward-auth")
+		e.Clock.Advance(24 * time.Hour)
+		callback, kept := b.enter("/docs", p), b.enter("/docs", p)
+		e.Clock.Advance(-24 * time.Hour)
+		if status, _ := b.page(callback); status != 403 {
+			t.Errorf("a ticket from the future: %d", status)
+		}
+		e.Check(e.Sweep(context.Background()))
+		e.Clock.Advance(24 * time.Hour)
+		if left := e.Query(`SELECT id FROM tickets`); len(left) > 0 {
+			t.Errorf("%d tickets wait for their time", len(left))
+		}
+		if status, _ := b.page(kept); status != 403 {
+			t.Errorf("when its time has come: %d", status)
 		}
 	})
 }

@@ -167,3 +167,21 @@ func TestTokensWithoutName(t *testing.T) {
 		}
 	})
 }
+
+// TestTokenDates: a token lasts from tomorrow to a year from now, also across a 29 February.
+func TestTokenDates(t *testing.T) {
+	sallyporttest.Each(t, func(t *testing.T, e *sallyporttest.Env) {
+		w := newWorld(t, e, func(a *sallyport.App) { a.Proxy.Tokens = true })
+		p := e.Add("ada@acme.example", sallyport.Member)
+		e.Clock.Advance(time.Date(2027, 3, 5, 12, 0, 0, 0, time.UTC).Sub(e.Clock.Now()))
+		client := w.Enrol(&p, "Phone")
+		day := sallyport.Day(e.Clock.Now())
+		for expires, good := range map[time.Time]bool{
+			day: false, day.AddDate(0, 0, 1): true, day.AddDate(1, 0, 0): true, day.AddDate(1, 0, 1): false, day.AddDate(0, 0, -1): false, {}: false,
+		} {
+			if _, err := e.CreateToken(context.Background(), client.By(), "Backup", w.app.ID, expires); (err == nil) != good {
+				t.Errorf("until %v: %v", expires, err)
+			}
+		}
+	})
+}
