@@ -62,6 +62,11 @@ func (t noting) PutDraft(d Draft) error {
 	return t.Tx.PutDraft(d)
 }
 
+func (t noting) InsertTicket(k Ticket) error {
+	*t.wrote = true
+	return t.Tx.InsertTicket(k)
+}
+
 func (t noting) SaveSession(s Session) error {
 	*t.wrote = true
 	return t.Tx.SaveSession(s)
