@@ -210,7 +210,7 @@ func (s *Service) passToken(ctx context.Context, r ProxyRequest) (Passage, error
 	case p.Policy.Forces(*p.User, now), p.Policy.NeedsPasskey(*p.User, now) && !p.User.HasPasskey:
 		return Passage{}, ErrSetUpRequired
 	case !p.MayUse || !w.admits(p.Groups):
-		return Passage{}, p.App.refusal()
+		return Passage{}, p.App.Refusal()
 	case !w.public && (w.demand.Level.rank() > 0 || w.demand.Fresh > 0):
 		return Passage{Demand: w.demand}, ErrTokenTooWeak
 	}

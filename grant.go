@@ -142,7 +142,7 @@ type Tokens struct {
 
 func newGrant(a App, u User, now time.Time) Grant {
 	return Grant{
-		Workspace: u.Workspace, User: u.ID, ID: newID(prefixGrant, now), App: a.ID, UserEpoch: u.Epoch, AppEpoch: a.Epoch,
+		Workspace: u.Workspace, User: u.ID, ID: newID(prefixGrant, now), App: a.ID, UserEpoch: u.Epoch, AppEpoch: a.clientEpoch(),
 		CreatedAt: now, ExpiresAt: now.Add(CodeLimit + AccessTokenLimit),
 	}
 }
@@ -261,7 +261,7 @@ func (s *Service) grant(tx Tx, by Caller, app App, token Secret) (g Grant, ses S
 // stillGranted returns nil if what was granted may still be used: nothing was revoked, and the person may use the app and has
 // given all proofs that the policy and the app require by now.
 func (s *Service) stillGranted(tx Tx, by Caller, app App, g Grant, u User, now time.Time) error {
-	if !app.Enabled || app.Client == nil || g.AppEpoch != app.Epoch || g.UserEpoch != u.Epoch || u.State != Active ||
+	if !app.Enabled || app.Client == nil || g.AppEpoch != app.clientEpoch() || g.UserEpoch != u.Epoch || u.State != Active ||
 		!g.Ended.IsZero() || !lifetime.Between(g.CreatedAt, g.ExpiresAt, now) || g.App != app.ID {
 		return errNoLonger
 	}

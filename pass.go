@@ -247,7 +247,7 @@ const refusedAgain = 10 * time.Minute
 // refuseApp records that a person may not use the app, or an address of it. Every request of theirs would add an event, so it
 // records one in ten minutes.
 func (s *Service) refuseApp(ctx context.Context, p *AppPresence, r ProxyRequest) error {
-	refusal := p.App.refusal()
+	refusal := p.App.Refusal()
 	if now := s.Now(); lifetime.Within(p.Signed.RefusedAt, refusedAgain, now) {
 		return refusal
 	}

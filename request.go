@@ -70,6 +70,7 @@ type Shown string
 const (
 	ShowAccount Shown = "account" // who is signed in, and another account
 	ShowConsent Shown = "consent" // what the app will learn
+	ShowSignIn  Shown = "sign_in" // somebody else must sign in
 	ShowRefusal Shown = "refusal" // the person may not use the app
 	ShowPost    Shown = "post"    // a button that posts the reply
 )
@@ -233,7 +234,7 @@ func (s *Service) toShow(ctx context.Context, by Caller, r AppRequest, q asked) 
 	case want != by.user.ID && q.prompt(PromptNone):
 		return "", errLoginRequired
 	case want != by.user.ID:
-		return ShowAccount, nil
+		return ShowSignIn, nil
 	case q.prompt(PromptAccount) && r.Account != by.session.ID && by.session.CreatedAt.Before(r.CreatedAt):
 		return ShowAccount, nil
 	case q.prompt(PromptConsent) && r.Consent != by.user.ID:

@@ -517,6 +517,7 @@ CREATE TABLE apps (
   rules TEXT NOT NULL DEFAULT '', -- of its hosts behind a proxy, one per line
   tokens INTEGER NOT NULL DEFAULT 0,
   client TEXT NOT NULL DEFAULT '', -- JSON: how it uses OpenID Connect; empty: it does not
+  client_epoch INTEGER NOT NULL DEFAULT 0, -- raised to end everything that it was issued by OpenID Connect
   created_at INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
