@@ -2,6 +2,8 @@ package web_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -105,6 +107,9 @@ func (s *shooting) toApps() {
 	payroll := addApp(s.Env, "Salaries", func(a *sallyport.App) {
 		a.Client, a.Access, a.Groups = sallyport.NewAppClient(callback), sallyport.AccessGroups, addGroups(s.Env, "Accounting")
 	})
+	call := func(path string, f url.Values) string {
+		return s.Visitor().Send(sallyporttest.Request{Method: "POST", Target: path, Body: f.Encode(), Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}).Body
+	}
 	ask := func(name string, v *sallyporttest.Visitor, a sallyport.App, changes map[string]string) {
 		s.T.Helper()
 		q := url.Values{"client_id": {a.ID}, "response_type": {"code"}, "scope": {"openid profile email groups offline_access"}, "redirect_uri": {callback},
@@ -117,6 +122,23 @@ func (s *shooting) toApps() {
 		}
 		s.keep(name, v)
 	}
+	verifier := strings.Repeat("v", 43)
+	sum := sha256.Sum256([]byte(verifier))
+	v.Get("/oauth2/authorize?" + url.Values{"client_id": {wiki.ID}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {callback},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}.Encode())
+	back, err := url.Parse(v.Page.Location)
+	s.Check(err)
+	var tokens struct {
+		ID string `json:"id_token"`
+	}
+	s.Check(json.Unmarshal([]byte(call("/oauth2/token", url.Values{"client_id": {wiki.ID}, "grant_type": {"authorization_code"}, "redirect_uri": {callback},
+		"code_verifier": {verifier}, "code": {back.Query().Get("code")}})), &tokens))
+	v.Get("/oauth2/end-session?" + url.Values{"id_token_hint": {tokens.ID}, "post_logout_redirect_uri": {"https://wiki.example.com/bye"}}.Encode())
+	v.Follow()
+	if v.Page.Form("forget").Values.Get("request") == "" {
+		s.T.Fatalf("the page to sign out does not lead back to the app: %s", v.Page.Body)
+	}
+	s.keep("to-app-sign-out", v)
 	ask("to-app-sign-in", s.Visitor(), wiki, map[string]string{"login_hint": p.Address})
 	ask("to-app-consent", v, wiki, map[string]string{"prompt": "consent"})
 	ask("to-app-account", v, wiki, map[string]string{"prompt": "select_account"})
@@ -132,12 +154,10 @@ func (s *shooting) toApps() {
 
 	s.get("device", v, "/device")
 	s.post("device-wrong", v, "/device", fields{"user_code": "BBBB-BBBB"})
-	started := v.Fork().Send(sallyporttest.Request{Method: "POST", Target: "/oauth2/device_authorization", Body: url.Values{"client_id": {wiki.ID}, "scope": {"openid email"}}.Encode(),
-		Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}})
 	var answer struct {
 		Code string `json:"user_code"`
 	}
-	s.Check(json.Unmarshal([]byte(started.Body), &answer))
+	s.Check(json.Unmarshal([]byte(call("/oauth2/device_authorization", url.Values{"client_id": {wiki.ID}, "scope": {"openid email"}})), &answer))
 	s.post("device-known", v, "/device", fields{"user_code": answer.Code})
 	v.Post("/device", fields{"user_code": answer.Code, "answer": "allow"})
 	v.Follow()
