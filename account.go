@@ -15,7 +15,7 @@ func (s *Service) Rename(ctx context.Context, by Caller, name string) error {
 		if me.Name == name {
 			return nil
 		}
-		me.Name = name
+		me.Name, me.ProfileAt = name, me.now
 		if err := tx.SaveUser(me.User); err != nil {
 			return err
 		}

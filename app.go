@@ -23,6 +23,8 @@ type App struct {
 	Enabled   bool
 	Epoch     int64 // what the app was issued under another epoch has ended
 	CreatedAt time.Time
+
+	ClientEpoch int64 // likewise, for what it was issued by OpenID Connect
 }
 
 // AppDetails are the settings of an app that do not depend on how it is connected.
@@ -91,8 +93,8 @@ type AppUseTx interface {
 // ErrAppRefused means that a person may not use an app.
 var ErrAppRefused = &Error{Kind: Denied, Code: "app_refused", Text: text.Say("You may not use this app. If you need it, ask an administrator.")}
 
-// refusal returns ErrAppRefused with the name of the app.
-func (a App) refusal() error {
+// Refusal returns ErrAppRefused with the name of the app.
+func (a App) Refusal() *Error {
 	return ErrAppRefused.saying(text.Say("You may not use {app}. If you need it, ask an administrator.", "app", a.Name))
 }
 
@@ -179,7 +181,8 @@ func (s *Service) CreateApp(ctx context.Context, by Caller, a App) (App, error) 
 }
 
 // ChangeApp changes an app. change gets the app as it is in the database; it may run again. Everything that the app was
-// issued stays valid, as far as what it now requires is met.
+// issued stays valid, as far as what it now requires is met. Without its Client, what it was issued by OpenID Connect ends for
+// good, with its secrets.
 func (s *Service) ChangeApp(ctx context.Context, by Caller, id string, change func(*App)) error {
 	return s.changeApp(ctx, by, id, "app.changed", func(tx Tx, a *App) error {
 		change(a)
@@ -260,6 +263,11 @@ func (s *Service) changeApp(ctx context.Context, by Caller, id, kind string, cha
 		if len(detail) == 0 {
 			return nil
 		}
+		if was.Client != nil && a.Client == nil {
+			if err := s.disconnect(tx, by, &a); err != nil {
+				return err
+			}
+		}
 		if err := tx.SaveApp(a); err != nil {
 			return appErr(err)
 		}
@@ -271,6 +279,22 @@ func (s *Service) changeApp(ctx context.Context, by Caller, id, kind string, cha
 	}
 	return err
 }
+
+// disconnect ends what an app was issued by OpenID Connect, and its secrets. Its other connections stay as they are.
+func (s *Service) disconnect(tx Tx, by Caller, a *App) error {
+	a.ClientEpoch++
+	all, err := tx.ClientSecrets(a.Workspace, a.ID)
+	for _, one := range all {
+		if err == nil {
+			err = s.endSecret(tx, by, *a, one.ID)
+		}
+	}
+	return err
+}
+
+// clientEpoch returns the epoch of what the app is issued by OpenID Connect now. As both parts only grow, it is the same again
+// only if neither has changed.
+func (a App) clientEpoch() int64 { return a.Epoch + a.ClientEpoch }
 
 // settleApp checks what an app refers to. The app is tidy.
 func (s *Service) settleApp(tx Tx, a App) error {
@@ -372,11 +396,12 @@ func (a App) clone() App {
 
 // differences returns the settings in which a differs from what it was, with both values.
 func (a App) differences(was App) map[string]string {
-	all := map[string]string{}
-	theirs := was.settings()
-	for name, value := range a.settings() {
-		if value != theirs[name] {
-			all[name] = theirs[name] + " → " + value
+	all, ours, theirs := map[string]string{}, a.settings(), was.settings()
+	for _, one := range []map[string]string{ours, theirs} {
+		for name := range one {
+			if ours[name] != theirs[name] {
+				all[name] = theirs[name] + " → " + ours[name]
+			}
 		}
 	}
 	return all

@@ -228,7 +228,7 @@ func (p *AppPresence) judgeToken(r ProxyRequest, w wants, now time.Time) error {
 	case p.Policy.Forces(*p.User, now), p.Policy.NeedsPasskey(*p.User, now) && !p.User.HasPasskey:
 		return ErrSetUpRequired
 	case !p.MayUse || !w.admits(p.Groups):
-		return p.App.refusal()
+		return p.App.Refusal()
 	case !w.public && (w.demand.Level.rank() > 0 || w.demand.Fresh > 0):
 		return ErrTokenTooWeak
 	}

@@ -159,6 +159,8 @@ func (q asked) demand(u User, proofs Proofs, at time.Time) (d Demand, reachable 
 	if q.maxAge >= 0 {
 		d.Since = at.Add(-time.Duration(q.maxAge) * time.Second)
 	}
+	// In a session, a new proof is the second factor of whoever has one, as everywhere else: the password was given when the
+	// session began, and Judge still wants it to have been. Whoever has no second factor gives the password again.
 	if q.prompt(PromptLogin) {
 		d.Since = at
 	}

@@ -37,7 +37,8 @@ type LogoutTx interface {
 	InsertLogout(Logout) error
 	// TakeLogouts leases at most limit waiting messages that are due, as TakeMails does.
 	TakeLogouts(now, until time.Time, lease string, limit int) ([]Logout, error)
-	// SettleLogout replaces state, tried from, next and error of a message that still has the given lease, and ends the lease.
+	// SettleLogout replaces tried from, next and error of a message that still has the given lease, and ends the lease. It
+	// deletes one that no longer waits.
 	SettleLogout(Logout) error
 }
 

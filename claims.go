@@ -105,7 +105,7 @@ func personalClaims(u User, groups []Group, want map[string]bool) map[string]any
 	}
 	slices.Sort(names)
 	known := map[string]any{
-		"name": u.Name, "preferred_username": u.Address, "updated_at": u.CreatedAt.Unix(),
+		"name": u.Name, "preferred_username": u.Address, "updated_at": u.updatedAt().Unix(),
 		"email": u.Address, "email_verified": true, "groups": names,
 	}
 	all := map[string]any{}

@@ -39,7 +39,7 @@ var (
 	ErrRedirectInvalid    = invalid("redirect_uris", "redirect_uri_invalid", text.Say("Enter complete addresses, one per line. They begin with https://, with http:// on loopback, or with a scheme of the app's own that contains a dot."))
 	ErrRedirectsLimit     = invalid("redirect_uris", "too_many_redirect_uris", text.Say("An app can have 50 addresses of this kind. Remove some."))
 	ErrBackchannelInvalid = invalid("backchannel_logout_uri", "backchannel_logout_uri_invalid", text.Say("Enter a complete address that begins with https://, or with http:// on loopback."))
-	ErrAlgorithmInvalid   = invalid("algorithm", "algorithm_invalid", text.Say("Choose RS256, ES256 or EdDSA."))
+	ErrAlgorithmInvalid   = invalid("alg", "algorithm_invalid", text.Say("Choose RS256, ES256 or EdDSA."))
 	ErrJWKSInvalid        = invalid("jwks", "jwks_invalid", text.Say("Enter a JSON Web Key Set with the app's public keys, for RS256, ES256 or EdDSA."))
 	ErrJWKSPublic         = invalid("jwks", "jwks_public", text.Say("An app that cannot keep a secret cannot keep a private key either. Leave the keys out, or make the app confidential."))
 )
@@ -174,13 +174,4 @@ func (c *AppClient) settings(all map[string]string) {
 	all["backchannel_logout_uri"], all["alg"], all["jwks"] = c.BackchannelLogoutURI, c.Algorithm, c.JWKS
 	all["public"], all["pkce_optional"] = strconv.FormatBool(c.Public), strconv.FormatBool(c.PKCEOptional)
 	all["id_token_claims"], all["refresh"] = strconv.FormatBool(c.IDTokenClaims), strconv.FormatBool(c.Refresh)
-	all["redirect_uris"] = strings.Join(c.RedirectURIs, " ")
-	all["post_logout_uris"] = strings.Join(c.PostLogoutURIs, " ")
-	all["backchannel_logout_uri"] = c.BackchannelLogoutURI
-	all["public"] = strconv.FormatBool(c.Public)
-	all["pkce_optional"] = strconv.FormatBool(c.PKCEOptional)
-	all["algorithm"] = c.Algorithm
-	all["jwks"] = c.JWKS
-	all["id_token_claims"] = strconv.FormatBool(c.IDTokenClaims)
-	all["refresh"] = strconv.FormatBool(c.Refresh)
 }

@@ -31,7 +31,7 @@ func (s *Service) EditPerson(ctx context.Context, by Caller, id, name, address s
 			}
 		}
 		if name != t.Name {
-			t.Name = name
+			t.Name, t.ProfileAt = name, s.Now()
 			if err := tx.SaveUser(t.User); err != nil {
 				return err
 			}

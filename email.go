@@ -167,6 +167,7 @@ func (s *Service) moveTo(tx Tx, u *User, l Link) error {
 	if u.Address, u.Folded, err = fold.Address(address); err != nil {
 		return err
 	}
+	u.ProfileAt = s.Now()
 	return free(tx, *u, u.Folded)
 }
 

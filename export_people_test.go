@@ -14,4 +14,4 @@ func FindAtMost(sorted, looked int) (restore func()) {
 func EventID(at time.Time) string { return newID(prefixEvent, at) }
 
 // RefusalOf returns the outcome for a person who may not use an app.
-func RefusalOf(a App) error { return a.refusal() }
+func RefusalOf(a App) error { return a.Refusal() }

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -40,10 +41,12 @@ type Grant struct {
 	Ended     time.Time // it was revoked then; zero: it was not
 
 	RefreshHash  []byte // of the refresh token; nil: none
+	RefreshRoot  []byte // of the first one
 	PreviousHash []byte // of the one before it
 	Rotations    int    // how many there were
 	RotatedAt    time.Time
 
+	Quiet     bool // the person opens apps so often that the audit log does not get this one; InsertGrant sets it
 	CreatedAt time.Time
 	ExpiresAt time.Time // nothing that came of it is valid then
 }
@@ -69,6 +72,10 @@ const (
 
 	MaxGrants       = 500 // of one person
 	MaxAccessTokens = 10  // of one grant
+
+	// The audit log gets so many openings of apps by one person in OpenedWindow (I66).
+	MaxOpened    = 60
+	OpenedWindow = 10 * time.Minute
 )
 
 // GrantTx is the storage of what apps were issued.
@@ -135,7 +142,7 @@ type Tokens struct {
 
 func newGrant(a App, u User, now time.Time) Grant {
 	return Grant{
-		Workspace: u.Workspace, User: u.ID, ID: newID(prefixGrant, now), App: a.ID, UserEpoch: u.Epoch, AppEpoch: a.Epoch,
+		Workspace: u.Workspace, User: u.ID, ID: newID(prefixGrant, now), App: a.ID, UserEpoch: u.Epoch, AppEpoch: a.clientEpoch(),
 		CreatedAt: now, ExpiresAt: now.Add(CodeLimit + AccessTokenLimit),
 	}
 }
@@ -235,7 +242,9 @@ func (ses Session) genuineFor(u User, now time.Time) bool {
 // grant returns the grant that a code or refresh token names, and locks its user's row. The token's own hash has still to be
 // compared.
 func (s *Service) grant(tx Tx, by Caller, app App, token Secret) (g Grant, ses Session, u User, hash []byte, err error) {
-	user, id, hash, ok := parseToken(token, prefixGrant)
+	first, _ := numbered(token)
+	user, id, _, ok := parseToken(first, prefixGrant)
+	hash = hashToken(token)
 	if !ok {
 		return g, ses, u, hash, ErrGrant
 	}
@@ -252,7 +261,7 @@ func (s *Service) grant(tx Tx, by Caller, app App, token Secret) (g Grant, ses S
 // stillGranted returns nil if what was granted may still be used: nothing was revoked, and the person may use the app and has
 // given all proofs that the policy and the app require by now.
 func (s *Service) stillGranted(tx Tx, by Caller, app App, g Grant, u User, now time.Time) error {
-	if !app.Enabled || app.Client == nil || g.AppEpoch != app.Epoch || g.UserEpoch != u.Epoch || u.State != Active ||
+	if !app.Enabled || app.Client == nil || g.AppEpoch != app.clientEpoch() || g.UserEpoch != u.Epoch || u.State != Active ||
 		!g.Ended.IsZero() || !lifetime.Between(g.CreatedAt, g.ExpiresAt, now) || g.App != app.ID {
 		return errNoLonger
 	}
@@ -289,7 +298,7 @@ func (s *Service) issue(tx Tx, by Caller, app App, g Grant, u User, session stri
 	g.ExpiresAt = now.Add(AccessTokenLimit)
 	if g.RefreshHash == nil && slices.Contains(g.Scopes, scopeOffline) && app.Client.Refresh {
 		i.refresh, g.RefreshHash = newToken(u.ID, g.ID)
-		g.RotatedAt = now
+		g.RefreshRoot, g.RotatedAt = g.RefreshHash, now
 	}
 	if g.RefreshHash != nil {
 		g.ExpiresAt = g.refreshEnds()
@@ -314,6 +323,9 @@ func (s *Service) opened(tx Tx, by Caller, app App, g Grant) error {
 		if err := tx.InsertSessionApp(SessionApp{Workspace: g.Workspace, User: g.User, Session: g.Session, App: g.App}); err != nil {
 			return err
 		}
+	}
+	if g.Quiet {
+		return nil
 	}
 	return s.record(tx, by, "app.opened", g.User, Done, nil)
 }
@@ -367,10 +379,12 @@ func (s *Service) refresh(tx Tx, by Caller, app App, r TokenRequest) (i issue, e
 			return i, errScope
 		}
 	}
-	successor := s.successor(r.Refresh)
+	if current {
+		g.Rotations, g.RotatedAt = g.Rotations+1, now
+	}
+	successor := s.successor(g, g.Rotations)
 	if current {
 		g.PreviousHash, g.RefreshHash = hash, hashToken(successor)
-		g.Rotations, g.RotatedAt = g.Rotations+1, now
 	}
 	g.Nonce = ""
 	i, err = s.issue(tx, by, app, g, u, "")
@@ -378,28 +392,38 @@ func (s *Service) refresh(tx Tx, by Caller, app App, r TokenRequest) (i issue, e
 	return i, err
 }
 
-// successor returns the refresh token that replaces another. It is a function of it, so that it can be returned again although
-// only hashes are stored; without the keyset, nobody can compute it.
-func (s *Service) successor(token Secret) Secret {
+// successor returns the refresh token after n rotations, with n at its end. It is a function of the first one, so that it can be
+// returned again although only hashes are stored; without the keyset, nobody can compute it.
+func (s *Service) successor(g Grant, n int) Secret {
 	var w seal.Words
-	w.Text("refresh token", token.Reveal())
-	b, err := base64.RawURLEncoding.DecodeString(token.Reveal())
-	if err != nil || len(b) != tokenSize {
-		return ""
-	}
+	w.Text("refresh token", g.Workspace, g.User, g.ID)
+	w.Bytes(g.RefreshRoot)
+	w.Number(int64(n))
+	var b [tokenSize]byte
+	decodeID(b[:16], g.User)
+	decodeID(b[16:32], g.ID)
 	copy(b[32:], s.Keys.Audit(w))
-	return Secret(base64.RawURLEncoding.EncodeToString(b))
+	return Secret(base64.RawURLEncoding.EncodeToString(b[:]) + "." + strconv.Itoa(n))
+}
+
+// numbered returns a refresh token without the number at its end, and that number: 0 for the first one.
+func numbered(token Secret) (Secret, int) {
+	bare, end, found := strings.Cut(token.Reveal(), ".")
+	n, err := strconv.Atoi(end)
+	if !found || err != nil || n < 1 || strconv.Itoa(n) != end {
+		return token, 0
+	}
+	return Secret(bare), n
 }
 
 // precedes reports whether a token is an earlier refresh token of a grant. Who only knows the ids in it must not be able to end
 // the grant.
 func (s *Service) precedes(token Secret, g Grant) bool {
-	for range g.Rotations {
-		if token = s.successor(token); hmac.Equal(hashToken(token), g.RefreshHash) {
-			return true
-		}
+	_, n := numbered(token)
+	if n == 0 {
+		return g.Rotations > 0 && hmac.Equal(hashToken(token), g.RefreshRoot)
 	}
-	return false
+	return n < g.Rotations && hmac.Equal([]byte(token), []byte(s.successor(g, n)))
 }
 
 // halfHash returns the value of at_hash for an access token (OpenID Connect Core 3.1.3.6).

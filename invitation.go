@@ -190,7 +190,7 @@ func (s *Service) AcceptInvitation(ctx context.Context, by Caller, token Secret,
 			return err
 		}
 		u.takePassword(chosen)
-		u.Name, u.State = chosen.Name, Active
+		u.Name, u.State, u.ProfileAt = chosen.Name, Active, s.Now()
 		u.Epoch++
 		if err := tx.SaveUser(u); err != nil {
 			return err

@@ -125,7 +125,7 @@ func (s *Service) Pass(ctx context.Context, r ProxyRequest) (Passage, error) {
 func (s *Service) passSigned(ctx context.Context, p *AppPresence, r ProxyRequest, w wants) (Passage, error) {
 	now := s.Now()
 	if !p.MayUse || !w.admits(p.Groups) {
-		return Passage{}, s.refuseApp(ctx, p, r, p.App.refusal())
+		return Passage{}, s.refuseApp(ctx, p, r, p.App.Refusal())
 	}
 	if !w.public {
 		if err := p.lacks(w.demand, now); err != nil {

@@ -48,8 +48,9 @@ type AppRequestTx interface {
 	InsertAppRequest(AppRequest) error
 	// AppRequest returns a request.
 	AppRequest(workspace, id string) (AppRequest, bool, error)
-	// SaveAppRequest replaces the account and the consent, and the browser of a request that had none. It returns false if
-	// the request has ended, or belongs to another browser by now.
+	// SaveAppRequest replaces the account and the consent, and the browser of a request that had none, of which it then
+	// deletes all except the newest MaxAppRequests. It returns false if the request has ended, or belongs to another browser
+	// by now.
 	SaveAppRequest(AppRequest) (bool, error)
 	// TakeAppRequest deletes a request. Of several calls, one returns true.
 	TakeAppRequest(workspace, id string) (bool, error)
@@ -69,6 +70,7 @@ type Shown string
 const (
 	ShowAccount Shown = "account" // who is signed in, and another account
 	ShowConsent Shown = "consent" // what the app will learn
+	ShowSignIn  Shown = "sign_in" // somebody else must sign in
 	ShowRefusal Shown = "refusal" // the person may not use the app
 	ShowPost    Shown = "post"    // a button that posts the reply
 )
@@ -232,7 +234,7 @@ func (s *Service) toShow(ctx context.Context, by Caller, r AppRequest, q asked) 
 	case want != by.user.ID && q.prompt(PromptNone):
 		return "", errLoginRequired
 	case want != by.user.ID:
-		return ShowAccount, nil
+		return ShowSignIn, nil
 	case q.prompt(PromptAccount) && r.Account != by.session.ID && by.session.CreatedAt.Before(r.CreatedAt):
 		return ShowAccount, nil
 	case q.prompt(PromptConsent) && r.Consent != by.user.ID:
@@ -429,6 +431,9 @@ func (s *Service) Push(ctx context.Context, by Caller, c ClientCredentials, p Pa
 		if _, err := p.judge(app.Client); err != nil {
 			return err
 		}
+		if err := s.countPushed(tx, by, app); err != nil {
+			return err
+		}
 		now := s.Now()
 		p["client_id"] = app.ID
 		r := AppRequest{
@@ -439,6 +444,21 @@ func (s *Service) Push(ctx context.Context, by Caller, c ClientCredentials, p Pa
 		return tx.InsertAppRequest(r)
 	})
 	return uri, err
+}
+
+// pushedRule is for one app that has proved which it is. Anyone can send what a public one sends.
+var pushedRule = throttle.Rule{Limit: 30000, Window: time.Hour}
+
+func (s *Service) countPushed(tx Tx, by Caller, app App) error {
+	if app.Client.Public {
+		return s.countRequest(tx, by)
+	}
+	of := []budget{{Tries{Workspace: app.Workspace, Subject: app.ID, Bucket: "pushed"}, pushedRule}}
+	allowed, err := s.charge(tx, of, ErrAppRequestLimit)
+	if err == nil && !allowed {
+		err = commit(ErrAppRequestLimit)
+	}
+	return err
 }
 
 // takePushed returns the parameters of a pushed request, which it uses up. Other parameters of the browser mean nothing then.

@@ -112,7 +112,7 @@ func (s *Service) admits(tx Tx, me *actor, a App, w wants) error {
 		return err
 	}
 	if !may {
-		return a.refusal()
+		return a.Refusal()
 	}
 	if w.groups == nil {
 		return nil
@@ -126,7 +126,7 @@ func (s *Service) admits(tx Tx, me *actor, a App, w wants) error {
 		names[i] = g.Name
 	}
 	if !w.admits(names) {
-		return a.refusal()
+		return a.Refusal()
 	}
 	return nil
 }

@@ -83,6 +83,7 @@ type User struct {
 	LastSignInMethod Method    // its second factor, or NoSecondFactor
 	RemindedAt       time.Time // when last reminded by mail to set up two-factor authentication; zero: never
 	CreatedAt        time.Time
+	ProfileAt        time.Time // when the name or the address last changed; zero: never
 
 	SignIns            Window    // completed sign-ins
 	Changes            Window    // changes of the user to their own account
@@ -170,6 +171,14 @@ func (u *User) endAll() {
 	if !u.TemporaryEnds.IsZero() {
 		u.PasswordHash, u.PasswordAt, u.TemporaryEnds = "", time.Time{}, time.Time{}
 	}
+}
+
+// updatedAt returns since when the name and the address are as they are.
+func (u User) updatedAt() time.Time {
+	if u.ProfileAt.IsZero() {
+		return u.CreatedAt
+	}
+	return u.ProfileAt
 }
 
 // about returns texts that a password must not consist of.

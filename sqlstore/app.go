@@ -8,7 +8,7 @@ import (
 	"github.com/sallyport-2fa/sallyport/internal/fold"
 )
 
-const appColumns = `a.id, a.name, a.address, a.colour, a.access, a.level, a.fresh, a.enabled, a.epoch, a.rules, a.tokens, a.client, a.created_at`
+const appColumns = `a.id, a.name, a.address, a.colour, a.access, a.level, a.fresh, a.enabled, a.epoch, a.rules, a.tokens, a.client, a.client_epoch, a.created_at`
 
 // appRow scans an app, without its groups and hosts.
 type appRow struct {
@@ -19,7 +19,7 @@ type appRow struct {
 
 func (r *appRow) dest() []any {
 	return []any{&r.ID, &r.Name, &r.Address, &r.Colour, &r.access, &r.level, &r.Fresh, &r.Enabled, &r.Epoch, &r.rules, &r.Proxy.Tokens,
-		&r.client, &r.created}
+		&r.client, &r.ClientEpoch, &r.created}
 }
 
 func (r *appRow) app(workspace string) (sallyport.App, error) {
@@ -47,7 +47,7 @@ func appArgs(a sallyport.App) ([]any, error) {
 		client = string(b)
 	}
 	return []any{a.Workspace, a.ID, a.Name, fold.Name(a.Name), a.Address, a.Colour, string(a.Access), string(a.Level), a.Fresh, a.Enabled,
-		a.Epoch, strings.Join(a.Proxy.Rules, "\n"), a.Proxy.Tokens, client}, nil
+		a.Epoch, strings.Join(a.Proxy.Rules, "\n"), a.Proxy.Tokens, client, a.ClientEpoch}, nil
 }
 
 func (t *tx) InsertApp(a sallyport.App) error {
@@ -56,8 +56,8 @@ func (t *tx) InsertApp(a sallyport.App) error {
 		return err
 	}
 	if err := inserted(t.affected(`INSERT INTO apps (workspace_id, id, name, name_folded, address, colour, access, level, fresh, enabled, epoch,
-			rules, tokens, client, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING`, append(args, ms(a.CreatedAt))...)); err != nil {
+			rules, tokens, client, client_epoch, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT DO NOTHING`, append(args, ms(a.CreatedAt))...)); err != nil {
 		return err
 	}
 	return t.connectApp(a)
@@ -69,7 +69,7 @@ func (t *tx) SaveApp(a sallyport.App) error {
 		return err
 	}
 	if err := inserted(t.affected(`UPDATE apps SET name = $3, name_folded = $4, address = $5, colour = $6, access = $7, level = $8, fresh = $9,
-			enabled = $10, epoch = $11, rules = $12, tokens = $13, client = $14
+			enabled = $10, epoch = $11, rules = $12, tokens = $13, client = $14, client_epoch = $15
 		WHERE workspace_id = $1 AND id = $2
 			AND NOT EXISTS (SELECT 1 FROM apps WHERE workspace_id = $1 AND name_folded = $4 AND id <> $2)`, args...)); err != nil {
 		return err

@@ -50,10 +50,10 @@ func (t *tx) TakeLogouts(now, until time.Time, lease string, limit int) (all []s
 }
 
 func (t *tx) SettleLogout(l sallyport.Logout) error {
-	if l.State == sallyport.MailSent {
+	if l.State != sallyport.MailWaiting {
 		return t.exec(`DELETE FROM logouts WHERE workspace_id = $1 AND user_id = $2 AND id = $3 AND state = 'waiting' AND lease = $4`, l.Workspace, l.User, l.ID, l.Lease)
 	}
-	return t.exec(`UPDATE logouts SET lease = '', state = $4, tried_from = $5, next_at = $6, error = $7
-		WHERE workspace_id = $1 AND user_id = $2 AND id = $3 AND state = 'waiting' AND lease = $8`,
-		l.Workspace, l.User, l.ID, l.State, ms(l.TriedFrom), ms(l.NextAt), l.Error, l.Lease)
+	return t.exec(`UPDATE logouts SET lease = '', tried_from = $4, next_at = $5, error = $6
+		WHERE workspace_id = $1 AND user_id = $2 AND id = $3 AND state = 'waiting' AND lease = $7`,
+		l.Workspace, l.User, l.ID, ms(l.TriedFrom), ms(l.NextAt), l.Error, l.Lease)
 }

@@ -8,9 +8,10 @@ import (
 )
 
 const grantColumns = `g.app_id, g.session_id, g.user_epoch, g.app_epoch, g.scopes, g.claims, g.nonce, g.redirect, g.challenge, g.proofs, g.code_hash, g.code_ends,
-	g.redeemed_at, g.ended_at, g.refresh_hash, g.previous_hash, g.rotations, g.rotated_at, g.created_at, g.expires_at`
+	g.redeemed_at, g.ended_at, g.refresh_hash, g.refresh_root, g.previous_hash, g.rotations, g.rotated_at, g.quiet, g.created_at, g.expires_at`
 
-// InsertGrant first deletes grants that are too many, so that the new one is not among them.
+// InsertGrant first deletes grants that are too many, so that the new one is not among them. To count those of the last minutes
+// takes no statement of its own.
 func (t *tx) InsertGrant(g sallyport.Grant) error {
 	if err := t.exec(`DELETE FROM grants WHERE workspace_id = $1 AND user_id = $2 AND id IN (
 			SELECT id FROM grants WHERE workspace_id = $1 AND user_id = $2 ORDER BY id DESC LIMIT 100 OFFSET `+strconv.Itoa(sallyport.MaxGrants-1)+`)`,
@@ -18,10 +19,11 @@ func (t *tx) InsertGrant(g sallyport.Grant) error {
 		return err
 	}
 	return t.exec(`INSERT INTO grants (workspace_id, user_id, id, app_id, session_id, user_epoch, app_epoch, scopes, claims, nonce, redirect, challenge,
-			proofs, code_hash, code_ends, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`,
+			proofs, code_hash, code_ends, created_at, expires_at, quiet)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, CASE WHEN (
+			SELECT created_at FROM grants WHERE workspace_id = $1 AND user_id = $2 ORDER BY id DESC LIMIT 1 OFFSET `+strconv.Itoa(sallyport.MaxOpened-1)+`) > $18 THEN 1 ELSE 0 END)`,
 		g.Workspace, g.User, g.ID, g.App, g.Session, g.UserEpoch, g.AppEpoch, strings.Join(g.Scopes, " "), g.Claims, g.Nonce, g.Redirect, g.Challenge,
-		g.Proofs.String(), g.CodeHash, ms(g.CodeEnds), ms(g.CreatedAt), ms(g.ExpiresAt))
+		g.Proofs.String(), g.CodeHash, ms(g.CodeEnds), ms(g.CreatedAt), ms(g.ExpiresAt), ms(g.CreatedAt.Add(-sallyport.OpenedWindow)))
 }
 
 // Grant reads the session with the grant.
@@ -34,16 +36,16 @@ func (t *tx) Grant(workspace, user, id string) (sallyport.Grant, sallyport.Sessi
 		LEFT JOIN sessions s ON s.workspace_id = g.workspace_id AND s.user_id = g.user_id AND s.id = g.session_id
 		WHERE g.workspace_id = $1 AND g.user_id = $2 AND g.id = $3`, []any{workspace, user, id},
 		append([]any{&g.App, &g.Session, &g.UserEpoch, &g.AppEpoch, &scopes, &g.Claims, &g.Nonce, &g.Redirect, &g.Challenge, &proofs, &g.CodeHash, &codeEnds,
-			&redeemed, &ended, &g.RefreshHash, &g.PreviousHash, &g.Rotations, &rotated, &created, &expires}, ses.dest()...)...)
+			&redeemed, &ended, &g.RefreshHash, &g.RefreshRoot, &g.PreviousHash, &g.Rotations, &rotated, &g.Quiet, &created, &expires}, ses.dest()...)...)
 	g.Scopes, g.Proofs = strings.Fields(scopes), sallyport.ParseProofs(proofs)
 	g.CodeEnds, g.Redeemed, g.Ended, g.RotatedAt, g.CreatedAt, g.ExpiresAt = at(codeEnds), at(redeemed), at(ended), at(rotated), at(created), at(expires)
 	return g, ses.session(workspace, user), found, err
 }
 
 func (t *tx) SaveGrant(g sallyport.Grant) error {
-	return t.expect(`UPDATE grants SET redeemed_at = $4, ended_at = $5, refresh_hash = $6, previous_hash = $7, rotations = $8, rotated_at = $9, expires_at = $10
+	return t.expect(`UPDATE grants SET redeemed_at = $4, ended_at = $5, refresh_hash = $6, previous_hash = $7, rotations = $8, rotated_at = $9, expires_at = $10, refresh_root = $11
 		WHERE workspace_id = $1 AND user_id = $2 AND id = $3 AND (redeemed_at = 0 OR redeemed_at = $4)`,
-		g.Workspace, g.User, g.ID, ms(g.Redeemed), ms(g.Ended), g.RefreshHash, g.PreviousHash, g.Rotations, ms(g.RotatedAt), ms(g.ExpiresAt))
+		g.Workspace, g.User, g.ID, ms(g.Redeemed), ms(g.Ended), g.RefreshHash, g.PreviousHash, g.Rotations, ms(g.RotatedAt), ms(g.ExpiresAt), g.RefreshRoot)
 }
 
 func (t *tx) InsertAccessToken(a sallyport.AccessToken) error {

@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"encoding/json"
-	"strconv"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -14,14 +13,18 @@ func (t *tx) InsertAppRequest(r sallyport.AppRequest) error {
 		return err
 	}
 	if r.Browser != nil {
-		if err := t.exec(`DELETE FROM app_requests WHERE workspace_id = $1 AND browser_hash = $2 AND id IN (
-				SELECT id FROM app_requests WHERE workspace_id = $1 AND browser_hash = $2 ORDER BY id DESC LIMIT 100 OFFSET `+strconv.Itoa(sallyport.MaxAppRequests-1)+`)`,
-			r.Workspace, r.Browser); err != nil {
+		if err := t.trimAppRequests(r, sallyport.MaxAppRequests-1); err != nil {
 			return err
 		}
 	}
 	return t.exec(`INSERT INTO app_requests (workspace_id, id, app_id, browser_hash, pushed_hash, params, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`, r.Workspace, r.ID, r.App, r.Browser, r.Pushed, string(params), ms(r.CreatedAt), ms(r.ExpiresAt))
+}
+
+// trimAppRequests deletes all requests of the browser of one except the newest.
+func (t *tx) trimAppRequests(r sallyport.AppRequest, keep int) error {
+	return t.exec(`DELETE FROM app_requests WHERE workspace_id = $1 AND browser_hash = $2 AND id IN (
+			SELECT id FROM app_requests WHERE workspace_id = $1 AND browser_hash = $2 ORDER BY id DESC LIMIT 100 OFFSET $3)`, r.Workspace, r.Browser, keep)
 }
 
 func (t *tx) AppRequest(workspace, id string) (r sallyport.AppRequest, found bool, err error) {
@@ -38,8 +41,12 @@ func (t *tx) AppRequest(workspace, id string) (r sallyport.AppRequest, found boo
 }
 
 func (t *tx) SaveAppRequest(r sallyport.AppRequest) (bool, error) {
-	return one(t.affected(`UPDATE app_requests SET browser_hash = $3, account = $4, consent = $5
+	saved, err := one(t.affected(`UPDATE app_requests SET browser_hash = $3, account = $4, consent = $5
 		WHERE workspace_id = $1 AND id = $2 AND pushed_hash IS NULL AND (browser_hash IS NULL OR browser_hash = $3)`, r.Workspace, r.ID, r.Browser, r.Account, r.Consent))
+	if err != nil || !saved {
+		return false, err
+	}
+	return true, t.trimAppRequests(r, sallyport.MaxAppRequests)
 }
 
 func (t *tx) TakeAppRequest(workspace, id string) (bool, error) {

@@ -41,7 +41,12 @@ func (t *tx) Sweep(now time.Time) error {
 			return err
 		}
 	}
-	return t.exec(`UPDATE outbox SET next_at = $1 WHERE state = 'waiting' AND next_at > $2`, ms(now), ms(ahead.Add(sallyport.MailWaitLimit)))
+	for _, table := range []string{"outbox", "logouts"} {
+		if err := t.exec(`UPDATE `+table+` SET next_at = $1 WHERE state = 'waiting' AND next_at > $2`, ms(now), ms(ahead.Add(sallyport.MailWaitLimit))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // SweepTries keeps rows that lock an account, because time alone does not lift those locks.
@@ -88,9 +93,14 @@ func (t *tx) SweepSessions(workspace, after string, page int, now time.Time) (st
 	if end == "" {
 		last = "~"
 	}
-	return end, t.exec(`DELETE FROM app_sessions WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND NOT EXISTS (
-			SELECT 1 FROM sessions s WHERE s.workspace_id = app_sessions.workspace_id AND s.user_id = app_sessions.user_id AND s.id = app_sessions.session_id)`,
-		workspace, after, last)
+	for _, table := range []string{"app_sessions", "session_apps"} {
+		if err := t.exec(`DELETE FROM `+table+` WHERE workspace_id = $1 AND user_id > $2 AND user_id <= $3 AND NOT EXISTS (
+				SELECT 1 FROM sessions s WHERE s.workspace_id = `+table+`.workspace_id AND s.user_id = `+table+`.user_id AND s.id = `+table+`.session_id)`,
+			workspace, after, last); err != nil {
+			return "", err
+		}
+	}
+	return end, nil
 }
 
 // SweepMails relies on ids being in chronological order, so that the oldest come first.

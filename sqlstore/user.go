@@ -12,7 +12,7 @@ const userColumns = `u.workspace_id, u.id, u.app_id, u.ref, u.address, u.address
 	u.password_hash, u.password_at, u.password_long, u.temporary_ends, u.two_factor, u.two_factor_since, u.must_set_up,
 	u.set_up_code_hash, u.set_up_code_ends, u.recovery_count, u.recovery_left, u.recovery_made_at, u.recovery_saved_at, u.last_sign_in_at, u.listed_at,
 	u.last_sign_in_method, u.reminded_at, u.created_at, u.joined_under, u.sign_ins, u.sign_ins_since, u.changes, u.changes_since, u.open_sessions, u.browser_told_at,
-	u.locked_by, u.locked_until, u.asked_until`
+	u.locked_by, u.locked_until, u.asked_until, u.profile_at`
 
 // Values of two_factor.
 const (
@@ -39,7 +39,7 @@ type userRow struct {
 	sallyport.User
 	role, state, hash, method                                                                    string
 	passwordAt, temporary, since, codeEnds, made, saved, lastSignIn, listed, reminded, createdAt int64
-	signInsSince, changesSince, newBrowserMailed, lockedUntil, asked                             int64
+	signInsSince, changesSince, newBrowserMailed, lockedUntil, asked, profile                    int64
 	lock                                                                                         string
 	factor                                                                                       int
 }
@@ -48,7 +48,7 @@ func (r *userRow) dest() []any {
 	return []any{&r.Workspace, &r.ID, &r.App, &r.Ref, &r.Address, &r.Folded, &r.Name, &r.role, &r.state, &r.Epoch,
 		&r.hash, &r.passwordAt, &r.PasswordLong, &r.temporary, &r.factor, &r.since, &r.MustSetUp,
 		&r.SetUpCodeHash, &r.codeEnds, &r.RecoveryCount, &r.RecoveryLeft, &r.made, &r.saved, &r.lastSignIn, &r.listed, &r.method, &r.reminded, &r.createdAt, &r.JoinedUnder,
-		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.newBrowserMailed, &r.lock, &r.lockedUntil, &r.asked}
+		&r.SignIns.Count, &r.signInsSince, &r.Changes.Count, &r.changesSince, &r.OpenSessions, &r.newBrowserMailed, &r.lock, &r.lockedUntil, &r.asked, &r.profile}
 }
 
 func (r *userRow) user() sallyport.User {
@@ -60,7 +60,7 @@ func (r *userRow) user() sallyport.User {
 	u.SetUpCodeEnds, u.RecoveryMadeAt, u.RecoverySavedAt = at(r.codeEnds), at(r.made), at(r.saved)
 	u.LastSignInAt, u.ListedAt, u.RemindedAt, u.CreatedAt = at(r.lastSignIn), at(r.listed), at(r.reminded), at(r.createdAt)
 	u.SignIns.Since, u.Changes.Since, u.NewBrowserMailedAt = at(r.signInsSince), at(r.changesSince), at(r.newBrowserMailed)
-	u.AskedUntil = at(r.asked)
+	u.AskedUntil, u.ProfileAt = at(r.asked), at(r.profile)
 	u.LockedBy, u.LockedUntil = sallyport.Lock(r.lock), at(r.lockedUntil)
 	return u
 }
@@ -121,12 +121,12 @@ func (t *tx) SaveUser(u sallyport.User) error {
 	err := t.exec(`UPDATE users SET address = $3, address_folded = $4, name = $5, name_folded = $6, role = $7, state = $8,
 			epoch = $9, password_hash = $10, password_at = $11, password_long = $12, temporary_ends = $13, two_factor = $14,
 			two_factor_since = $15, must_set_up = $16, set_up_code_hash = $17, set_up_code_ends = $18, recovery_made_at = $19,
-			recovery_saved_at = $20, recovery_count = $21, recovery_left = $22, reminded_at = $23
+			recovery_saved_at = $20, recovery_count = $21, recovery_left = $22, reminded_at = $23, profile_at = $24
 		WHERE workspace_id = $1 AND id = $2`,
 		u.Workspace, u.ID, u.Address, u.Folded, u.Name, fold.Name(u.Name), string(u.Role), string(u.State),
 		u.Epoch, u.PasswordHash.Reveal(), ms(u.PasswordAt), u.PasswordLong, ms(u.TemporaryEnds), factorOf(u.TwoFactor, u.HasPasskey),
 		ms(u.TwoFactorSince), u.MustSetUp, u.SetUpCodeHash, ms(u.SetUpCodeEnds), ms(u.RecoveryMadeAt), ms(u.RecoverySavedAt),
-		u.RecoveryCount, u.RecoveryLeft, ms(u.RemindedAt))
+		u.RecoveryCount, u.RecoveryLeft, ms(u.RemindedAt), ms(u.ProfileAt))
 	if err != nil {
 		return err
 	}

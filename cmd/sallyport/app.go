@@ -268,6 +268,7 @@ type (
 		onApp
 		Name *string `placeholder:"NAME" help:"New name."`
 		appOptions
+		NoOpenID bool `name:"no-openid" help:"Disconnect the app from OpenID Connect: its secrets and tokens end."`
 	}
 )
 
@@ -298,6 +299,9 @@ func (c *appSetCmd) Run(ctx context.Context) error {
 		return in.ChangeApp(ctx, by, c.ID, func(a *sallyport.App) {
 			set(&a.Name, c.Name, same)
 			change(a)
+			if c.NoOpenID {
+				a.Client = nil
+			}
 		})
 	})
 }

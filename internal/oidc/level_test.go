@@ -230,9 +230,36 @@ func TestPrompts(t *testing.T) {
 		if got := reply(c.ask(v, map[string]string{"prompt": "none", "id_token_hint": hint})); got.Get("error") != "login_required" {
 			t.Errorf("a hint for somebody else, with prompt=none: %v", got)
 		}
-		c.ask(v, map[string]string{"id_token_hint": hint})
-		if p := arrive(v); reply(p) != nil || !p.Has("Use another account") {
-			t.Errorf("a hint for somebody else: %s %s", p.Target, p.Location)
+		subject := `{"id_token":{"sub":{"value":"` + ada.ID + `"}}}`
+		for name, changes := range map[string]map[string]string{"a hint": {"id_token_hint": hint}, "a subject": {"claims": subject}} {
+			w := s.Visitor()
+			w.SignIn(ben)
+			c.ask(w, changes)
+			if p := arrive(w); reply(p) != nil || p.LocationPath() != "" || !p.Has(ben.Address) || !strings.HasPrefix(p.Target, "/sign-in?") {
+				t.Fatalf("%s for somebody else leads to %s %s", name, p.Target, p.Location)
+			}
+			f := w.Page.Form("email")
+			f.Values.Set("email", ada.Address)
+			f.Values.Set("password", ada.Password)
+			w.PostValues(f.Action, f.Values)
+			if id := claims(t, c.redeem(arrive(w)).text("id_token")); id["sub"] != ada.ID {
+				t.Errorf("%s for somebody else: %v", name, id)
+			}
+			s.Clock.Advance(time.Minute)
+		}
+		if p := v.Get("/sign-in?as=other&to=%2Faccount"); p.Location == "" {
+			t.Errorf("without an app, somebody who is signed in gets the page to sign in: %d", p.Status)
+		}
+		c.ask(v, map[string]string{"prompt": "login"})
+		if p := arrive(v); !strings.HasPrefix(p.Target, "/step-up") {
+			t.Fatalf("login without a second factor leads to %s", p.Target)
+		}
+		f = v.Page.Form("password")
+		f.Values.Set("password", ben.Password)
+		s.Clock.Advance(time.Second)
+		v.PostValues(f.Action, f.Values)
+		if id := claims(t, c.redeem(arrive(v)).text("id_token")); int64(id["auth_time"].(float64)) != s.Clock.Now().Unix() {
+			t.Errorf("login without a second factor: %v at %d", id, s.Clock.Now().Unix())
 		}
 	})
 }
@@ -258,14 +285,18 @@ func TestWhoMayNot(t *testing.T) {
 		if !slices.ContainsFunc(p.Links(), func(to string) bool { return strings.HasPrefix(to, callback+"?error=access_denied") }) {
 			t.Errorf("no link back: %v", p.Links())
 		}
-		s.Exec("INSERT INTO memberships (workspace_id, user_id, group_id) VALUES ($1, $2, 'grp_1')", s.Owner.Workspace, ada.ID)
+		join(s, ada, "grp_1")
 		tokens := c.tokens(v, nil)
 		if groups, _ := claims(t, tokens.text("id_token"))["groups"].([]any); len(groups) != 1 || groups[0] != "Staff" {
 			t.Errorf("groups are %v", groups)
 		}
+		offline := c.tokens(v, map[string]string{"scope": "openid offline_access"})
 		s.Exec("DELETE FROM memberships")
 		if p := c.userinfo(tokens.text("access_token")); p.Status != 401 {
 			t.Errorf("userinfo after leaving the group: %d", p.Status)
+		}
+		if p := c.refresh(offline.text("refresh_token"), ""); p.Status != 400 || read(t, p).text("error") != "invalid_grant" {
+			t.Errorf("refresh after leaving the group: %d %s", p.Status, p.Body)
 		}
 		s.Check(s.DisableApp(context.Background(), s.Console(), c.ID))
 		if p := c.ask(v, nil); p.Status != http.StatusNotFound || p.Location != "" {

@@ -154,7 +154,11 @@ func (d *door) arrive(r *http.Request, browser bool) (sallyport.Caller, error) {
 		a.Session = sallyport.Secret(d.edge.Cookie(r, edge.SessionCookie))
 		a.Device = sallyport.Secret(d.edge.Cookie(r, edge.DeviceCookie))
 	}
-	return d.service.Arrive(r.Context(), a)
+	by, err := d.service.Arrive(r.Context(), a)
+	if err == nil {
+		visit.By = by // for pages about refusals
+	}
+	return by, err
 }
 
 // problem is the answer of an endpoint that refuses.

@@ -177,6 +177,12 @@ func (c *client) userinfo(token string) *Page {
 
 func person(s *Site, name string) Person { return s.Add(name+"@acme.example", sallyport.Member) }
 
+// join puts a person into a group.
+func join(s *Site, p Person, group string) {
+	s.Exec(`INSERT INTO memberships (workspace_id, user_id, group_id, words, role, state, two_factor, must_set_up, joined_under)
+		VALUES ($1, $2, $3, '', 'member', 'active', 0, 0, 0)`, s.Owner.Workspace, p.ID, group)
+}
+
 func TestSignInToAnApp(t *testing.T) {
 	each(t, func(t *testing.T, s *Site) {
 		c := register(s, "Wiki", nil)

@@ -250,3 +250,28 @@ func (s *site) revokeSecretPost(w http.ResponseWriter, r *http.Request) error {
 	}
 	return s.done(w, r, appPath(id)+"/openid", "secret-revoked")
 }
+
+func (s *site) disconnectClient(w http.ResponseWriter, r *http.Request) error {
+	a, err := s.theApp(r)
+	if err != nil {
+		return err
+	}
+	if a.Client == nil {
+		return sallyport.ErrNotFound
+	}
+	return s.render(w, r, http.StatusOK, "confirm", &confirmPage{
+		page: page{Title: text.Say("Disconnect from OpenID Connect?")}, Button: text.Say("Disconnect"), Danger: true, Back: appPath(a.ID) + "/openid",
+		Question: text.Say("Nobody can sign in to <bdi>{name}</bdi> with OpenID Connect any more. Its secrets, and all tokens that it was issued in this way, end for good. What is entered here is deleted. Sign-ins by a proxy stay as they are.", "name", a.Name),
+	})
+}
+
+func (s *site) disconnectClientPost(w http.ResponseWriter, r *http.Request) error {
+	if _, err := readForm(w, r); err != nil {
+		return err
+	}
+	id := r.PathValue("id")
+	if err := s.service.ChangeApp(r.Context(), by(r), id, func(a *sallyport.App) { a.Client = nil }); err != nil {
+		return err
+	}
+	return s.done(w, r, appPath(id)+"/openid", "app-disconnected")
+}

@@ -14,6 +14,10 @@ import (
 // continuePath is where a request of an app goes on that had to wait.
 const continuePath = "/apps/continue"
 
+func continueAddress(id string) string {
+	return continuePath + "?" + url.Values{"request": {id}}.Encode()
+}
+
 // behindRequest reports whether a sign-in may lead to an address because a request of an app or a device waits there.
 func behindRequest(path string) bool { return path == continuePath || path == devicePath }
 
@@ -54,7 +58,6 @@ type waitingPage struct {
 	Learns  []text.Message // what the app will learn
 	Values  [][2]string    // to post to the app
 	To      template.URL   // where they are posted; registered, so it may have a scheme of the app's own
-	Back    template.URL   // address of the app that says that the person may not use it
 }
 
 // learns says what an app learns with each scope.
@@ -91,21 +94,18 @@ func (s *site) showWaiting(w http.ResponseWriter, r *http.Request, id string, o 
 	v := &waitingPage{App: o.App.Name, Request: id}
 	v.User, _ = by(r).User()
 	name := ""
-	status := http.StatusOK
 	switch o.Show {
 	case sallyport.ShowAccount:
 		name, v.Title = "waiting-account", text.Say("Choose an account")
+	case sallyport.ShowSignIn:
+		return s.done(w, r, "/sign-in?"+url.Values{"as": {asOther}, "to": {s.onward(continueAddress(id))}}.Encode(), "")
 	case sallyport.ShowConsent:
 		name, v.Title = "waiting-consent", text.Say("Go on to {app}?", "app", v.App)
 		for _, scope := range o.Scopes {
 			v.Learns = append(v.Learns, learns[scope])
 		}
 	case sallyport.ShowRefusal:
-		name, v.Title, v.Back = "waiting-refused", text.Say("You may not use {app}", "app", v.App), template.URL(o.Reply.Address())
-		status = http.StatusForbidden
-		if o.Reply.Mode == sallyport.ModeForm {
-			v.To, v.Values = template.URL(o.Reply.To), o.Reply.Values
-		}
+		return s.showRefused(w, r, o.App.Refusal(), o.Reply)
 	case sallyport.ShowPost:
 		name, v.Title = "waiting-post", text.Say("Go on to {app}", "app", v.App)
 		v.To, v.Values = template.URL(o.Reply.To), o.Reply.Values
@@ -115,7 +115,7 @@ func (s *site) showWaiting(w http.ResponseWriter, r *http.Request, id string, o 
 	if o.Reply != nil {
 		v.LeadsTo = []string{o.Reply.Origin()} // the request does not wait any more
 	}
-	return s.render(w, r, status, name, v)
+	return s.render(w, r, http.StatusOK, name, v)
 }
 
 // toApp sends the browser to an address of an app, which the Service has checked.
@@ -131,7 +131,7 @@ func (s *site) continueToAppPost(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	id := f.Get("request")
-	at := continuePath + "?" + url.Values{"request": {id}}.Encode()
+	at := continueAddress(id)
 	if f.Get("answer") == "other" {
 		if err := s.service.SignOut(r.Context(), by(r), false); err != nil {
 			return err

@@ -24,8 +24,8 @@ func (s *site) deviceCode(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := &deviceCodePage{page: page{Title: text.Say("Connect a device"), OneField: true}, UserCode: q.Get("user_code")}
-	if parked, found := s.service.ParkedFor(by(r), devicePath); found && v.UserCode == "" {
-		v.UserCode = parked.Fields["user_code"]
+	if f := s.filled(w, r); v.UserCode == "" {
+		v.UserCode = f.Get("user_code")
 	}
 	return s.render(w, r, http.StatusOK, "device-code", v)
 }

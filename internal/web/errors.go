@@ -71,7 +71,7 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 	case errors.Is(err, sallyport.ErrUnavailable):
 		p.unavailable(w, r, err)
 	case errors.As(err, &outcome) && outcome.Is(sallyport.ErrAppRefused):
-		if err := p.showRefused(w, r, outcome, ""); err != nil {
+		if err := p.showRefused(w, r, outcome, nil); err != nil {
 			p.fault(w, r, err)
 		}
 	case errors.As(err, &outcome):

@@ -141,11 +141,11 @@ func (k *Kit) show(w http.ResponseWriter, r *http.Request) error {
 }
 
 // Refused shows the page for a person who may not use an app: through answer, unless there is a way back.
-func (k *Kit) Refused(refused *sallyport.Error, back string) (status int, body string) {
+func (k *Kit) Refused(refused *sallyport.Error, back *sallyport.Reply) (status int, body string) {
 	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
 	r.Host = "globex.example.com"
 	k.Edge.Handler(k.pages.serve(func(w http.ResponseWriter, r *http.Request) error {
-		if back == "" {
+		if back == nil {
 			return fmt.Errorf("wrapped: %w", refused)
 		}
 		return k.pages.showRefused(w, r, refused, back)

@@ -49,6 +49,7 @@ var notices = map[string]text.Message{
 	"policy-saved":          text.Say("Saved. The settings apply from now on, on every page that anyone opens."),
 	"app-created":           text.Say("The app is connected."),
 	"app-saved":             text.Say("Saved. The settings apply from now on."),
+	"app-disconnected":      text.Say("The app does not use OpenID Connect any more."),
 	"app-enabled":           text.Say("The app is enabled: people can use it again."),
 	"app-disabled":          text.Say("The app is disabled. Everyone is signed out of it."),
 	"app-deleted":           text.Say("The app is deleted."),

@@ -81,14 +81,21 @@ func (s *site) home(r *http.Request) (string, error) {
 // refusedPage is the data of app-refused.html.
 type refusedPage struct {
 	page
-	Say      text.Message
-	Back     template.URL
-	SignedIn bool
+	Say    text.Message
+	Email  string       // of the person who is signed in, or empty
+	Back   template.URL // address of the app that says so to it, or empty; registered, so it may have a scheme of the app's own
+	Values [][2]string  // to post there; nil: they are in the address
 }
 
-// showRefused answers a person who may not use an app. back is an address of the app that is told so, or empty. The caller
-// has checked that the app has registered it.
-func (p *pages) showRefused(w http.ResponseWriter, r *http.Request, refused *sallyport.Error, back string) error {
-	_, signedIn := by(r).User()
-	return p.render(w, r, edge.Status(refused.Kind), "app-refused", &refusedPage{page{Title: text.Say("You cannot open this app")}, refused.Text, template.URL(back), signedIn})
+// showRefused answers a person who may not use an app. to is the reply that says so to the app, or nil.
+func (p *pages) showRefused(w http.ResponseWriter, r *http.Request, refused *sallyport.Error, to *sallyport.Reply) error {
+	u, _ := by(r).User()
+	v := &refusedPage{page: page{Title: text.Say("You cannot open this app")}, Say: refused.Text, Email: u.Address}
+	if to != nil {
+		v.LeadsTo, v.Back = []string{to.Origin()}, template.URL(to.Address())
+		if to.Mode == sallyport.ModeForm {
+			v.Back, v.Values = template.URL(to.To), to.Values
+		}
+	}
+	return p.render(w, r, edge.Status(refused.Kind), "app-refused", v)
 }

@@ -136,10 +136,16 @@ func TestRefusedByAnApp(t *testing.T) {
 	}
 	refused := *sallyport.ErrAppRefused
 	refused.Text = text.Say("You may not use {app}. If you need it, ask an administrator.", "app", "Wiki & <more>")
-	for _, back := range []string{"", "https://wiki.example.com/callback?error=access_denied", "com.example.wiki:/callback?error=access_denied"} {
+	for want, back := range map[string]*sallyport.Reply{
+		"": nil,
+		`href="https://wiki.example.com/callback?error=access_denied"`: {To: "https://wiki.example.com/callback", Values: [][2]string{{"error", "access_denied"}}},
+		`href="com.example.wiki:/cb?error=access_denied"`:              {To: "com.example.wiki:/cb", Values: [][2]string{{"error", "access_denied"}}},
+		`method="post" action="https://wiki.example.com/callback"`:     {Mode: sallyport.ModeForm, To: "https://wiki.example.com/callback", Values: [][2]string{{"error", "access_denied"}}},
+	} {
 		status, body := kit.Refused(&refused, back)
-		if status != http.StatusForbidden || !strings.Contains(body, "Wiki &amp; &lt;more&gt;") || !strings.Contains(body, "ask an administrator") || strings.Contains(body, "Back to the app") != (back != "") || back != "" && !strings.Contains(body, `href="`+back+`"`) {
-			t.Errorf("back to %q: %d %s", back, status, body)
+		if status != http.StatusForbidden || !strings.Contains(body, "Wiki &amp; &lt;more&gt;") || !strings.Contains(body, "ask an administrator") ||
+			strings.Contains(body, "Back to the app") != (back != nil) || !strings.Contains(body, want) || strings.Contains(body, "data-submit") {
+			t.Errorf("back by %q: %d %s", want, status, body)
 		}
 	}
 }

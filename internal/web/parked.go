@@ -63,11 +63,15 @@ var actions = map[string]action{
 	appsPath + "/{id}/proxy":                  {say: text.Say("Change how an app is connected"), fields: proxyFields},
 	appsPath + "/{id}/openid":                 {say: text.Say("Change how an app is connected"), fields: clientFields},
 	appsPath + "/{id}/openid/new-secret":      {say: text.Say("Make a secret for an app"), confirmed: true},
+	appsPath + "/{id}/openid/disconnect":      {say: text.Say("Disconnect an app from OpenID Connect"), confirmed: true},
 	appsPath + "/{id}/openid/{secret}/revoke": {say: text.Say("Revoke a secret of an app"), confirmed: true},
 	appsPath + "/{id}/disable":                {say: text.Say("Disable an app"), confirmed: true},
 	appsPath + "/{id}/test":                   {say: text.Say("Test an app"), confirmed: true},
 	appsPath + "/{id}/enable":                 {say: text.Say("Enable an app"), confirmed: true},
 	appsPath + "/{id}/delete":                 {say: text.Say("Delete an app"), confirmed: true},
+
+	devicePath:   {say: text.Say("Connect a device"), fields: []string{"user_code"}, shows: true},
+	continuePath: {say: text.Say("Go on to an app")},
 
 	brandPath:      {say: text.Say("Change the brand"), fields: []string{"name", "colour"}},
 	workspacesPath: {say: text.Say("Create a workspace"), fields: workspaceFields},

@@ -234,6 +234,8 @@ func (s *site) appRoutes() []route {
 		{"POST", appsPath + "/{id}/openid", admins, s.appClientPost},
 		{"GET", appsPath + "/{id}/openid/new-secret", admins, s.newSecret},
 		{"POST", appsPath + "/{id}/openid/new-secret", admins, s.newSecretPost},
+		{"GET", appsPath + "/{id}/openid/disconnect", admins, s.disconnectClient},
+		{"POST", appsPath + "/{id}/openid/disconnect", admins, s.disconnectClientPost},
 		{"GET", appsPath + "/{id}/openid/{secret}/revoke", admins, s.revokeSecret},
 		{"POST", appsPath + "/{id}/openid/{secret}/revoke", admins, s.revokeSecretPost},
 		{"GET", appsPath + "/{id}/activity", admins, s.appActivity},

@@ -2,7 +2,14 @@ package web_test
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
 
 	"github.com/sallyport-2fa/sallyport"
 	"github.com/sallyport-2fa/sallyport/sallyporttest"
@@ -48,6 +55,7 @@ func (s *shooting) apps() {
 	s.get("app-new-secret", v, wiki+"/openid/new-secret")
 	s.post("app-secret", v, wiki+"/openid/new-secret", nil)
 	s.get("app-third-secret", v, wiki+"/openid/new-secret")
+	s.get("app-disconnect", v, wiki+"/openid/disconnect")
 	s.get("app-revoke-secret", v, wiki+"/openid/"+s.Query("SELECT id FROM app_secrets")[0][0]+"/revoke")
 	ids := addGroups(s.Env, "Accounting", "Engineering", "Überseeische Vertretungen und Niederlassungen")
 	s.get("app-groups", v, wiki)
@@ -88,4 +96,72 @@ func (s *shooting) apps() {
 	s.get("launcher-many", people, "/apps")
 	s.get("launcher-not-found", people, "/apps?q=nothing")
 	s.Exec("DELETE FROM groups")
+}
+
+// toApps leads people to apps that use OpenID Connect.
+func (s *shooting) toApps() {
+	const callback = "https://wiki.example.com/callback"
+	p, v := s.somebody("tove@acme.example")
+	wiki := addApp(s.Env, "Wiki of the research department", func(a *sallyport.App) {
+		a.Client = sallyport.NewAppClient(callback)
+		a.Client.Public, a.Client.PostLogoutURIs = true, []string{"https://wiki.example.com/bye"}
+	})
+	payroll := addApp(s.Env, "Salaries", func(a *sallyport.App) {
+		a.Client, a.Access, a.Groups = sallyport.NewAppClient(callback), sallyport.AccessGroups, addGroups(s.Env, "Accounting")
+	})
+	call := func(path string, f url.Values) string {
+		return s.Visitor().Send(sallyporttest.Request{Method: "POST", Target: path, Body: f.Encode(), Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}).Body
+	}
+	ask := func(name string, v *sallyporttest.Visitor, a sallyport.App, changes map[string]string) {
+		s.T.Helper()
+		q := url.Values{"client_id": {a.ID}, "response_type": {"code"}, "scope": {"openid profile email groups offline_access"}, "redirect_uri": {callback},
+			"code_challenge": {strings.Repeat("a", 43)}, "code_challenge_method": {"S256"}}
+		for parameter, value := range changes {
+			q.Set(parameter, value)
+		}
+		for v.Get("/oauth2/authorize?" + q.Encode()); v.Page.Location != ""; {
+			v.Follow()
+		}
+		s.keep(name, v)
+	}
+	verifier := strings.Repeat("v", 43)
+	sum := sha256.Sum256([]byte(verifier))
+	v.Get("/oauth2/authorize?" + url.Values{"client_id": {wiki.ID}, "response_type": {"code"}, "scope": {"openid"}, "redirect_uri": {callback},
+		"code_challenge": {base64.RawURLEncoding.EncodeToString(sum[:])}, "code_challenge_method": {"S256"}}.Encode())
+	back, err := url.Parse(v.Page.Location)
+	s.Check(err)
+	var tokens struct {
+		ID string `json:"id_token"`
+	}
+	s.Check(json.Unmarshal([]byte(call("/oauth2/token", url.Values{"client_id": {wiki.ID}, "grant_type": {"authorization_code"}, "redirect_uri": {callback},
+		"code_verifier": {verifier}, "code": {back.Query().Get("code")}})), &tokens))
+	v.Get("/oauth2/end-session?" + url.Values{"id_token_hint": {tokens.ID}, "post_logout_redirect_uri": {"https://wiki.example.com/bye"}}.Encode())
+	v.Follow()
+	if v.Page.Form("forget").Values.Get("request") == "" {
+		s.T.Fatalf("the page to sign out does not lead back to the app: %s", v.Page.Body)
+	}
+	s.keep("to-app-sign-out", v)
+	ask("to-app-sign-in", s.Visitor(), wiki, map[string]string{"login_hint": p.Address})
+	ask("to-app-consent", v, wiki, map[string]string{"prompt": "consent"})
+	ask("to-app-account", v, wiki, map[string]string{"prompt": "select_account"})
+	ask("to-app-other", v, wiki, map[string]string{"claims": `{"id_token":{"sub":{"value":"usr_other"}}}`})
+	ask("to-app-form-post", v, wiki, map[string]string{"response_mode": "form_post"})
+	ask("to-app-refused", v, payroll, nil)
+	ask("to-app-refused-form-post", v, payroll, map[string]string{"response_mode": "form_post"})
+	ask("to-app-unknown-address", v, wiki, map[string]string{"redirect_uri": "https://wiki.example.com/somewhere/else"})
+	ask("to-app-unknown", v, sallyport.App{ID: "app_nothing"}, nil)
+	s.get("to-app-gone", v, "/apps/continue?request=req_gone")
+	s.Clock.Advance(time.Hour)
+	ask("to-app-step-up", v, wiki, map[string]string{"prompt": "login"})
+
+	s.get("device", v, "/device")
+	s.post("device-wrong", v, "/device", fields{"user_code": "BBBB-BBBB"})
+	var answer struct {
+		Code string `json:"user_code"`
+	}
+	s.Check(json.Unmarshal([]byte(call("/oauth2/device_authorization", url.Values{"client_id": {wiki.ID}, "scope": {"openid email"}})), &answer))
+	s.post("device-known", v, "/device", fields{"user_code": answer.Code})
+	v.Post("/device", fields{"user_code": answer.Code, "answer": "allow"})
+	v.Follow()
+	s.keep("device-allowed", v)
 }

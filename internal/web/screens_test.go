@@ -86,8 +86,8 @@ func answer(w http.ResponseWriter, p *sallyporttest.Page) {
 	for _, name := range []string{"Content-Type", "Content-Security-Policy"} {
 		w.Header().Set(name, p.Header.Get(name))
 	}
-	body := strings.ReplaceAll(p.Body, " data-wait=", " data-waited=") // nothing here answers it
-	fmt.Fprint(w, body)                                                // with 200, because browsers log errors for other statuses
+	body := strings.NewReplacer(" data-wait=", " data-waited=", " data-submit>", ">").Replace(p.Body) // nothing here answers it
+	fmt.Fprint(w, body)                                                                               // with 200, because browsers log errors for other statuses
 }
 
 // TestScreens checks what every page must fulfil, in every state. make screenshots also takes pictures of them.

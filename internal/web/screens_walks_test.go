@@ -18,7 +18,7 @@ import (
 var walks = []func(*shooting){
 	(*shooting).door, (*shooting).set, (*shooting).challenged, (*shooting).account, (*shooting).twoFactor,
 	(*shooting).approved, (*shooting).owed, (*shooting).codes, (*shooting).tokens, (*shooting).devices, (*shooting).links, (*shooting).required, (*shooting).admin,
-	(*shooting).invited, (*shooting).groups, (*shooting).apps, (*shooting).reset, (*shooting).decided, (*shooting).logged, (*shooting).withoutMail, (*shooting).problems, (*shooting).firstRun,
+	(*shooting).invited, (*shooting).groups, (*shooting).apps, (*shooting).toApps, (*shooting).reset, (*shooting).decided, (*shooting).logged, (*shooting).withoutMail, (*shooting).problems, (*shooting).firstRun,
 }
 
 // get opens a page and keeps it.

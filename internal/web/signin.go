@@ -96,7 +96,7 @@ func (s *site) going(r *http.Request) string {
 	switch {
 	case to == "/step-up":
 		return s.onward(r.URL.Query().Get("to"))
-	case r.Method == http.MethodGet && r.URL.RawQuery != "":
+	case (r.Method == http.MethodGet || to == continuePath) && r.URL.RawQuery != "":
 		to += "?" + r.URL.RawQuery
 	case r.Method == http.MethodPost:
 		for behindSignIn(to) && !s.local(to) {
@@ -175,16 +175,23 @@ func (s *site) showSignIn(w http.ResponseWriter, r *http.Request, v *signInPage,
 	return s.render(w, r, http.StatusOK, "sign-in", v)
 }
 
+// asOther is the value of as with which the page is shown to a person who is signed in.
+const asOther = "other"
+
 func (s *site) signIn(w http.ResponseWriter, r *http.Request) error {
 	q, err := readQuery(r)
 	if err != nil {
 		return err
 	}
 	to := s.onward(q.Get("to"))
-	if _, ok := by(r).User(); ok {
-		return s.done(w, r, cmp.Or(to, "/"), "")
+	v := newSignInPage(s.hinted(r, to), to)
+	if u, ok := by(r).User(); ok {
+		if q.Get("as") != asOther || waitingRequest(to) == "" {
+			return s.done(w, r, cmp.Or(to, "/"), "")
+		}
+		v.Notice = text.Say("You are signed in as <bdi>{email}</bdi>, but the app that sent you here expects somebody else.", "email", u.Address)
 	}
-	return s.showSignIn(w, r, newSignInPage(s.hinted(r, to), to), nil)
+	return s.showSignIn(w, r, v, nil)
 }
 
 func (s *site) signInPost(w http.ResponseWriter, r *http.Request) error {

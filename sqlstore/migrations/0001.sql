@@ -107,6 +107,7 @@ CREATE TABLE users (
   locked_until INTEGER NOT NULL DEFAULT 0, -- 0: no lock, or its end has been recorded
   reminded_at INTEGER NOT NULL DEFAULT 0, -- when last reminded by e-mail to set up two-factor authentication
   created_at INTEGER NOT NULL,
+  profile_at INTEGER NOT NULL DEFAULT 0, -- when the name or the address last changed
   joined_under INTEGER NOT NULL DEFAULT 0, -- version of the policy at created_at
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
@@ -516,6 +517,7 @@ CREATE TABLE apps (
   rules TEXT NOT NULL DEFAULT '', -- of its hosts behind a proxy, one per line
   tokens INTEGER NOT NULL DEFAULT 0,
   client TEXT NOT NULL DEFAULT '', -- JSON: how it uses OpenID Connect; empty: it does not
+  client_epoch INTEGER NOT NULL DEFAULT 0, -- raised to end everything that it was issued by OpenID Connect
   created_at INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, id)
 ) STRICT, WITHOUT ROWID;
@@ -649,8 +651,10 @@ CREATE TABLE grants (
   ended_at INTEGER NOT NULL DEFAULT 0,
   refresh_hash BLOB,
   previous_hash BLOB,
+  refresh_root BLOB, -- hash of the first refresh token
   rotations INTEGER NOT NULL DEFAULT 0,
   rotated_at INTEGER NOT NULL DEFAULT 0,
+  quiet INTEGER NOT NULL, -- there were too many lately to record each
   created_at INTEGER NOT NULL,
   expires_at INTEGER NOT NULL,
   PRIMARY KEY (workspace_id, user_id, id),
@@ -706,7 +710,7 @@ CREATE TABLE session_apps (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX session_apps_app ON session_apps (workspace_id, app_id);
 
--- Messages to apps about sessions that have ended. Those that were delivered are deleted.
+-- Messages to apps about sessions that have ended, until they were delivered or given up.
 CREATE TABLE logouts (
   workspace_id TEXT NOT NULL,
   user_id TEXT NOT NULL,
