@@ -55,8 +55,19 @@ func NewBrowser(t testing.TB, base string, look Look) *Browser {
 	if err != nil {
 		t.Fatalf("%v", err)
 	}
+	return open(t, parent, site, look, chromedp.WithNewBrowserContext())
+}
+
+// Tab opens an empty tab in the same browser: it shares the cookies.
+func (b *Browser) Tab() *Browser {
+	b.t.Helper()
+	return open(b.t, b.ctx, b.base, b.look)
+}
+
+func open(t testing.TB, parent context.Context, site *url.URL, look Look, options ...chromedp.ContextOption) *Browser {
+	t.Helper()
 	events := newPageEvents(site.Host)
-	ctx, cancel := chromedp.NewContext(parent, chromedp.WithNewBrowserContext(), chromedp.WithListener(events.add))
+	ctx, cancel := chromedp.NewContext(parent, append(options, chromedp.WithListener(events.add))...)
 	t.Cleanup(cancel)
 	b := &Browser{t: t, ctx: ctx, base: site, events: events, patience: 2 * time.Minute}
 	if err := chromedp.Do(ctx); err != nil {

@@ -49,6 +49,17 @@ func NewSite(t testing.TB, e *Env) *Site {
 	return e.serve(e.door, e.Service, text.English)
 }
 
+// NewSiteBehind is like NewSite for a proxy that answers at the URL of the Env: the port is free for it, and the site is at Addr.
+func NewSiteBehind(t testing.TB, e *Env) *Site {
+	t.Helper()
+	door, _ := listen(t)
+	e.Check(e.door.Close())
+	return e.serve(door, e.Service, text.English)
+}
+
+// Addr returns the host and port at which this node listens.
+func (s *Site) Addr() string { return s.addr }
+
 // Node starts another node of the installation, with the same database and keyset, but its own store and listener. It
 // has the URL of the first node: a Visitor reaches it with Through.
 func (s *Site) Node() *Site {
