@@ -84,8 +84,6 @@ type AppUseTx interface {
 	HostsTaken(app string, origins []string) ([]string, error)
 	// MayUse reports whether an app is open to a user.
 	MayUse(a App, user string) (bool, error)
-	// AppsByRule returns the apps of a workspace that have a rule for groups, ordered by name, without their groups and hosts.
-	AppsByRule(workspace string) ([]App, error)
 	// GroupsOf returns the groups of a user, ordered by name.
 	GroupsOf(workspace, user string) ([]Group, error)
 }

@@ -29,6 +29,13 @@ type OpenedApp struct {
 	Alone bool // no other group opens it
 }
 
+// MaybeOpened is an app that a group opens if the app lists it, or if one of the app's rules names it.
+type MaybeOpened struct {
+	OpenedApp
+	Listed bool
+	Rules  []string
+}
+
 // GroupRange is a range of the groups of a workspace, by name.
 type GroupRange struct {
 	Workspace string
@@ -56,8 +63,8 @@ type GroupTx interface {
 	RenameGroup(Group) error
 	// DeleteGroup deletes a group whose row is locked. From then on nobody is in it, and it opens no app.
 	DeleteGroup(Group) error
-	// Opens returns the apps that a group opens, ordered by name.
-	Opens(workspace, id string) ([]OpenedApp, error)
+	// Opens returns the apps that a group may open, ordered by name: those that list it, and those with rules for groups.
+	Opens(workspace, id string) ([]MaybeOpened, error)
 }
 
 // GroupListTx is the storage of lists of groups.
@@ -157,15 +164,11 @@ func groupOf(tx Tx, by Caller, id string) (Group, []OpenedApp, error) {
 }
 
 // opened returns the apps that a group opens, wholly or in part: a rule of an app behind a proxy may name it.
-func opened(tx Tx, g Group) ([]OpenedApp, error) {
-	apps, err := tx.Opens(g.Workspace, g.ID)
-	if err != nil {
-		return nil, err
-	}
-	ruled, err := tx.AppsByRule(g.Workspace)
-	for _, a := range ruled {
-		if a.names(g.Name) && !slices.ContainsFunc(apps, func(o OpenedApp) bool { return o.ID == a.ID }) {
-			apps = append(apps, OpenedApp{ID: a.ID, Name: a.Name})
+func opened(tx Tx, g Group) (apps []OpenedApp, err error) {
+	all, err := tx.Opens(g.Workspace, g.ID)
+	for _, a := range all {
+		if a.Listed || namesGroup(a.Rules, g.Name) {
+			apps = append(apps, a.OpenedApp)
 		}
 	}
 	return apps, err

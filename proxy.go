@@ -171,10 +171,10 @@ func (w wants) admits(groups []string) bool {
 	return w.groups == nil || slices.ContainsFunc(groups, func(name string) bool { return slices.Contains(w.groups, fold.Name(name)) })
 }
 
-// names reports whether a rule of the app names a group.
-func (a App) names(group string) bool {
-	rules, _ := rule.Parse(a.Proxy.Rules)
-	return slices.ContainsFunc(rules, func(r rule.Rule) bool {
+// namesGroup reports whether a rule names a group.
+func namesGroup(rules []string, group string) bool {
+	all, _ := rule.Parse(rules)
+	return slices.ContainsFunc(all, func(r rule.Rule) bool {
 		return slices.ContainsFunc(r.Groups, func(name string) bool { return fold.Name(name) == fold.Name(group) })
 	})
 }

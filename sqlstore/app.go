@@ -171,10 +171,6 @@ func (t *tx) AppsOf(workspace, user string) ([]sallyport.App, error) {
 	return t.plainApps(workspace, `WHERE a.workspace_id = $1 AND a.enabled = 1 AND `+usable+` ORDER BY a.name_folded, a.id`, workspace, user)
 }
 
-func (t *tx) AppsByRule(workspace string) ([]sallyport.App, error) {
-	return t.plainApps(workspace, `WHERE a.workspace_id = $1 AND a.rules LIKE '%= groups:%' ORDER BY a.name_folded, a.id`, workspace)
-}
-
 func (t *tx) MayUse(a sallyport.App, user string) (may bool, err error) {
 	if a.Access == sallyport.AccessEveryone {
 		return a.Enabled, nil

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sallyport-2fa/sallyport"
@@ -74,13 +75,15 @@ func (t *tx) DeleteGroup(g sallyport.Group) error {
 	return t.exec(`INSERT INTO deletions (workspace_id, user_id, phase) VALUES ($1, $2, $3)`, g.Workspace, g.ID, deletionOfGroup)
 }
 
-func (t *tx) Opens(workspace, id string) (all []sallyport.OpenedApp, err error) {
-	err = t.rows(`SELECT a.id, a.name, CASE WHEN EXISTS (SELECT 1 FROM app_groups o
+func (t *tx) Opens(workspace, id string) (all []sallyport.MaybeOpened, err error) {
+	err = t.rows(`SELECT a.id, a.name, CASE WHEN g.group_id IS NULL THEN 0 ELSE 1 END, a.rules, CASE WHEN g.group_id IS NULL OR EXISTS (SELECT 1 FROM app_groups o
 			WHERE o.workspace_id = g.workspace_id AND o.app_id = g.app_id AND o.group_id <> g.group_id) THEN 0 ELSE 1 END
-		FROM app_groups g JOIN apps a ON a.workspace_id = g.workspace_id AND a.id = g.app_id
-		WHERE g.workspace_id = $1 AND g.group_id = $2 ORDER BY a.name_folded || '', a.id`, []any{workspace, id}, func(scan scanner) error {
-		var a sallyport.OpenedApp
-		err := scan(&a.ID, &a.Name, &a.Alone)
+		FROM apps a LEFT JOIN app_groups g ON g.workspace_id = a.workspace_id AND g.app_id = a.id AND g.group_id = $2
+		WHERE a.workspace_id = $1 AND (g.group_id IS NOT NULL OR a.rules LIKE '%= groups:%') ORDER BY a.name_folded, a.id`, []any{workspace, id}, func(scan scanner) error {
+		var a sallyport.MaybeOpened
+		var rules string
+		err := scan(&a.ID, &a.Name, &a.Listed, &rules, &a.Alone)
+		a.Rules = strings.Split(rules, "\n")
 		all = append(all, a)
 		return err
 	})
