@@ -39,7 +39,7 @@ func TestProxy(t *testing.T) {
 		"no cookie":         {asks(false, 302), []bool{true, false}, "drops the cookie"},
 		"a public start":    {asks(true, 200), []bool{true, true}, "without signing in (status 200)"},
 		"no proxy":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(200) }, []bool{false}, "without asking Sallyport (status 200)"},
-		"the app redirects": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", 302) }, []bool{false}, "without asking Sallyport (status 302)"},
+		"the app redirects": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }, []bool{false}, "without asking Sallyport (status 302)"},
 		"an error":          {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(502) }, []bool{false}, "the error 502"},
 		"hangs up": {func(w http.ResponseWriter, _ *http.Request) {
 			c, _, err := w.(http.Hijacker).Hijack()
