@@ -42,7 +42,8 @@ var migrationFiles embed.FS
 // command next to the server, other nodes on the same PostgreSQL).
 type Store struct {
 	engine    engine
-	presences presences
+	presences presences[sallyport.Presence]
+	visits    presences[sallyport.AppPresence]
 }
 
 // engine is what differs between the two databases.

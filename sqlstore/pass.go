@@ -67,7 +67,7 @@ func (t *tx) AppAt(origin, user, appSession string) (*sallyport.AppPresence, err
 }
 
 func (t *tx) appSessionAt(a arrival) (*sallyport.AppPresence, error) {
-	if p, err := t.rememberedApp(a); err != nil || p != nil {
+	if p, err := remembered(t, t.visits, a); err != nil || p != nil {
 		return p, err
 	}
 	var r appPresenceRow
@@ -98,13 +98,13 @@ func (t *tx) appSessionAt(a arrival) (*sallyport.AppPresence, error) {
 	ses, person := s.session(p.Workspace.ID, a.user), u.user()
 	x.Workspace, x.Proofs, x.CreatedAt, x.RefusedAt = p.Workspace.ID, sallyport.ParseProofs(proofs), at(created), at(refused)
 	p.Session, p.User, p.Signed = &ses, &person, &x
-	t.presences.putApp(version, a, p)
+	t.visits.put(version, a, p)
 	return p, nil
 }
 
 func (t *tx) AppByToken(origin, user, token string) (*sallyport.AppPresence, error) {
 	a := arrival{origin, user, token}
-	if p, err := t.rememberedApp(a); err != nil || p != nil {
+	if p, err := remembered(t, t.visits, a); err != nil || p != nil {
 		return p, err
 	}
 	var r appPresenceRow
@@ -134,20 +134,7 @@ func (t *tx) AppByToken(origin, user, token string) (*sallyport.AppPresence, err
 	person := u.user()
 	k.Workspace, k.CreatedAt, k.ExpiresAt, k.LastUsedAt, k.RefusedAt = p.Workspace.ID, at(created), at(expires), at(used), at(refused)
 	p.User, p.Token = &person, &k
-	t.presences.putApp(version, a, p)
-	return p, nil
-}
-
-// rememberedApp returns the cached presence if it is still true, or nil.
-func (t *tx) rememberedApp(a arrival) (*sallyport.AppPresence, error) {
-	p, then := t.presences.getApp(a)
-	if p == nil {
-		return nil, nil
-	}
-	now, err := t.version()
-	if err != nil || now != then {
-		return nil, err
-	}
+	t.visits.put(version, a, p)
 	return p, nil
 }
 

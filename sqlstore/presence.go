@@ -6,13 +6,12 @@ import (
 	"github.com/sallyport-2fa/sallyport"
 )
 
-// presences caches the results of Arrive until anything at all is written to the database. Reading the database's
-// version costs a fraction of reading the five tables.
-type presences struct {
+// presences caches the results of Arrive, or of AppAt, until anything at all is written to the database. Reading the
+// database's version costs a fraction of reading the tables.
+type presences[P any] struct {
 	mu      sync.RWMutex
 	version version
-	of      map[arrival]*sallyport.Presence
-	apps    map[arrival]*sallyport.AppPresence
+	of      map[arrival]*P
 }
 
 // arrival identifies a presence. At an app, host is the origin, and session the id of the app session or access token.
@@ -22,7 +21,7 @@ type arrival struct{ host, user, session string }
 const maxPresences = 8192
 
 // get returns a cached presence, or nil, and the version of the database at which it is true.
-func (p *presences) get(a arrival) (*sallyport.Presence, version) {
+func (p *presences[P]) get(a arrival) (*P, version) {
 	if p == nil {
 		return nil, ""
 	}
@@ -32,46 +31,31 @@ func (p *presences) get(a arrival) (*sallyport.Presence, version) {
 }
 
 // put caches what was read after the version was read.
-func (p *presences) put(version version, a arrival, found *sallyport.Presence) {
+func (p *presences[P]) put(version version, a arrival, found *P) {
 	if p == nil || version == "" {
 		return
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.forget(version)
+	if version != p.version {
+		p.version, p.of = version, map[arrival]*P{}
+	}
 	if len(p.of) < maxPresences {
 		p.of[a] = found
 	}
 }
 
-// forget empties the cache if its content is not that of the version.
-func (p *presences) forget(version version) {
-	if version != p.version {
-		p.version, p.of, p.apps = version, map[arrival]*sallyport.Presence{}, map[arrival]*sallyport.AppPresence{}
-	}
-}
-
-// getApp is get for a request to an app.
-func (p *presences) getApp(a arrival) (*sallyport.AppPresence, version) {
+// remembered returns the cached presence if it is still true, or nil.
+func remembered[P any](t *tx, cache *presences[P], a arrival) (*P, error) {
+	p, then := cache.get(a)
 	if p == nil {
-		return nil, ""
+		return nil, nil
 	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
-	return p.apps[a], p.version
-}
-
-// putApp is put for a request to an app.
-func (p *presences) putApp(version version, a arrival, found *sallyport.AppPresence) {
-	if p == nil || version == "" {
-		return
+	now, err := t.version()
+	if err != nil || now != then {
+		return nil, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.forget(version)
-	if len(p.apps) < maxPresences {
-		p.apps[a] = found
-	}
+	return p, nil
 }
 
 // Arrive reads everything in one statement, because most requests have a valid session. Without one, it reads only the
@@ -88,7 +72,7 @@ func (t *tx) Arrive(host, user, session string) (*sallyport.Presence, error) {
 
 // present reads a session with its user and workspace.
 func (t *tx) present(a arrival) (*sallyport.Presence, error) {
-	if p, err := t.remembered(a); err != nil || p != nil {
+	if p, err := remembered(t, t.presences, a); err != nil || p != nil {
 		return p, err
 	}
 	var w hostRow
@@ -120,7 +104,7 @@ func (t *tx) present(a arrival) (*sallyport.Presence, error) {
 func (t *tx) answering(host string) (*sallyport.Presence, error) {
 	a := arrival{host: host}
 	if t.looksFree {
-		if p, err := t.remembered(a); err != nil || p != nil {
+		if p, err := remembered(t, t.presences, a); err != nil || p != nil {
 			return p, err
 		}
 	}
@@ -139,19 +123,6 @@ func (t *tx) answering(host string) (*sallyport.Presence, error) {
 		t.presences.put(version, a, p)
 	}
 	return p, err
-}
-
-// remembered returns the cached presence if it is still true, or nil.
-func (t *tx) remembered(a arrival) (*sallyport.Presence, error) {
-	p, then := t.presences.get(a)
-	if p == nil {
-		return nil, nil
-	}
-	now, err := t.version()
-	if err != nil || now != then {
-		return nil, err
-	}
-	return p, nil
 }
 
 const (

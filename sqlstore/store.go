@@ -15,7 +15,7 @@ var (
 // Read implements sallyport.Store.
 func (s *Store) Read(ctx context.Context, fn func(sallyport.Tx) error) error {
 	return s.read(ctx, func(t *tx) error {
-		t.presences = &s.presences
+		t.presences, t.visits = &s.presences, &s.visits
 		return fn(t)
 	})
 }

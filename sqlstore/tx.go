@@ -1,6 +1,10 @@
 package sqlstore
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/sallyport-2fa/sallyport"
+)
 
 // tx runs SQL for the files of the concepts. It is for one goroutine, and is valid until the function that it was
 // passed to returns.
@@ -15,8 +19,9 @@ type tx struct {
 	reading bool     // inside the callback of rows
 	people  []listed // users as their rows were when they were read
 
-	presences *presences // nil outside Read
-	looksFree bool       // reading the version costs next to nothing
+	presences *presences[sallyport.Presence]    // nil outside Read
+	visits    *presences[sallyport.AppPresence] // of apps; nil outside Read
+	looksFree bool                              // reading the version costs next to nothing
 }
 
 // statements runs statements in order on a database. It returns errors as error.go defines them.
