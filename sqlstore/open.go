@@ -33,6 +33,8 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+
+	"github.com/sallyport-2fa/sallyport"
 )
 
 //go:embed migrations
