@@ -112,3 +112,32 @@ func TestDemand(t *testing.T) {
 		}
 	}
 }
+
+// TestHostsAsTyped: the hosts of an app are stored as browsers write them.
+func TestHostsAsTyped(t *testing.T) {
+	e := sallyporttest.New(t, "sqlite")
+	for typed, want := range map[string]string{
+		"https://münchen.example":  "https://xn--mnchen-3ya.example",
+		"MÜNCHEN.example:8443":     "https://xn--mnchen-3ya.example:8443",
+		" https://a.example.com/ ": "https://a.example.com",
+		"a_b.example.com:443":      "https://a_b.example.com",
+		"http://[::1]:8080":        "http://[::1]:8080",
+		"http://127.0.0.1:80":      "http://127.0.0.1",
+		"https://[0:0::1]:443":     "https://[::1]",
+		"http://wiki.localhost":    "http://wiki.localhost",
+		"https://a.example.com//":  "",
+		"https://me@a.example.com": "",
+		"https://a.example.com.":   "",
+		"https://":                 "",
+		"ftp://a.example.com":      "",
+	} {
+		a := sallyport.App{AppDetails: sallyport.AppDetails{Name: typed, Access: sallyport.AccessEveryone, Level: sallyport.LevelPolicy}, Proxy: sallyport.AppProxy{Hosts: []string{typed}}}
+		a, err := e.CreateApp(context.Background(), e.Console(), a)
+		if want == "" && !errors.Is(err, sallyport.ErrAppHosts) || want != "" && (err != nil || a.Proxy.Hosts[0] != want) {
+			t.Errorf("%q is stored as %q: %v", typed, a.Proxy.Hosts, err)
+		}
+		if err == nil {
+			e.Check(e.DeleteApp(context.Background(), e.Console(), a.ID))
+		}
+	}
+}

@@ -24,7 +24,7 @@ var (
 func (p *AppProxy) tidy() error {
 	var wrong []error
 	for i, typed := range p.Hosts {
-		origin, ok := AppOrigin(typed)
+		origin, ok := typedOrigin(typed)
 		if !ok {
 			wrong = append(wrong, ErrAppHosts.saying(text.Say("“{host}” is not a host. Enter one host per line, such as https://wiki.example.com, without a path.", "host", typed)))
 			break
@@ -47,6 +47,20 @@ func (p *AppProxy) tidy() error {
 		}
 	}
 	return outcomes(wrong...)
+}
+
+// typedOrigin is AppOrigin for what a person types: münchen.example is xn--mnchen-3ya.example.
+func typedOrigin(typed string) (origin string, ok bool) {
+	typed = strings.TrimSuffix(strings.TrimSpace(typed), "/")
+	scheme, rest, found := strings.Cut(typed, "://")
+	if !found {
+		scheme, rest = "https", typed
+	}
+	host, ok := fold.TypedHost(rest)
+	if !ok {
+		return "", false
+	}
+	return AppOrigin(scheme + "://" + host)
 }
 
 // AppOrigin returns the origin of an app's host as browsers write it. A host without a scheme means https. Plain http is only

@@ -32,12 +32,13 @@ func AppCookieName(origin string) string {
 	return "sallyport_app"
 }
 
-// ProxyClient returns the address of the client behind a proxy that asks about a request. ok is false if the request is not
-// from a trusted proxy, which the owners of the first workspace are told, or if the address cannot be read.
-func (e *Edge) ProxyClient(r *http.Request) (addr netip.Addr, ok bool) {
+// ProxyClient returns the address of the client behind a proxy that asks about a request, which is not valid if it cannot be
+// read. trusted is false if the request is not from a trusted proxy, which the owners of the first workspace are told.
+func (e *Edge) ProxyClient(r *http.Request) (addr netip.Addr, trusted bool) {
 	if !e.fromProxy(r) {
 		e.foreign.Store(true)
 		return netip.Addr{}, false
 	}
-	return e.clientAddr(r)
+	addr, _ = e.clientAddr(r)
+	return addr, true
 }

@@ -20,15 +20,19 @@ const (
 var (
 	errNotProxy  = &sallyport.Error{Kind: sallyport.Invalid, Code: "not_a_proxy", Text: text.Say("This address answers only proxies that the server trusts. Start the server with --trusted-proxies and the address of the proxy.")}
 	errHeaders   = &sallyport.Error{Kind: sallyport.Invalid, Code: "headers_invalid", Text: text.Say("The proxy did not say which request it asks about, or said it more than once. Check its configuration.")}
+	errClient    = &sallyport.Error{Kind: sallyport.Invalid, Code: "client_invalid", Text: text.Say("The proxy sent an address of the client that cannot be read, or sent it more than once. Check its configuration.")}
 	errNoAddress = &sallyport.Error{Kind: sallyport.Denied, Code: "access_denied", Text: text.Say("Proxies do not ask at this address. Check the configuration of the proxy.")}
 	errFault     = &sallyport.Error{Kind: sallyport.Denied, Code: "unavailable", Text: text.Say("Something went wrong, so nobody can be let in now. Try again in a moment.")}
 )
 
 // read reads the request that a proxy asks about.
 func (d *Door) read(a *asked) error {
-	addr, ok := d.edge.ProxyClient(a.r)
-	if !ok {
+	addr, trusted := d.edge.ProxyClient(a.r)
+	switch {
+	case !trusted:
 		return errNotProxy
+	case !addr.IsValid():
+		return errClient
 	}
 	method, scheme, host, target, err := described(a)
 	if err != nil {

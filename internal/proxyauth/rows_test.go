@@ -79,6 +79,9 @@ func TestI13_I14_WhatProxiesSend(t *testing.T) {
 			if got.Status != test.want {
 				t.Errorf("%s: %d, want %d: %s", name, got.Status, test.want, got.Body)
 			}
+			if strings.Contains(got.Body, "not_a_proxy") {
+				t.Errorf("%s: a trusted proxy is told that it is none", name)
+			}
 			for _, header := range identity {
 				values := got.Header[header]
 				if got.Status == 200 && (len(values) != 1 || values[0] != "") || got.Status != 200 && len(values) != 0 {
