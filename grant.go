@@ -86,10 +86,11 @@ type GrantTx interface {
 	Grant(workspace, user, id string) (Grant, Session, bool, error)
 	// SaveGrant replaces when a grant was redeemed, has ended and expires, and its refresh tokens. The user's row is locked.
 	SaveGrant(Grant) error
-	// InsertAccessToken inserts an access token, and deletes all of its grant except the newest MaxAccessTokens.
+	// InsertAccessToken inserts an access token. One that belongs to a session is the first of its grant. Another one deletes
+	// all of its grant except the newest MaxAccessTokens.
 	InsertAccessToken(AccessToken) error
-	// AccessToken returns an access token by its hash.
-	AccessToken(workspace, user string, hash []byte) (AccessToken, bool, error)
+	// AccessToken returns an access token by its hash, with its grant as Grant does.
+	AccessToken(workspace, user string, hash []byte) (AccessToken, Grant, Session, bool, error)
 }
 
 // RevokeTx is the storage of revocation by apps.
@@ -443,14 +444,11 @@ func (s *Service) bearer(tx Tx, by Caller, token Secret) (g Grant, app App, u Us
 		return g, app, u, t, ErrToken
 	}
 	now := s.Now()
-	t, found, err := tx.AccessToken(by.workspace.ID, user, hash)
+	t, g, ses, found, err := tx.AccessToken(by.workspace.ID, user, hash)
 	if err != nil || !found || t.Grant != id || !lifetime.Until(t.ExpiresAt, AccessTokenLimit, now) {
 		return g, app, u, t, errOr(err, ErrToken)
 	}
-	g, ses, found, err := tx.Grant(by.workspace.ID, user, t.Grant)
-	if err == nil && found {
-		u, found, err = tx.User(by.workspace.ID, user)
-	}
+	u, found, err = tx.User(by.workspace.ID, user)
 	if err == nil && found {
 		app, found, err = tx.ClientApp(by.workspace.ID, g.App)
 	}

@@ -38,6 +38,7 @@ func TestI66_WhatAnAppAndItsPeopleWrite(t *testing.T) {
 			t.Error("later, openings are still not recorded")
 		}
 
+		s.Clock.Advance(time.Second)
 		refresh := c.tokens(v, map[string]string{"scope": "openid offline_access"})
 		for range sallyport.MaxAccessTokens + 3 {
 			s.Clock.Advance(time.Second)
