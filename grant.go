@@ -110,6 +110,9 @@ var (
 	ErrToken       = &Error{Kind: Unauthenticated, Code: "invalid_token", Text: text.Say("The access token is not valid, has expired or was revoked.")}
 	errScope       = refusal("invalid_scope", text.Say("The scope is more than what was granted before."))
 	errGrantType   = refusal("unsupported_grant_type", text.Say("The grant_type may be authorization_code, refresh_token or urn:ietf:params:oauth:grant-type:device_code."))
+	errNoCode      = refusal("invalid_request", text.Say("The parameter code is missing. Send the code that the browser brought back."))
+	errNoRefresh   = refusal("invalid_request", text.Say("The parameter refresh_token is missing."))
+	errNoDevice    = refusal("invalid_request", text.Say("The parameter device_code is missing. Send the one that the device was issued."))
 	errNoGrantType = refusal("invalid_request", text.Say("The parameter grant_type is missing."))
 )
 
@@ -153,6 +156,14 @@ func (s *Service) Token(ctx context.Context, by Caller, c ClientCredentials, r T
 	var i issue
 	err = s.asClient(ctx, by, c, func(tx Tx, app App) (err error) {
 		by := by.about(app.ID)
+		switch {
+		case r.GrantType == grantCode && r.Code == "":
+			return errNoCode
+		case r.GrantType == grantRefresh && r.Refresh == "":
+			return errNoRefresh
+		case r.GrantType == grantDevice && r.DeviceCode == "":
+			return errNoDevice
+		}
 		switch r.GrantType {
 		case grantCode:
 			i, err = s.redeem(tx, by, app, r)

@@ -234,7 +234,9 @@ func TestUpdatedAt(t *testing.T) {
 		v := s.Visitor()
 		s.Clock.Advance(time.Hour)
 		v.Enrol(&ada, "Phone")
-		at := func() int64 { return int64(read(t, c.userinfo(c.tokens(v, nil).text("access_token")))["updated_at"].(float64)) }
+		at := func() int64 {
+			return int64(read(t, c.userinfo(c.tokens(v, nil).text("access_token")))["updated_at"].(float64))
+		}
 		if got := at(); got != created {
 			t.Errorf("at first: %d, want %d", got, created)
 		}
