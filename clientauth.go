@@ -49,7 +49,7 @@ var (
 	errClientNone    = ErrClient.saying(text.Say("This app must prove which it is with its client secret or a signed assertion. It sent neither."))
 	errAssertion     = ErrClient.saying(text.Say("The client assertion was not accepted. It must be signed with a key that is registered for this app."))
 	errAssertionAud  = ErrClient.saying(text.Say("The client assertion is not for this server. Its aud must be the issuer or the address of the token endpoint, its iss and sub the client id."))
-	errAssertionTime = ErrClient.saying(text.Say("The client assertion has expired, or is valid for more than an hour. Check the clock of the app's server."))
+	errAssertionTime = ErrClient.saying(text.Say("The client assertion has expired, begins in the future, or is valid for more than an hour. Check the clock of the app's server."))
 	errAssertionUsed = ErrClient.saying(text.Say("The client assertion has no jti, or was used before. Create a new one for each request."))
 )
 
@@ -142,6 +142,7 @@ func (s *Service) judgeAssertion(tx Tx, by Caller, app App, c ClientCredentials)
 		Audience stringOrAll `json:"aud"`
 		Expires  float64     `json:"exp"`
 		Begins   float64     `json:"nbf"`
+		Issued   float64     `json:"iat"`
 		ID       string      `json:"jti"`
 	}
 	if json.Unmarshal(t.Claims, &claims) != nil {
@@ -154,7 +155,7 @@ func (s *Service) judgeAssertion(tx Tx, by Caller, app App, c ClientCredentials)
 	switch {
 	case claims.Issuer != app.ID, claims.Subject != app.ID, !slices.ContainsFunc(claims.Audience, here):
 		return errAssertionAud
-	case !now.Before(ends), ends.After(now.Add(clientAssertionLimit)), claims.Begins != 0 && lifetime.Ahead(time.Unix(int64(claims.Begins), 0), now):
+	case !now.Before(ends), ends.After(now.Add(clientAssertionLimit)), lifetime.Ahead(time.Unix(int64(max(claims.Begins, claims.Issued)), 0), now):
 		return errAssertionTime
 	case claims.ID == "":
 		return errAssertionUsed

@@ -86,10 +86,11 @@ type GrantTx interface {
 	Grant(workspace, user, id string) (Grant, Session, bool, error)
 	// SaveGrant replaces when a grant was redeemed, has ended and expires, and its refresh tokens. The user's row is locked.
 	SaveGrant(Grant) error
-	// InsertAccessToken inserts an access token, and deletes all of its grant except the newest MaxAccessTokens.
+	// InsertAccessToken inserts an access token. One that belongs to a session is the first of its grant. Another one deletes
+	// all of its grant except the newest MaxAccessTokens.
 	InsertAccessToken(AccessToken) error
-	// AccessToken returns an access token by its hash.
-	AccessToken(workspace, user string, hash []byte) (AccessToken, bool, error)
+	// AccessToken returns an access token by its hash, with its grant as Grant does.
+	AccessToken(workspace, user string, hash []byte) (AccessToken, Grant, Session, bool, error)
 }
 
 // RevokeTx is the storage of revocation by apps.
@@ -109,6 +110,9 @@ var (
 	ErrToken       = &Error{Kind: Unauthenticated, Code: "invalid_token", Text: text.Say("The access token is not valid, has expired or was revoked.")}
 	errScope       = refusal("invalid_scope", text.Say("The scope is more than what was granted before."))
 	errGrantType   = refusal("unsupported_grant_type", text.Say("The grant_type may be authorization_code, refresh_token or urn:ietf:params:oauth:grant-type:device_code."))
+	errNoCode      = refusal("invalid_request", text.Say("The parameter code is missing. Send the code that the browser brought back."))
+	errNoRefresh   = refusal("invalid_request", text.Say("The parameter refresh_token is missing."))
+	errNoDevice    = refusal("invalid_request", text.Say("The parameter device_code is missing. Send the one that the device was issued."))
 	errNoGrantType = refusal("invalid_request", text.Say("The parameter grant_type is missing."))
 )
 
@@ -152,6 +156,14 @@ func (s *Service) Token(ctx context.Context, by Caller, c ClientCredentials, r T
 	var i issue
 	err = s.asClient(ctx, by, c, func(tx Tx, app App) (err error) {
 		by := by.about(app.ID)
+		switch {
+		case r.GrantType == grantCode && r.Code == "":
+			return errNoCode
+		case r.GrantType == grantRefresh && r.Refresh == "":
+			return errNoRefresh
+		case r.GrantType == grantDevice && r.DeviceCode == "":
+			return errNoDevice
+		}
 		switch r.GrantType {
 		case grantCode:
 			i, err = s.redeem(tx, by, app, r)
@@ -443,14 +455,11 @@ func (s *Service) bearer(tx Tx, by Caller, token Secret) (g Grant, app App, u Us
 		return g, app, u, t, ErrToken
 	}
 	now := s.Now()
-	t, found, err := tx.AccessToken(by.workspace.ID, user, hash)
+	t, g, ses, found, err := tx.AccessToken(by.workspace.ID, user, hash)
 	if err != nil || !found || t.Grant != id || !lifetime.Until(t.ExpiresAt, AccessTokenLimit, now) {
 		return g, app, u, t, errOr(err, ErrToken)
 	}
-	g, ses, found, err := tx.Grant(by.workspace.ID, user, t.Grant)
-	if err == nil && found {
-		u, found, err = tx.User(by.workspace.ID, user)
-	}
+	u, found, err = tx.User(by.workspace.ID, user)
 	if err == nil && found {
 		app, found, err = tx.ClientApp(by.workspace.ID, g.App)
 	}

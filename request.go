@@ -175,7 +175,7 @@ func (s *Service) proceed(ctx context.Context, by Caller, app App, r AppRequest,
 	var show Shown
 	if err == nil {
 		if show, err = s.toShow(ctx, by, r, q); err == nil && show == "" {
-			o.Reply, err = s.authorize(ctx, by, r, q, issue)
+			o.Reply, err = s.authorize(ctx, by, app, r, q, issue)
 		}
 	}
 	outcome := errors.AsType[*Error]
@@ -243,17 +243,11 @@ func (s *Service) toShow(ctx context.Context, by Caller, r AppRequest, q asked) 
 	return "", nil
 }
 
-// authorize issues a code to the app, if the caller's session is all that is required.
-func (s *Service) authorize(ctx context.Context, by Caller, r AppRequest, q asked, issue bool) (reply *Reply, err error) {
+// authorize issues a code to the app, if the caller's session is all that is required. The app was read for this request. If it
+// was disabled since, it has another epoch, and the code is worth nothing.
+func (s *Service) authorize(ctx context.Context, by Caller, app App, r AppRequest, q asked, issue bool) (reply *Reply, err error) {
 	by = by.about(r.App)
 	run := func(tx Tx, me *actor) error {
-		app, found, err := tx.ClientApp(me.Workspace, r.App)
-		if err != nil {
-			return err
-		}
-		if !found || app.Client == nil || !app.Enabled {
-			return ErrAppUnknown
-		}
 		if may, err := tx.MayUse(app, me.ID); err != nil || !may {
 			return errOr(err, errAccessDenied)
 		}
@@ -270,8 +264,10 @@ func (s *Service) authorize(ctx context.Context, by Caller, r AppRequest, q aske
 		var code Secret
 		code, g.CodeHash = newToken(me.ID, g.ID)
 		g.CodeEnds = me.now.Add(CodeLimit)
-		if _, err := tx.TakeAppRequest(r.Workspace, r.ID); err != nil {
-			return err
+		if !r.fresh {
+			if _, err := tx.TakeAppRequest(r.Workspace, r.ID); err != nil {
+				return err
+			}
 		}
 		reply = s.reply(by, r.Params, [2]string{"code", code.Reveal()})
 		return tx.InsertGrant(g)

@@ -26,20 +26,35 @@ func (t *tx) InsertGrant(g sallyport.Grant) error {
 		g.Proofs.String(), g.CodeHash, ms(g.CodeEnds), ms(g.CreatedAt), ms(g.ExpiresAt), ms(g.CreatedAt.Add(-sallyport.OpenedWindow)))
 }
 
+// grantRow scans a grant, with the session in which it was issued.
+type grantRow struct {
+	sallyport.Grant
+	ses                                                  sessionRow
+	scopes, proofs                                       string
+	codeEnds, redeemed, ended, rotated, created, expires int64
+}
+
+const grantTables = `grants g LEFT JOIN sessions s ON s.workspace_id = g.workspace_id AND s.user_id = g.user_id AND s.id = g.session_id`
+
+func (r *grantRow) dest() []any {
+	return append([]any{&r.App, &r.Session, &r.UserEpoch, &r.AppEpoch, &r.scopes, &r.Claims, &r.Nonce, &r.Redirect, &r.Challenge, &r.proofs, &r.CodeHash, &r.codeEnds,
+		&r.redeemed, &r.ended, &r.RefreshHash, &r.RefreshRoot, &r.PreviousHash, &r.Rotations, &r.rotated, &r.Quiet, &r.created, &r.expires}, r.ses.dest()...)
+}
+
+func (r *grantRow) grant(workspace, user, id string) (sallyport.Grant, sallyport.Session) {
+	g := r.Grant
+	g.Workspace, g.User, g.ID, g.Scopes, g.Proofs = workspace, user, id, strings.Fields(r.scopes), sallyport.ParseProofs(r.proofs)
+	g.CodeEnds, g.Redeemed, g.Ended, g.RotatedAt, g.CreatedAt, g.ExpiresAt = at(r.codeEnds), at(r.redeemed), at(r.ended), at(r.rotated), at(r.created), at(r.expires)
+	return g, r.ses.session(workspace, user)
+}
+
 // Grant reads the session with the grant.
 func (t *tx) Grant(workspace, user, id string) (sallyport.Grant, sallyport.Session, bool, error) {
-	g := sallyport.Grant{Workspace: workspace, User: user, ID: id}
-	var ses sessionRow
-	var scopes, proofs string
-	var codeEnds, redeemed, ended, rotated, created, expires int64
-	found, err := t.row(`SELECT `+grantColumns+`, `+sessionColumns+` FROM grants g
-		LEFT JOIN sessions s ON s.workspace_id = g.workspace_id AND s.user_id = g.user_id AND s.id = g.session_id
-		WHERE g.workspace_id = $1 AND g.user_id = $2 AND g.id = $3`, []any{workspace, user, id},
-		append([]any{&g.App, &g.Session, &g.UserEpoch, &g.AppEpoch, &scopes, &g.Claims, &g.Nonce, &g.Redirect, &g.Challenge, &proofs, &g.CodeHash, &codeEnds,
-			&redeemed, &ended, &g.RefreshHash, &g.RefreshRoot, &g.PreviousHash, &g.Rotations, &rotated, &g.Quiet, &created, &expires}, ses.dest()...)...)
-	g.Scopes, g.Proofs = strings.Fields(scopes), sallyport.ParseProofs(proofs)
-	g.CodeEnds, g.Redeemed, g.Ended, g.RotatedAt, g.CreatedAt, g.ExpiresAt = at(codeEnds), at(redeemed), at(ended), at(rotated), at(created), at(expires)
-	return g, ses.session(workspace, user), found, err
+	var r grantRow
+	found, err := t.row(`SELECT `+grantColumns+`, `+sessionColumns+` FROM `+grantTables+` WHERE g.workspace_id = $1 AND g.user_id = $2 AND g.id = $3`,
+		[]any{workspace, user, id}, r.dest()...)
+	g, ses := r.grant(workspace, user, id)
+	return g, ses, found, err
 }
 
 func (t *tx) SaveGrant(g sallyport.Grant) error {
@@ -49,22 +64,29 @@ func (t *tx) SaveGrant(g sallyport.Grant) error {
 }
 
 func (t *tx) InsertAccessToken(a sallyport.AccessToken) error {
-	if err := t.exec(`DELETE FROM access_tokens WHERE workspace_id = $1 AND user_id = $2 AND grant_id = $3 AND hash IN (
-			SELECT hash FROM access_tokens WHERE workspace_id = $1 AND user_id = $2 AND grant_id = $3 ORDER BY expires_at DESC LIMIT 100 OFFSET `+
-		strconv.Itoa(sallyport.MaxAccessTokens-1)+`)`, a.Workspace, a.User, a.Grant); err != nil {
-		return err
+	if a.Session == "" {
+		if err := t.exec(`DELETE FROM access_tokens WHERE workspace_id = $1 AND user_id = $2 AND grant_id = $3 AND hash IN (
+				SELECT hash FROM access_tokens WHERE workspace_id = $1 AND user_id = $2 AND grant_id = $3 ORDER BY expires_at DESC LIMIT 100 OFFSET `+
+			strconv.Itoa(sallyport.MaxAccessTokens-1)+`)`, a.Workspace, a.User, a.Grant); err != nil {
+			return err
+		}
 	}
 	return t.exec(`INSERT INTO access_tokens (workspace_id, user_id, hash, grant_id, session_id, expires_at) VALUES ($1, $2, $3, $4, $5, $6)`,
 		a.Workspace, a.User, a.Hash, a.Grant, a.Session, ms(a.ExpiresAt))
 }
 
-func (t *tx) AccessToken(workspace, user string, hash []byte) (sallyport.AccessToken, bool, error) {
+// AccessToken reads the grant and its session with the token.
+func (t *tx) AccessToken(workspace, user string, hash []byte) (sallyport.AccessToken, sallyport.Grant, sallyport.Session, bool, error) {
 	a := sallyport.AccessToken{Workspace: workspace, User: user, Hash: hash}
+	var r grantRow
 	var expires int64
-	found, err := t.row(`SELECT grant_id, session_id, expires_at FROM access_tokens WHERE workspace_id = $1 AND user_id = $2 AND hash = $3`,
-		[]any{workspace, user, hash}, &a.Grant, &a.Session, &expires)
+	found, err := t.row(`SELECT a.grant_id, a.session_id, a.expires_at, `+grantColumns+`, `+sessionColumns+` FROM `+grantTables+`
+		JOIN access_tokens a ON a.workspace_id = g.workspace_id AND a.user_id = g.user_id AND a.grant_id = g.id
+		WHERE g.workspace_id = $1 AND g.user_id = $2 AND a.workspace_id = $1 AND a.user_id = $2 AND a.hash = $3`,
+		[]any{workspace, user, hash}, append([]any{&a.Grant, &a.Session, &expires}, r.dest()...)...)
 	a.ExpiresAt = at(expires)
-	return a, found, err
+	g, ses := r.grant(workspace, user, a.Grant)
+	return a, g, ses, found, err
 }
 
 func (t *tx) DeleteAccessToken(workspace, user string, hash []byte) error {

@@ -149,6 +149,23 @@ var fillTables = []string{
 	`INSERT INTO app_groups (workspace_id, app_id, group_id) SELECT w, 'app_' || i, 'grp_' || i % 300` + series,
 	`INSERT INTO app_hosts (origin, workspace_id, app_id) SELECT 'https://' || i || '.example', w, 'app_' || i` + series,
 	`INSERT INTO app_secrets (workspace_id, app_id, id, hash, created_at) SELECT w, 'app_' || i, 'sec_' || i, '', i` + series,
+	`INSERT INTO grants (workspace_id, user_id, id, app_id, session_id, user_epoch, app_epoch, scopes, claims, nonce, redirect, challenge, proofs, code_ends, quiet, created_at, expires_at)
+		SELECT w, 'usr_' || i, 'gra_' || i, 'app_' || i, 'ses_' || i, 1, 1, '', '', '', '', '', '', i, 0, i, i` + series,
+	`INSERT INTO access_tokens (workspace_id, user_id, hash, grant_id, session_id, expires_at)
+		SELECT w, 'usr_' || i, decode(md5(i || ''), 'hex'), 'gra_' || i, 'ses_' || i, i` + series,
+	`INSERT INTO app_requests (workspace_id, id, app_id, browser_hash, params, created_at, expires_at)
+		SELECT w, 'req_' || i, 'app_' || i, decode(md5(i || ''), 'hex'), '{}', i, i` + series,
+	`INSERT INTO device_codes (workspace_id, id, app_id, hash, user_code, scopes, state, created_at, expires_at)
+		SELECT w, 'dco_' || i, 'app_' || i, '', i || '', '', 'waiting', i, i` + series,
+	`INSERT INTO session_apps (workspace_id, user_id, session_id, app_id) SELECT w, 'usr_' || i, 'ses_' || i, 'app_' || i` + series,
+	`INSERT INTO logouts (workspace_id, user_id, id, session_id, app_id, state, next_at, created_at)
+		SELECT w, 'usr_' || i, 'lgo_' || i, 'ses_' || i, 'app_' || i, 'waiting', i, i` + series,
+	`INSERT INTO app_sessions (workspace_id, user_id, id, hash, session_id, app_id, app_epoch, origin, created_at)
+		SELECT w, 'usr_' || i, 'aps_' || i, '', 'ses_' || i, 'app_' || i, 1, '', i` + series,
+	`INSERT INTO tickets (workspace_id, user_id, id, hash, epoch, session_id, app_id, app_epoch, origin, target, browser_hash, expires_at)
+		SELECT w, 'usr_' || i, 'tkt_' || i, '', 1, 'ses_' || i, 'app_' || i, 1, '', '', '', i` + series,
+	`INSERT INTO app_tokens (workspace_id, user_id, id, hash, epoch, app_id, app_epoch, name, created_at, expires_at)
+		SELECT w, 'usr_' || i, 'tok_' || i, '', 1, 'app_' || i, 1, '', i, i` + series,
 	`INSERT INTO adoption (workspace_id, day, people, enabled) SELECT w, i, 1, 1` + series,
 }
 
@@ -184,6 +201,7 @@ func collect(t *testing.T, e *sallyporttest.Env) []string {
 		v.Get("/admin/audit?" + filter)
 	}
 	useApps(v)
+	useDoors(t, e, site, v)
 	reason := sallyporttest.Fields{"reason": "lost"}
 	for _, act := range []string{"suspend", "restore", "unlock", "sign-out", "reset-2fa", "delete"} {
 		v.Post("/admin/users/"+mia.ID+"/"+act, reason)

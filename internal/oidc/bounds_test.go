@@ -38,6 +38,7 @@ func TestI66_WhatAnAppAndItsPeopleWrite(t *testing.T) {
 			t.Error("later, openings are still not recorded")
 		}
 
+		s.Clock.Advance(time.Second)
 		s.Clock.Advance(time.Second) // ids of the same moment have no order
 		refresh := c.tokens(v, map[string]string{"scope": "openid offline_access"})
 		for range sallyport.MaxAccessTokens + 3 {
@@ -234,7 +235,9 @@ func TestUpdatedAt(t *testing.T) {
 		v := s.Visitor()
 		s.Clock.Advance(time.Hour)
 		v.Enrol(&ada, "Phone")
-		at := func() int64 { return int64(read(t, c.userinfo(c.tokens(v, nil).text("access_token")))["updated_at"].(float64)) }
+		at := func() int64 {
+			return int64(read(t, c.userinfo(c.tokens(v, nil).text("access_token")))["updated_at"].(float64))
+		}
 		if got := at(); got != created {
 			t.Errorf("at first: %d, want %d", got, created)
 		}

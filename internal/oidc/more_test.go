@@ -151,6 +151,12 @@ func TestSignedAssertions(t *testing.T) {
 			return c.call("/oauth2/token", redeeming(code, map[string]string{"client_id": c.ID, "client_assertion": token,
 				"client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"}))
 		}
+		shifted := func(by time.Duration) func(*jwt.Claims) { // as an app whose clock is wrong makes it
+			return func(c *jwt.Claims) {
+				now := s.Clock.Now().Add(by)
+				c.IssuedAt, c.NotBefore, c.Expiry = jwt.NewNumericDate(now), jwt.NewNumericDate(now), jwt.NewNumericDate(now.Add(5*time.Minute))
+			}
+		}
 		code := reply(c.ask(v, nil)).Get("code")
 		used := assertion(nil)
 		if p := send("x", used); read(t, p).text("error") != "invalid_grant" {
@@ -158,11 +164,16 @@ func TestSignedAssertions(t *testing.T) {
 		}
 		for name, token := range map[string]string{
 			"used": used, "no id": assertion(func(c *jwt.Claims) { c.ID = "" }), "expired": assertion(func(c *jwt.Claims) { c.Expiry = jwt.NewNumericDate(s.Clock.Now()) }),
-			"too long":    assertion(func(c *jwt.Claims) { c.Expiry = jwt.NewNumericDate(s.Clock.Now().Add(2 * time.Hour)) }),
-			"for another": assertion(func(c *jwt.Claims) { c.Audience = jwt.Audience{"https://other.example"} }),
-			"of another":  assertion(func(c *jwt.Claims) { c.Issuer = "app_other" }),
+			"too long":      assertion(func(c *jwt.Claims) { c.Expiry = jwt.NewNumericDate(s.Clock.Now().Add(2 * time.Hour)) }),
+			"an hour late":  assertion(shifted(-time.Hour)),
+			"an hour early": assertion(shifted(time.Hour)),
+			"begins later":  assertion(func(c *jwt.Claims) { c.NotBefore = jwt.NewNumericDate(s.Clock.Now().Add(5 * time.Minute)) }),
+			"made later":    assertion(func(c *jwt.Claims) { c.IssuedAt = jwt.NewNumericDate(s.Clock.Now().Add(5 * time.Minute)) }),
+			"for another":   assertion(func(c *jwt.Claims) { c.Audience = jwt.Audience{"https://other.example"} }),
+			"of another":    assertion(func(c *jwt.Claims) { c.Issuer = "app_other" }),
 		} {
-			if p := send(code, token); p.Status != 401 || read(t, p).text("error") != "invalid_client" {
+			p := send(code, token)
+			if p.Status != 401 || read(t, p).text("error") != "invalid_client" || strings.Contains(name, "hour") && !strings.Contains(p.Body, "Check the clock") {
 				t.Errorf("%s: %d %s", name, p.Status, p.Body)
 			}
 		}

@@ -106,10 +106,11 @@ func TestI17_Codes(t *testing.T) {
 		one := code(c, nil)
 		for name, changes := range map[string]map[string]string{
 			"no verifier": {"code_verifier": ""}, "a wrong verifier": {"code_verifier": verifier + "x"}, "another address": {"redirect_uri": callback + "/"},
-			"no address": {"redirect_uri": ""}, "no code": {"code": ""}, "a changed code": {"code": one[:60] + "--" + one[62:]},
+			"no address": {"redirect_uri": ""}, "a changed code": {"code": one[:60] + "--" + one[62:]},
 		} {
 			wrong(name, c.call("/oauth2/token", redeeming(one, changes)), 400, "invalid_grant")
 		}
+		wrong("no code", c.call("/oauth2/token", redeeming("", nil)), 400, "invalid_request")
 		wrong("another app", other.call("/oauth2/token", redeeming(one, nil)), 400, "invalid_grant")
 		f := redeeming(one, map[string]string{"client_id": c.ID, "client_secret": "wrong"})
 		wrong("a wrong secret", c.call("/oauth2/token", f), 401, "invalid_client")

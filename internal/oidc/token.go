@@ -42,6 +42,9 @@ func (d *door) introspect(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	if p["token"] == "" {
+		return invalid(text.Say("The parameter token is missing."))
+	}
 	i, err := d.service.Introspect(r.Context(), by, c, sallyport.Secret(p["token"]))
 	if err != nil {
 		return err
