@@ -138,7 +138,7 @@ func TestI11_EveryErrorDenies(t *testing.T) {
 					v := s.ready()
 					uncounted := "UPDATE users SET changes = 0, changes_since = 0" // these are counted like tries
 					e.Exec(uncounted)
-					before, tries := e.Dump("tries", "events", "outbox", "sign_ins", "drafts"), ""
+					before, tries := e.Dump("tries", "events", "unsealed", "outbox", "sign_ins", "drafts"), ""
 					begun := e.Dump(slices.DeleteFunc(e.Tables(), func(t string) bool { return t == "sign_ins" || t == "drafts" })...)
 					events := len(e.Query("SELECT id FROM events"))
 					f.failAt(k, lost)
@@ -163,7 +163,7 @@ func TestI11_EveryErrorDenies(t *testing.T) {
 						}
 					}
 					e.Exec(uncounted)
-					after := e.Dump("tries", "events", "outbox", "sign_ins", "drafts")
+					after := e.Dump("tries", "events", "unsealed", "outbox", "sign_ins", "drafts")
 					tries = fmt.Sprint(e.Query("SELECT * FROM tries"))
 					if !lost && after != before {
 						t.Errorf("%s: something was only partly saved:\n%s", what, newLines(before, after))

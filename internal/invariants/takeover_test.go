@@ -175,7 +175,7 @@ func TestI22_FreshProof(t *testing.T) {
 		tried := 0
 		state := func() string {
 			s.Exec(uncounted)
-			return s.Dump("sessions", "events", "tries")
+			return s.Dump("sessions", "events", "unsealed", "tries")
 		}
 		attempt := func(when string) {
 			for _, r := range routes(http.MethodPost) {

@@ -152,7 +152,7 @@ const uncounted = "UPDATE users SET changes = 0, changes_since = 0"
 func snapshot(s *Site) string {
 	s.T.Helper()
 	s.Exec(uncounted)
-	all := s.Dump("sessions", "events")
+	all := s.Dump("sessions", "events", "unsealed")
 	for _, query := range []string{
 		"SELECT workspace_id, user_id, id, hash, epoch, proofs, expires_at FROM sessions ORDER BY id",
 		"SELECT id, kind, detail FROM events WHERE kind NOT LIKE '%.shown' ORDER BY id",
