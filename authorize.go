@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/openid"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -77,7 +78,7 @@ type asked struct {
 	maxAge    int // in seconds; -1: any
 	acrs      []string
 	essential bool // one of acrs must be reached
-	claims    claimsRequest
+	claims    openid.ClaimsRequest
 }
 
 // judge returns what a request asks for, or what is wrong with it, to be told to the app. The address to which it is told was
@@ -128,7 +129,7 @@ func (p Parameters) judge(c *AppClient) (q asked, err error) {
 	}
 	q.acrs = strings.Fields(p["acr_values"])
 	if want := q.claims.IDToken["acr"]; want != nil {
-		if values := want.texts(); len(values) > 0 {
+		if values := want.Texts(); len(values) > 0 {
 			q.acrs, q.essential = values, want.Essential
 		}
 	}

@@ -1,11 +1,11 @@
 package sallyport
 
 import (
-	"encoding/json"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/sallyport-2fa/sallyport/internal/openid"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -40,51 +40,18 @@ func grantedScopes(asked string) (granted []string) {
 	return granted
 }
 
-// claimsRequest is the parameter claims (OpenID Connect Core 5.5).
-type claimsRequest struct {
-	UserInfo map[string]*claimRequest `json:"userinfo"`
-	IDToken  map[string]*claimRequest `json:"id_token"`
-}
-
-type claimRequest struct {
-	Essential bool  `json:"essential"`
-	Value     any   `json:"value"`
-	Values    []any `json:"values"`
-}
-
-// maxClaims is the maximum size of the parameter claims, in bytes.
-const maxClaims = 4 << 10
-
 var errClaims = refusal("invalid_request", text.Say("The parameter claims is not a JSON object as OpenID Connect Core 5.5 describes it, or it is longer than 4 KiB."))
 
-func parseClaims(raw string) (c claimsRequest, err error) {
-	if raw == "" {
-		return c, nil
-	}
-	if len(raw) > maxClaims || !strings.HasPrefix(strings.TrimSpace(raw), "{") {
+func parseClaims(raw string) (openid.ClaimsRequest, error) {
+	c, ok := openid.ParseClaims(raw)
+	if !ok {
 		return c, errClaims
-	}
-	if err := json.Unmarshal([]byte(raw), &c); err != nil {
-		return claimsRequest{}, errClaims
 	}
 	return c, nil
 }
 
-// texts returns the values that a claim is wanted to have, as far as they are texts.
-func (c *claimRequest) texts() (all []string) {
-	if c == nil {
-		return nil
-	}
-	for _, v := range append([]any{c.Value}, c.Values...) {
-		if s, ok := v.(string); ok {
-			all = append(all, s)
-		}
-	}
-	return all
-}
-
 // wanted returns the names of the claims about a person that are asked for, by scopes and by name.
-func wanted(scopes []string, named map[string]*claimRequest) map[string]bool {
+func wanted(scopes []string, named map[string]*openid.Claim) map[string]bool {
 	all := map[string]bool{}
 	for _, scope := range scopes {
 		for _, name := range claimsOf[scope] {

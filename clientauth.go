@@ -4,13 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
-	"encoding/json"
 	"errors"
 	"slices"
 	"time"
 
 	"github.com/sallyport-2fa/sallyport/internal/jose"
 	"github.com/sallyport-2fa/sallyport/internal/lifetime"
+	"github.com/sallyport-2fa/sallyport/internal/openid"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 	"github.com/sallyport-2fa/sallyport/internal/throttle"
 )
@@ -54,8 +54,6 @@ var (
 )
 
 var secretRule = throttle.Rule{Limit: 20, Window: 15 * time.Minute}
-
-const clientAssertionLimit = time.Hour
 
 // asClient runs a change for an app that has proved which it is. Nothing is consumed unless it has. An outcome of fn is
 // committed, so that fn must return a fault if what it wrote must not stay.
@@ -136,50 +134,26 @@ func (s *Service) judgeAssertion(tx Tx, by Caller, app App, c ClientCredentials)
 	if err != nil {
 		return errAssertion
 	}
-	var claims struct {
-		Issuer   string      `json:"iss"`
-		Subject  string      `json:"sub"`
-		Audience stringOrAll `json:"aud"`
-		Expires  float64     `json:"exp"`
-		Begins   float64     `json:"nbf"`
-		Issued   float64     `json:"iat"`
-		ID       string      `json:"jti"`
-	}
-	if json.Unmarshal(t.Claims, &claims) != nil {
+	claims, ok := openid.ParseAssertion(t.Claims)
+	if !ok {
 		return errAssertion
 	}
 	issuer := s.base(by.host)
 	here := func(aud string) bool { return aud == issuer || slices.Contains(c.Audiences, aud) }
 	now := s.Now()
-	ends := time.Unix(int64(claims.Expires), 0)
 	switch {
 	case claims.Issuer != app.ID, claims.Subject != app.ID, !slices.ContainsFunc(claims.Audience, here):
 		return errAssertionAud
-	case !now.Before(ends), ends.After(now.Add(clientAssertionLimit)), lifetime.Ahead(time.Unix(int64(max(claims.Begins, claims.Issued)), 0), now):
+	case !claims.InTime(now):
 		return errAssertionTime
 	case claims.ID == "":
 		return errAssertionUsed
 	}
 	once := sha256.Sum256([]byte("assertion\x00" + app.ID + "\x00" + claims.ID))
-	first, err := tx.SpendChallenge(app.Workspace, once[:], ends.Add(2*lifetime.Grace))
+	first, err := tx.SpendChallenge(app.Workspace, once[:], claims.Ends().Add(2*lifetime.Grace))
 	if err == nil && !first {
 		err = errAssertionUsed
 	}
-	return err
-}
-
-// stringOrAll is a JSON string, or an array of them.
-type stringOrAll []string
-
-func (l *stringOrAll) UnmarshalJSON(b []byte) error {
-	var one string
-	if json.Unmarshal(b, &one) == nil {
-		*l = []string{one}
-		return nil
-	}
-	var all []string
-	err := json.Unmarshal(b, &all)
-	*l = all
 	return err
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 
+	"github.com/sallyport-2fa/sallyport/internal/openid"
 	"github.com/sallyport-2fa/sallyport/internal/text"
 )
 
@@ -14,10 +15,10 @@ var errHint = refusal("invalid_request", text.Say("The id_token_hint is not an I
 
 // idTokenHint is what counts in an ID token that an app sends back.
 type idTokenHint struct {
-	Issuer   string      `json:"iss"`
-	Subject  string      `json:"sub"`
-	Audience stringOrAll `json:"aud"`
-	Session  string      `json:"sid"`
+	Issuer   string          `json:"iss"`
+	Subject  string          `json:"sub"`
+	Audience openid.Audience `json:"aud"`
+	Session  string          `json:"sid"`
 }
 
 // readHint returns what an ID token says that this workspace has signed, even if it has expired.

@@ -19,7 +19,7 @@ const module = "github.com/sallyport-2fa/sallyport"
 var (
 	leaves = []string{"./internal/colour", "./internal/fold", "./internal/jose", "./internal/lifetime", "./internal/otp", "./internal/passwd", "./internal/seal", "./internal/snippet", "./internal/text"}
 	// pure are packages of pure functions that use leaves.
-	pure     = []string{"./internal/letter", "./internal/longcode", "./internal/passkey", "./internal/rule", "./internal/throttle"}
+	pure     = []string{"./internal/letter", "./internal/longcode", "./internal/openid", "./internal/passkey", "./internal/rule", "./internal/throttle"}
 	surfaces = []string{"./internal/web", "./internal/api", "./internal/oidc", "./internal/proxyauth", "./internal/radius"}
 )
 

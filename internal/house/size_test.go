@@ -30,7 +30,7 @@ const (
 // doorFiles are the files of the root package about apps, and about what the doors tell them.
 var doorFiles = []string{
 	"acr.go", "app.go", "apptoken.go", "appuse.go", "assertion.go", "authorize.go", "backchannel.go", "claims.go", "client.go", "clientauth.go",
-	"devicecode.go", "endsession.go", "grant.go", "group.go", "introspect.go", "level.go", "membership.go", "pass.go", "proxy.go", "request.go",
+	"devicecode.go", "endsession.go", "grant.go", "group.go", "introspect.go", "level.go", "membership.go", "pass.go", "proxy.go", "pushed.go", "refresh.go", "request.go",
 	"rotation.go", "secret.go", "signing.go", "ticket.go",
 }
 
