@@ -67,6 +67,7 @@ func TestJourneyApps(t *testing.T) {
 	o.at(b, ada, o.wiki, page)
 	b.Open(o.wiki + "/admin/users?page=2")
 	b.Sees("Confirm that it is you")
+	b.Sees("Needed for: Open Wiki.")
 	lookAllOver(b, "app-step-up")
 	o.code(b, ada)
 	o.at(b, ada, o.wiki, "/admin/users?page=2")
@@ -105,6 +106,7 @@ func TestJourneyAppsRefused(t *testing.T) {
 
 	b.Open(o.board + page)
 	b.Sees("You may not use Board papers. If you need it, ask an administrator.")
+	b.DoesNotSee("Two-factor authentication is enabled.") // which was on the way to another app
 	lookAllOver(b, "app-refused-first")
 	o.Check(o.JoinGroup(context.Background(), o.Console(), o.group.ID, ben.ID))
 	b.Open(o.board + page)
@@ -115,6 +117,8 @@ func TestJourneyAppsRefused(t *testing.T) {
 	b.Open(o.board + page)
 	b.Sees("You may not use Board papers. If you need it, ask an administrator.")
 	lookAllOver(b, "app-refused-nginx")
+	b.Click("Use another account")
+	b.Sees("Sign out")
 
 	stranger := b.Tab()
 	stranger.Allow(o.chat.origin)
