@@ -78,6 +78,19 @@ func (s *Service) EnterApp(ctx context.Context, by Caller, entry, browser string
 	return origin, ticket, err
 }
 
+// PendingEntry returns the app that EnterApp would let the caller into, or what the caller lacks for it. It changes nothing.
+func (s *Service) PendingEntry(ctx context.Context, by Caller, entry string) (a App, err error) {
+	origin, target, ok := readEntry(entry)
+	if !ok {
+		return a, ErrNotFound
+	}
+	err = s.judgeOnly(ctx, by, func(tx Tx, me *actor) (err error) {
+		a, err = s.enterable(tx, me, origin, target)
+		return err
+	})
+	return a, err
+}
+
 // enterable returns the app on an origin if the person may open the target there, and has met what that demands. An app of
 // another workspace is ErrNotFound.
 func (s *Service) enterable(tx Tx, me *actor, origin, target string) (App, error) {

@@ -110,7 +110,7 @@ func (s *site) showWaiting(w http.ResponseWriter, r *http.Request, id string, o 
 		name, v.Title = "waiting-post", text.Say("Go on to {app}", "app", v.App)
 		v.To, v.Values = template.URL(o.Reply.To), o.Reply.Values
 	default:
-		return s.toApp(w, o.Reply.Address())
+		return s.toApp(w, r, o.Reply.Address())
 	}
 	if o.Reply != nil {
 		v.LeadsTo = []string{o.Reply.Origin()} // the request does not wait any more
@@ -118,8 +118,10 @@ func (s *site) showWaiting(w http.ResponseWriter, r *http.Request, id string, o 
 	return s.render(w, r, http.StatusOK, name, v)
 }
 
-// toApp sends the browser to an address of an app, which the Service has checked.
-func (s *site) toApp(w http.ResponseWriter, address string) error {
+// toApp sends the browser to an address of an app, which the Service has checked. A notice about what was done on the way would
+// appear on whichever page of ours the person opens next.
+func (s *site) toApp(w http.ResponseWriter, r *http.Request, address string) error {
+	s.takeNotice(w, r)
 	w.Header().Set("Location", address)
 	w.WriteHeader(http.StatusSeeOther)
 	return nil

@@ -234,6 +234,13 @@ func (c *chatApp) callback(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, b.target, http.StatusFound)
 }
 
+// forget ends all sessions of the app, and none at the workspace.
+func (c *chatApp) forget() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	clear(c.sessions)
+}
+
 // ended ends the sessions that a logout token names.
 func (c *chatApp) ended(w http.ResponseWriter, r *http.Request) {
 	token, err := c.verifier.Verify(r.Context(), r.FormValue("logout_token"))

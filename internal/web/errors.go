@@ -19,7 +19,11 @@ type handler func(w http.ResponseWriter, r *http.Request) error
 type problem struct {
 	status int
 	say    text.Message
+	start  string // address at which to start again; empty: the start page
 }
+
+// again returns the problem with the address at which to start again.
+func (p *problem) again(start string) *problem { return &problem{p.status, p.say, start} }
 
 func (p *problem) Error() string { return text.English.Text(p.say) }
 
@@ -46,6 +50,7 @@ var (
 	errFormTooLarge = &problem{status: http.StatusRequestEntityTooLarge, say: text.Say("This is too much to send at once. Go back and shorten it.")}
 	errNotSetUp     = &problem{status: http.StatusServiceUnavailable, say: text.Say("This server has no workspace yet. Open the link that it printed when it started.")}
 	errNoSignIn     = &problem{status: http.StatusGone, say: text.Say(`No sign-in is in progress in this browser. It may have taken longer than 10 minutes: start again. If you entered your password only a moment ago, your browser blocks cookies, which signing in needs. <a href="/help/2fa#cookies">Allow cookies</a> for this site, then start again.`)}
+	errSignInEnded  = &problem{status: http.StatusGone, say: sallyport.ErrSignInEnded.Text}
 	errFormEmpty    = &problem{status: http.StatusUnprocessableEntity, say: text.Say("This form arrived without its content, so nothing was changed. Load the page again and use its button.")}
 	errFormBroken   = &problem{status: http.StatusBadRequest, say: text.Say("The form arrived damaged, so nothing was changed. Go back, load the page again and send it once more.")}
 )
@@ -78,7 +83,7 @@ func (p *pages) answer(w http.ResponseWriter, r *http.Request, err error) {
 		edge.SetRetryAfter(w, outcome.RetryAfter)
 		p.showProblem(w, r, edge.Status(outcome.Kind), said(outcome))
 	case errors.As(err, &known):
-		p.showProblem(w, r, known.status, known.say)
+		p.showProblemAt(w, r, known.status, known.say, known.start)
 	default:
 		p.fault(w, r, err)
 	}
@@ -118,12 +123,17 @@ type problemPage struct {
 	page
 	Say       text.Message
 	RequestID string // shown for faults, so that the log can be searched for it
+	Start     string // address at which to start again; empty: the start page
 	Instead   string // the server's URL, if the request used another name of loopback
 }
 
 // showProblem shows problem.html. The edge uses it too, as edge.Refuse.
 func (p *pages) showProblem(w http.ResponseWriter, r *http.Request, status int, say text.Message) {
-	data := &problemPage{page: page{Title: problemTitle(status)}, Say: say}
+	p.showProblemAt(w, r, status, say, "")
+}
+
+func (p *pages) showProblemAt(w http.ResponseWriter, r *http.Request, status int, say text.Message, start string) {
+	data := &problemPage{page: page{Title: problemTitle(status)}, Say: say, Start: start}
 	if status == http.StatusMisdirectedRequest {
 		data.Instead = p.edge.Instead(r)
 	}

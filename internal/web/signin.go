@@ -118,6 +118,15 @@ func (s *site) onward(to string) string {
 	return to
 }
 
+// wayOf returns where the sign-in leads whose page sent this form.
+func (s *site) wayOf(r *http.Request) string {
+	from, err := url.Parse(r.Referer())
+	if err != nil {
+		return ""
+	}
+	return s.onward(from.Query().Get("to"))
+}
+
 // inSignIn answers a request for the wrong step of a sign-in: it redirects to the current step.
 func (s *site) inSignIn(w http.ResponseWriter, r *http.Request, err error) error {
 	if !errors.Is(err, sallyport.ErrOtherStep) {
@@ -311,7 +320,7 @@ func (s *site) signOut(w http.ResponseWriter, r *http.Request) error {
 	if _, signedIn := by(r).User(); !signedIn && s.secret(r, edge.SignInCookie) == "" {
 		to, err := s.service.AfterSignOut(r.Context(), by(r), s.secret(r, edge.RequestCookie), q.Get("request"), true)
 		if err == nil && to != "" {
-			return s.toApp(w, to)
+			return s.toApp(w, r, to)
 		}
 		return errors.Join(err, s.done(w, r, "/sign-in", ""))
 	}
@@ -337,10 +346,10 @@ func (s *site) signOutPost(w http.ResponseWriter, r *http.Request) error {
 		s.edge.ClearCookie(w, name)
 	}
 	if to != "" {
-		return s.toApp(w, to)
+		return s.toApp(w, r, to)
 	}
 	if f.Ticked("again") {
-		return s.done(w, r, "/sign-in", "")
+		return s.done(w, r, signInAddress(s.wayOf(r)), "")
 	}
 	return s.done(w, r, "/sign-in", "signed-out")
 }

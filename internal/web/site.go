@@ -74,7 +74,9 @@ func (s *site) enter(a access, h handler) handler {
 		case errors.Is(err, sallyport.ErrSignInEnded) && signedIn && (r.Method == http.MethodGet || !s.holdsSignIn(r)):
 			err = s.done(w, r, cmp.Or(s.onward(r.URL.Query().Get("to")), "/"), "") // the Back button after a completed sign-in
 		case errors.Is(err, sallyport.ErrSignInEnded) && !s.holdsSignIn(r):
-			err = errNoSignIn
+			err = errNoSignIn.again(signInAddress(s.onward(r.URL.Query().Get("to"))))
+		case errors.Is(err, sallyport.ErrSignInEnded):
+			err = errSignInEnded.again(signInAddress(s.onward(r.URL.Query().Get("to"))))
 		}
 		if err != nil {
 			s.answer(w, r, err)

@@ -167,6 +167,9 @@ func (s *site) newStepUpPage(r *http.Request) (*stepUpPage, form, error) {
 			v.Action = a.say
 		}
 	}
+	if v.Action.IsZero() {
+		v.Action = s.opening(r, q.Get("to"))
+	}
 	if u.HasPasskey && to != newPasskeyPath && s.owes(by(r)) == sallyport.OwesPasskey {
 		v.Proof = sallyport.PhishingResistant
 	}
