@@ -8,7 +8,7 @@ import (
 )
 
 const grantColumns = `g.app_id, g.session_id, g.user_epoch, g.app_epoch, g.scopes, g.claims, g.nonce, g.redirect, g.challenge, g.proofs, g.code_hash, g.code_ends,
-	g.redeemed_at, g.ended_at, g.refresh_hash, g.refresh_root, g.previous_hash, g.rotations, g.rotated_at, g.quiet, g.created_at, g.expires_at`
+	g.redeemed_at, g.ended_at, g.refresh_hash, g.root_hash, g.previous_hash, g.rotations, g.rotated_at, g.quiet, g.created_at, g.expires_at`
 
 // InsertGrant first deletes grants that are too many, so that the new one is not among them. To count those of the last minutes
 // takes no statement of its own.
@@ -58,7 +58,7 @@ func (t *tx) Grant(workspace, user, id string) (sallyport.Grant, sallyport.Sessi
 }
 
 func (t *tx) SaveGrant(g sallyport.Grant) error {
-	return t.expect(`UPDATE grants SET redeemed_at = $4, ended_at = $5, refresh_hash = $6, previous_hash = $7, rotations = $8, rotated_at = $9, expires_at = $10, refresh_root = $11
+	return t.expect(`UPDATE grants SET redeemed_at = $4, ended_at = $5, refresh_hash = $6, previous_hash = $7, rotations = $8, rotated_at = $9, expires_at = $10, root_hash = $11
 		WHERE workspace_id = $1 AND user_id = $2 AND id = $3 AND (redeemed_at = 0 OR redeemed_at = $4)`,
 		g.Workspace, g.User, g.ID, ms(g.Redeemed), ms(g.Ended), g.RefreshHash, g.PreviousHash, g.Rotations, ms(g.RotatedAt), ms(g.ExpiresAt), g.RefreshRoot)
 }

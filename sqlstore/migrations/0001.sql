@@ -651,7 +651,7 @@ CREATE TABLE grants (
   ended_at INTEGER NOT NULL DEFAULT 0,
   refresh_hash BLOB,
   previous_hash BLOB,
-  refresh_root BLOB, -- hash of the first refresh token
+  root_hash BLOB, -- hash of the first refresh token
   rotations INTEGER NOT NULL DEFAULT 0,
   rotated_at INTEGER NOT NULL DEFAULT 0,
   quiet INTEGER NOT NULL, -- there were too many lately to record each
