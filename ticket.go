@@ -80,14 +80,11 @@ func (s *Service) EnterApp(ctx context.Context, by Caller, entry, browser string
 
 // PendingEntry returns the app that EnterApp would let the caller into, or what the caller lacks for it. It changes nothing.
 func (s *Service) PendingEntry(ctx context.Context, by Caller, entry string) (a App, err error) {
-	if err := s.may(by, access{}); err != nil {
-		return a, err
-	}
-	origin, target, ok := readEntry(entry)
-	if !ok {
-		return a, ErrNotFound
-	}
 	err = s.judgeOnly(ctx, by, func(tx Tx, me *actor) (err error) {
+		origin, target, ok := readEntry(entry)
+		if !ok {
+			return ErrNotFound
+		}
 		a, err = s.enterable(tx, me, origin, target)
 		return err
 	})

@@ -135,7 +135,12 @@ var astray = map[string]func(o *office, ada *sallyporttest.Person, b, other *sal
 		b.Open(o.wiki + "/admin/users")
 		o.code(b, ada)
 		o.at(b, ada, o.wiki, "/admin/users")
+		before := len(o.Query("SELECT id FROM tickets"))
 		b.Back()
+		b.Sees("Confirm that it is you")
+		if issued := len(o.Query("SELECT id FROM tickets")) - before; issued != 0 {
+			o.t.Errorf("the page of a step-up issues %d tickets", issued)
+		}
 		o.code(b, ada)
 		o.at(b, ada, o.wiki, "/admin/users")
 	},

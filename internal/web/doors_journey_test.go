@@ -200,11 +200,15 @@ func TestJourneyAppsWithoutScripts(t *testing.T) {
 	b.Clean()
 }
 
-// lookAllOver looks at a page in each mode, and wide and narrow.
+// lookAllOver looks at a page wide and narrow, and light and dark.
 func lookAllOver(b *sallyporttest.Browser, picture string) {
-	for name, l := range map[string]sallyporttest.Look{"": {}, "-dark": {Dark: true}, "-narrow": {Width: 360}, "-narrow-dark": {Width: 360, Dark: true}} {
+	for name, l := range map[string]sallyporttest.Look{"-dark": {Dark: true}, "-narrow": {Width: 360}} {
 		b.Look(l)
-		look(b, picture+name)
+		b.Screenshot(picture + name)
+		b.Fits()
 	}
+	b.Look(sallyporttest.Look{Width: 360, Dark: true})
+	look(b, picture+"-narrow-dark")
 	b.Look(sallyporttest.Look{})
+	look(b, picture)
 }
