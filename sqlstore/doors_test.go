@@ -173,8 +173,9 @@ func useDoors(t *testing.T, e *sallyporttest.Env, site *sallyporttest.Site, owne
 	owner.Post(at+"/openid/disconnect", nil)
 }
 
-// statementsOfSignIn is how many statements a sign-in to an app may run, from the request of the browser to userinfo.
-const statementsOfSignIn = 21
+// statementsOfSignIn is how many statements a sign-in to an app may run, from the request of the browser to userinfo. Its event
+// takes two of them.
+const statementsOfSignIn = 22
 
 // TestSignInToAnAppRunsFewStatements counts what a browser with a session and an app with a secret cause, on a node whose caches
 // are warm.

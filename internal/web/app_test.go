@@ -364,7 +364,7 @@ func TestI60_NoAppsWithARecoveryCode(t *testing.T) {
 			t.Error("something was written")
 		}
 		for path, want := range map[string][]string{
-			apps: {"Connect an app"}, apps + "/new?connect=proxy": {"Connect"}, one: {"Save", "Disable", "Delete"}, one + "/proxy": {"Save"}, one + "/openid": {"Revoke", "New secret", "Save"},
+			apps: {"Connect an app"}, apps + "/new?connect=proxy": {"Connect"}, one: {"Save", "Disable", "Delete"}, one + "/proxy": {"Save"}, one + "/openid": {"Revoke", "New secret", "Disconnect", "Save"},
 		} {
 			if got := v.Get(path); !slices.Equal(got.Disabled(), want) || !slices.ContainsFunc(got.Links(), func(to string) bool { return strings.HasPrefix(to, afterRecovery) }) {
 				t.Errorf("%s: disabled are %q, want %q", path, got.Disabled(), want)

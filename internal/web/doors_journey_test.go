@@ -126,7 +126,7 @@ func TestJourneyAppsRefused(t *testing.T) {
 	stranger.Open(o.chat.origin + page)
 	stranger.Sees("You may not use Chat")
 	lookAllOver(stranger, "app-refused-openid")
-	stranger.Click("Go back to the app")
+	stranger.Click("Back to the app")
 	stranger.Sees("Nobody is at access_denied: ")
 	stranger.Clean()
 	b.Clean()

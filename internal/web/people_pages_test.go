@@ -89,6 +89,7 @@ func TestUsersListFitsItsBox(t *testing.T) {
 	b.Click("Suspend") // all of the menu can be clicked
 	b.Sees("Suspend this person?")
 	b.Click("Cancel")
+	b.DoesNotSee("Suspend this person?")
 	b.Press("Enter") // the focus is on the button that opened the menu
 	b.Sees(item)
 	b.Clean()
