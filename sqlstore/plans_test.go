@@ -160,8 +160,8 @@ var fillTables = []string{
 	`INSERT INTO session_apps (workspace_id, user_id, session_id, app_id) SELECT w, 'usr_' || i, 'ses_' || i, 'app_' || i` + series,
 	`INSERT INTO logouts (workspace_id, user_id, id, session_id, app_id, state, next_at, created_at)
 		SELECT w, 'usr_' || i, 'lgo_' || i, 'ses_' || i, 'app_' || i, 'waiting', i, i` + series,
-	`INSERT INTO app_sessions (workspace_id, user_id, id, hash, session_id, app_id, app_epoch, origin, created_at)
-		SELECT w, 'usr_' || i, 'aps_' || i, '', 'ses_' || i, 'app_' || i, 1, '', i` + series,
+	`INSERT INTO app_sessions (workspace_id, user_id, id, hash, session_id, app_id, app_epoch, origin, created_at, epoch, proofs)
+		SELECT w, 'usr_' || i, 'aps_' || i, '', 'ses_' || i, 'app_' || i, 1, '', i, 1, ''` + series,
 	`INSERT INTO tickets (workspace_id, user_id, id, hash, epoch, session_id, app_id, app_epoch, origin, target, browser_hash, expires_at)
 		SELECT w, 'usr_' || i, 'tkt_' || i, '', 1, 'ses_' || i, 'app_' || i, 1, '', '', '', i` + series,
 	`INSERT INTO app_tokens (workspace_id, user_id, id, hash, epoch, app_id, app_epoch, name, created_at, expires_at)
