@@ -193,6 +193,7 @@ func (w *world) appCookies(ctx context.Context, sessions []string) ([]string, er
 			x := sallyport.AppSession{
 				Workspace: w.space, User: "usr_" + idEncoding.EncodeToString(ids[:16]), Session: "ses_" + idEncoding.EncodeToString(ids[16:32]),
 				ID: newID("aps_"), App: app.ID, AppEpoch: app.Epoch, Origin: appOrigin, CreatedAt: time.Now(),
+				Epoch: 1, Proofs: sallyport.Proofs{{Method: sallyport.ByPassword, At: time.Now()}, {Method: sallyport.ByAuthenticator, At: time.Now()}},
 			}
 			cookies[i], x.Hash = token(x.User, x.ID)
 			if err := tx.InsertAppSession(x); err != nil {
